@@ -1,0 +1,1 @@
+"""The archive on disk: the mail tree and its catalogue."""

@@ -1,0 +1,1 @@
+"""The command line: one module a command; the only place that turns exceptions into exit codes."""

@@ -1,0 +1,182 @@
+"""The whole exception tree, split by how far the damage reaches.
+
+MailsyncError                         exit 1
+├─ ConfigError(problems)              2   every problem at once, with file and line
+├─ StoreError(account)
+│  ├─ MessageError                    3   one letter; the run goes on
+│  ├─ MailboxError                    3   one mailbox is skipped
+│  └─ StoreUnavailable               75   this account stops
+│     ├─ AuthenticationFailed        12
+│     ├─ TlsError                    14
+│     ├─ OverQuota                   15
+│     ├─ ProtocolViolation           16
+│     ├─ Unreachable                  1   unknown host, closed port: not worth an automatic retry
+│     ├─ ConnectionLost              75   retryable
+│     ├─ ServerBusy                  75   retryable
+│     ├─ Throttled                   75   retryable, may say how long to wait
+│     └─ BudgetReached               75   our own limit; goes on tomorrow
+└─ ArchiveError                       1   everything stops, nothing is half-written
+   ├─ ArchiveNotFound                10
+   ├─ ArchiveLocked                  11
+   ├─ IntegrityError                 13
+   ├─ SchemaTooNew                   17
+   └─ DiskFull                       74
+
+Every message is written for the person who owns the mailbox: what happened, where, what to do. No message ever holds a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+EXIT_INCOMPLETE = 3
+EXIT_INTERRUPTED = 130
+
+
+class MailsyncError(Exception):
+    """Anything mailsync tells its user; `exit_code` is what the process ends with."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in a config file: where it stands, what is wrong, what to write instead."""
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" if self.where else self.what
+
+
+class ConfigError(MailsyncError):
+    """The configuration cannot be used; `problems` holds every mistake found, not the first one."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Sequence[Problem] | str) -> None:
+        self.problems = (Problem("", problems),) if isinstance(problems, str) else tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class StoreError(MailsyncError):
+    """A server did not do what was asked; `account` names the configured login."""
+
+    def __init__(self, account: str, message: str) -> None:
+        self.account = account
+        super().__init__(message)
+
+
+class MessageError(StoreError):
+    """One letter could not be brought or sent; the run goes on and ends incomplete."""
+
+    exit_code = EXIT_INCOMPLETE
+
+
+class MailboxError(StoreError):
+    """One mailbox cannot be used; it is skipped, and the run ends incomplete."""
+
+    exit_code = EXIT_INCOMPLETE
+
+    def __init__(self, account: str, mailbox: tuple[str, ...], message: str) -> None:
+        self.mailbox = mailbox
+        super().__init__(account, message)
+
+
+class StoreUnavailable(StoreError):
+    """This account cannot go on; `retryable` tells whether a new connection may help."""
+
+    exit_code = 75
+    retryable = False
+
+
+class AuthenticationFailed(StoreUnavailable):
+    """The server refused the login."""
+
+    exit_code = 12
+
+
+class TlsError(StoreUnavailable):
+    """The connection cannot be trusted, or the server offers no encryption."""
+
+    exit_code = 14
+
+
+class OverQuota(StoreUnavailable):
+    """The destination is full."""
+
+    exit_code = 15
+
+
+class ProtocolViolation(StoreUnavailable):
+    """The server said something its protocol does not allow."""
+
+    exit_code = 16
+
+
+class Unreachable(StoreUnavailable):
+    """No connection came about: unknown host, closed port."""
+
+    exit_code = 1
+
+
+class ConnectionLost(StoreUnavailable):
+    """The connection broke or fell silent."""
+
+    retryable = True
+
+
+class ServerBusy(StoreUnavailable):
+    """The server asks to come back later ([INUSE], [IN-USE], [UNAVAILABLE], BYE)."""
+
+    retryable = True
+
+
+class Throttled(StoreUnavailable):
+    """The server limits us; `wait` is what it stated, in seconds, or None."""
+
+    retryable = True
+
+    def __init__(self, account: str, message: str, wait: float | None = None) -> None:
+        self.wait = wait
+        super().__init__(account, message)
+
+
+class BudgetReached(StoreUnavailable):
+    """The configured limit for today is used up; the next run goes on from here."""
+
+
+class ArchiveError(MailsyncError):
+    """The archive cannot be used; everything stops."""
+
+
+class ArchiveNotFound(ArchiveError):
+    """There is no archive at that place."""
+
+    exit_code = 10
+
+
+class ArchiveLocked(ArchiveError):
+    """Another process is writing this archive."""
+
+    exit_code = 11
+
+
+class IntegrityError(ArchiveError):
+    """What lies in the archive is not what was put there."""
+
+    exit_code = 13
+
+
+class SchemaTooNew(ArchiveError):
+    """The catalogue was written by a newer mailsync."""
+
+    exit_code = 17
+
+
+class DiskFull(ArchiveError):
+    """No space left, or a quota reached."""
+
+    exit_code = 74

@@ -1,0 +1,1 @@
+"""Byte formats, pure: bytes in, bytes out, never raising on bad mail."""

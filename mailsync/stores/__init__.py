@@ -1,0 +1,1 @@
+"""Adapters that each speak one protocol; no store knows another, nor the archive."""

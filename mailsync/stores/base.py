@@ -1,0 +1,107 @@
+"""What a store can do, as narrow protocols; nothing here does anything.
+
+Words: a *scan* lists a mailbox without content, a *fetch* brings content, an *append* adds a letter. All iterators are lazy and must
+be consumed in the thread that created them; stores look ahead inside, bounded by octets. A store raises `StoreUnavailable` (or a
+child of it) when the account cannot go on, and `MailboxError` only where a method says so; library errors never get out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from mailsync.errors import MailboxError
+from mailsync.model import (
+    Appended,
+    Entry,
+    Mailbox,
+    MailboxPath,
+    Message,
+    Parcel,
+    Part,
+    Present,
+    Refused,
+    Scan,
+    ScanRequest,
+    SyncState,
+    Unanswered,
+    Unfetched,
+)
+
+
+class Store(Protocol):
+    """A logged-in connection to one account; `close` says goodbye without waiting and is idempotent."""
+
+    account: str
+
+    def mailboxes(self) -> Sequence[Mailbox]:
+        """List the mailboxes there are, in the server's order, `\\Noselect` parents included."""
+
+    def capabilities(self) -> Sequence[str]:
+        """Tell what the server announced after login, upper case, sorted."""
+
+    def close(self) -> None:
+        """End the session."""
+
+
+class Source(Store, Protocol):
+    """Where mail comes from. Nothing a source does changes the server."""
+
+    def scan(self, requests: Iterable[ScanRequest]) -> Iterator[Scan | MailboxError]:
+        """Look at each mailbox in turn; one result a request, in order, several in flight.
+
+        A mailbox that cannot be looked at (removed meanwhile, refused) is yielded as a `MailboxError`, not raised.
+        """
+
+    def fetch(self, wanted: Iterable[Entry]) -> Iterator[Message | Unfetched]:
+        """Bring the content of each wanted entry; exactly one result an entry, in any order.
+
+        `wanted` is read lazily, only as far ahead as the window of octets in flight allows. A connection that breaks is
+        opened again and what is missing asked for anew; only when retries are used up is `ConnectionLost` raised.
+        """
+
+
+class HeaderSource(Protocol):
+    """A source that can send header blocks alone."""
+
+    def headers(self, wanted: Iterable[Entry]) -> Iterator[Part]:
+        """Bring the header block (with its blank line) of each entry; entries the server lost meanwhile are left out."""
+
+
+class TailSource(Protocol):
+    """A source that can send the end of a letter alone."""
+
+    def tails(self, wanted: Iterable[Entry], octets: int) -> Iterator[Part]:
+        """Bring the last `octets` octets of each entry, by its announced size; lost entries are left out."""
+
+
+class Destination(Store, Protocol):
+    """Where mail goes to. A destination only ever adds letters and sets flags it is told to; it deletes nothing."""
+
+    @property
+    def key(self) -> str:
+        """Name the destination for the ledger: `imap://user@host:port`, whatever the account is called locally."""
+
+    def create(self, wanted: Sequence[Mailbox]) -> Mapping[MailboxPath, MailboxError | None]:
+        """Create and (where `subscribed`) subscribe these mailboxes, parents included; already there is success (None)."""
+
+    def state(self, mailbox: MailboxPath) -> SyncState:
+        """Tell the mailbox's state now. Raises MailboxError when there is none such."""
+
+    def presence(self, mailbox: MailboxPath, first_uid: int = 1) -> Iterator[Present]:
+        """List the letters from `first_uid` on with their header blocks, in windows. Raises MailboxError."""
+
+    def body(self, mailbox: MailboxPath, uid: int) -> bytes | None:
+        """Bring one letter's content to settle an ambiguous presence; None when it is gone."""
+
+    def append(self, parcels: Iterable[Parcel]) -> Iterator[Appended | Refused | Unanswered]:
+        """Add each parcel; exactly one result a parcel, in any order, by the fastest way the server offers.
+
+        `parcels` is read lazily, when the window of octets in flight has room; it may name any mailboxes, best grouped. Verbatim
+        first; a refused letter is tried once more as a repaired copy unless repairs are off. A broken connection makes
+        everything in flight `Unanswered`, is opened again, and the rest goes on; `OverQuota` and used-up retries are raised
+        after the results of everything already answered were yielded.
+        """
+
+    def set_flags(self, mailbox: MailboxPath, changes: Mapping[int, tuple[frozenset[str], frozenset[str]]]) -> Sequence[int]:
+        """Add and remove flags, `{uid: (add, remove)}`; returns the UIDs that still exist. Raises MailboxError."""
