@@ -1,0 +1,240 @@
+"""Bring everything a source has and the archive lacks; change nothing on the source."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from mailsync.archive import PullRun
+from mailsync.engine.report import Report
+from mailsync.errors import MailboxError, StoreUnavailable
+from mailsync.formats import header
+from mailsync.mapping import matches
+from mailsync.model import Entry, Kind, Mailbox, MailboxPath, Message, Part, Scan, ScanRequest, Stored, UidRef, Unfetched
+from mailsync.plan import plan_pull, stands_still
+from mailsync.progress import Progress
+from mailsync.stores.base import HeaderSource, Source, TailSource
+
+TAIL = 4096
+"""Octets of a letter's end that must be equal before its content is believed to be here already."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A scanned mailbox whose letters are still on their way."""
+
+    scan: Scan
+    pending: int
+    failed: int = 0
+
+
+def pull(
+    source: Source, run: PullRun, report: Report, progress: Progress, *, only: Sequence[str] = (), among: Sequence[str] = ()
+) -> Report:
+    """Pull into `run` and fill `report`; a server that gives up ends the run early, with everything that came kept.
+
+    `among` are the account's own globs, `only` those of this run; a mailbox must match both. `\\All` comes last, so that a letter
+    it merely shows is recognised instead of fetched; `\\Flagged` and `\\Important` are left out unless a glob names them.
+    """
+    work = _Pull(source, run, report, progress)
+    progress.begin(f"pulling from {report.account}")
+    try:
+        listed = source.mailboxes()
+        chosen = choose(listed, among, only)
+        for mailbox in chosen:
+            run.mailbox(mailbox)
+        work.bring([mailbox for mailbox in chosen if not mailbox.is_view])
+        work.bring([mailbox for mailbox in chosen if mailbox.is_view])
+        _note_absent(run, report, listed)
+    except StoreUnavailable as error:
+        report.error = error
+    finally:
+        progress.end()
+    for path in work.unfinished():
+        report.of(path).incomplete = True
+        run.incomplete(path)
+    return report
+
+
+def choose(listed: Iterable[Mailbox], among: Sequence[str], only: Sequence[str]) -> list[Mailbox]:
+    """Pick the mailboxes to pull; a view other than `\\All` only when a glob without wildcards names it."""
+
+    def wanted(mailbox: Mailbox) -> bool:
+        if not mailbox.selectable or not (matches(mailbox.path, among or ("*",)) and matches(mailbox.path, only or ("*",))):
+            return False
+        if mailbox.is_view and "\\All" not in mailbox.attributes:
+            named = [glob for glob in (*among, *only) if not set(glob) & set("*?[!")]
+            return bool(named) and matches(mailbox.path, named)
+        return True
+
+    return [mailbox for mailbox in listed if wanted(mailbox)]
+
+
+def _note_absent(run: PullRun, report: Report, listed: Collection[Mailbox]) -> None:
+    """Record what the complete list of mailboxes no longer names; the letters stay in the archive."""
+    for path in run.absent([mailbox.path for mailbox in listed if mailbox.selectable]):
+        report.note("mailbox-gone", path, "", "is no longer on the server; its letters stay in the archive")
+
+
+class _Pull:
+    """One pull on its way: which mailboxes are open, which letters wait to be recognised."""
+
+    def __init__(self, source: Source, run: PullRun, report: Report, progress: Progress) -> None:
+        self._source = source
+        self._run = run
+        self._report = report
+        self._progress = progress
+        self._open: dict[MailboxPath, _Open] = {}
+        self._candidates: list[Entry] = []
+        self._again: list[Mailbox] = []
+        self._broken: set[MailboxPath] = set()
+
+    def bring(self, mailboxes: Sequence[Mailbox]) -> None:
+        """Scan these mailboxes and bring what is new in them; what does not add up is scanned once more, in full."""
+        requests = [ScanRequest(mailbox, self._run.state(mailbox.path)) for mailbox in mailboxes]
+        moved = [request for request in requests if not stands_still(request.mailbox, request.since)]
+        self._report.unchanged += len(requests) - len(moved)
+        self._bring(moved)
+        again, self._again = self._again, []
+        self._bring([ScanRequest(mailbox) for mailbox in again])
+
+    def unfinished(self) -> list[MailboxPath]:
+        """Name the mailboxes that must be looked at again because something in them is missing."""
+        return [*self._open, *self._broken]
+
+    def _bring(self, requests: Sequence[ScanRequest]) -> None:
+        if not requests:
+            return
+        for got in self._source.fetch(self._wanted(requests)):
+            self._take(got)
+        if self._candidates:
+            for got in self._source.fetch(self._unrecognised()):
+                self._take(got)
+
+    def _wanted(self, requests: Sequence[ScanRequest]) -> Iterator[Entry]:
+        """Scan ahead and name the letters to fetch, as the source asks for them."""
+        for scan in self._source.scan(requests):
+            if isinstance(scan, MailboxError):
+                self._report.of(scan.mailbox).incomplete = True
+                self._report.trouble_with("mailbox", scan.mailbox, "", str(scan))
+                self._broken.add(scan.mailbox)
+            else:
+                yield from self._look(scan)
+
+    def _look(self, scan: Scan) -> Iterator[Entry]:
+        path = scan.mailbox.path
+        plan = plan_pull(scan, self._run.known(scan))
+        if plan.doubtful:
+            self._again.append(scan.mailbox)
+            return
+        tally = self._report.of(path)
+        tally.seen += scan.state.messages
+        if plan.renewed:
+            self._run.retire(path)
+        tally.flags += self._run.reflag(plan.reflag)
+        tally.gone += self._run.mark_gone(path, scan.state.uidvalidity, plan.gone)
+        if plan.alarming:
+            self._report.trouble_with(
+                "mass-vanishing",
+                path,
+                "",
+                f"{len(plan.gone)} letters vanished from the server at once; the archive keeps every one of them",
+            )
+        waiting = len(self._candidates)
+        fetch = [*plan.damaged, *self._unknown(plan.new)]
+        self._open[path] = _Open(scan, len(fetch) + len(self._candidates) - waiting)
+        self._progress.expect(len(fetch), sum(entry.size or 0 for entry in fetch))
+        self._settle(path)
+        yield from fetch
+
+    def _unknown(self, entries: Sequence[Entry]) -> Iterator[Entry]:
+        """Leave out what the archive has: by the server's own ids at once; what merely may be here waits to be recognised."""
+        maybe: set[Entry] = set()
+        if isinstance(self._source, HeaderSource):
+            maybe = {entry for entry in self._run.candidates(entries) if "\\Draft" not in entry.flags}
+        for entry in entries:
+            digest = self._run.same_object(entry) if entry.object_id else None
+            if digest is not None:
+                self._count(entry, self._run.match(entry, digest), 0)
+            elif entry in maybe:
+                self._candidates.append(entry)
+            else:
+                yield entry
+
+    def _unrecognised(self) -> Iterator[Entry]:
+        """Recognise candidates by header and tail, all in one flight each; name those that must be fetched after all."""
+        candidates, self._candidates = self._candidates, []
+        believed = self._recognise(candidates)
+        for entry in candidates:
+            digest = believed.get(entry)
+            if digest is None:
+                self._progress.expect(1, entry.size or 0)
+                yield entry
+            else:
+                self._count(entry, self._run.match(entry, digest), 0)
+                self._arrived(entry)
+
+    def _recognise(self, candidates: Sequence[Entry]) -> dict[Entry, bytes]:
+        source = self._source
+        if not isinstance(source, HeaderSource):
+            return {}
+        alike: dict[Entry, bytes] = {}
+        delivered: set[Entry] = set()
+        for part in source.headers(candidates):
+            digest = self._run.recognise(part)
+            if digest is not None:
+                alike[part.entry] = digest
+                if header.first(part.content, b"received") is not None:
+                    delivered.add(part.entry)
+        if not isinstance(source, TailSource):
+            # Without the tail only a delivered letter is believed: its Received lines carry a queue id no other letter has.
+            return {entry: digest for entry, digest in alike.items() if entry in delivered}
+        tails: Iterable[Part] = source.tails(list(alike), TAIL)
+        return {part.entry: alike[part.entry] for part in tails if self._run.tail_equals(alike[part.entry], part)}
+
+    def _take(self, got: Message | Unfetched) -> None:
+        entry = got.entry
+        if isinstance(got, Message):
+            self._count(entry, self._run.add(got), len(got.content))
+            self._progress.advance(1, entry.size or 0)
+        elif got.expunged:
+            self._report.of(entry.ref.mailbox).skipped += 1
+            self._report.note("expunged", entry.ref.mailbox, name_of(entry), got.why)
+        else:
+            self._report.of(entry.ref.mailbox).failed += 1
+            self._report.trouble_with("failed", entry.ref.mailbox, name_of(entry), got.why)
+            self._open[entry.ref.mailbox].failed += 1
+        self._arrived(entry)
+
+    def _count(self, entry: Entry, stored: Stored, octets: int) -> None:
+        path = entry.ref.mailbox
+        self._report.of(path).count(stored, octets)
+        if stored.collides is not None and stored.kind is Kind.NEW:
+            self._report.note(
+                "collision",
+                path,
+                name_of(entry),
+                f"bears the Message-ID of another letter ({stored.collides.hex()[:12]}) but differs from it; both are kept "
+                f"(this one is {stored.digest.hex()[:12]})",
+            )
+
+    def _arrived(self, entry: Entry) -> None:
+        path = entry.ref.mailbox
+        self._open[path].pending -= 1
+        self._settle(path)
+
+    def _settle(self, path: MailboxPath) -> None:
+        """Advance a mailbox's state once every letter of its scan is in the archive, and only then."""
+        mailbox = self._open[path]
+        if mailbox.pending or mailbox.failed:
+            return
+        lost = self._run.complete(mailbox.scan)
+        self._report.of(path).gone += lost
+        del self._open[path]
+
+
+def name_of(entry: Entry) -> str:
+    """Name a letter on its server for a person."""
+    if isinstance(entry.ref, UidRef):
+        return f"UID {entry.ref.uid}"
+    return f"UIDL {entry.ref.uidl.decode('ascii', 'replace')}" if entry.ref.uidl else f"number {entry.ref.number}"

@@ -1,0 +1,282 @@
+"""Send an archive's letters to a destination: exactly once each, by the ledger first and by looking where it knows nothing.
+
+Nothing is ever deleted or overwritten there, and what the user moved or deleted there since is not brought back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from mailsync import identity
+from mailsync.archive import Archive, PushRun
+from mailsync.engine.report import Report
+from mailsync.engine.targets import Target, Targets
+from mailsync.errors import IntegrityError, MailboxError, StoreUnavailable
+from mailsync.mapping import show
+from mailsync.model import Appended, LedgerLine, Letter, Mailbox, MailboxPath, Parcel, Refused, SyncState, Unanswered
+from mailsync.plan import FlagChange, Sighting, compare, flag_change, unsettled
+from mailsync.progress import Progress
+from mailsync.stores.base import Destination
+
+INTENTS_TOGETHER = 256
+"""Letters whose intents are written in one commit: few enough to look for after a crash, many enough to hide the fsync."""
+
+Key = tuple[bytes, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a server may still be committing what a lost connection had sent (seconds), and how time is told and spent."""
+
+    seconds: float
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+
+
+def push(
+    archive: Archive, run: PushRun, destination: Destination, report: Report, progress: Progress, targets: Targets, patience: Patience
+) -> Report:
+    """Send what `targets` names and the destination lacks; fill `report`. A server that gives up ends the run early.
+
+    With `report.dry_run` the destination is only read and the ledger not written.
+    """
+    work = _Push(archive, run, destination, report, progress, targets, patience)
+    progress.begin(f"pushing to {report.destination}")
+    try:
+        work.look()
+        changes = work.count()
+        if not report.dry_run:
+            work.create()
+            work.send(work.parcels())
+            work.change_flags(changes)
+            work.settle_doubts()
+    except StoreUnavailable as error:
+        report.error = error
+    finally:
+        progress.end()
+    return report
+
+
+class _Push:
+    """One push on its way."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        run: PushRun,
+        destination: Destination,
+        report: Report,
+        progress: Progress,
+        targets: Targets,
+        patience: Patience,
+    ) -> None:
+        self._archive = archive
+        self._run = run
+        self._destination = destination
+        self._report = report
+        self._progress = progress
+        self._targets = targets
+        self._patience = patience
+        self._states: dict[MailboxPath, SyncState] = {}
+        self._refused: set[MailboxPath] = set()
+        self._found: set[tuple[MailboxPath, Key]] = set()
+        self._looked_at = patience.clock()
+        self._unanswered = False
+
+    def look(self) -> None:
+        """Compare what the ledger does not know with what is there; what is there already is settled, not sent."""
+        for mailbox in self._targets.theirs:
+            if mailbox.path in self._targets.by_theirs and mailbox.selectable:
+                self._states[mailbox.path] = mailbox.state or self._destination.state(mailbox.path)
+        self._looked_at = self._patience.clock()
+        for theirs, state in self._states.items():
+            ledger = self._run.ledger(theirs)
+            if state.messages and (unknown := list(unsettled(self._letters(theirs), ledger))):
+                self._compare(theirs, state, unknown, ledger)
+
+    def count(self) -> list[tuple[MailboxPath, FlagChange]]:
+        """Count what is to do, for the bar and the dry run; returns the flag changes."""
+        changes: list[tuple[MailboxPath, FlagChange]] = []
+        for theirs, targets in self._targets.by_theirs.items():
+            ledger = self._run.ledger(theirs)
+            state = self._states.get(theirs)
+            known = {key for key, line in ledger.items() if not line.pending}
+            for target in targets:
+                tally = self._report.of(target.ours)
+                tally.to = show(theirs)
+                for letter in self._targets.letters(target):
+                    key = (letter.identity, letter.copy)
+                    tally.seen += 1
+                    if key in known or (theirs, key) in self._found:
+                        tally.duplicate += 1
+                        line = ledger.get(key)
+                        change = flag_change(letter, line, state.uidvalidity) if line and state else None
+                        if change:
+                            changes.append((theirs, change))
+                            tally.flags += 1
+                    else:
+                        known.add(key)
+                        self._progress.expect(1, letter.size)
+                        if self._report.dry_run:
+                            tally.new += 1
+                            tally.octets += letter.size
+        return changes
+
+    def create(self) -> None:
+        """Make the mailboxes that are not there; letters for one that cannot be made are reported, not dropped."""
+        wanted = [mailbox for mailbox in self._targets.wanted() if mailbox.path not in self._states or mailbox.subscribed]
+        for path, error in self._destination.create(wanted).items():
+            if error is not None:
+                self._refused.add(path)
+                self._report.trouble_with("mailbox", path, "", str(error))
+            elif path not in self._states:
+                self._states[path] = SyncState(0, 1, 0)
+
+    def parcels(self) -> Iterator[Parcel]:
+        """Name what the ledger knows nothing of, an intent ahead of each; content is read as the destination asks for it."""
+        for theirs in self._targets.by_theirs:
+            ledger = self._run.ledger(theirs)
+            if theirs in self._refused:
+                self._give_up(theirs, ledger)
+                continue
+            yield from self._intended(theirs, (letter for letter in self._letters(theirs) if (letter.identity, letter.copy) not in ledger))
+
+    def send(self, parcels: Iterable[Parcel]) -> None:
+        """Append and write down each answer."""
+        for answer in self._destination.append(parcels):
+            letter, theirs = answer.parcel.letter, answer.parcel.mailbox
+            tally = self._report.of(letter.mailbox)
+            if isinstance(answer, Appended):
+                self._run.settle(theirs, letter, answer.uidvalidity, answer.uid, letter.flags)
+                tally.new += 1
+                tally.octets += letter.size
+                if answer.repaired:
+                    tally.repaired += 1
+                    self._report.note("repaired", letter.mailbox, name_of(letter), answer.repaired)
+            elif isinstance(answer, Refused):
+                self._run.withdraw(theirs, letter)
+                tally.failed += 1
+                self._report.trouble_with("refused", letter.mailbox, name_of(letter), answer.why)
+            else:
+                self._unanswered = True
+                continue
+            self._progress.advance(1, letter.size)
+        self._run.flush()
+
+    def change_flags(self, changes: Sequence[tuple[MailboxPath, FlagChange]]) -> None:
+        """Carry over flags that changed at the source; a letter no longer there is remembered as removed, not sent again."""
+        by_theirs: dict[MailboxPath, list[FlagChange]] = {}
+        for theirs, change in changes:
+            by_theirs.setdefault(theirs, []).append(change)
+        for theirs, here in by_theirs.items():
+            alive = set(self._destination.set_flags(theirs, {change.uid: (change.add, change.remove) for change in here}))
+            for change in here:
+                letter = change.letter
+                if change.uid in alive:
+                    self._run.reflagged(theirs, letter.identity, letter.copy, letter.flags)
+                else:
+                    self._run.removed(theirs, [(letter.identity, letter.copy)])
+                    self._report.of(letter.mailbox).removed += 1
+                    self._report.note(
+                        "removed-there", letter.mailbox, name_of(letter), "was taken away on the destination; not brought back"
+                    )
+        self._run.flush()
+
+    def settle_doubts(self) -> None:
+        """Send again what stayed without an answer, but only after two looks, far enough apart for a slow server to finish."""
+        if self._unanswered and self._doubts():
+            self._look_again()
+        doubts = self._doubts()
+        if not doubts:
+            return
+        wait = self._looked_at + self._patience.seconds - self._patience.clock()
+        if wait > 0:
+            letters = sum(len(letters) for letters in doubts.values())
+            self._progress.note(f"{letters} letters had no answer; looking again in {wait:.0f} s, in case the server is still storing them")
+            self._patience.sleep(wait)
+        self._look_again()
+        self.send(parcel for theirs, letters in self._doubts().items() for parcel in self._intended(theirs, letters))
+        for theirs, letters in self._doubts().items():
+            self._report.trouble_with("unanswered", theirs, "", f"{len(letters)} letters had no answer; the next push looks for them first")
+
+    def _letters(self, theirs: MailboxPath) -> Iterator[Letter]:
+        """Give each letter for one of their mailboxes once, also when several of ours end there."""
+        given: set[Key] = set()
+        for target in self._targets.by_theirs.get(theirs, ()):
+            for letter in self._targets.letters(target):
+                if (letter.identity, letter.copy) not in given:
+                    given.add((letter.identity, letter.copy))
+                    yield letter
+
+    def _intended(self, theirs: MailboxPath, letters: Iterable[Letter]) -> Iterator[Parcel]:
+        rest = iter(letters)
+        while chunk := [letter for letter in islice(rest, INTENTS_TOGETHER) if (theirs, (letter.identity, letter.copy)) not in self._found]:
+            self._run.intend(theirs, self._states[theirs], chunk)
+            for letter in chunk:
+                try:
+                    content = self._archive.content(letter.digest)
+                except IntegrityError as error:
+                    self._run.withdraw(theirs, letter)
+                    self._report.of(letter.mailbox).failed += 1
+                    self._report.trouble_with("damaged", letter.mailbox, name_of(letter), f"{error}; the next pull fetches it anew")
+                else:
+                    yield Parcel(letter, theirs, content)
+
+    def _give_up(self, theirs: MailboxPath, ledger: Mapping[Key, LedgerLine]) -> None:
+        for letter in unsettled(self._letters(theirs), ledger):
+            self._report.of(letter.mailbox).failed += 1
+
+    def _doubts(self) -> dict[MailboxPath, list[Letter]]:
+        """Find the letters whose intents have no answer."""
+        doubts: dict[MailboxPath, list[Letter]] = {}
+        for theirs in self._targets.by_theirs:
+            pending = {key for key, line in self._run.ledger(theirs).items() if line.pending}
+            if pending and theirs not in self._refused:
+                doubts[theirs] = [letter for letter in self._letters(theirs) if (letter.identity, letter.copy) in pending]
+        return {theirs: letters for theirs, letters in doubts.items() if letters}
+
+    def _look_again(self) -> None:
+        self._looked_at = self._patience.clock()
+        for theirs, letters in self._doubts().items():
+            self._states[theirs] = self._destination.state(theirs)
+            self._compare(theirs, self._states[theirs], letters, self._run.ledger(theirs))
+
+    def _compare(self, theirs: MailboxPath, state: SyncState, letters: Sequence[Letter], ledger: Mapping[Key, LedgerLine]) -> None:
+        """Look for `letters` by their presence keys, from the first UID any of them can have; settle what is there."""
+        lines = [ledger.get((letter.identity, letter.copy)) for letter in letters]
+        first = min((line.uidnext if line and line.uidvalidity == state.uidvalidity else 1) for line in lines)
+        taken = [line.uid for line in ledger.values() if line.uid and line.uidvalidity == state.uidvalidity]
+        sightings = (
+            Sighting(present.entry.ref.uid, identity.presence_key(present.header), identity.message_id_key(present.header))
+            for present in self._destination.presence(theirs, max(first, 1))
+        )
+        outcome = compare(letters, sightings, taken)
+        for letter, uid in outcome.there:
+            self._is_there(theirs, state, letter, uid)
+        used: set[int] = set()
+        for letter, uids in outcome.ambiguous:
+            found = self._same_body(theirs, letter, [uid for uid in uids if uid not in used])
+            if found is not None:
+                used.add(found)
+                self._is_there(theirs, state, letter, found)
+        if not self._report.dry_run:
+            self._run.flush()
+
+    def _same_body(self, theirs: MailboxPath, letter: Letter, uids: Iterable[int]) -> int | None:
+        for uid in uids:
+            body = self._destination.body(theirs, uid)
+            if body is not None and identity.same_letter(self._archive.content(letter.digest), body):
+                return uid
+        return None
+
+    def _is_there(self, theirs: MailboxPath, state: SyncState, letter: Letter, uid: int) -> None:
+        self._found.add((theirs, (letter.identity, letter.copy)))
+        if not self._report.dry_run:
+            self._run.settle(theirs, letter, state.uidvalidity, uid, letter.flags)
+
+
+def name_of(letter: Letter) -> str:
+    """Name a letter of the archive for a person: by its subject, and by the digest that `show` takes."""
+    return f"{letter.subject or '(no subject)'} [{letter.digest.hex()[:12]}]"

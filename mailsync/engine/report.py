@@ -1,0 +1,153 @@
+"""What a run did, letter by letter in numbers, and word by word where a person must know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+
+from mailsync.errors import EXIT_INCOMPLETE, MailsyncError
+from mailsync.mapping import show
+from mailsync.model import Kind, MailboxPath, Stored
+
+JSON_VERSION = 1
+NOTES_KEPT = 10_000
+"""A run over a broken mailbox may have a remark on every letter; beyond this many only their count is kept."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the letters of one mailbox. `octets` counts content stored or sent; `seen` every letter looked at."""
+
+    seen: int = 0
+    new: int = 0
+    duplicate: int = 0
+    matched: int = 0
+    mended: int = 0
+    repaired: int = 0
+    skipped: int = 0
+    failed: int = 0
+    flags: int = 0
+    gone: int = 0
+    removed: int = 0
+    octets: int = 0
+    to: str = ""
+    incomplete: bool = False
+
+    def count(self, stored: Stored, octets: int) -> None:
+        """Count what the archive did with a letter of `octets`."""
+        if stored.kind is Kind.DUPLICATE:
+            self.duplicate += 1
+        elif stored.kind is Kind.MATCHED:
+            self.matched += 1
+        elif stored.kind is Kind.MENDED:
+            self.mended += 1
+            self.octets += octets
+        else:
+            self.new += 1
+            self.octets += octets
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One thing a person should know: about which letter of which mailbox, and what. `kind` is one word for machines."""
+
+    kind: str
+    mailbox: str
+    letter: str
+    text: str
+
+
+@dataclass(slots=True)
+class Report:
+    """The outcome of one run over one account; `mailboxes` keeps the order in which they were met."""
+
+    command: str
+    account: str
+    destination: str = ""
+    archive: str = ""
+    dry_run: bool = False
+    started: int = 0
+    ended: int = 0
+    mailboxes: dict[MailboxPath, Tally] = field(default_factory=dict)
+    unchanged: int = 0
+    notes: list[Note] = field(default_factory=list)
+    notes_dropped: int = 0
+    error: MailsyncError | None = None
+    trouble: bool = False
+    """Something asked for was not done, or needs a person's eye: the exit code is not 0."""
+
+    def of(self, mailbox: MailboxPath) -> Tally:
+        """Give the tally of a mailbox, a new one the first time."""
+        return self.mailboxes.setdefault(mailbox, Tally())
+
+    def note(self, kind: str, mailbox: MailboxPath | None, letter: str, text: str) -> None:
+        """Keep a remark that does not make the run incomplete."""
+        if len(self.notes) >= NOTES_KEPT:
+            self.notes_dropped += 1
+            return
+        self.notes.append(Note(kind, show(mailbox) if mailbox else "", letter, text))
+
+    def trouble_with(self, kind: str, mailbox: MailboxPath | None, letter: str, text: str) -> None:
+        """Keep a remark that makes the run end as incomplete."""
+        self.trouble = True
+        self.note(kind, mailbox, letter, text)
+
+    @property
+    def total(self) -> Tally:
+        """Add up all mailboxes."""
+        total = Tally()
+        for tally in self.mailboxes.values():
+            for name in _NUMBERS:
+                setattr(total, name, getattr(total, name) + getattr(tally, name))
+        return total
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything asked for is done."""
+        return self.error is None and not self.trouble
+
+    @property
+    def exit_code(self) -> int:
+        """Tell what the process should end with, for this account alone."""
+        if self.error is not None:
+            return self.error.exit_code
+        return EXIT_INCOMPLETE if self.trouble else 0
+
+    def as_json(self) -> dict[str, object]:
+        """Give the report as plain values, for `--json` and the catalogue."""
+        return {
+            "version": JSON_VERSION,
+            "command": self.command,
+            "account": self.account,
+            "destination": self.destination,
+            "archive": self.archive,
+            "dry_run": self.dry_run,
+            "started": self.started,
+            "ended": self.ended,
+            "complete": self.complete,
+            "exit_code": self.exit_code,
+            "error": str(self.error) if self.error else None,
+            "total": _numbers(self.total),
+            "unchanged_mailboxes": self.unchanged,
+            "mailboxes": [{"mailbox": show(path), "to": tally.to, **_numbers(tally)} for path, tally in self.mailboxes.items()],
+            "notes": [{"kind": n.kind, "mailbox": n.mailbox, "letter": n.letter, "text": n.text} for n in self.notes],
+            "notes_dropped": self.notes_dropped,
+        }
+
+
+def exit_code(reports: Iterable[Report]) -> int:
+    """Give the exit code of several accounts: damage and a full disk win; all alike → that; else incomplete."""
+    codes = [report.exit_code for report in reports]
+    for grave in (13, 74):
+        if grave in codes:
+            return grave
+    if len(set(codes)) <= 1:
+        return codes[0] if codes else 0
+    return EXIT_INCOMPLETE
+
+
+_NUMBERS = tuple(f.name for f in fields(Tally) if f.type == "int")
+
+
+def _numbers(tally: Tally) -> dict[str, object]:
+    return {name: getattr(tally, name) for name in _NUMBERS}

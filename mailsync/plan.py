@@ -1,0 +1,200 @@
+"""Listings in, actions out: what a pull and a push have to do. Pure: no I/O, no clock, no logging."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from mailsync.model import (
+    Entry,
+    Known,
+    KnownLetter,
+    LedgerLine,
+    Letter,
+    Mailbox,
+    Scan,
+    SyncState,
+    UidRef,
+)
+
+ALARM_SHARE = 0.2
+ALARM_COUNT = 20
+"""More than this share and more than this many letters gone at once is said loudly: rarely what the owner meant."""
+
+
+def stands_still(mailbox: Mailbox, last: SyncState | None) -> bool:
+    """Tell whether nothing happened in a mailbox since `last`, by the server's own counters (RFC 7162, RFC 5819).
+
+    Without HIGHESTMODSEQ a flag may have changed unseen, and without a STATUS line anything may have: both mean no.
+    """
+    now = mailbox.state
+    return now is not None and last is not None and now.highestmodseq is not None and now == last
+
+
+@dataclass(frozen=True, slots=True)
+class PullPlan:
+    """What one scan asks of a pull.
+
+    `new` was never seen: to be recognised or fetched. `damaged` must be fetched again whatever is recognised. `reflag` has other
+    flags now, or was gone and is back. `gone` are UIDs that were live and are not there. `renewed`: the mailbox's UIDs mean other
+    letters than before, so what is known of it must be retired first. `doubtful`: a delta does not add up with the number of
+    letters there; only a full scan can be believed. `alarming`: very many vanished at once.
+    """
+
+    new: tuple[Entry, ...] = ()
+    damaged: tuple[Entry, ...] = ()
+    reflag: tuple[Entry, ...] = ()
+    gone: tuple[int, ...] = ()
+    renewed: bool = False
+    doubtful: bool = False
+    alarming: bool = False
+
+
+def plan_pull(scan: Scan, known: Known) -> PullPlan:
+    """Compare what the server shows with what the catalogue holds of the same mailbox.
+
+    A known UID with another size, or UIDNEXT below ours, under an unchanged UIDVALIDITY means that the server reuses UIDs: it
+    counts as a UIDVALIDITY change (RFC 9051 section 2.3.1.1 forbids it; restored backups do it).
+    """
+    if scan.since is None and _reuses_uids(scan, known):
+        return PullPlan(new=scan.entries, renewed=True)
+    if scan.since is not None and _reuses_uids(scan, known):
+        return PullPlan(doubtful=True)
+    new: list[Entry] = []
+    damaged: list[Entry] = []
+    reflag: list[Entry] = []
+    returned = 0
+    for entry in scan.entries:
+        letter = known.letters.get(_key(entry)) if _key(entry) is not None else None
+        if letter is None or _other_size(entry, letter):
+            new.append(entry)
+        elif letter.damaged:
+            damaged.append(entry)
+            returned += letter.gone
+        elif letter.gone or (isinstance(entry.ref, UidRef) and letter.flags != entry.flags):
+            reflag.append(entry)
+            returned += letter.gone
+    gone = _gone(scan, known)
+    live_after = known.live + len(new) + returned - len(gone)
+    return PullPlan(
+        new=tuple(new),
+        damaged=tuple(damaged),
+        reflag=tuple(reflag),
+        gone=gone,
+        doubtful=scan.since is not None and live_after != scan.state.messages,
+        alarming=len(gone) > ALARM_COUNT and len(gone) > ALARM_SHARE * known.live,
+    )
+
+
+def _key(entry: Entry) -> int | bytes | None:
+    return entry.ref.uid if isinstance(entry.ref, UidRef) else entry.ref.uidl
+
+
+def _other_size(entry: Entry, letter: KnownLetter) -> bool:
+    return entry.size is not None and letter.size is not None and entry.size != letter.size
+
+
+def _reuses_uids(scan: Scan, known: Known) -> bool:
+    last = known.state
+    if not scan.state.uidvalidity:
+        return False
+    if last is not None and last.uidvalidity == scan.state.uidvalidity and 0 < scan.state.uidnext < last.uidnext:
+        return True
+    return any(
+        (letter := known.letters.get(entry.ref.uid)) is not None and _other_size(entry, letter)
+        for entry in scan.entries
+        if isinstance(entry.ref, UidRef)
+    )
+
+
+def _gone(scan: Scan, known: Known) -> tuple[int, ...]:
+    """Name the live UIDs that are not there; a POP3 server's silence never means gone."""
+    if not scan.state.uidvalidity:
+        return ()
+    live = (key for key, letter in known.letters.items() if isinstance(key, int) and not letter.gone)
+    if scan.since is None:
+        there = {entry.ref.uid for entry in scan.entries if isinstance(entry.ref, UidRef)}
+        return tuple(uid for uid in live if uid not in there)
+    there = {entry.ref.uid for entry in scan.entries if isinstance(entry.ref, UidRef)}
+    return tuple(uid for uid in live if uid not in there and any(uid in span for span in scan.vanished))
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A letter seen on a destination: where, its presence key, and its Message-ID as `identity.message_id_key` gives it."""
+
+    uid: int
+    presence: bytes
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Which letters are on a destination already. `ambiguous` ones may be one of the named UIDs: only the body can tell."""
+
+    there: tuple[tuple[Letter, int], ...]
+    ambiguous: tuple[tuple[Letter, tuple[int, ...]], ...]
+    missing: tuple[Letter, ...]
+
+
+def compare(letters: Sequence[Letter], sightings: Iterable[Sighting], taken: Iterable[int] = ()) -> Comparison:
+    """Match letters with what a destination mailbox holds, as multisets of presence keys; each sighting serves one letter.
+
+    `taken` are UIDs the ledger knows to be other letters. Letters that share a presence key while being different letters (one
+    device, one Message-ID, many bodies), and letters whose Message-ID is there under another header, are ambiguous.
+    """
+    used = set(taken)
+    by_key: dict[bytes, list[int]] = {}
+    by_id: dict[str, list[int]] = {}
+    for sighting in sightings:
+        if sighting.uid not in used:
+            by_key.setdefault(sighting.presence, []).append(sighting.uid)
+            if sighting.message_id:
+                by_id.setdefault(sighting.message_id, []).append(sighting.uid)
+    different = Counter(presence for presence, _ in {(letter.presence, letter.identity) for letter in letters})
+    there: list[tuple[Letter, int]] = []
+    rest: list[Letter] = []
+    for letter in letters:
+        uids = by_key.get(letter.presence)
+        if uids and different[letter.presence] == 1:
+            uid = uids.pop(0)
+            used.add(uid)
+            there.append((letter, uid))
+        else:
+            rest.append(letter)
+    ambiguous: list[tuple[Letter, tuple[int, ...]]] = []
+    missing: list[Letter] = []
+    for letter in rest:
+        uids = by_key.get(letter.presence, []) + by_id.get(letter.message_id, [])
+        candidates = tuple(dict.fromkeys(uid for uid in uids if uid not in used))
+        if candidates:
+            ambiguous.append((letter, candidates))
+        else:
+            missing.append(letter)
+    return Comparison(tuple(there), tuple(ambiguous), tuple(missing))
+
+
+@dataclass(frozen=True, slots=True)
+class FlagChange:
+    """Flags to add and remove on a destination, and the flags the ledger shall hold then."""
+
+    uid: int
+    letter: Letter
+    add: frozenset[str]
+    remove: frozenset[str]
+
+
+def flag_change(letter: Letter, line: LedgerLine, uidvalidity: int) -> FlagChange | None:
+    """Tell what changed at the source since the flags were last sent; what the user changed on the destination stays."""
+    if line.pending or line.removed or line.uid is None or line.uidvalidity != uidvalidity or line.flags == letter.flags:
+        return None
+    return FlagChange(line.uid, letter, letter.flags - line.flags, line.flags - letter.flags)
+
+
+def unsettled(letters: Iterable[Letter], ledger: Mapping[tuple[bytes, int], LedgerLine]) -> Iterator[Letter]:
+    """Give the letters the ledger does not know to have arrived."""
+    for letter in letters:
+        line = ledger.get((letter.identity, letter.copy))
+        if line is None or line.pending:
+            yield letter
