@@ -66,7 +66,8 @@ def plan_pull(scan: Scan, known: Known) -> PullPlan:
     reflag: list[Entry] = []
     returned = 0
     for entry in scan.entries:
-        letter = known.letters.get(_key(entry)) if _key(entry) is not None else None
+        key = _key(entry)
+        letter = None if key is None else known.letters.get(key)
         if letter is None or _other_size(entry, letter):
             new.append(entry)
         elif letter.damaged:

@@ -158,7 +158,7 @@ def test_flags_changed_at_the_source_travel_and_those_of_the_user_stay() -> None
     line = LedgerLine(7, 5, frozenset({"\\Seen"}))
     change = flag_change(letter("one", flags=frozenset({"\\Flagged"})), line, 7)
     assert change is not None
-    assert (change.uid, change.add, change.remove) == (5, {"\\Flagged"}, {"\\Seen"})
+    assert (change.uid, change.add, change.remove) == (5, frozenset({"\\Flagged"}), frozenset({"\\Seen"}))
     assert flag_change(letter("one", flags=frozenset({"\\Seen"})), line, 7) is None
     assert flag_change(letter("one"), line, 8) is None
     assert flag_change(letter("one"), LedgerLine(7, None, frozenset({"\\Seen"})), 7) is None
