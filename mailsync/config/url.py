@@ -1,0 +1,109 @@
+"""Accounts written as URLs: `imaps://alice@new.example`, for work that needs no configuration file.
+
+The scheme tells protocol and security: `pop3s` and `imaps` encrypt from the start; `pop3` and `imap` require STLS or STARTTLS,
+except to this machine itself. The last @ parts the user from the host, so `imaps://alice@example.org@mx.example` works as meant.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, unquote_to_bytes
+
+from pydantic import SecretStr, ValidationError
+
+from mailsync.config.document import Document
+from mailsync.config.mistakes import problems
+from mailsync.config.secrets import FromCommand, FromEnvironment, FromFile
+from mailsync.config.settings import ImapAccount, Pop3Account
+from mailsync.errors import ConfigError
+from mailsync.stores.transport import is_loopback
+
+_SCHEMES: Final = {"pop3s": ("pop3", "tls"), "imaps": ("imap", "tls"), "pop3": ("pop3", "starttls"), "imap": ("imap", "starttls")}
+EXAMPLE: Final = "imaps://alice@mail.example.org"
+
+
+@dataclass(frozen=True, slots=True)
+class UrlAccount:
+    """An account from a URL. `name` (`imap://alice@host`) is its name in archive and reports; `directory` one for its archive."""
+
+    name: str
+    directory: str
+    settings: Pop3Account | ImapAccount
+
+
+def is_url(text: str) -> bool:
+    """Tell a URL from the name of a configured account, which can hold neither : nor /."""
+    return "://" in text
+
+
+def parse_url(
+    text: str,
+    password: SecretStr | FromEnvironment | FromCommand | FromFile | None = None,
+    ca_file: Path | None = None,
+    tls_name: str | None = None,
+) -> UrlAccount:
+    """Read a URL as an account. Raises ConfigError, which never repeats a URL with a password in it."""
+    scheme, _, rest = text.partition("://")
+    protocol, security = _known(scheme.lower())
+    authority, slash, path = rest.partition("/")
+    user_part, at, host_part = authority.rpartition("@")
+    if "/" in user_part or (slash and "@" in path):
+        raise ConfigError("a / in the user name of a URL must be written %2F")
+    if not at or not user_part:
+        raise ConfigError(f"the URL names no user; write it like {EXAMPLE}")
+    if ":" in user_part:
+        raise ConfigError(
+            "a password inside a URL would be seen by everybody who lists the processes of this machine, and stay in the shell's history. "
+            "Leave it out and type it when asked, or use one of the options --…-password-command, -env, -file "
+            "(a : in the user name itself is written %3A)"
+        )
+    if path or re.search(r"[?#]", authority):
+        raise ConfigError(f"a URL ends after the host, like {EXAMPLE}; mailboxes are chosen with --mailbox")
+    user = _decoded(user_part)
+    host, port = _host_and_port(host_part)
+    if security == "starttls" and is_loopback(host):
+        security = "none"
+    given: dict[str, Any] = {"protocol": protocol, "host": host, "username": user, "security": security}
+    given |= {"port": port} if port else {}
+    given |= {"ca_file": ca_file} if ca_file else {}
+    given |= {"tls_name": tls_name} if tls_name else {}
+    given |= {"password": password} if password else {}
+    try:
+        settings = (Pop3Account if protocol == "pop3" else ImapAccount).model_validate(given)
+    except ValidationError as error:
+        found = problems(error.errors(include_url=False, include_input=False), Document("", given))
+        raise ConfigError(f"the URL cannot be used: {'; '.join(problem.what for problem in found)}") from None
+    return UrlAccount(f"{protocol}://{user}@{settings.host}", _directory(f"{user}@{settings.host}"), settings)
+
+
+def _known(scheme: str) -> tuple[str, str]:
+    if scheme not in _SCHEMES:
+        near = difflib.get_close_matches(scheme, _SCHEMES, n=1, cutoff=0.5)
+        meant = f"; did you mean {near[0]}://?" if near else ""
+        raise ConfigError(f"a URL must begin with pop3s://, imaps://, pop3:// or imap://{meant}")
+    return _SCHEMES[scheme]
+
+
+def _decoded(user: str) -> str:
+    try:
+        return unquote_to_bytes(user).decode()
+    except UnicodeError:
+        raise ConfigError("the user name in the URL is not UTF-8 after its %-signs are decoded") from None
+
+
+def _host_and_port(text: str) -> tuple[str, str]:
+    """Part host and port; an IPv6 address stands in brackets (RFC 3986 section 3.2.2)."""
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(?::([0-9]*))?", text)
+    if match is None or not match[1]:
+        raise ConfigError(f"the URL names no possible host; write it like {EXAMPLE}, an IPv6 address in brackets")
+    return match[1].strip("[]"), match[2] or ""
+
+
+def _directory(name: str) -> str:
+    """Make a safe directory name; what no file system likes is percent-encoded."""
+    safe = quote(name, safe="@+~!$&'()=,; ") if not name.isprintable() or re.search(r'[/\\:*?"<>|%]', name) else name
+    return f"%{ord(safe[0]):02X}{safe[1:]}" if safe[0] in ".- " else safe
