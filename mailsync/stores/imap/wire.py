@@ -1,0 +1,340 @@
+"""A queue of tagged commands over one connection (RFC 9051 sections 2.2 and 5.5): several in flight, answers read one at a time.
+
+Knows lines, literals, tags and response codes; knows no mailbox and no letter. Untagged answers belong to the oldest command
+that is not finished, because servers answer in order; completions find their command by tag. A literal goes from the socket
+into its `bytes` once. `imaplib` is not used: it waits for each completion, rewrites line ends and breaks on lower-case answers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from mailsync.errors import ConnectionLost, ProtocolViolation, ServerBusy, StoreUnavailable
+from mailsync.stores.transport import Connection
+
+LITERAL_LIMIT: Final = 1 << 30
+"""No letter has more octets than this; a server that announces one is broken, or means to exhaust us."""
+
+_JOIN: Final = 64 * 1024
+"""Parts smaller than this are joined into one write; larger ones are written from where they lie."""
+
+_SHOWN: Final = 300
+_MARKER: Final = re.compile(rb"~?\{(\d{1,20})\+?\}\Z")
+_STATUS: Final = re.compile(rb"(OK|NO|BAD|BYE|PREAUTH)(?![^ ])(?: \[([^\s\]]+)(?: ([^\]]*))?\])? ?(.*)\Z", re.IGNORECASE | re.DOTALL)
+_STATUS_START: Final = (b"OK", b"NO", b"BA", b"BY", b"PR")
+_WORD: Final = re.compile(rb"(?:\d+ +)?([^\s(]*)")
+_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
+
+
+def shown(text: bytes | str) -> str:
+    """Make a server's words fit for a person's terminal: no control characters, no escapes, no hidden direction changes, not endless."""
+    if isinstance(text, bytes):
+        text = text[: 4 * _SHOWN].decode("utf-8", "replace")
+    text = _UNSAFE.sub("?", text).strip()
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """Octets sent as they are (RFC 9051 section 4.3).
+
+    `waiting` False sends `{n+}` and goes on at once (RFC 7888: LITERAL+, or LITERAL- up to 4096 octets); True waits for the
+    server's consent, which costs a round trip.
+    """
+
+    data: bytes = field(repr=False)
+    waiting: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A line sent once the server asks for it with `+` (AUTHENTICATE); never shown."""
+
+    data: bytes = field(repr=False)
+
+
+Part: TypeAlias = bytes | Literal | Reply
+
+
+class Answer(tuple[bytes, ...]):
+    """One untagged answer, raw: text, literal, text, literal, …, text; `* ` and line ends are taken off, `{n}` is kept."""
+
+    __slots__ = ()
+
+    @property
+    def line(self) -> bytes:
+        """The text before the first literal."""
+        return self[0]
+
+    @property
+    def word(self) -> bytes:
+        """What kind of answer it is, upper case: `FETCH`, `EXISTS`, `LIST`, `OK`, …"""
+        found = _WORD.match(self[0])
+        return found[1].upper() if found else b""
+
+    @property
+    def number(self) -> int | None:
+        """The number before the word (`12 EXISTS`), None when there is none."""
+        digits = self[0].split(b" ", 1)[0]
+        return int(digits) if digits.isdigit() and len(digits) < 20 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What OK, NO, BAD, BYE or PREAUTH said: `status` and `code` upper case, `argument` raw, `text` fit for people."""
+
+    status: bytes
+    code: bytes = b""
+    argument: bytes = b""
+    text: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the command was done."""
+        return self.status == b"OK"
+
+
+def result_of(line: bytes) -> Result | None:
+    """Read a status answer (`OK [CODE argument] text`, RFC 9051 section 7.1); None for any other answer."""
+    found = _STATUS.match(line)
+    if not found:
+        return None
+    return Result(found[1].upper(), (found[2] or b"").upper(), found[3] or b"", shown(found[4]))
+
+
+class Command:
+    """A command on its way; `answers` holds what came for it and was not taken yet, `result` is None until it is finished."""
+
+    __slots__ = ("answers", "name", "octets", "result", "tag")
+
+    def __init__(self, tag: bytes, name: str) -> None:
+        self.tag = tag
+        self.name = name
+        self.octets = 0
+        self.answers: deque[Answer] = deque()
+        self.result: Result | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the tagged completion came."""
+        return self.result is not None
+
+
+class Wire:
+    """The command queue of one connection. Any failure leaves it unusable (`alive` False): open another connection.
+
+    `note` hears what the server wants people to read (`[ALERT]`). Raises ConnectionLost, ServerBusy (the server said BYE) or
+    ProtocolViolation from every method that reads or writes; commands unfinished then stay unfinished.
+    """
+
+    def __init__(self, connection: Connection, note: Callable[[str], None] | None = None) -> None:
+        self.connection = connection
+        self.account = connection.account
+        self.alive = True
+        self.leaving = False
+        self.goodbye: Callable[[Result], StoreUnavailable] = self._bye
+        self._note = note
+        self._count = 0
+        self._open: dict[bytes, Command] = {}
+        self._asked = False
+
+    @property
+    def unfinished(self) -> int:
+        """How many commands are in flight."""
+        return len(self._open)
+
+    @property
+    def outstanding(self) -> int:
+        """How many octets of unfinished commands were sent."""
+        return sum(command.octets for command in self._open.values())
+
+    def greeting(self) -> Result:
+        """Read the server's first line: OK or PREAUTH. Raises ServerBusy on BYE."""
+        with _Guard(self):
+            line = self._text()
+            result = result_of(line[2:]) if line.startswith(b"* ") else None
+            if result is None:
+                raise ProtocolViolation(self.account, f"{self.connection.endpoint} does not speak IMAP: it said {shown(line)!r}")
+            if result.status == b"BYE":
+                raise self.goodbye(result)
+            self._alert(result)
+            return result
+
+    def send(self, *parts: Part) -> Command:
+        """Send one command of these parts, in order; see `send_parts`."""
+        return self.send_parts(parts)
+
+    def send_parts(self, parts: Iterable[Part]) -> Command:
+        """Send one command and return at once, except for the server's consent to waiting literals and replies.
+
+        The tag and the final line end are added. A server that refuses a waiting literal finishes the command: the rest of
+        `parts` is then not sent (nor drawn, so a lazy iterable may end early).
+        """
+        self._count += 1
+        tag = b"m%d" % self._count
+        command = Command(tag, "")
+        buffer = bytearray(tag + b" ")
+        with _Guard(self):
+            self._open[tag] = command
+            for part in parts:
+                if isinstance(part, bytes):
+                    if not command.name:
+                        command.name = part.split(b"\r", 1)[0][:40].decode("ascii", "replace")
+                    self._add(command, buffer, part)
+                    continue
+                waiting = True
+                if isinstance(part, Literal):
+                    waiting = part.waiting
+                    buffer += b"{%d}" % len(part.data) if waiting else b"{%d+}" % len(part.data)
+                buffer += b"\r\n"
+                if waiting:
+                    self._flush(command, buffer)
+                    if not self._consent(command):
+                        return command
+                self._add(command, buffer, part.data)
+            buffer += b"\r\n"
+            self._flush(command, buffer)
+        return command
+
+    def wait(self, command: Command) -> Result:
+        """Read until `command` is finished; its untagged answers are in `command.answers`."""
+        with _Guard(self):
+            while command.result is None:
+                self._step()
+        return command.result
+
+    def answers(self, command: Command) -> Iterator[Answer]:
+        """Yield the untagged answers of `command` as they arrive, until it is finished; each is let go once it was yielded."""
+        while True:
+            while command.answers:
+                yield command.answers.popleft()
+            if command.result is not None:
+                return
+            with _Guard(self):
+                self._step()
+
+    def pump(self) -> bool:
+        """Take in what has arrived, without waiting; tells whether there was anything. Finished commands have their result."""
+        some = False
+        with _Guard(self):
+            while self._open and self.connection.readable():
+                self._step()
+                some = True
+        return some
+
+    def start_tls(self) -> None:
+        """Encrypt the connection; nothing may be in flight. Raises TlsError."""
+        with _Guard(self):
+            self.connection.start_tls()
+
+    def close(self) -> None:
+        """Say LOGOUT without waiting for the answer, and close; idempotent."""
+        if self.alive:
+            self.leaving = True
+            try:
+                self.send(b"LOGOUT")
+            except StoreUnavailable:
+                pass  # the server was faster; leaving is all we wanted
+            self.alive = False
+        self.connection.close()
+
+    def _step(self) -> None:
+        """Read one answer of any kind and give it to whom it belongs."""
+        line = self._text()
+        if line.startswith(b"* "):
+            self._untagged(line[2:])
+        elif line.startswith(b"+"):
+            self._asked = True
+        elif line:
+            tag, _, rest = line.partition(b" ")
+            command = self._open.pop(tag, None)
+            result = result_of(rest)
+            if command is None or result is None or result.status not in {b"OK", b"NO", b"BAD"}:
+                raise ProtocolViolation(self.account, f"{self.connection.endpoint} answered out of turn: {shown(line)!r}")
+            command.result = result
+            self._alert(result)
+
+    def _untagged(self, line: bytes) -> None:
+        if line[:2].upper() in _STATUS_START and (result := result_of(line)) is not None:
+            # A status line is for people and may end in anything, even what looks like the start of a literal.
+            if result.status == b"BYE" and not self.leaving:
+                raise self.goodbye(result)
+            self._alert(result)
+            answer = Answer((line,))
+        elif line.endswith(b"}") and _MARKER.search(line):
+            answer = self._with_literals(line)
+        else:
+            answer = Answer((line,))
+        for command in self._open.values():  # the oldest one
+            command.answers.append(answer)
+            break
+
+    def _with_literals(self, line: bytes) -> Answer:
+        parts = [line]
+        while marker := _MARKER.search(parts[-1]):
+            octets = int(marker[1])
+            if octets > LITERAL_LIMIT:
+                raise ProtocolViolation(self.account, f"{self.connection.endpoint} announced a letter of {octets} octets")
+            parts.append(self.connection.read(octets))
+            parts.append(self._text())
+        return Answer(parts)
+
+    def _text(self) -> bytes:
+        """Read one line, without its line end; some servers forget the CR."""
+        line = self.connection.readline()
+        return line[:-2] if line.endswith(b"\r\n") else line[:-1]
+
+    def _consent(self, command: Command) -> bool:
+        """Read until the server asks for more; False when it finished the command instead."""
+        while command.result is None:
+            self._step()
+            if self._asked:
+                self._asked = False
+                return True
+        return False
+
+    def _add(self, command: Command, buffer: bytearray, data: bytes) -> None:
+        if len(data) < _JOIN:
+            buffer += data
+            if len(buffer) >= _JOIN:
+                self._flush(command, buffer)
+        else:
+            self._flush(command, buffer)
+            command.octets += len(data)
+            self.connection.write(data)
+
+    def _flush(self, command: Command, buffer: bytearray) -> None:
+        if buffer:
+            command.octets += len(buffer)
+            self._asked = False
+            self.connection.write(bytes(buffer))
+            buffer.clear()
+
+    def _alert(self, result: Result) -> None:
+        if result.code == b"ALERT" and self._note is not None and result.text:
+            self._note(f"{self.account}: the server says: {result.text}")
+
+    def _bye(self, result: Result) -> StoreUnavailable:
+        return ServerBusy(self.account, f"{self.connection.endpoint} ended the session: {result.text or 'it gave no reason'}")
+
+
+class _Guard:
+    """Marks the wire dead when anything at all goes wrong while reading or writing: after that, answers cannot be told apart."""
+
+    __slots__ = ("_wire",)
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def __enter__(self) -> None:
+        if not self._wire.alive:
+            raise ConnectionLost(self._wire.account, f"the connection to {self._wire.connection.endpoint} is closed")
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if kind is not None:
+            self._wire.alive = False
+            self._wire.connection.abandon()
