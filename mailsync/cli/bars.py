@@ -1,0 +1,141 @@
+"""Progress for a person: a bar on a terminal, a line now and then where there is none."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Final, TextIO
+
+from tqdm import tqdm
+
+from mailsync.cli.session import Session
+from mailsync.cli.text import octets, plain, span
+from mailsync.progress import Progress, Silence
+
+EVERY: Final = 15.0
+"""Seconds between two lines where there is no terminal."""
+
+
+def progress_for(session: Session, stream: TextIO) -> Progress:
+    """Choose how progress is shown on `stream`: not at all with -q, as a bar on a terminal, else as lines."""
+    if session.quiet:
+        return Silence()
+    return Bars(stream) if stream.isatty() else Lines(stream)
+
+
+class Bars:
+    """A `Progress` as one tqdm bar a phase, measured in octets because letters differ a thousandfold, counting letters beside."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._bar: tqdm[None] | None = None
+        self._done = 0
+        self._expected = 0
+
+    def begin(self, what: str) -> None:
+        """Open a bar; one that is still open is closed."""
+        self.end()
+        self._done = self._expected = 0
+        # tqdm's watching thread would only redraw a bar that stands still.
+        tqdm.monitor_interval = 0
+        with _harmless():
+            self._bar = tqdm(
+                total=0,
+                desc=plain(what),
+                unit="B",
+                unit_scale=True,
+                file=self._stream,
+                dynamic_ncols=True,
+                leave=False,
+                bar_format="{desc}: {percentage:3.0f}%|{bar}| {postfix} {n_fmt}/{total_fmt} {rate_fmt} ETA {remaining}",
+            )
+
+    def expect(self, messages: int, octets: int) -> None:
+        """Let the bar grow."""
+        self._expected += messages
+        if self._bar is not None:
+            self._bar.total = (self._bar.total or 0) + octets
+            self._show(0)
+
+    def advance(self, messages: int, octets: int) -> None:
+        """Move the bar."""
+        self._done += messages
+        self._show(octets)
+
+    def note(self, text: str) -> None:
+        """Write a line above the bar."""
+        with _harmless():
+            tqdm.write(plain(text), file=self._stream)
+
+    def end(self) -> None:
+        """Take the bar away; the report comes in its place."""
+        if self._bar is not None:
+            with _harmless():
+                self._bar.close()
+            self._bar = None
+
+    def _show(self, more: int) -> None:
+        if self._bar is not None:
+            with _harmless():
+                self._bar.set_postfix_str(f"{self._done:,}/{self._expected:,} letters", refresh=False)
+                self._bar.update(more)
+
+
+class Lines:
+    """A `Progress` as plain lines, at most one in EVERY seconds, for logs."""
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._what = ""
+        self._done = [0, 0]
+        self._expected = [0, 0]
+        self._began = self._said = clock()
+
+    def begin(self, what: str) -> None:
+        """Say what begins."""
+        self._what = plain(what)
+        self._done = [0, 0]
+        self._expected = [0, 0]
+        self._began = self._said = self._clock()
+        self._say(f"{self._what} …")
+
+    def expect(self, messages: int, octets: int) -> None:
+        """Remember the totals."""
+        self._expected[0] += messages
+        self._expected[1] += octets
+
+    def advance(self, messages: int, octets: int) -> None:
+        """Count, and say so when it is time."""
+        self._done[0] += messages
+        self._done[1] += octets
+        now = self._clock()
+        if now - self._said >= EVERY:
+            self._said = now
+            self._say(f"{self._what}: {self._state(now - self._began)}")
+
+    def note(self, text: str) -> None:
+        """Say it."""
+        self._say(plain(text))
+
+    def end(self) -> None:
+        """Do nothing: the report follows."""
+
+    def _state(self, elapsed: float) -> str:
+        rate = self._done[1] / elapsed if elapsed > 0 else 0.0
+        left = f", about {span((self._expected[1] - self._done[1]) / rate)} left" if rate > 0 and self._expected[1] > self._done[1] else ""
+        counted = f"{self._done[0]:,} of {self._expected[0]:,} letters, {octets(self._done[1])} of {octets(self._expected[1])}"
+        return f"{counted}, {octets(rate)}/s{left}"
+
+    def _say(self, line: str) -> None:
+        with _harmless():
+            self._stream.write(f"{line}\n")
+            self._stream.flush()
+
+
+@contextlib.contextmanager
+def _harmless() -> Iterator[None]:
+    """Let work go on when nobody can read about it any more (a closed terminal, a full log disk)."""
+    with contextlib.suppress(OSError, ValueError):
+        yield

@@ -1,0 +1,84 @@
+"""Stores from settings: the one place that knows which class speaks which protocol."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from mailsync.archive import Archive
+from mailsync.cli.accounts import Login
+from mailsync.config.settings import ImapAccount, Pop3Account, SeenOlderThan, port_of
+from mailsync.errors import ConfigError
+from mailsync.progress import Progress
+from mailsync.stores.base import Destination, Source
+from mailsync.stores.credentials import Credentials
+from mailsync.stores.imap.destination import ImapDestination
+from mailsync.stores.imap.source import ImapSource
+from mailsync.stores.pop3 import Pop3Source
+from mailsync.stores.transport import Endpoint
+
+
+def endpoint(settings: Pop3Account | ImapAccount) -> Endpoint:
+    """Tell where an account's server listens."""
+    return Endpoint(settings.host, port_of(settings), settings.security, settings.ca_file, settings.tls_name, settings.timeout)
+
+
+def credentials(settings: Pop3Account | ImapAccount, password: str) -> Credentials:
+    """Tell who logs in."""
+    return Credentials(settings.username, password, settings.authorization_id)
+
+
+def source(login: Login, password: str, progress: Progress) -> Source:
+    """Connect to an account to read from it. Raises StoreUnavailable."""
+    settings = login.settings
+    who = credentials(settings, password)
+    if isinstance(settings, ImapAccount):
+        return ImapSource(login.name, endpoint(settings), who, connections=settings.connections, progress=progress)
+    return Pop3Source(
+        login.name,
+        endpoint(settings),
+        who,
+        pipelining=settings.pipelining,
+        mark=settings.mark.seen_older_than if isinstance(settings.mark, SeenOlderThan) else settings.mark,
+        progress=progress,
+        clock=time.time,
+        sleep=time.sleep,
+    )
+
+
+def imap_of(login: Login) -> ImapAccount:
+    """Give the settings of a destination. Raises ConfigError for what cannot be one."""
+    if isinstance(login.settings, ImapAccount):
+        return login.settings
+    raise ConfigError(f"{login.name} is a POP3 account, and POP3 has no way to add letters: a destination must be IMAP")
+
+
+def destination(login: Login, password: str, progress: Progress) -> Destination:
+    """Connect to an account to add to it. Raises StoreUnavailable, ConfigError."""
+    settings = imap_of(login)
+    return ImapDestination(
+        login.name,
+        endpoint(settings),
+        credentials(settings, password),
+        repair=settings.repair,
+        connections=settings.connections,
+        progress=progress,
+    )
+
+
+def archive(login: Login, wait: float) -> Archive:
+    """Open an account's archive for writing. Raises ArchiveError."""
+    return Archive.open(login.directory, container=login.container, dedupe=login.dedupe, wait=wait)
+
+
+def archive_to_read(login: Login) -> Archive:
+    """Open an account's archive without a lock. Raises ArchiveNotFound."""
+    return Archive.read(login.directory)
+
+
+def shown(directory: Path) -> str:
+    """Write a path as a person would: below home with ~."""
+    try:
+        return f"~/{directory.absolute().relative_to(Path.home())}"
+    except ValueError:
+        return str(directory)

@@ -1,0 +1,60 @@
+"""`mailsync pull`: bring new letters into the archive."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from mailsync.cli import options, outcome
+from mailsync.cli.accounts import logins, password
+from mailsync.cli.bars import progress_for
+from mailsync.cli.runs import pull_one
+from mailsync.cli.session import Session
+from mailsync.engine.report import Report
+from mailsync.errors import DiskFull, MailsyncError
+
+
+@click.command("pull")
+@click.argument("accounts", nargs=-1, metavar="[ACCOUNT]…")
+@options.mailbox
+@options.dry_run
+@options.archive
+@options.wait
+@options.passwords("source", "the account")
+@options.common
+@click.pass_obj
+def command(
+    session: Session,
+    accounts: tuple[str, ...],
+    *,
+    globs: tuple[str, ...],
+    dry_run: bool,
+    archive: Path | None,
+    wait: float,
+    source_password_command: str | None,
+    source_password_env: str | None,
+    source_password_file: str | None,
+) -> int:
+    """Bring new letters from the servers into the archive.
+
+    ACCOUNT is a name from the configuration, or a URL such as imaps://alice@mail.example.org; all configured accounts when none is
+    named. Nothing on the server changes. The first pull brings everything, later ones only what is new; what is deleted on the
+    server stays in the archive.
+    """
+    given = {"command": source_password_command, "env": source_password_env, "file": source_password_file}
+    reports: list[Report] = []
+    for login in logins(session, accounts, archive):
+        report = Report("pull", login.name, archive=str(login.directory), dry_run=dry_run, started=int(time.time()))
+        reports.append(report)
+        try:
+            pull_one(login, password(session, login, given), report, progress_for(session, sys.stderr), globs=globs, wait=wait)
+        except MailsyncError as error:
+            # One account's trouble is not another's, except for the disk they share.
+            report.error = error
+        report.ended = int(time.time())
+        if isinstance(report.error, DiskFull):
+            break
+    return outcome.show(reports, session)

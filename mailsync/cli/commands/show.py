@@ -1,0 +1,70 @@
+"""`mailsync show`: one letter, to read or byte for byte."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from mailsync.archive import Archive
+from mailsync.cli import exits, options, preview
+from mailsync.cli.accounts import login
+from mailsync.cli.session import Session
+from mailsync.cli.text import octets
+from mailsync.errors import ConfigError
+
+LINES_SHOWN: Final = 60
+SHORTEST: Final = 4
+
+
+@click.command("show")
+@click.argument("account")
+@click.argument("digest")
+@click.option("--raw", is_flag=True, help="Write the letter to standard output exactly as it is kept, byte for byte.")
+@options.archive
+@options.common
+@click.pass_obj
+def command(session: Session, account: str, digest: str, *, raw: bool, archive: Path | None) -> int:
+    """Show one letter of ACCOUNT's archive: its headers and the beginning of its text (-v: all of it).
+
+    DIGEST is any unambiguous beginning of the letter's SHA-256, as `mailsync list ACCOUNT --mailbox …` shows it. The letter is
+    checked against it before it is shown.
+    """
+    if raw and session.json:
+        raise click.UsageError("--raw and --json cannot be used together")
+    if not re.fullmatch(rf"[0-9a-fA-F]{{{SHORTEST},64}}", digest):
+        raise click.BadParameter(
+            f"must be {SHORTEST} to 64 of the characters 0-9 and a-f, as `mailsync list` shows them", param_hint="DIGEST"
+        )
+    with Archive.read(login(session, account, archive).directory) as opened:
+        content = opened.content(_only(list(opened.find(digest.lower())), digest))
+    if raw:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return 0
+    shown = preview.headers(content)
+    lines = preview.text(content)
+    if session.json:
+        exits.print_json(session, 0, {"digest": digest, "size": len(content), "headers": shown, "text": "\n".join(lines)})
+        return 0
+    for name, value in shown.items():
+        click.echo(f"{click.style(f'{name}:', bold=True)} {value}")
+    click.echo(f"{click.style('Size:', bold=True)} {octets(len(content))}\n")
+    limit = len(lines) if session.verbose else LINES_SHOWN
+    for line in lines[:limit]:
+        click.echo(line)
+    if len(lines) > limit:
+        click.echo(f"… {len(lines) - limit:,} more lines (-v shows them, --raw the whole letter)")
+    return 0
+
+
+def _only(found: list[bytes], digest: str) -> bytes:
+    if not found:
+        raise ConfigError(f"no letter's digest begins with {digest}; `mailsync list ACCOUNT --mailbox …` shows them")
+    if len(found) > 1:
+        some = ", ".join(one.hex()[: max(12, len(digest) + 4)] for one in found[:5])
+        raise ConfigError(f"{len(found)} letters' digests begin with {digest}: {some}{' …' if len(found) > 5 else ''}; write more of it")
+    return found[0]

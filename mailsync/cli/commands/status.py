@@ -1,0 +1,106 @@
+"""`mailsync status`: how old and how large each archive is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+from tabulate import tabulate
+
+from mailsync.archive import Archive
+from mailsync.cli import exits, options
+from mailsync.cli.accounts import Login, logins
+from mailsync.cli.session import Session
+from mailsync.cli.text import moment, octets, plain, span
+from mailsync.errors import EXIT_INCOMPLETE, ArchiveNotFound
+
+PULLS = frozenset({"pull", "migrate"})
+RUNS_LOOKED_AT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What there is to say of one account; times are epoch seconds, None for never."""
+
+    account: str
+    archive: str
+    exists: bool
+    letters: int = 0
+    gone: int = 0
+    octets: int = 0
+    incomplete_mailboxes: int = 0
+    last_complete: int | None = None
+    last_run: int | None = None
+    last_run_complete: bool = False
+    stale: bool = False
+
+
+@click.command("status")
+@click.argument("accounts", nargs=-1, metavar="[ACCOUNT]…")
+@options.max_age
+@options.archive
+@options.common
+@click.pass_obj
+def command(session: Session, accounts: tuple[str, ...], *, max_age: float | None, archive: Path | None) -> int:
+    """Tell how old and how large each archive is, without asking any server.
+
+    With --max-age (for monitoring), ends with exit code 3 if any account had no complete pull for that long.
+    """
+    now = time.time()
+    states = [_state(login, now, max_age) for login in logins(session, accounts, archive)]
+    code = EXIT_INCOMPLETE if any(state.stale for state in states) else 0
+    if session.json:
+        exits.print_json(session, code, {"accounts": [asdict(state) for state in states]})
+        return code
+    if not session.quiet:
+        headings = ["account", "letters", "gone", "size", "last complete pull", "last run"]
+        rows = [_row(state, now) for state in states]
+        click.echo(tabulate(rows, headings, tablefmt="simple", disable_numparse=True, colalign=["left", *["right"] * 3, "left", "left"]))
+    for state in states:
+        if state.stale:
+            had = f"last complete pull {span(now - state.last_complete)} ago" if state.last_complete else "never pulled completely"
+            click.echo(f"{click.style('!', fg='red', bold=True)} {plain(state.account)}: {had}", err=True)
+    return code
+
+
+def _state(login: Login, now: float, max_age: float | None) -> State:
+    try:
+        archive = Archive.read(login.directory)
+    except ArchiveNotFound:
+        return State(login.name, str(login.directory), exists=False, stale=max_age is not None)
+    with archive:
+        mailboxes = archive.mailboxes(login.name)
+        pulls = [run for run in archive.runs(login.name, RUNS_LOOKED_AT) if run.kind in PULLS]
+        complete = max((run.ended for run in pulls if run.complete and run.ended), default=None)
+        newest = max(pulls, key=lambda run: run.started, default=None)
+        return State(
+            account=login.name,
+            archive=str(login.directory),
+            exists=True,
+            letters=sum(mailbox.live for mailbox in mailboxes),
+            gone=sum(mailbox.gone for mailbox in mailboxes),
+            octets=sum(mailbox.octets for mailbox in mailboxes),
+            incomplete_mailboxes=sum(mailbox.incomplete for mailbox in mailboxes),
+            last_complete=complete,
+            last_run=newest.started if newest else None,
+            last_run_complete=bool(newest and newest.complete),
+            stale=max_age is not None and (complete is None or now - complete > max_age),
+        )
+
+
+def _row(state: State, now: float) -> Iterator[str]:
+    yield plain(state.account)
+    if not state.exists:
+        yield from ("-", "-", "-", "never (no archive yet)", "-")
+        return
+    yield f"{state.letters:,}"
+    yield f"{state.gone:,}" if state.gone else "-"
+    yield octets(state.octets)
+    yield f"{moment(state.last_complete)} ({span(now - state.last_complete)} ago)" if state.last_complete else "never"
+    if state.last_run is None:
+        yield "-"
+    else:
+        yield f"{moment(state.last_run)}{'' if state.last_run_complete else ' (incomplete)'}"

@@ -1,0 +1,88 @@
+"""Options that several commands share, each written once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from mailsync.cli.session import Session
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Command], Command]
+
+
+def _into_session(name: str) -> Callable[[click.Context, click.Parameter, bool], None]:
+    def remember(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001  click's signature
+        session = ctx.find_object(Session)
+        if session is not None:
+            session.command = ctx.command_path.removeprefix("mailsync ")
+            setattr(session, name, getattr(session, name) or value)
+
+    return remember
+
+
+def common(command: Command) -> Command:
+    """Add what every command takes: --json, and the global switches also behind the command's name, where people type them."""
+    for flags, name, text in (
+        (("--debug",), "debug", None),
+        (("-q", "--quiet"), "quiet", None),
+        (("-v", "--verbose"), "verbose", None),
+        (("--json",), "json", "Print one JSON report on standard output, for programs."),
+    ):
+        command = click.option(
+            *flags, name, is_flag=True, expose_value=False, callback=_into_session(name), hidden=text is None, help=text
+        )(command)
+    return command
+
+
+def _seconds(_: click.Context, parameter: click.Parameter, written: str | None) -> float | None:
+    from mailsync.config.amounts import duration  # noqa: PLC0415  not needed to list the options
+
+    if written is None:
+        return None
+    try:
+        return float(written) if written.replace(".", "", 1).isdecimal() and parameter.name == "wait" else duration(written)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+mailbox: Final = click.option(
+    "--mailbox",
+    "globs",
+    metavar="GLOB",
+    multiple=True,
+    help='Only these mailboxes; may be repeated. * and ? match, "!" in front leaves out: --mailbox "Work/*" --mailbox "!Work/Old".',
+)
+archive: Final = click.option(
+    "--archive",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the archive lies. Default: the configured place; for a URL ./mailsync-archive/USER@HOST.",
+)
+dry_run: Final = click.option("--dry-run", is_flag=True, help="Show what would be done, with counts and sizes, and change nothing.")
+wait: Final = click.option(
+    "--wait", metavar="SECONDS", default="0", callback=_seconds, help="Wait so long for an archive that another run is writing."
+)
+max_age: Final = click.option(
+    "--max-age", metavar="AGE", callback=_seconds, help="End with exit code 3 if an account's last complete pull is older, such as 26h."
+)
+
+
+def passwords(prefix: str = "", whose: str = "the account") -> Callable[[Command], Command]:
+    """Add --[prefix-]password-command, -env and -file."""
+    dash = f"{prefix}-" if prefix else ""
+    under = f"{prefix}_" if prefix else ""
+
+    def add(command: Command) -> Command:
+        for form, metavar, text in (
+            ("file", "FILE", f"The first line of FILE is the password of {whose}."),
+            ("env", "NAME", f"The environment variable NAME holds the password of {whose}."),
+            ("command", "COMMAND", f"The first line COMMAND prints is the password of {whose}."),
+        ):
+            command = click.option(f"--{dash}password-{form}", f"{under}password_{form}", metavar=metavar, help=text)(command)
+        return command
+
+    return add

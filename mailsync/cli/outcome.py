@@ -1,0 +1,112 @@
+"""Reports as people read them: a table a run, what went wrong under it, and one last sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+import click
+from tabulate import tabulate
+
+from mailsync.cli import exits
+from mailsync.cli.session import Session
+from mailsync.cli.text import letters, octets, plain, short, span
+from mailsync.engine.report import Note, Report, Tally, exit_code
+
+NOTES_SHOWN: Final = 20
+REMARKS: Final = frozenset({"expunged", "collision", "mailbox-gone", "repaired", "removed-there"})
+"""Kinds of notes that are told for completeness; all others are trouble."""
+
+_ALWAYS: Final = ("seen", "new", "duplicate", "skipped", "failed")
+_IN_ORDER: Final = ("seen", "new", "duplicate", "matched", "mended", "repaired", "flags", "gone", "removed", "skipped", "failed")
+_HEADINGS: Final = {"matched": "recognised", "removed": "removed there"}
+
+
+def show(reports: Sequence[Report], session: Session) -> int:
+    """Tell how runs ended, in the way the session asks for; returns the exit code for all of them."""
+    code = exit_code(reports)
+    if session.json:
+        exits.print_json(session, code, {"error": None, "problems": [], "reports": [report.as_json() for report in reports]})
+        return code
+    for report in reports:
+        if not session.quiet:
+            _table(report, session, click.echo)
+            _notes([note for note in report.notes if note.kind in REMARKS], session, _echo_plain)
+        # What is wrong goes to standard error, so that it is there with -q and in cron's mail too.
+        _notes([note for note in report.notes if note.kind not in REMARKS], session, _echo_trouble)
+        _last_words(report, session)
+    return code
+
+
+def _table(report: Report, session: Session, echo: Callable[[str], object]) -> None:
+    total = report.total
+    shown = [(path, tally) for path, tally in report.mailboxes.items() if session.verbose or tally.seen or _news(tally)]
+    columns = [name for name in _IN_ORDER if name in _ALWAYS or getattr(total, name)]
+    to = any(tally.to for _, tally in shown)
+    rows = [["/".join(plain(part) for part in path), *([plain(tally.to)] if to else []), *_cells(tally, columns)] for path, tally in shown]
+    if len(rows) > 1:
+        rows.append(["all", *([""] if to else []), *_cells(total, columns)])
+    headings = ["mailbox", *(["to"] if to else []), *(_HEADINGS.get(name, name) for name in columns), "size"]
+    if rows:
+        echo(tabulate(rows, headings, tablefmt="simple", disable_numparse=True, colalign=_alignment(len(headings), 1 + to)))
+    if report.unchanged:
+        echo(f"{report.unchanged:,} mailbox{'' if report.unchanged == 1 else 'es'} without news")
+
+
+def _alignment(columns: int, names: int) -> list[str]:
+    return ["left"] * names + ["right"] * (columns - names)
+
+
+def _cells(tally: Tally, columns: Iterable[str]) -> list[str]:
+    cells = []
+    for name in columns:
+        count = getattr(tally, name)
+        cell = f"{count:,}" if count else "-"
+        cells.append(click.style(cell, fg="red") if name == "failed" and count else cell)
+    return [*cells, octets(tally.octets) if tally.octets else "-"]
+
+
+def _news(tally: Tally) -> bool:
+    return tally.incomplete or any(getattr(tally, name) for name in _IN_ORDER)
+
+
+def _notes(notes: Sequence[Note], session: Session, echo: Callable[[str], None]) -> None:
+    limit = len(notes) if session.verbose else NOTES_SHOWN
+    for note in notes[:limit]:
+        where = ", ".join(plain(part) for part in (note.mailbox, short(note.letter, 90)) if part)
+        echo(f"{where}: {plain(note.text)}" if where else plain(note.text))
+    if len(notes) > limit:
+        echo(f"… and {len(notes) - limit:,} more (-v shows them)")
+
+
+def _echo_plain(line: str) -> None:
+    click.echo(f"  {line}")
+
+
+def _echo_trouble(line: str) -> None:
+    click.echo(f"{click.style('!', fg='red', bold=True)} {line}", err=True)
+
+
+def _last_words(report: Report, session: Session) -> None:
+    """Say in one sentence how a run ended; silence with -q only when all is well."""
+    who = plain(f"{report.account} → {report.destination}" if report.destination else report.account)
+    if report.error is not None:
+        for line in str(report.error).splitlines():
+            click.echo(f"{click.style(f'{who}:', fg='red')} {plain(line)}", err=True)
+        if not session.quiet and report.total.new:
+            click.echo(f"{who}: stopped early; {letters(report.total.new)} done so far are safe. Run it again to go on.", err=True)
+    elif not report.complete:
+        words = "incomplete: see the lines marked ! above; the next run tries again"
+        click.echo(f"{click.style(f'{who}:', fg='red')} {words}", err=True)
+    elif not session.quiet:
+        click.echo(f"{click.style(f'{who}:', fg='green')} {_success(report)}")
+
+
+def _success(report: Report) -> str:
+    total = report.total
+    took = f" in {span(report.ended - report.started)}" if report.ended - report.started >= 1 else ""
+    amount = f"{letters(total.new + total.mended)}, {octets(total.octets)}" if total.new or total.mended else "nothing new"
+    if report.dry_run:
+        return f"would bring {amount}; nothing was changed" if not report.destination else f"would send {amount}; nothing was changed"
+    verb = "sent" if report.destination else "new"
+    return f"complete: {amount} {verb}{took}" if total.new or total.mended else f"complete: {amount}{took}"

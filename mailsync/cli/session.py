@@ -1,0 +1,20 @@
+"""What the global options said, for the length of one command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(slots=True)
+class Session:
+    """One call of the command line. `json` also tells the error path that standard output is for a program."""
+
+    environ: Mapping[str, str] = field(repr=False)
+    config: Path | None = None
+    verbose: bool = False
+    quiet: bool = False
+    debug: bool = False
+    json: bool = False
+    command: str = ""
