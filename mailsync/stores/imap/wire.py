@@ -7,6 +7,7 @@ into its `bytes` once. `imaplib` is not used: it waits for each completion, rewr
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -72,7 +73,7 @@ class Answer(tuple[bytes, ...]):
 
     @property
     def word(self) -> bytes:
-        """What kind of answer it is, upper case: `FETCH`, `EXISTS`, `LIST`, `OK`, …"""
+        """What kind of answer it is, upper case: `FETCH`, `EXISTS`, `LIST`, `OK`."""
         found = _WORD.match(self[0])
         return found[1].upper() if found else b""
 
@@ -235,10 +236,8 @@ class Wire:
         """Say LOGOUT without waiting for the answer, and close; idempotent."""
         if self.alive:
             self.leaving = True
-            try:
+            with contextlib.suppress(StoreUnavailable):  # a server that was faster left us what we wanted
                 self.send(b"LOGOUT")
-            except StoreUnavailable:
-                pass  # the server was faster; leaving is all we wanted
             self.alive = False
         self.connection.close()
 

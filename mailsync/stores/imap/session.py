@@ -1,0 +1,253 @@
+"""One logged-in IMAP session: connect, encrypt, log in, learn what the server can do, in as few round trips as that takes.
+
+A session is one connection; it does not come back when that breaks (see `link.py`). Errors are the account's own, with what to do.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable
+from typing import Final
+
+from mailsync.errors import (
+    AuthenticationFailed,
+    OverQuota,
+    ProtocolViolation,
+    ServerBusy,
+    StoreUnavailable,
+    Throttled,
+    TlsError,
+)
+from mailsync.stores.credentials import Credentials
+from mailsync.stores.imap.names import Names, listed, namespaces, quote
+from mailsync.stores.imap.wire import Command, Part, Reply, Result, Wire, shown
+from mailsync.stores.transport import Endpoint, connect
+
+_REV2: Final = frozenset(
+    b"BINARY CHILDREN ENABLE ESEARCH IDLE LIST-EXTENDED LIST-STATUS LITERAL- MOVE NAMESPACE SASL-IR SEARCHRES SPECIAL-USE "
+    b"STATUS=SIZE UIDPLUS UNSELECT".split()
+)
+"""What IMAP4rev2 includes without announcing it (RFC 9051 appendix E)."""
+
+_BUSY: Final = frozenset({b"UNAVAILABLE", b"INUSE", b"IN-USE", b"LIMIT", b"SERVERBUG"})
+_BUSY_WORDS: Final = re.compile(r"too many|simultaneous|temporar|try again|in use|connection limit", re.IGNORECASE)
+_THROTTLE_WORDS: Final = re.compile(r"throttl|back-?off|bandwidth limit|download.{0,20}limit", re.IGNORECASE)
+_WAIT: Final = re.compile(r"(\d{1,9})(?:\.\d+)?\s*(milliseconds?|msec|ms|seconds?|secs?|s|minutes?|mins?)\b", re.IGNORECASE)
+_WAIT_BARE: Final = re.compile(r"back-?off\s*(?:time)?\s*[:=]?\s*(\d{1,9})\b", re.IGNORECASE)
+
+
+def stated_wait(text: str) -> float | None:
+    """Read how long a server asks us to wait, in seconds: `Suggested Backoff Time: 299961 milliseconds`; None when it does not say."""
+    found = _WAIT.search(text)
+    if found:
+        unit = found[2].lower()
+        return int(found[1]) * (0.001 if unit.startswith(("ms", "mil")) else 60.0 if unit.startswith("min") else 1.0)
+    bare = _WAIT_BARE.search(text)
+    return int(bare[1]) / 1000 if bare else None  # Exchange and Gmail count in milliseconds
+
+
+def trouble(account: str, result: Result, doing: str) -> StoreUnavailable | None:
+    """Tell whether a refusal means that the whole account must wait or stop; None when it is about this one command.
+
+    Throttled, ServerBusy (both retryable) and OverQuota; `doing` ends the sentence for people (`fetching letters`).
+    """
+    if result.ok:
+        return None
+    if result.code in {b"THROTTLED", b"OVERQUOTA"} or _THROTTLE_WORDS.search(result.text):
+        if result.code == b"OVERQUOTA":
+            return OverQuota(account, f"the server is full: {result.text}")
+        return Throttled(account, f"the server slows us down while {doing}: {result.text}", stated_wait(result.text))
+    if result.code in _BUSY:
+        wait = stated_wait(result.text)
+        message = f"the server is busy while {doing}: {result.text}"
+        return Throttled(account, message, wait) if wait is not None else ServerBusy(account, message)
+    return None
+
+
+class Session:
+    """A logged-in session, made by `Session.open`. `wire` takes commands; `enabled` are the extensions asked for with ENABLE."""
+
+    def __init__(self, account: str, endpoint: Endpoint, wire: Wire) -> None:
+        self.account = account
+        self.endpoint = endpoint
+        self.wire = wire
+        self.capabilities: frozenset[bytes] = frozenset()
+        self.enabled: frozenset[bytes] = frozenset()
+        self._names: Names | None = None
+        self._asked: list[Command] = []
+        wire.goodbye = self._goodbye
+
+    @classmethod
+    def open(
+        cls,
+        account: str,
+        endpoint: Endpoint,
+        credentials: Credentials,
+        note: Callable[[str], None] | None = None,
+        *,
+        sync: bool = True,
+    ) -> Session:
+        """Connect and log in. With `sync`, CONDSTORE and QRESYNC are enabled where offered (RFC 7162).
+
+        Raises Unreachable, ConnectionLost, TlsError, AuthenticationFailed, ServerBusy, Throttled or ProtocolViolation.
+        ENABLE and NAMESPACE are on their way when this returns, not yet answered.
+        """
+        session = cls(account, endpoint, Wire(connect(endpoint, account), note))
+        try:
+            session._start(credentials)  # an alternative constructor
+            session._prepare(sync=sync)
+        except BaseException:
+            session.wire.connection.abandon()
+            raise
+        return session
+
+    @property
+    def names(self) -> Names:
+        """The server's mailbox names; waits for NAMESPACE the first time."""
+        if self._names is None:
+            self._names = self._learn_names()
+        return self._names
+
+    def has(self, capability: bytes) -> bool:
+        """Tell whether the server offers `capability` (upper case), by itself or as a part of IMAP4rev2."""
+        return capability in self.capabilities or (capability in _REV2 and b"IMAP4REV2" in self.capabilities)
+
+    def instant(self, octets: int) -> bool:
+        """Tell whether a literal of so many octets may be sent without waiting (RFC 7888)."""
+        return self.has(b"LITERAL+") or (octets <= 4096 and self.has(b"LITERAL-"))
+
+    def mailbox(self, written: bytes) -> Part:
+        """Make a command's argument of a mailbox name as the server writes it (`names.written(path)`)."""
+        return quote(written, instant=self.instant(len(written)))
+
+    def close(self) -> None:
+        """Say goodbye without waiting; idempotent."""
+        self.wire.close()
+
+    def _start(self, credentials: Credentials) -> None:
+        greeting = self.wire.greeting()
+        if self.endpoint.security == "starttls":
+            self._encrypt(greeting)
+        elif greeting.code == b"CAPABILITY":
+            self.capabilities = _words(greeting.argument)
+        if greeting.status == b"PREAUTH":
+            if self.endpoint.security == "starttls":
+                raise TlsError(self.account, f"{self.endpoint} logs us in before encrypting; not trusted")
+            self._ask_capabilities()
+            return
+        if not self.capabilities:
+            self._ask_capabilities()
+        self._login(credentials)
+
+    def _encrypt(self, greeting: Result) -> None:
+        """Upgrade to TLS; what was announced before in plain text counts for nothing afterwards (RFC 9051 section 6.2.1)."""
+        offered = _words(greeting.argument) if greeting.code == b"CAPABILITY" else None
+        refusal = "does not offer STARTTLS"
+        if greeting.status != b"PREAUTH" and (offered is None or b"STARTTLS" in offered):
+            result = self.wire.wait(self.wire.send(b"STARTTLS"))
+            if result.ok:
+                self.wire.start_tls()
+                return
+            refusal = f"refused STARTTLS ({result.text})"
+        raise TlsError(self.account, f"{self.endpoint} {refusal}, so nothing was sent; try `security: tls` (port 993)")
+
+    def _ask_capabilities(self) -> None:
+        command = self.wire.send(b"CAPABILITY")
+        if not self.wire.wait(command).ok:
+            raise ProtocolViolation(self.account, f"{self.endpoint} refuses CAPABILITY")
+        self._take_capabilities(command)
+
+    def _take_capabilities(self, command: Command) -> bool:
+        """Take capabilities from a command's answers or its completion; tells whether there were any."""
+        result = command.result
+        if result is not None and result.code == b"CAPABILITY":
+            self.capabilities = _words(result.argument)
+            return True
+        for answer in command.answers:
+            if answer.word == b"CAPABILITY":
+                self.capabilities = _words(answer.line[len(b"CAPABILITY") :])
+                return True
+        return False
+
+    def _login(self, credentials: Credentials) -> None:
+        plain = self.has(b"AUTH=PLAIN")
+        if self.has(b"LOGINDISABLED") and not plain:
+            hint = "" if self.wire.connection.encrypted else "; use `security: tls` or `starttls`"
+            raise AuthenticationFailed(self.account, f"{self.endpoint} takes no password here (LOGINDISABLED){hint}")
+        if credentials.authorization_id and not plain:
+            raise AuthenticationFailed(self.account, f"{self.endpoint} cannot open another user's mail (no AUTH=PLAIN)")
+        user, secret = credentials.username, credentials.secret()
+        if "\0" in user + secret:
+            raise AuthenticationFailed(self.account, "user name and password cannot hold NUL")
+        command = self._authenticate(credentials, secret) if plain else self._login_command(user, secret)
+        result = self.wire.wait(command)
+        if result.status == b"BAD" and plain and not credentials.authorization_id and not self.has(b"LOGINDISABLED"):
+            # Announced, yet unknown to it: not a wrong password, so asking in the older way locks nobody out.
+            command = self._login_command(user, secret)
+            result = self.wire.wait(command)
+        if not result.ok:
+            raise self._refused(user, result)
+        if not self._take_capabilities(command):
+            self._ask_capabilities()
+
+    def _authenticate(self, credentials: Credentials, secret: str) -> Command:
+        """Log in by SASL PLAIN (RFC 4616), in one round trip where SASL-IR is offered."""
+        message = f"{credentials.authorization_id or ''}\0{credentials.username}\0{secret}".encode("utf-8", "surrogateescape")
+        coded = base64.b64encode(message)
+        if self.has(b"SASL-IR"):
+            return self.wire.send(b"AUTHENTICATE PLAIN " + coded)
+        return self.wire.send(b"AUTHENTICATE PLAIN", Reply(coded))
+
+    def _login_command(self, user: str, secret: str) -> Command:
+        names = [text.encode("utf-8", "surrogateescape") for text in (user, secret)]
+        first, second = (quote(name, instant=self.instant(len(name))) for name in names)
+        return self.wire.send(b"LOGIN ", first, b" ", second)
+
+    def _refused(self, user: str, result: Result) -> StoreUnavailable:
+        """Tell a wrong password from a server that has no time for us now."""
+        busy = trouble(self.account, result, "logging in")
+        if busy is not None:
+            return busy
+        known = result.code in {b"AUTHENTICATIONFAILED", b"AUTHORIZATIONFAILED", b"EXPIRED", b"PRIVACYREQUIRED", b"CONTACTADMIN"}
+        if not known and _BUSY_WORDS.search(result.text):
+            return ServerBusy(self.account, f"{self.endpoint} does not let us in now: {result.text}")
+        if result.code == b"PRIVACYREQUIRED":
+            return TlsError(self.account, f"{self.endpoint} wants encryption before the password; use `security: tls` or `starttls`")
+        return AuthenticationFailed(self.account, f"{self.endpoint} refused the login of {shown(user)!r}: {result.text}")
+
+    def _prepare(self, *, sync: bool) -> None:
+        """Send what every session wants to know, without waiting for it."""
+        wanted = [word for word in (b"CONDSTORE", b"QRESYNC") if self.has(word)] if sync and self.has(b"ENABLE") else []
+        if wanted:
+            self.wire.send(b"ENABLE " + b" ".join(wanted))
+            self.enabled = frozenset(wanted)
+        if self.has(b"NAMESPACE"):
+            self._asked.append(self.wire.send(b"NAMESPACE"))
+        self._asked.append(self.wire.send(b'LIST "" ""'))
+
+    def _learn_names(self) -> Names:
+        delimiter: bytes | None = b"/"
+        spaces: list[list[tuple[bytes, bytes | None]]] | None = None
+        for command in self._asked:
+            self.wire.wait(command)
+            for answer in command.answers:
+                found = namespaces(answer)
+                root = listed(answer)
+                if found is not None:
+                    spaces = found
+                elif root is not None:
+                    delimiter = root.delimiter
+        self._asked.clear()
+        if spaces and spaces[0]:
+            return Names(spaces[0], spaces[1] + spaces[2])
+        return Names(delimiter=delimiter)
+
+    def _goodbye(self, result: Result) -> StoreUnavailable:
+        said = result.text or "it gave no reason"
+        limited = trouble(self.account, result, "talking to it")
+        return limited or ServerBusy(self.account, f"{self.endpoint} ended the session: {said}")
+
+
+def _words(raw: bytes) -> frozenset[bytes]:
+    return frozenset(raw.upper().split())
