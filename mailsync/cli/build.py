@@ -25,7 +25,7 @@ def endpoint(settings: Pop3Account | ImapAccount) -> Endpoint:
 
 def credentials(settings: Pop3Account | ImapAccount, password: str) -> Credentials:
     """Tell who logs in."""
-    return Credentials(settings.username, password, settings.authorization_id)
+    return Credentials.fixed(settings.username, password, settings.authorization_id)
 
 
 def source(login: Login, password: str, progress: Progress) -> Source:

@@ -131,3 +131,7 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:], Session(environ=os.environ)))
+
+
+if __name__ == "__main__":
+    main()

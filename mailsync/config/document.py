@@ -154,7 +154,10 @@ _EXPLANATIONS: Final = (
     (r"mapping values are not allowed here", 'a second ": " stands on this line; put the value in quotes, or check the indentation'),
     (r"cannot start any token", "this character cannot begin a value: put the value in quotes"),
     (r"could not find expected ':'", "a colon is missing after a word, or the indentation is wrong"),
-    (r"flow (?:sequence|mapping)", "a [ or { is opened and not closed, or a comma is missing"),
+    (
+        r"flow (?:sequence|mapping)",
+        "a [ or { is opened and not closed, a comma is missing, or a value that begins with ! does not stand in quotes",
+    ),
     (r"single document", "a second document begins here (---): keep one"),
     (r"block (?:mapping|end|sequence)", "the indentation does not fit the lines above"),
 )

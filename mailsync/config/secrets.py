@@ -48,7 +48,7 @@ class FromCommand(_Given):
     command: Annotated[
         str,
         AfterValidator(_splittable),
-        Field(description="A program and its arguments, run without a shell; the first line it prints is the password."),
+        Field(repr=False, description="A program and its arguments, run without a shell; the first line it prints is the password."),
     ]
 
 

@@ -9,15 +9,13 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote_to_bytes
 
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from mailsync.config.document import Document
 from mailsync.config.mistakes import problems
-from mailsync.config.secrets import FromCommand, FromEnvironment, FromFile
 from mailsync.config.settings import ImapAccount, Pop3Account
 from mailsync.errors import ConfigError
 from mailsync.stores.transport import is_loopback
@@ -40,12 +38,7 @@ def is_url(text: str) -> bool:
     return "://" in text
 
 
-def parse_url(
-    text: str,
-    password: SecretStr | FromEnvironment | FromCommand | FromFile | None = None,
-    ca_file: Path | None = None,
-    tls_name: str | None = None,
-) -> UrlAccount:
+def parse_url(text: str) -> UrlAccount:
     """Read a URL as an account. Raises ConfigError, which never repeats a URL with a password in it."""
     scheme, _, rest = text.partition("://")
     protocol, security = _known(scheme.lower())
@@ -69,9 +62,6 @@ def parse_url(
         security = "none"
     given: dict[str, Any] = {"protocol": protocol, "host": host, "username": user, "security": security}
     given |= {"port": port} if port else {}
-    given |= {"ca_file": ca_file} if ca_file else {}
-    given |= {"tls_name": tls_name} if tls_name else {}
-    given |= {"password": password} if password else {}
     try:
         settings = (Pop3Account if protocol == "pop3" else ImapAccount).model_validate(given)
     except ValidationError as error:
