@@ -30,7 +30,7 @@ _REV2: Final = frozenset(
 )
 """What IMAP4rev2 includes without announcing it (RFC 9051 appendix E)."""
 
-_BUSY: Final = frozenset({b"UNAVAILABLE", b"INUSE", b"IN-USE", b"LIMIT", b"SERVERBUG"})
+_BUSY: Final = frozenset({b"UNAVAILABLE", b"INUSE", b"IN-USE", b"LIMIT"})
 _BUSY_WORDS: Final = re.compile(r"too many|simultaneous|temporar|try again|in use|connection limit", re.IGNORECASE)
 _THROTTLE_WORDS: Final = re.compile(r"throttl|back-?off|bandwidth limit|download.{0,20}limit", re.IGNORECASE)
 _WAIT: Final = re.compile(r"(\d{1,9})(?:\.\d+)?\s*(milliseconds?|msec|ms|seconds?|secs?|s|minutes?|mins?)\b", re.IGNORECASE)
@@ -210,7 +210,7 @@ class Session:
         if busy is not None:
             return busy
         known = result.code in {b"AUTHENTICATIONFAILED", b"AUTHORIZATIONFAILED", b"EXPIRED", b"PRIVACYREQUIRED", b"CONTACTADMIN"}
-        if not known and _BUSY_WORDS.search(result.text):
+        if result.code == b"SERVERBUG" or (not known and _BUSY_WORDS.search(result.text)):
             return ServerBusy(self.account, f"{self.endpoint} does not let us in now: {result.text}")
         if result.code == b"PRIVACYREQUIRED":
             return TlsError(self.account, f"{self.endpoint} wants encryption before the password; use `security: tls` or `starttls`")

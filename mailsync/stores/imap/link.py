@@ -1,0 +1,155 @@
+"""A session that comes back: back-off, reconnection, and which mailbox is selected.
+
+Knows when to try again and how long to wait; what has to be asked anew is known to those who asked (`looks.py`, `bodies.py`),
+who see by `generation` that their commands died with an older session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from mailsync.errors import StoreUnavailable, Throttled, Unreachable
+from mailsync.model import MailboxPath, SyncState
+from mailsync.stores.imap.session import Session, trouble
+from mailsync.stores.imap.wire import Command, Result, result_of
+
+FIRST_WAIT: Final = 1.0
+LONGEST_WAIT: Final = 60.0
+LONGEST_STATED: Final = 3600.0
+"""Seconds: the first back-off, the longest one we choose, the longest a server may ask of one run."""
+
+
+@dataclass(slots=True)
+class Examined:
+    """An EXAMINE on its way, or answered; the mailbox is selected, read-only, for every command sent after it."""
+
+    path: MailboxPath
+    generation: int
+    command: Command
+    _state: SyncState | None = None
+
+    def settle(self, session: Session) -> Result:
+        """Wait for the answer. Raises a retryable error when the server has no time for us."""
+        result = session.wire.wait(self.command)
+        stop = trouble(session.account, result, "opening a mailbox")
+        if stop is not None:
+            raise stop
+        return result
+
+    @property
+    def state(self) -> SyncState:
+        """The mailbox's state before any later command; UIDVALIDITY and UIDNEXT are 0 where the server did not tell."""
+        if self._state is None:
+            self._state = _state(self.command)
+        return self._state
+
+
+class Link:
+    """The one connection of a source: opened when first needed, opened again after a failure, at most `retries` times in a row.
+
+    `open_session` logs in; `note` tells a person why we wait; `sleep` (seconds) and `random` (0 … 1) are given from outside.
+    """
+
+    def __init__(
+        self,
+        open_session: Callable[[], Session],
+        *,
+        note: Callable[[str], None],
+        sleep: Callable[[float], None],
+        random: Callable[[], float],
+        retries: int,
+    ) -> None:
+        self.generation = 0
+        self._open = open_session
+        self._note = note
+        self._sleep = sleep
+        self._random = random
+        self._retries = retries
+        self._failures = 0
+        self._session: Session | None = None
+        self._selected: Examined | None = None
+
+    @property
+    def session(self) -> Session:
+        """The session, logged in. Raises StoreUnavailable once the retries are used up."""
+        if self._session is None:
+            try:
+                self._connect()
+            except StoreUnavailable as error:
+                self.again(error)
+        assert self._session is not None  # noqa: S101  # `again` returns with a session, or raises
+        return self._session
+
+    def examine(self, path: MailboxPath, *, fresh: bool = False) -> Examined:
+        """Send EXAMINE, unless `path` is selected already for the next command; `fresh` asks in any case, for the state."""
+        session = self.session
+        chosen = self._selected
+        if chosen is not None and chosen.path == path and not fresh:
+            return chosen
+        option = b" (CONDSTORE)" if session.has(b"CONDSTORE") and b"CONDSTORE" not in session.enabled else b""
+        command = session.wire.send(b"EXAMINE ", session.mailbox(session.names.written(path)), option)
+        self._selected = Examined(path, self.generation, command)
+        return self._selected
+
+    def progressed(self) -> None:
+        """Something was brought home: failures are counted anew."""
+        self._failures = 0
+
+    def again(self, error: StoreUnavailable) -> None:
+        """Wait and connect again after `error`; raises it, or what came of the last try, when that helps no more."""
+        known = self.generation > 0
+        while True:
+            self._drop()
+            self._failures += 1
+            # A server that was there a moment ago and is not now is most likely starting again.
+            hopeful = error.retryable or (known and isinstance(error, Unreachable))
+            if not hopeful or self._failures > self._retries:
+                raise error
+            self._wait(error)
+            try:
+                self._connect()
+            except StoreUnavailable as failure:
+                error = failure
+            else:
+                return
+
+    def close(self) -> None:
+        """Say goodbye without waiting; idempotent."""
+        if self._session is not None:
+            self._session.close()
+        self._session = self._selected = None
+
+    def _connect(self) -> None:
+        self._session = self._open()
+        self.generation += 1
+
+    def _drop(self) -> None:
+        if self._session is not None:
+            self._session.wire.alive = False
+            self._session.wire.connection.abandon()
+        self._session = self._selected = None
+
+    def _wait(self, error: StoreUnavailable) -> None:
+        stated = error.wait if isinstance(error, Throttled) else None
+        if stated is not None and stated > LONGEST_STATED:
+            raise error
+        chosen = min(FIRST_WAIT * 2.0 ** (self._failures - 1), LONGEST_WAIT)
+        seconds = stated if stated is not None else chosen * (0.5 + self._random())
+        self._note(f"{error}; trying again in {seconds:.0f} s" if seconds >= 1 else f"{error}; trying again")
+        self._sleep(seconds)
+
+
+def _state(command: Command) -> SyncState:
+    """Read the answers of an EXAMINE (RFC 9051 section 6.3.3, RFC 7162 section 3.1.2)."""
+    messages = 0
+    numbers: dict[bytes, int] = {}
+    for answer in command.answers:
+        if answer.word == b"EXISTS":
+            messages = answer.number or 0
+            continue
+        said = result_of(answer.line)
+        if said is not None and said.argument.isdigit() and len(said.argument) < 20:
+            numbers[said.code] = int(said.argument)
+    return SyncState(numbers.get(b"UIDVALIDITY", 0), numbers.get(b"UIDNEXT", 0), messages, numbers.get(b"HIGHESTMODSEQ") or None)
