@@ -1,0 +1,66 @@
+"""Servers and letters for every test, and the choice between seeded samples (plain run) and every trial (`--long`).
+
+A missing server is an error here, never a skip: a green run means that the real servers were there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers import certificates as certificates_
+from tests.servers import dovecot as dovecot_
+from tests.servers import pymap as pymap_
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the tests marked `long` too: every trial, not the seeded sample")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--long"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("long")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+
+
+@pytest.fixture(scope="session")
+def long(request: pytest.FixtureRequest) -> bool:
+    """Whether this run tries everything, for tests that choose the number of their trials themselves."""
+    return bool(request.config.getoption("--long"))
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> certificates_.Certificates:
+    return certificates_.make(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def dovecot() -> Iterator[dovecot_.Dovecot]:
+    """Dovecot with all it can do. Every test takes a user of its own: `dovecot.user()`."""
+    with dovecot_.start() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def dovecot_poor() -> Iterator[dovecot_.Dovecot]:
+    """Dovecot that announces bare IMAP4rev1."""
+    with dovecot_.start(imap_capability=dovecot_.POOR) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def dovecot_plain_uid() -> Iterator[dovecot_.Dovecot]:
+    """Dovecot that announces no MULTIAPPEND, no LITERAL+ and no UIDPLUS."""
+    with dovecot_.start(imap_capability=dovecot_.PLAIN_UID) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pymap_server() -> Iterator[pymap_.Pymap]:
+    """A pymap shared by all tests, empty at first; a test that needs an account of its own calls `pymap.start()`."""
+    with pymap_.start() as server:
+        yield server
