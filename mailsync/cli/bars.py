@@ -48,7 +48,7 @@ class Bars:
                 file=self._stream,
                 dynamic_ncols=True,
                 leave=False,
-                bar_format="{desc}: {percentage:3.0f}%|{bar}| {postfix} {n_fmt}/{total_fmt} {rate_fmt} ETA {remaining}",
+                bar_format="{desc}: {percentage:3.0f}%|{bar}| {n_fmt}B of {total_fmt}B{postfix}, {rate_fmt}, ETA {remaining}",
             )
 
     def expect(self, messages: int, octets: int) -> None:

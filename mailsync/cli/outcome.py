@@ -20,6 +20,7 @@ REMARKS: Final = frozenset({"expunged", "collision", "mailbox-gone", "repaired",
 _ALWAYS: Final = ("seen", "new", "duplicate", "skipped", "failed")
 _IN_ORDER: Final = ("seen", "new", "duplicate", "matched", "mended", "repaired", "flags", "gone", "removed", "skipped", "failed")
 _HEADINGS: Final = {"matched": "recognised", "removed": "removed there"}
+_HEADINGS_OF_PUSH: Final = {**_HEADINGS, "new": "sent", "duplicate": "there already"}
 
 
 def show(reports: Sequence[Report], session: Session) -> int:
@@ -46,7 +47,8 @@ def _table(report: Report, session: Session, echo: Callable[[str], object]) -> N
     rows = [["/".join(plain(part) for part in path), *([plain(tally.to)] if to else []), *_cells(tally, columns)] for path, tally in shown]
     if len(rows) > 1:
         rows.append(["all", *([""] if to else []), *_cells(total, columns)])
-    headings = ["mailbox", *(["to"] if to else []), *(_HEADINGS.get(name, name) for name in columns), "size"]
+    words = _HEADINGS_OF_PUSH if report.destination else _HEADINGS
+    headings = ["mailbox", *(["to"] if to else []), *(words.get(name, name) for name in columns), "size"]
     if rows:
         echo(tabulate(rows, headings, tablefmt="simple", disable_numparse=True, colalign=_alignment(len(headings), 1 + to)))
     if report.unchanged:

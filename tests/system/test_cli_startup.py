@@ -1,0 +1,68 @@
+"""What it costs to start, and what is not imported for it."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMANDS = ["check", "pull", "push", "migrate", "verify", "status", "list", "show", "config"]
+HEAVY = {"pydantic", "yaml", "sqlite3", "imapclient", "imaplib", "poplib", "ssl", "socket", "tqdm", "tabulate", "email"}
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "mailsync.cli.main", *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+def cpu_of_help() -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert run("--help").returncode == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_help_imports_nothing_that_only_a_command_needs() -> None:
+    program = "import sys; from mailsync.cli import main; main.run(['--help'], main.Session({})); print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
+    assert not loaded & HEAVY
+
+
+def test_help_costs_at_most_a_tenth_of_a_second_of_cpu() -> None:
+    # The least of several, because only that is free of what else the machine does.
+    assert min(cpu_of_help() for _ in range(7)) <= 0.1
+
+
+def test_help_names_every_command() -> None:
+    done = run("--help")
+    assert all(f"\n  {name} " in done.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "config schema"])
+def test_every_command_explains_itself(command: str) -> None:
+    done = run(*command.split(), "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Usage: ")
+
+
+def test_every_command_line_of_help_fits_a_terminal() -> None:
+    for command in [[], *[name.split() for name in COMMANDS]]:
+        assert max(map(len, run(*command, "--help").stdout.splitlines())) <= 100
+
+
+def test_the_version_is_told() -> None:
+    done = run("--version")
+    assert (done.returncode, done.stdout.split()[0]) == (0, "mailsync")
+
+
+def test_a_mistyped_command_is_answered_with_the_nearest() -> None:
+    done = run("pul")
+    assert done.returncode == 2
+    assert "did you mean 'pull'?" in done.stderr
+
+
+def test_an_unknown_option_is_a_usage_error(tmp_path: Path) -> None:
+    assert run("--config", str(tmp_path / "x.yaml"), "pull", "--delete-everything").returncode == 2

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import io
+import re
+import threading
+
+from mailsync.cli.bars import EVERY, Bars, Lines, progress_for
+from mailsync.cli.session import Session
+from mailsync.progress import Progress, Silence
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Closed(io.StringIO):
+    def write(self, _: str) -> int:
+        raise BrokenPipeError
+
+    def isatty(self) -> bool:
+        return True
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def work(progress: Progress) -> None:
+    progress.begin("pulling from old")
+    progress.expect(2, 3_000_000)
+    progress.advance(1, 1_000_000)
+    progress.note("waiting 30 s: \x1b[31mthe server is busy")
+    progress.advance(1, 2_000_000)
+    progress.end()
+
+
+def test_a_terminal_gets_a_bar_with_letters_bytes_and_the_time_left() -> None:
+    stream = Terminal()
+    progress = progress_for(Session({}), stream)
+    assert isinstance(progress, Bars)
+    progress.begin("pulling from old")
+    progress.expect(2, 3_000_000)
+    progress.advance(1, 1_500_000)
+    assert progress._bar is not None
+    progress._bar.refresh()
+    last = stream.getvalue().rpartition("\r")[2]
+    assert re.search(r"pulling from old: +50%\|.*\| 1\.50MB of 3\.00MB, 1/2 letters, .*B/s, ETA ", last)
+    progress.end()
+
+
+def test_a_bar_needs_no_thread_of_its_own() -> None:
+    before = threading.active_count()
+    progress = Bars(Terminal())
+    progress.begin("x")
+    assert threading.active_count() == before
+    progress.end()
+
+
+def test_no_terminal_gets_plain_lines_now_and_then() -> None:
+    stream, clock = io.StringIO(), Clock()
+    progress = Lines(stream, clock)
+    progress.begin("pulling from old")
+    progress.expect(40, 40_000_000)
+    for _ in range(20):
+        clock.now += EVERY / 10
+        progress.advance(1, 1_000_000)
+    progress.end()
+    assert stream.getvalue().splitlines() == [
+        "pulling from old …",
+        "pulling from old: 10 of 40 letters, 10.0 MB of 40.0 MB, 667 kB/s, about 45 s left",
+        "pulling from old: 20 of 40 letters, 20.0 MB of 40.0 MB, 667 kB/s, about 30 s left",
+    ]
+
+
+def test_quiet_gets_nothing() -> None:
+    stream = Terminal()
+    progress = progress_for(Session({}, quiet=True), stream)
+    assert isinstance(progress, Silence)
+    work(progress)
+    assert stream.getvalue() == ""
+
+
+def test_a_servers_words_cannot_steer_the_terminal() -> None:
+    for stream, progress in ((s := io.StringIO(), Lines(s)), (t := Terminal(), Bars(t))):
+        work(progress)
+        assert "\x1b[31m" not in stream.getvalue()
+        assert "the server is busy" in stream.getvalue()
+
+
+def test_work_goes_on_when_nobody_can_read_about_it() -> None:
+    work(Bars(Closed()))
+    work(Lines(Closed()))
+
+
+def test_a_phase_without_known_sizes_is_shown_too() -> None:
+    for progress in (Bars(Terminal()), Lines(io.StringIO())):
+        progress.begin("x")
+        progress.advance(1, 0)
+        progress.advance(1, 10)
+        progress.end()

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mailsync.cli import outcome
+from mailsync.cli.session import Session
+from mailsync.engine.report import Report
+from mailsync.errors import AuthenticationFailed, ConnectionLost, DiskFull, IntegrityError, MailsyncError
+
+
+def pulled(*, error: MailsyncError | None = None) -> Report:
+    report = Report("pull", "old", archive="/mail/old", started=1000, ended=1065, error=error)
+    inbox = report.of(("INBOX",))
+    inbox.seen, inbox.new, inbox.duplicate, inbox.octets = 2000, 1990, 10, 63_100_000
+    sent = report.of(("Work", "Sent"))
+    sent.seen, sent.skipped = 5, 1
+    report.note("expunged", ("Work", "Sent"), "UID 7", "was deleted on the server meanwhile")
+    return report
+
+
+def said(capsys: pytest.CaptureFixture[str], *reports: Report, session: Session | None = None) -> tuple[int, str, str]:
+    code = outcome.show(reports, session or Session({}))
+    shown = capsys.readouterr()
+    return code, shown.out, shown.err
+
+
+def test_a_pull_ends_with_a_table_and_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = said(capsys, pulled())
+    lines = out.splitlines()
+    assert lines[0].split() == ["mailbox", "seen", "new", "duplicate", "skipped", "failed", "size"]
+    assert lines[2].split() == ["INBOX", "2,000", "1,990", "10", "-", "-", "63.1", "MB"]
+    assert lines[3].split() == ["Work/Sent", "5", "-", "-", "1", "-", "-"]
+    assert lines[4].split()[:3] == ["all", "2,005", "1,990"]
+    assert "Work/Sent, UID 7: was deleted on the server meanwhile" in lines[5]
+    assert lines[-1] == "old: complete: 1,990 letters, 63.1 MB new in 65 s"
+    assert (code, err) == (0, "")
+
+
+def test_a_failed_letter_is_named_on_standard_error_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    report = pulled()
+    report.of(("INBOX",)).failed = 1
+    report.trouble_with("failed", ("INBOX",), "UID 5", "the server sent \x1b[2Jnonsense")
+    code, _, err = said(capsys, report)
+    assert code == 3
+    assert err.splitlines() == [
+        "! INBOX, UID 5: the server sent �[2Jnonsense",
+        "old: incomplete: see the lines marked ! above; the next run tries again",
+    ]
+
+
+def test_quiet_says_nothing_when_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys, pulled(), session=Session({}, quiet=True)) == (0, "", "")
+
+
+def test_quiet_still_names_what_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    report = pulled()
+    report.trouble_with("failed", ("INBOX",), "UID 5", "no")
+    code, out, err = said(capsys, report, session=Session({}, quiet=True))
+    assert (code, out) == (3, "")
+    assert "UID 5" in err
+
+
+def test_a_server_that_gave_up_is_told_with_what_is_safe(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = said(capsys, pulled(error=ConnectionLost("old", "the line broke")))
+    assert code == 75
+    assert "old: the line broke" in err
+    assert "1,990 letters done so far are safe" in err
+
+
+def test_remarks_without_end_are_cut_unless_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    report = pulled()
+    for uid in range(50):
+        report.trouble_with("failed", ("INBOX",), f"UID {uid}", "no")
+    assert "… and 30 more (-v shows them)" in said(capsys, report)[2]
+    assert "UID 49" in said(capsys, report, session=Session({}, verbose=True))[2]
+
+
+def test_json_is_one_report_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    session = Session({}, json=True, command="pull")
+    code, out, err = said(capsys, pulled(), pulled(error=AuthenticationFailed("old", "no")), session=session)
+    answer = json.loads(out)
+    assert (answer["version"], answer["command"], answer["exit_code"], answer["complete"]) == (1, "pull", code, False)
+    assert [report["account"] for report in answer["reports"]] == ["old", "old"]
+    assert answer["reports"][0]["total"]["new"] == 1990
+    assert err == ""
+
+
+def test_a_dry_run_says_would(capsys: pytest.CaptureFixture[str]) -> None:
+    report = pulled()
+    report.dry_run = True
+    assert said(capsys, report)[1].splitlines()[-1] == "old: would bring 1,990 letters, 63.1 MB; nothing was changed"
+
+
+def test_colours_stay_off_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    report = pulled()
+    report.of(("INBOX",)).failed = 1
+    report.trouble_with("failed", ("INBOX",), "UID 5", "no")
+    assert "\x1b" not in "".join(map(str, said(capsys, report)))
+
+
+def test_damage_and_a_full_disk_win_over_everything() -> None:
+    login = pulled(error=AuthenticationFailed("a", "x"))
+    session = Session({}, json=True)
+    assert outcome.show([login, pulled(error=DiskFull("x"))], session) == 74
+    assert outcome.show([login, pulled(error=DiskFull("x")), pulled(error=IntegrityError("x"))], session) == 13
+    assert outcome.show([login, login], session) == 12
+    assert outcome.show([login, pulled()], session) == 3
+    assert outcome.show([pulled(), pulled()], session) == 0
