@@ -1,0 +1,139 @@
+"""The header of a letter, from any bytes: where it ends, its fields, what they say to people (RFC 5322 section 2.2, RFC 2047).
+
+Never raises on bad mail. Linear in the length of the header, whatever is in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from email.errors import HeaderParseError
+from email.header import decode_header
+from email.utils import mktime_tz, parsedate_tz
+from typing import Final
+
+_BLANK: Final = re.compile(rb"\n\r?\n|\A\r?\n")
+_NAME: Final = re.compile(rb"[!-9;-~\x80-\xff]+")
+_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
+_SPACE: Final = re.compile(rb"[ \t\r\n]+")
+_COMMENT: Final = re.compile(rb"\([^()]*\)")
+_DAY: Final = 86_400
+_TEXT_LIMIT: Final = 10_000
+"""Longer header values are cut before they are decoded for people: nobody reads on, and decoding is not free."""
+
+
+def block(content: bytes) -> bytes:
+    """Give the header block with its blank line; all of `content` when there is no blank line."""
+    found = _BLANK.search(content)
+    return content[: found.end()] if found else content
+
+
+def fields(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Give each field of the header block as (name in lower case, raw value with its folding, no last line end).
+
+    Lines that are no field (a leading mbox "From " line, rubbish) are passed over.
+    """
+    head = block(content)
+    position, end = 0, len(head)
+    while position < end:
+        stop = _field_end(head, position, end)
+        raw = head[position:stop]
+        position = stop
+        name, colon, value = raw.partition(b":")
+        name = name.rstrip(b" \t")
+        if colon and _NAME.fullmatch(name):
+            yield name.lower(), value.rstrip(b"\r\n")
+
+
+def _field_end(head: bytes, start: int, end: int) -> int:
+    """Find where a field ends: after the first line end that no white space follows."""
+    position = start
+    while True:
+        newline = head.find(b"\n", position)
+        if newline < 0:
+            return end
+        position = newline + 1
+        if position >= end or head[position] not in b" \t":
+            return position
+
+
+def first(content: bytes, name: bytes) -> bytes | None:
+    """Give the first value of a field (`name` in lower case), None when there is none."""
+    return next((value for field, value in fields(content) if field == name), None)
+
+
+def all_(content: bytes, name: bytes) -> list[bytes]:
+    """Give every value of a field (`name` in lower case), in order."""
+    return [value for field, value in fields(content) if field == name]
+
+
+def message_ids(content: bytes) -> list[bytes]:
+    """Give every non-empty Message-ID, without folding, comments and white space; 8-bit bytes stay."""
+    found = (message_id(value) for value in all_(content, b"message-id"))
+    return [one for one in found if one]
+
+
+def message_id(value: bytes) -> bytes:
+    """Normalise one Message-ID value: what stands in angle brackets if anything does, else all of it."""
+    bare = _SPACE.sub(b"", value)
+    opened = bare.find(b"<")
+    closed = bare.find(b">", opened + 1)
+    if 0 <= opened < closed:
+        return bare[opened : closed + 1] if closed > opened + 1 else b""
+    return _COMMENT.sub(b"", bare)
+
+
+def text(value: bytes) -> str:
+    """Decode a field's value for people (RFC 2047), in one line; control characters and terminal escapes become spaces."""
+    raw = _SPACE.sub(b" ", value[:_TEXT_LIMIT]).strip()
+    plain = _decode(raw)
+    if "=?" in plain:
+        plain = _words(plain)
+    return _UNSAFE.sub(" ", plain).strip()
+
+
+def _words(plain: str) -> str:
+    try:
+        parts = decode_header(plain)
+    except (HeaderParseError, ValueError, IndexError):
+        return plain
+    return "".join(_part(part, charset) for part, charset in parts)
+
+
+def _part(part: bytes | str, charset: str | None) -> str:
+    if isinstance(part, str):
+        return part
+    try:
+        return part.decode(charset or "ascii", "replace")
+    except (LookupError, ValueError):
+        return part.decode("latin-1")
+
+
+def _decode(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def received_or_date(content: bytes, not_after: int) -> int | None:
+    """Tell when a letter arrived, in epoch seconds: by its top Received field, then by its Date (RFC 5322 section 3.6.7).
+
+    A time before 1970-01-02 or more than two days after `not_after` is not believed.
+    """
+    received = first(content, b"received")
+    candidates = (received.rpartition(b";")[2] if received else None, first(content, b"date"))
+    for value in candidates:
+        if value:
+            moment = _moment(value[:200])
+            if moment is not None and _DAY <= moment <= not_after + 2 * _DAY:
+                return moment
+    return None
+
+
+def _moment(value: bytes) -> int | None:
+    try:
+        parsed = parsedate_tz(_SPACE.sub(b" ", value).decode("ascii", "replace").strip())
+        return None if parsed is None else mktime_tz(parsed)
+    except (ValueError, OverflowError, IndexError, TypeError):
+        return None

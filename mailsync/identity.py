@@ -1,0 +1,105 @@
+"""What makes two contents the same letter, and what recognises a letter by its header alone. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+
+from mailsync.formats import header
+
+TRACE_FIELDS: Final = frozenset(
+    (
+        b"received received-spf return-path delivered-to x-delivered-to x-original-to envelope-to x-envelope-to x-envelope-from "
+        b"delivery-date authentication-results x-google-smtp-source x-received x-forwarded-to x-forwarded-for "
+        b"arc-seal arc-message-signature arc-authentication-results dkim-signature domainkey-signature x-google-dkim-signature "
+        b"dkim-filter x-gm-message-state status x-status x-uid x-uidl x-imap x-imapbase x-keywords x-mozilla-status "
+        b"x-mozilla-status2 x-mozilla-keys x-gmail-labels x-gm-thrid x-gm-labels x-spam-status x-spam-level x-spam-score "
+        b"x-spam-flag x-spam-checker-version x-spam-report x-virus-scanned x-virus-status content-length lines x-mailsync"
+    ).split()
+)
+"""Fields that a letter's way adds, not its writer: two deliveries of one letter differ in these."""
+
+_HIGH: Final = bytes(range(128)) + b"X" * 128
+_SPACE: Final = re.compile(rb"[ \t\r\n]+")
+
+
+def digest(content: bytes) -> bytes:
+    """Give the SHA-256 of a content: 32 octets."""
+    return hashlib.sha256(content).digest()
+
+
+def identity(content: bytes, digest: bytes) -> bytes:
+    """Give 32 octets, equal for contents that are the same letter whatever route it took.
+
+    Only a letter with exactly one non-empty Message-ID and a Date has an identity of its own; any other is itself alone, so that a
+    device that mails the same alert daily has sent as many letters as it sent. Line ends and a missing last newline are folded.
+    """
+    head = header.block(content)
+    ids: list[bytes] = []
+    dated = False
+    hashed = hashlib.sha256()
+    for name, value in header.fields(head):
+        if name == b"message-id":
+            ids += filter(None, (header.message_id(value),))
+        dated = dated or (name == b"date" and bool(value.strip()))
+        if name not in TRACE_FIELDS:
+            hashed.update(name + b":" + _folded(value) + b"\n")
+    if len(ids) != 1 or not dated:
+        return digest
+    hashed.update(b"\n")
+    hashed.update(ids[0] + b"\n")
+    hashed.update(_body(content, len(head)))
+    return hashed.digest()
+
+
+def message_id_key(content: bytes) -> str:
+    """Give the one Message-ID for grouping, 8-bit bytes as X; empty when there is none or several."""
+    ids = header.message_ids(content)
+    return ids[0].translate(_HIGH).decode("ascii") if len(ids) == 1 else ""
+
+
+def presence_key(head: bytes) -> bytes:
+    """Give 16 octets that recognise a letter on a destination by its header block.
+
+    Survives what servers do to headers: trace fields added, 8-bit bytes turned into X (Cyrus, also in Message-ID), bare CR dropped
+    (Courier), NUL replaced (Dovecot), folding and white space changed. The order of fields does not count.
+    """
+    lines = sorted(
+        name.translate(_HIGH) + b":" + _SPACE.sub(b"", value).replace(b"\0", b"\x80").translate(_HIGH)
+        for name, value in header.fields(head)
+        if name not in TRACE_FIELDS
+    )
+    return hashlib.sha256(b"\n".join(lines)).digest()[:16]
+
+
+def same_letter(ours: bytes, theirs: bytes) -> bool:
+    """Tell whether a letter fetched from a destination is ours, as its server stores it: subject, date and body must be equal."""
+    our_head, their_head = header.block(ours), header.block(theirs)
+    if any(_said(our_head, name) != _said(their_head, name) for name in (b"subject", b"date", b"from")):
+        return False
+    return _stored(ours, len(our_head)) == _stored(theirs, len(their_head))
+
+
+def _said(head: bytes, name: bytes) -> bytes:
+    return _SPACE.sub(b"", header.first(head, name) or b"").replace(b"\0", b"\x80").translate(_HIGH)
+
+
+def _stored(content: bytes, start: int) -> bytes:
+    return content[start:].replace(b"\r", b"").replace(b"\0", b"\x80").rstrip(b"\n")
+
+
+def _folded(value: bytes) -> bytes:
+    return value.replace(b"\r\n", b"\n") if b"\n" in value else value
+
+
+def _body(content: bytes, start: int) -> bytes | memoryview:
+    """Give the body with folded line ends and no newlines at its end, without a copy where it has none to fold."""
+    view = memoryview(content)[start:]
+    body: bytes | memoryview = view
+    if content.find(b"\r\n", start) >= 0:
+        body = content[start:].replace(b"\r\n", b"\n")
+    end = len(body)
+    if end and body[end - 1] == 10:
+        end -= 1
+    return body[:end]
