@@ -15,7 +15,7 @@ from imapclient.exceptions import IMAPClientError
 from imapclient.response_parser import parse_response
 
 from mailsync.errors import ProtocolViolation
-from mailsync.model import NO_FLAGS, SYSTEM_FLAGS
+from mailsync.model import SYSTEM_FLAGS
 from mailsync.stores.imap.wire import Answer, shown
 
 _LINE: Final = re.compile(
@@ -37,7 +37,7 @@ class Line(NamedTuple):
     """One line of a listing; `uid` None when the answer did not say it (an unasked change of flags)."""
 
     uid: int | None
-    flags: frozenset[str]
+    flags: frozenset[str] | None
     size: int | None
     internaldate: int | None
     object_id: str | None
@@ -59,7 +59,7 @@ def line_of(answer: Answer, account: str) -> Line | None:
     name = email_id or gmail_id
     return Line(
         None if uid is None else int(uid),
-        NO_FLAGS if flags is None else flags_of(flags),
+        None if flags is None else flags_of(flags),
         None if size is None else int(size),
         None if when is None else epoch(when),
         None if name is None else name.decode("ascii", "replace"),
@@ -146,10 +146,10 @@ def _slow_line(answer: Answer, account: str) -> Line:
     name = fields.get(b"EMAILID") or fields.get(b"X-GM-MSGID")
     if isinstance(name, tuple):
         name = name[0] if name else None
-    words = flags if isinstance(flags, tuple) else ()
+    words = [word if isinstance(word, bytes) else str(word).encode() for word in flags] if isinstance(flags, tuple) else None
     return Line(
         _number(fields.get(b"UID")),
-        flags_of(b" ".join(word if isinstance(word, bytes) else str(word).encode() for word in words)),
+        None if words is None else flags_of(b" ".join(words)),
         _number(fields.get(b"RFC822.SIZE")),
         epoch(when) if isinstance(when, bytes) else None,
         name.decode("ascii", "replace") if isinstance(name, bytes) else str(name) if isinstance(name, int) else None,

@@ -12,6 +12,7 @@ from typing import Final
 
 from mailsync.errors import StoreUnavailable, Throttled, Unreachable
 from mailsync.model import MailboxPath, SyncState
+from mailsync.stores.imap.names import Names
 from mailsync.stores.imap.session import Session, trouble
 from mailsync.stores.imap.wire import Command, Result, result_of
 
@@ -26,17 +27,22 @@ class Examined:
     """An EXAMINE on its way, or answered; the mailbox is selected, read-only, for every command sent after it."""
 
     path: MailboxPath
-    generation: int
+    session: Session
     command: Command
     _state: SyncState | None = None
 
-    def settle(self, session: Session) -> Result:
-        """Wait for the answer. Raises a retryable error when the server has no time for us."""
-        result = session.wire.wait(self.command)
-        stop = trouble(session.account, result, "opening a mailbox")
+    def settle(self) -> Result:
+        """Wait for the answer. Raises a retryable error when the connection is gone or the server has no time for us."""
+        result = self.session.wire.wait(self.command)
+        stop = trouble(self.session.account, result, "opening a mailbox")
         if stop is not None:
             raise stop
         return result
+
+    @property
+    def refused(self) -> bool:
+        """Whether the server is known to have said no."""
+        return self.command.result is not None and not self.command.result.ok
 
     @property
     def state(self) -> SyncState:
@@ -70,6 +76,7 @@ class Link:
         self._failures = 0
         self._session: Session | None = None
         self._selected: Examined | None = None
+        self._names: Names | None = None
 
     @property
     def session(self) -> Session:
@@ -86,11 +93,11 @@ class Link:
         """Send EXAMINE, unless `path` is selected already for the next command; `fresh` asks in any case, for the state."""
         session = self.session
         chosen = self._selected
-        if chosen is not None and chosen.path == path and not fresh:
+        if chosen is not None and chosen.path == path and not fresh and not chosen.refused:
             return chosen
         option = b" (CONDSTORE)" if session.has(b"CONDSTORE") and b"CONDSTORE" not in session.enabled else b""
         command = session.wire.send(b"EXAMINE ", session.mailbox(session.names.written(path)), option)
-        self._selected = Examined(path, self.generation, command)
+        self._selected = Examined(path, session, command)
         return self._selected
 
     def progressed(self) -> None:
@@ -122,11 +129,15 @@ class Link:
         self._session = self._selected = None
 
     def _connect(self) -> None:
-        self._session = self._open()
+        session = self._open()
+        if self._names is not None:
+            session.names = self._names  # how the server wrote its names holds for all sessions
+        self._session = session
         self.generation += 1
 
     def _drop(self) -> None:
         if self._session is not None:
+            self._names = self._session.known_names
             self._session.wire.alive = False
             self._session.wire.connection.abandon()
         self._session = self._selected = None

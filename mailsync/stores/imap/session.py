@@ -74,7 +74,7 @@ class Session:
         self.wire = wire
         self.capabilities: frozenset[bytes] = frozenset()
         self.enabled: frozenset[bytes] = frozenset()
-        self._names: Names | None = None
+        self.known_names: Names | None = None
         self._asked: list[Command] = []
         wire.goodbye = self._goodbye
 
@@ -105,9 +105,13 @@ class Session:
     @property
     def names(self) -> Names:
         """The server's mailbox names; waits for NAMESPACE the first time."""
-        if self._names is None:
-            self._names = self._learn_names()
-        return self._names
+        if self.known_names is None:
+            self.known_names = self._learn_names()
+        return self.known_names
+
+    @names.setter
+    def names(self, names: Names) -> None:
+        self.known_names = names
 
     def has(self, capability: bytes) -> bool:
         """Tell whether the server offers `capability` (upper case), by itself or as a part of IMAP4rev2."""

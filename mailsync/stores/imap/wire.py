@@ -203,8 +203,8 @@ class Wire:
 
     def wait(self, command: Command) -> Result:
         """Read until `command` is finished; its untagged answers are in `command.answers`."""
-        with _Guard(self):
-            while command.result is None:
+        while command.result is None:
+            with _Guard(self):
                 self._step()
         return command.result
 

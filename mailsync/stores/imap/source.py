@@ -1,0 +1,90 @@
+"""Mail out of any IMAP server: the `Source`, `HeaderSource` and `TailSource` of `stores.base`. Nothing here changes the server.
+
+Only EXAMINE and BODY.PEEK are ever sent: a letter's `\\Seen` and `\\Recent` stay what they were.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from mailsync.errors import MailboxError, StoreUnavailable
+from mailsync.model import Entry, Mailbox, Message, Part, Scan, ScanRequest, Unfetched
+from mailsync.progress import Progress, Silence
+from mailsync.stores.credentials import Credentials
+from mailsync.stores.imap import bodies, looks
+from mailsync.stores.imap.link import Link
+from mailsync.stores.imap.listing import list_mailboxes
+from mailsync.stores.imap.session import Session
+from mailsync.stores.transport import Endpoint
+
+
+class ImapSource:
+    """One account on an IMAP server; connects when first asked for something.
+
+    Scans and fetches may run at the same time and share one connection. `retries` is how often in a row a broken connection or a
+    busy server is tried again; `progress` hears why we wait. `sleep` takes seconds; `jitter` gives 0 … 1.
+    """
+
+    def __init__(
+        self,
+        account: str,
+        endpoint: Endpoint,
+        credentials: Credentials,
+        *,
+        progress: Progress | None = None,
+        retries: int = 4,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.account = account
+        self.endpoint = endpoint
+        note = (progress or Silence()).note
+        self._link = Link(
+            lambda: Session.open(account, endpoint, credentials, note),
+            note=note,
+            sleep=sleep,
+            random=jitter,
+            retries=retries,
+        )
+
+    def capabilities(self) -> Sequence[str]:
+        """Tell what the server announced after login, upper case, sorted."""
+        return sorted(word.decode("ascii", "replace") for word in self._link.session.capabilities)
+
+    def mailboxes(self) -> Sequence[Mailbox]:
+        """List the personal mailboxes, in the server's order, with STATUS where it is to be had."""
+        while True:
+            try:
+                found = list_mailboxes(self._link.session)
+            except StoreUnavailable as error:
+                self._link.again(error)
+            else:
+                self._link.progressed()
+                return found
+
+    def scan(self, requests: Iterable[ScanRequest]) -> Iterator[Scan | MailboxError]:
+        """Look at each mailbox in turn; see `Source.scan`."""
+        return looks.scan(self._link, self.account, requests)
+
+    def fetch(self, wanted: Iterable[Entry]) -> Iterator[Message | Unfetched]:
+        """Bring the content of each wanted entry, several batches in flight; see `Source.fetch`."""
+        return iter(bodies.Bodies(self._link, self.account, wanted, bodies.whole))
+
+    def headers(self, wanted: Iterable[Entry]) -> Iterator[Part]:
+        """Bring the header block (with its blank line) of each entry; lost entries are left out."""
+        return self._parts(wanted, bodies.header)
+
+    def tails(self, wanted: Iterable[Entry], octets: int) -> Iterator[Part]:
+        """Bring the last `octets` octets of each entry, by its announced size; lost entries, and those without a size, are left out."""
+        return self._parts((entry for entry in wanted if entry.size is not None), bodies.tail(octets))
+
+    def close(self) -> None:
+        """Say goodbye without waiting; idempotent."""
+        self._link.close()
+
+    def _parts(self, wanted: Iterable[Entry], ask: bodies.Ask) -> Iterator[Part]:
+        for got in bodies.Bodies(self._link, self.account, wanted, ask):
+            if isinstance(got, Message):
+                yield Part(got.entry, got.content)
