@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from mailsync.archive import PullRun
 from mailsync.engine.report import Report
 from mailsync.errors import MailboxError, StoreUnavailable
 from mailsync.formats import header
 from mailsync.mapping import matches
-from mailsync.model import Entry, Kind, Mailbox, MailboxPath, Message, Part, Scan, ScanRequest, Stored, UidRef, Unfetched
+from mailsync.model import Entry, Kind, Known, Mailbox, MailboxPath, Message, Part, Scan, ScanRequest, Stored, SyncState, UidRef, Unfetched
 from mailsync.plan import plan_pull, stands_still
 from mailsync.progress import Progress
 from mailsync.stores.base import HeaderSource, Source, TailSource
@@ -53,6 +54,42 @@ def pull(
     for path in work.unfinished():
         report.of(path).incomplete = True
         run.incomplete(path)
+    return report
+
+
+class Memory(Protocol):
+    """The part of a pull's archive that only remembers."""
+
+    def state(self, mailbox: MailboxPath) -> SyncState | None:
+        """Give the last complete state of a mailbox."""
+
+    def known(self, scan: Scan) -> Known:
+        """Give what the catalogue holds of the mailbox of `scan`."""
+
+
+def rehearse(source: Source, memory: Memory, report: Report, *, only: Sequence[str] = (), among: Sequence[str] = ()) -> Report:
+    """Fill `report` with what a pull would do now; fetch no content and write nothing.
+
+    Letters that would be recognised instead of fetched are counted as new: telling them apart takes their headers.
+    """
+    try:
+        requests = [ScanRequest(mailbox, memory.state(mailbox.path)) for mailbox in choose(source.mailboxes(), among, only)]
+        moved = [request for request in requests if not stands_still(request.mailbox, request.since)]
+        report.unchanged = len(requests) - len(moved)
+        for scan in source.scan(ScanRequest(request.mailbox) for request in moved):
+            if isinstance(scan, MailboxError):
+                report.trouble_with("mailbox", scan.mailbox, "", str(scan))
+                continue
+            plan = plan_pull(scan, memory.known(scan))
+            wanted = (*plan.new, *plan.damaged)
+            tally = report.of(scan.mailbox.path)
+            tally.seen += scan.state.messages
+            tally.new += len(wanted)
+            tally.octets += sum(entry.size or 0 for entry in wanted)
+            tally.flags += len(plan.reflag)
+            tally.gone += len(plan.gone)
+    except StoreUnavailable as error:
+        report.error = error
     return report
 
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from itertools import islice
 
 from mailsync import identity
-from mailsync.archive import Archive, PushRun
+from mailsync.archive import PushRun
 from mailsync.engine.report import Report
-from mailsync.engine.targets import Target, Targets
-from mailsync.errors import IntegrityError, MailboxError, StoreUnavailable
+from mailsync.engine.targets import Targets
+from mailsync.errors import IntegrityError, StoreUnavailable
 from mailsync.mapping import show
-from mailsync.model import Appended, LedgerLine, Letter, Mailbox, MailboxPath, Parcel, Refused, SyncState, Unanswered
+from mailsync.model import Appended, LedgerLine, Letter, MailboxPath, Parcel, Present, Refused, SyncState, UidRef
 from mailsync.plan import FlagChange, Sighting, compare, flag_change, unsettled
 from mailsync.progress import Progress
 from mailsync.stores.base import Destination
@@ -35,14 +35,12 @@ class Patience:
     sleep: Callable[[float], None]
 
 
-def push(
-    archive: Archive, run: PushRun, destination: Destination, report: Report, progress: Progress, targets: Targets, patience: Patience
-) -> Report:
+def push(run: PushRun, destination: Destination, report: Report, *, targets: Targets, progress: Progress, patience: Patience) -> Report:
     """Send what `targets` names and the destination lacks; fill `report`. A server that gives up ends the run early.
 
     With `report.dry_run` the destination is only read and the ledger not written.
     """
-    work = _Push(archive, run, destination, report, progress, targets, patience)
+    work = _Push(run, destination, report, targets=targets, progress=progress, patience=patience)
     progress.begin(f"pushing to {report.destination}")
     try:
         work.look()
@@ -63,16 +61,9 @@ class _Push:
     """One push on its way."""
 
     def __init__(
-        self,
-        archive: Archive,
-        run: PushRun,
-        destination: Destination,
-        report: Report,
-        progress: Progress,
-        targets: Targets,
-        patience: Patience,
+        self, run: PushRun, destination: Destination, report: Report, *, targets: Targets, progress: Progress, patience: Patience
     ) -> None:
-        self._archive = archive
+        self._archive = targets.archive
         self._run = run
         self._destination = destination
         self._report = report
@@ -104,7 +95,7 @@ class _Push:
             state = self._states.get(theirs)
             known = {key for key, line in ledger.items() if not line.pending}
             for target in targets:
-                tally = self._report.of(target.ours)
+                tally = self._report.of(target.ours.path)
                 tally.to = show(theirs)
                 for letter in self._targets.letters(target):
                     key = (letter.identity, letter.copy)
@@ -249,7 +240,7 @@ class _Push:
         first = min((line.uidnext if line and line.uidvalidity == state.uidvalidity else 1) for line in lines)
         taken = [line.uid for line in ledger.values() if line.uid and line.uidvalidity == state.uidvalidity]
         sightings = (
-            Sighting(present.entry.ref.uid, identity.presence_key(present.header), identity.message_id_key(present.header))
+            Sighting(_uid(present), identity.presence_key(present.header), identity.message_id_key(present.header))
             for present in self._destination.presence(theirs, max(first, 1))
         )
         outcome = compare(letters, sightings, taken)
@@ -275,6 +266,10 @@ class _Push:
         self._found.add((theirs, (letter.identity, letter.copy)))
         if not self._report.dry_run:
             self._run.settle(theirs, letter, state.uidvalidity, uid, letter.flags)
+
+
+def _uid(present: Present) -> int:
+    return present.entry.ref.uid if isinstance(present.entry.ref, UidRef) else 0
 
 
 def name_of(letter: Letter) -> str:

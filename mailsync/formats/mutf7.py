@@ -1,4 +1,4 @@
-"""Modified UTF-7, the way mailbox names were written before IMAP learned UTF-8 (RFC 3501 section 5.1.3). Any string comes back as it was."""
+"""Modified UTF-7, as mailbox names were written before IMAP learned UTF-8 (RFC 3501 section 5.1.3). Any string comes back as it was."""
 
 from __future__ import annotations
 
