@@ -5,12 +5,15 @@ A missing server is an error here, never a skip: a green run means that the real
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from tests.servers import certificates as certificates_
 from tests.servers import dovecot as dovecot_
+from tests.servers import pop3 as pop3_
 from tests.servers import pymap as pymap_
 
 
@@ -64,3 +67,15 @@ def pymap_server() -> Iterator[pymap_.Pymap]:
     """A pymap shared by all tests, empty at first; a test that needs an account of its own calls `pymap.start()`."""
     with pymap_.start() as server:
         yield server
+
+
+@pytest.fixture
+def pop3_server(tmp_path: Path) -> Iterator[Callable[..., pop3_.Pop3]]:
+    """A function that starts a POP3 server holding the given letters: `pop3_server(letters, …)`; options as in `pop3.start`."""
+    with ExitStack() as stack:
+
+        def begin(letters: Sequence[bytes] = (), **options: object) -> pop3_.Pop3:
+            directory = tmp_path / f"pop3-{len(list(tmp_path.glob('pop3-*')))}"
+            return stack.enter_context(pop3_.start(letters, directory=directory, **options))  # type: ignore[arg-type]
+
+        yield begin
