@@ -12,6 +12,7 @@ from mailsync.cli import exits
 from mailsync.cli.session import Session
 from mailsync.cli.text import letters, octets, plain, short, span
 from mailsync.engine.report import Note, Report, Tally, exit_code
+from mailsync.mapping import show as name_of
 
 NOTES_SHOWN: Final = 20
 REMARKS: Final = frozenset({"expunged", "collision", "mailbox-gone", "repaired", "removed-there"})
@@ -44,7 +45,7 @@ def _table(report: Report, session: Session, echo: Callable[[str], object]) -> N
     shown = [(path, tally) for path, tally in report.mailboxes.items() if session.verbose or tally.seen or _news(tally)]
     columns = [name for name in _IN_ORDER if name in _ALWAYS or getattr(total, name)]
     to = any(tally.to for _, tally in shown)
-    rows = [["/".join(plain(part) for part in path), *([plain(tally.to)] if to else []), *_cells(tally, columns)] for path, tally in shown]
+    rows = [[plain(name_of(path)), *([plain(tally.to)] if to else []), *_cells(tally, columns)] for path, tally in shown]
     if len(rows) > 1:
         rows.append(["all", *([""] if to else []), *_cells(total, columns)])
     words = _HEADINGS_OF_PUSH if report.destination else _HEADINGS

@@ -82,20 +82,14 @@ def _kept(written: object) -> object:
 
 
 def _globs(globs: tuple[str, ...]) -> tuple[str, ...]:
-    if not globs or not all(glob.strip("!") for glob in globs):
+    if not globs or not all(glob.removeprefix("!") for glob in globs):
         raise ValueError('must name mailboxes or patterns, such as ["*", "!Spam"]')
-    if all(glob.startswith("!") for glob in globs):
-        raise ValueError('leaves everything out; begin with "*": ["*", "!Spam"]')
     return globs
 
 
 def _mapping(names: dict[str, str]) -> dict[str, str]:
     for name in (*names, *names.values()):
-        try:
-            path = mapping.parse_name(name)
-        except ValueError:
-            path = ()
-        if not path or not all(path):
+        if not all(mapping.parse_name(name)):
             raise ValueError(f"{name!r} is not a mailbox name; levels are parted by / as in Archive/2024")
     return names
 

@@ -11,7 +11,7 @@ import click
 from mailsync.cli import options, outcome
 from mailsync.cli.accounts import logins, password
 from mailsync.cli.bars import progress_for
-from mailsync.cli.runs import pull_one
+from mailsync.cli.runs import pull_one, rehearse_one
 from mailsync.cli.session import Session
 from mailsync.engine.report import Report
 from mailsync.errors import DiskFull, MailsyncError
@@ -50,7 +50,12 @@ def command(
         report = Report("pull", login.name, archive=str(login.directory), dry_run=dry_run, started=int(time.time()))
         reports.append(report)
         try:
-            pull_one(login, password(session, login, given), report, progress_for(session, sys.stderr), globs=globs, wait=wait)
+            secret = password(session, login, given)
+            progress = progress_for(session, sys.stderr)
+            if dry_run:
+                rehearse_one(login, secret, report, progress, globs=globs)
+            else:
+                pull_one(login, secret, report, progress, globs=globs, wait=wait)
         except MailsyncError as error:
             # One account's trouble is not another's, except for the disk they share.
             report.error = error

@@ -136,9 +136,15 @@ def test_an_impossible_timeout_is_refused(tmp_path: Path, written: str) -> None:
     assert "timeout" in complaint(tmp_path, f"{IMAP}, timeout: {written}")
 
 
-@pytest.mark.parametrize("globs", ['["!Spam"]', "[]", '[""]', "INBOX"])
+@pytest.mark.parametrize("globs", ["[]", '[""]', '["!"]', "INBOX"])
 def test_a_choice_of_mailboxes_that_chooses_nothing_is_refused(tmp_path: Path, globs: str) -> None:
     assert "mailboxes" in complaint(tmp_path, f"{IMAP}, mailboxes: {globs}")
+
+
+def test_leaving_out_is_choosing_all_the_rest(tmp_path: Path) -> None:
+    got = account(tmp_path, f'{IMAP}, mailboxes: ["!Spam"]')
+    assert isinstance(got, ImapAccount)
+    assert got.mailboxes == ("!Spam",)
 
 
 def test_a_mapped_name_with_an_empty_level_is_refused(tmp_path: Path) -> None:
