@@ -223,7 +223,6 @@ class Bodies:
         for answer in examined.session.wire.answers(command):
             if batch.probe:
                 self._note_seen(answer)
-                continue
             message = self._message(batch, answer)
             if message is not None:
                 self._link.progressed()
@@ -244,22 +243,37 @@ class Bodies:
 
     def _message(self, batch: _Batch, answer: Answer) -> Message | None:
         """Read one answer; None when it is no letter we wait for, or none that can be believed."""
+        if b"BODY[" not in answer.line.upper():
+            return None
         try:
             body = body_of(answer, self._account)
         except ProtocolViolation as error:
             batch.why = str(error)
             return None
-        if body is None or body.uid is None or body.uid not in batch.missing:
+        asked = None if body is None or body.uid is None else self._asker(batch, body.uid)
+        if asked is None or body is None or body.uid is None:
             return None
-        entry = batch.missing[body.uid]
+        entry = asked.missing[body.uid]
         if body.content is None:
-            batch.why = "the server has no content for it (NIL)"
+            asked.why = "the server has no content for it (NIL)"
             return None
-        if not body.content and entry.size and batch.item == b"BODY.PEEK[]":
-            batch.why = f"the server sent an empty letter instead of {entry.size} octets"
+        if not body.content and entry.size and asked.item == b"BODY.PEEK[]":
+            asked.why = f"the server sent an empty letter instead of {entry.size} octets"
             return None
-        del batch.missing[body.uid]
+        del asked.missing[body.uid]
         return Message(entry, body.content)
+
+    def _asker(self, batch: _Batch, uid: int) -> _Batch | None:
+        """Find the batch that waits for a letter: this one, or a later one in the same opened mailbox.
+
+        Dovecot holds the completion of a FETCH back while it already answers the next.
+        """
+        if uid in batch.missing and not batch.probe:
+            return batch
+        for later in self._flight:
+            if later.examined is batch.examined and later.item == batch.item and uid in later.missing and not later.probe:
+                return later
+        return None
 
     def _settle(self, batch: _Batch) -> Iterator[Unfetched]:
         """Decide about the letters a finished batch did not bring."""

@@ -51,7 +51,9 @@ def _plain(session: Session) -> list[Mailbox]:
         raise ProtocolViolation(session.account, f"the server does not list its mailboxes: {result.text}")
     _done(session, subscriptions)
     subscribed = frozenset(
-        line.name for line in map(listed, subscriptions.answers) if line is not None and "\\Noselect" not in line.attributes
+        line.name
+        for answer in (*everything.answers, *subscriptions.answers)
+        if answer.word == b"LSUB" and (line := listed(answer)) is not None and "\\Noselect" not in line.attributes
     )
     boxes = _mailboxes(session, everything, subscribed)
     return _with_states(boxes, _ask_states(session, boxes))
@@ -70,7 +72,7 @@ def _mailboxes(session: Session, command: Command, subscribed: frozenset[bytes])
     found: dict[bytes, Mailbox] = {}
     names = session.names
     for answer in command.answers:
-        line = listed(answer)
+        line = listed(answer) if answer.word == b"LIST" else None
         path = names.learn(line.name, line.delimiter) if line is not None and line.name else None
         if line is None or path is None:
             continue

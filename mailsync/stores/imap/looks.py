@@ -239,7 +239,7 @@ class _Look:
     def _uids(self, link: Link, state: SyncState) -> list[range] | None:
         """Ask which UIDs there are, without QRESYNC the only way to learn which are not; None when that cannot be told."""
         session = link.session
-        examined = link.examine(self._path)
+        examined = link.examine(self._path, fresh=True)
         short = session.has(b"ESEARCH")
         command = session.wire.send(b"UID SEARCH RETURN (ALL) ALL" if short else b"UID SEARCH ALL")
         if not examined.settle().ok or examined.state.uidvalidity != state.uidvalidity or not session.wire.wait(command).ok:
@@ -251,7 +251,8 @@ class _Look:
                 found += ranges_of(tail.split(b" ", 1)[0])
             elif answer.word == b"SEARCH":
                 found += ranges_of(answer.line[len(b"SEARCH") :].partition(b"(")[0].strip().replace(b" ", b","))
-        return found
+        # Fewer than there are would make the others look vanished.
+        return found if sum(map(len, found)) >= examined.state.messages else None
 
     def _again(self) -> None:
         """Have `send` ask for everything."""

@@ -16,7 +16,7 @@ from mailsync.model import INBOX, SPECIAL_USES, MailboxPath, SyncState
 from mailsync.stores.imap.wire import Answer, Literal, Part
 
 _QUOTED = rb'"(?:[^"\\]|\\.)*"'
-_LIST: Final = re.compile(rb"(?:LIST|LSUB|XLIST) +\(([^)]*)\) +(NIL|" + _QUOTED + rb") +", re.IGNORECASE | re.DOTALL)
+_LIST: Final = re.compile(rb"(?:LIST|LSUB) +\(([^)]*)\) +(NIL|" + _QUOTED + rb") +", re.IGNORECASE | re.DOTALL)
 _STRING: Final = re.compile(_QUOTED + rb"|[^\s()]+", re.DOTALL)
 _TOKEN: Final = re.compile(rb"\(|\)|" + _QUOTED + rb"|[^\s()\"]+", re.DOTALL)
 _PAIR: Final = re.compile(rb"([A-Za-z-]+) +(?:\(([^)]*)\)|(\d{1,19}))")

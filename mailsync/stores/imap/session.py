@@ -224,7 +224,7 @@ class Session:
         """Send what every session wants to know, without waiting for it."""
         wanted = [word for word in (b"CONDSTORE", b"QRESYNC") if self.has(word)] if sync and self.has(b"ENABLE") else []
         if wanted:
-            self.wire.send(b"ENABLE " + b" ".join(wanted))
+            self._asked.append(self.wire.send(b"ENABLE " + b" ".join(wanted)))
             self.enabled = frozenset(wanted)
         if self.has(b"NAMESPACE"):
             self._asked.append(self.wire.send(b"NAMESPACE"))

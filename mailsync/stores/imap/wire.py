@@ -1,8 +1,10 @@
 """A queue of tagged commands over one connection (RFC 9051 sections 2.2 and 5.5): several in flight, answers read one at a time.
 
 Knows lines, literals, tags and response codes; knows no mailbox and no letter. Untagged answers belong to the oldest command
-that is not finished, because servers answer in order; completions find their command by tag. A literal goes from the socket
-into its `bytes` once. `imaplib` is not used: it waits for each completion, rewrites line ends and breaks on lower-case answers.
+that is not finished, because servers answer in order; completions find their command by tag. One exception must be reckoned with:
+in one mailbox, Dovecot may answer a FETCH before it completes the FETCH sent earlier, so whoever has several in flight there looks
+at the UID, not only at the command it came for. A literal goes from the socket into its `bytes` once. `imaplib` is not used: it
+waits for each completion, rewrites line ends and breaks on lower-case answers.
 """
 
 from __future__ import annotations
