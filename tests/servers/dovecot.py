@@ -103,6 +103,10 @@ class Dovecot:
         _own(draft)
         return draft.rename(place / "cur" / name)
 
+    def forget(self, user: str) -> None:
+        """Remove a user's mail from the disk; nobody may be logged in as that user."""
+        shutil.rmtree(self.maildir(user).parent, ignore_errors=True)
+
     def letters(self, user: str, mailbox: str = "INBOX") -> list[bytes]:
         """Read what lies in a mailbox, in the order of its file names."""
         place = self.folder(user, mailbox)
