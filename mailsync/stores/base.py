@@ -8,7 +8,7 @@ child of it) when the account cannot go on, and `MailboxError` only where a meth
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mailsync.errors import MailboxError
 from mailsync.model import (
@@ -61,6 +61,7 @@ class Source(Store, Protocol):
         """
 
 
+@runtime_checkable
 class HeaderSource(Protocol):
     """A source that can send header blocks alone."""
 
@@ -68,6 +69,7 @@ class HeaderSource(Protocol):
         """Bring the header block (with its blank line) of each entry; entries the server lost meanwhile are left out."""
 
 
+@runtime_checkable
 class TailSource(Protocol):
     """A source that can send the end of a letter alone."""
 

@@ -81,7 +81,7 @@ class _Listing:
             # Else an unasked change of flags: its mod-sequence is above the state's, so the next scan names it.
 
     def entries(self, path: tuple[str, ...], state: SyncState) -> tuple[Entry, ...]:
-        """Make entries, by UID. A letter that arrived after EXAMINE is left to the next scan, so that all numbers agree."""
+        """Make entries, by UID, and let go of the lines. What arrived after EXAMINE is left to the next scan: so all numbers agree."""
         late = self.exists > state.messages and state.uidnext
         uids = sorted(uid for uid in self.lines if uid < state.uidnext) if late else sorted(self.lines)
         if late and len(uids) < state.messages - self.expunged:
@@ -89,7 +89,7 @@ class _Listing:
         validity = state.uidvalidity
         return tuple(
             Entry(UidRef(path, validity, uid), line.size, line.flags or NO_FLAGS, line.internaldate, line.object_id)
-            for uid, line in ((uid, self.lines[uid]) for uid in uids)
+            for uid, line in ((uid, self.lines.pop(uid)) for uid in uids)
         )
 
     def _aside(self, answer: Answer) -> None:
@@ -218,7 +218,7 @@ class _Look:
             self._again()
             return None
         if not state.uidnext:
-            state = replace(state, uidnext=max(listing.lines, default=0) + 1)
+            state = replace(state, uidnext=max((entry.ref.uid for entry in entries if isinstance(entry.ref, UidRef)), default=0) + 1)
         return Scan(self._request.mailbox, state, entries)
 
     def _changes(self, link: Link, state: SyncState, listing: _Listing) -> Scan | MailboxError | None:
