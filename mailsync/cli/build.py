@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
-from mailsync.archive import Archive
 from mailsync.cli.accounts import Login
 from mailsync.config.settings import ImapAccount, Pop3Account, SeenOlderThan, port_of
 from mailsync.errors import ConfigError
@@ -64,21 +62,3 @@ def destination(login: Login, password: str, progress: Progress) -> Destination:
         connections=settings.connections,
         progress=progress,
     )
-
-
-def archive(login: Login, wait: float) -> Archive:
-    """Open an account's archive for writing. Raises ArchiveError."""
-    return Archive.open(login.directory, container=login.container, dedupe=login.dedupe, wait=wait)
-
-
-def archive_to_read(login: Login) -> Archive:
-    """Open an account's archive without a lock. Raises ArchiveNotFound."""
-    return Archive.read(login.directory)
-
-
-def shown(directory: Path) -> str:
-    """Write a path as a person would: below home with ~."""
-    try:
-        return f"~/{directory.absolute().relative_to(Path.home())}"
-    except ValueError:
-        return str(directory)

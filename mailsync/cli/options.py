@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -69,6 +69,12 @@ wait: Final = click.option(
 max_age: Final = click.option(
     "--max-age", metavar="AGE", callback=_seconds, help="End with exit code 3 if an account's last complete pull is older, such as 26h."
 )
+
+
+def given(passwords: Mapping[str, str | None], prefix: str = "") -> dict[str, str | None]:
+    """Pick what `passwords(prefix)` brought out of a command's arguments, under the words command, env and file."""
+    under = f"{prefix}_" if prefix else ""
+    return {form: passwords[f"{under}password_{form}"] for form in ("command", "env", "file")}
 
 
 def passwords(prefix: str = "", whose: str = "the account") -> Callable[[Command], Command]:

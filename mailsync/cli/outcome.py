@@ -24,9 +24,9 @@ _HEADINGS: Final = {"matched": "recognised", "removed": "removed there"}
 _HEADINGS_OF_PUSH: Final = {**_HEADINGS, "new": "sent", "duplicate": "there already"}
 
 
-def show(reports: Sequence[Report], session: Session) -> int:
-    """Tell how runs ended, in the way the session asks for; returns the exit code for all of them."""
-    code = exit_code(reports)
+def show(reports: Sequence[Report], session: Session, *, join: Callable[[Sequence[Report]], int] = exit_code) -> int:
+    """Tell how runs ended, in the way the session asks for; returns the exit code for all of them, joined by `join`."""
+    code = join(reports)
     if session.json:
         exits.print_json(session, code, {"error": None, "problems": [], "reports": [report.as_json() for report in reports]})
         return code
@@ -38,6 +38,12 @@ def show(reports: Sequence[Report], session: Session) -> int:
         _notes([note for note in report.notes if note.kind not in REMARKS], session, _echo_trouble)
         _last_words(report, session)
     return code
+
+
+def of_one_account(reports: Sequence[Report]) -> int:
+    """Join the steps of one account's run: what stopped a step says more than that all of it is incomplete."""
+    stopped = [report for report in reports if report.error is not None]
+    return exit_code(stopped or reports)
 
 
 def _table(report: Report, session: Session, echo: Callable[[str], object]) -> None:

@@ -9,17 +9,39 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from typing import Final
 
 from mailsync.archive import Archive
 from mailsync.cli import build
 from mailsync.cli.accounts import Login
 from mailsync.config.settings import ImapAccount
 from mailsync.engine.pull import pull, rehearse
+from mailsync.engine.push import Patience, push
 from mailsync.engine.report import Report
-from mailsync.errors import ArchiveNotFound
+from mailsync.engine.targets import find_targets
+from mailsync.errors import ArchiveNotFound, MailsyncError
+from mailsync.mapping import MappingRules, matches, parse_name
 from mailsync.model import Known, MailboxPath, Scan, SyncState
 from mailsync.progress import Progress
-from mailsync.stores.base import Source
+from mailsync.stores.base import Destination, Source
+
+PATIENCE: Final = 30.0
+"""Seconds a server may still be storing what a broken connection had sent, before it is sent again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a run was asked to keep to: who watches, which mailboxes only, how many seconds to wait for a locked archive."""
+
+    progress: Progress
+    globs: Sequence[str] = ()
+    wait: float = 0.0
+
+
+def archive_of(login: Login, wait: float) -> Archive:
+    """Open an account's archive for writing; made when missing. Raises ArchiveError."""
+    return Archive.open(login.directory, container=login.container, dedupe=login.dedupe, wait=wait)
 
 
 class Nothing:
@@ -35,16 +57,16 @@ class Nothing:
 
 
 @contextmanager
-def opened(login: Login, secret: str, progress: Progress, wait: float) -> Iterator[tuple[Archive, Source]]:
+def opened(login: Login, secret: str, terms: Terms) -> Iterator[tuple[Archive, Source]]:
     """Open the archive and the source of a login, in the order that leaves least behind."""
     with ExitStack() as stack:
         if login.directory.exists():
-            archive = stack.enter_context(build.archive(login, wait))
-            yield archive, stack.enter_context(closing(build.source(login, secret, progress)))
+            archive = stack.enter_context(archive_of(login, terms.wait))
+            yield archive, stack.enter_context(closing(build.source(login, secret, terms.progress)))
         else:
-            source = stack.enter_context(closing(build.source(login, secret, progress)))
+            source = stack.enter_context(closing(build.source(login, secret, terms.progress)))
             source.capabilities()
-            yield stack.enter_context(build.archive(login, wait)), source
+            yield stack.enter_context(archive_of(login, terms.wait)), source
 
 
 def globs_of(login: Login) -> Sequence[str]:
@@ -52,22 +74,71 @@ def globs_of(login: Login) -> Sequence[str]:
     return login.settings.mailboxes if isinstance(login.settings, ImapAccount) else ()
 
 
-def pull_one(login: Login, secret: str, report: Report, progress: Progress, *, globs: Sequence[str], wait: float) -> None:
+def pull_one(login: Login, secret: str, report: Report, terms: Terms) -> None:
     """Pull one account and write its report down. Raises MailsyncError when not even that can be begun."""
-    with opened(login, secret, progress, wait) as (archive, source), archive.pull(login.name) as run:
-        pull(source, run, report, progress, only=globs, among=globs_of(login))
+    with opened(login, secret, terms) as (archive, source):
+        pull_into(archive, login, source, report, terms)
+
+
+def pull_into(archive: Archive, login: Login, source: Source, report: Report, terms: Terms) -> None:
+    """Pull into an archive that is open."""
+    with archive.pull(login.name) as run:
+        pull(source, run, report, terms.progress, only=terms.globs, among=globs_of(login))
         report.ended = int(time.time())
         # A pull of some mailboxes says nothing about how old the rest is.
-        run.finish(complete=report.complete and not globs, report=report.as_json())
+        run.finish(complete=report.complete and not terms.globs, report=report.as_json())
 
 
-def rehearse_one(login: Login, secret: str, report: Report, progress: Progress, *, globs: Sequence[str]) -> None:
+def push_one(login: Login, target: Login, secret: str, report: Report, terms: Terms) -> None:
+    """Push one account's archive to a destination and write the report down. Raises MailsyncError when not even that can be begun."""
+    if not login.directory.exists():
+        raise ArchiveNotFound(f"there is no archive in {login.directory}; `mailsync pull {login.name}` makes it")
+    with archive_of(login, terms.wait) as archive, closing(build.destination(target, secret, terms.progress)) as destination:
+        push_from(archive, login, (target, destination), report, terms)
+
+
+def push_from(archive: Archive, login: Login, to: tuple[Login, Destination], report: Report, terms: Terms) -> None:
+    """Push from an archive that is open to a destination that is connected."""
+    target, destination = to
+    rules = MappingRules({parse_name(ours): parse_name(theirs) for ours, theirs in build.imap_of(target).map_.items()})
+    targets = find_targets(
+        archive, login.name, destination.mailboxes(), rules, among=lambda path: matches(path, terms.globs or ("*",)), wants=lambda _: True
+    )
+    with archive.push(login.name, destination.key) as run:
+        push(run, destination, report, targets=targets, progress=terms.progress, patience=Patience(PATIENCE, time.time, time.sleep))
+        report.ended = int(time.time())
+        run.finish(complete=report.complete and not terms.globs, report=report.as_json())
+
+
+def rehearse_one(login: Login, secret: str, report: Report, terms: Terms) -> None:
     """Find out what a pull would do; writes nothing, makes nothing."""
     with ExitStack() as stack:
         try:
-            archive: Archive | None = stack.enter_context(build.archive_to_read(login))
+            archive: Archive | None = stack.enter_context(Archive.read(login.directory))
         except ArchiveNotFound:
             archive = None
-        source = stack.enter_context(closing(build.source(login, secret, progress)))
+        source = stack.enter_context(closing(build.source(login, secret, terms.progress)))
         memory = Nothing() if archive is None else archive.memory(login.name)
-        rehearse(source, memory, report, only=globs, among=globs_of(login))
+        rehearse(source, memory, report, only=terms.globs, among=globs_of(login))
+
+
+def migrate_one(origin: Login, target: Login, secrets: tuple[str, str], reports: tuple[Report, Report], terms: Terms) -> list[Report]:
+    """Pull and push under one lock; returns the reports of what was begun. Both sides are logged in to before a letter moves."""
+    pulled, pushed = reports
+    at = pulled
+    try:
+        with opened(origin, secrets[0], terms) as (archive, source):
+            source.capabilities()
+            at = pushed
+            with closing(build.destination(target, secrets[1], terms.progress)) as destination:
+                destination.capabilities()
+                at = pulled
+                pull_into(archive, origin, source, pulled, terms)
+                if pulled.error is not None:
+                    return [pulled]
+                at = pushed
+                push_from(archive, origin, (target, destination), pushed, terms)
+    except MailsyncError as error:
+        at.error = error
+        at.ended = int(time.time())
+    return [pulled, pushed] if pulled.ended else [at]

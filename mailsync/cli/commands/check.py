@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
-from typing import Final
+from typing import Final, Literal
 
 import click
 from tabulate import tabulate
@@ -52,18 +52,16 @@ class Finding:
 @click.pass_obj
 def command(
     session: Session,
+    /,
     accounts: tuple[str, ...],
-    *,
-    password_command: str | None,
-    password_env: str | None,
-    password_file: str | None,
+    **passwords: str | None,
 ) -> int:
     """Connect, log in, and tell what the server can do and what mailsync will use.
 
     ACCOUNT is a configured name or a URL; all configured accounts when none is named. Nothing is changed anywhere. For a POP3 account
     the same login is also tried over IMAP, which knows folders and what was read.
     """
-    given = {"command": password_command, "env": password_env, "file": password_file}
+    given = options.given(passwords)
     findings = []
     for login in logins(session, accounts):
         finding = Finding(login.name, str(build.endpoint(login.settings)))
@@ -144,17 +142,18 @@ def _imap_instead(login: Login, settings: Pop3Account, secret: str) -> str | Non
     return None
 
 
-def _imap_places(settings: Pop3Account) -> Iterator[tuple[int, str]]:
+def _imap_places(settings: Pop3Account) -> Iterator[tuple[int, Literal["tls", "starttls", "none"]]]:
     """Guess where the same host would speak IMAP, never with less security than the POP3 account has."""
     yield 993, "tls"
     if settings.port is not None and settings.port not in {110, 995}:
         # Home servers and tests keep the distance between the standard ports: 995 - 993 and 110 - 143.
         yield settings.port - 2, "tls"
     if settings.security != "tls":
-        plain_here = settings.security == "none" and (is_loopback(settings.host) or settings.allow_plaintext)
-        yield 143, "none" if plain_here else "starttls"
+        here = settings.security == "none" and (is_loopback(settings.host) or settings.allow_plaintext)
+        weaker: Literal["starttls", "none"] = "none" if here else "starttls"
+        yield 143, weaker
         if settings.port is not None and settings.port != 110:
-            yield settings.port - 2, "none" if plain_here else "starttls"
+            yield settings.port - 2, weaker
 
 
 def _tell(session: Session, finding: Finding) -> None:

@@ -11,7 +11,7 @@ import click
 from mailsync.cli import options, outcome
 from mailsync.cli.accounts import logins, password
 from mailsync.cli.bars import progress_for
-from mailsync.cli.runs import pull_one, rehearse_one
+from mailsync.cli.runs import Terms, pull_one, rehearse_one
 from mailsync.cli.session import Session
 from mailsync.engine.report import Report
 from mailsync.errors import DiskFull, MailsyncError
@@ -28,15 +28,14 @@ from mailsync.errors import DiskFull, MailsyncError
 @click.pass_obj
 def command(
     session: Session,
+    /,
     accounts: tuple[str, ...],
     *,
     globs: tuple[str, ...],
     dry_run: bool,
     archive: Path | None,
     wait: float,
-    source_password_command: str | None,
-    source_password_env: str | None,
-    source_password_file: str | None,
+    **passwords: str | None,
 ) -> int:
     """Bring new letters from the servers into the archive.
 
@@ -44,18 +43,15 @@ def command(
     named. Nothing on the server changes. The first pull brings everything, later ones only what is new; what is deleted on the
     server stays in the archive.
     """
-    given = {"command": source_password_command, "env": source_password_env, "file": source_password_file}
+    given = options.given(passwords, "source")
+    terms = Terms(progress_for(session, sys.stderr), globs, wait)
     reports: list[Report] = []
     for login in logins(session, accounts, archive):
         report = Report("pull", login.name, archive=str(login.directory), dry_run=dry_run, started=int(time.time()))
         reports.append(report)
         try:
             secret = password(session, login, given)
-            progress = progress_for(session, sys.stderr)
-            if dry_run:
-                rehearse_one(login, secret, report, progress, globs=globs)
-            else:
-                pull_one(login, secret, report, progress, globs=globs, wait=wait)
+            (rehearse_one if dry_run else pull_one)(login, secret, report, terms)
         except MailsyncError as error:
             # One account's trouble is not another's, except for the disk they share.
             report.error = error

@@ -44,8 +44,8 @@ def command(session: Session, accounts: tuple[str, ...], *, archive: Path | None
         ]
         exits.print_json(session, code, {"error": str(missing[0]) if missing else None, "reports": reports})
         return code
-    for error in missing:
-        click.echo(f"{click.style('!', fg='red', bold=True)} {plain(str(error))}", err=True)
+    for absent in missing:
+        click.echo(f"{click.style('!', fg='red', bold=True)} {plain(str(absent))}", err=True)
     for directory, damages in found.items():
         _tell(session, directory, damages)
     return code

@@ -1,0 +1,69 @@
+"""`mailsync migrate`: pull and push in one go."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from mailsync.cli import build, options, outcome
+from mailsync.cli.accounts import login, password
+from mailsync.cli.bars import progress_for
+from mailsync.cli.runs import Terms, migrate_one
+from mailsync.cli.session import Session
+from mailsync.engine.report import Report
+
+
+@click.command("migrate")
+@click.argument("source")
+@click.argument("destination")
+@options.mailbox
+@options.dry_run
+@options.archive
+@options.wait
+@options.passwords("source", "the source")
+@options.passwords("destination", "the destination")
+@options.common
+@click.pass_obj
+def command(
+    session: Session,
+    /,
+    source: str,
+    destination: str,
+    *,
+    globs: tuple[str, ...],
+    dry_run: bool,
+    archive: Path | None,
+    wait: float,
+    **passwords: str | None,
+) -> int:
+    """Move a mailbox from SOURCE to DESTINATION: pull and push in one go.
+
+    Both are names from the configuration, or URLs; with URLs no configuration is needed, and passwords are asked for:
+
+    \b
+      mailsync migrate pop3s://alice@old.example imaps://alice@new.example
+      mailsync migrate imaps://alice@example.org@mail.example.org work
+    \b
+      pop3s:// imaps://   encrypted from the start (ports 995, 993)
+      pop3://  imap://    encrypted by STLS or STARTTLS (ports 110, 143)
+
+    The last @ parts user and host; other signs in a user name may be written %XX. A server whose certificate is signed by your own
+    CA is found with SSL_CERT_FILE=ca.pem in the environment, or ca_file in the configuration.
+
+    The letters also lie in the archive afterwards. Nothing is deleted on either side. Run it again at any time: only what is new
+    is moved, and after an interruption it goes on where it was.
+    """
+    origin, target = login(session, source, archive), login(session, destination)
+    build.imap_of(target)
+    secrets = (
+        password(session, origin, options.given(passwords, "source")),
+        password(session, target, options.given(passwords, "destination")),
+    )
+    now = int(time.time())
+    pulled = Report("pull", origin.name, archive=str(origin.directory), dry_run=dry_run, started=now)
+    pushed = Report("push", origin.name, target.name, str(origin.directory), dry_run=dry_run, started=now)
+    reports = migrate_one(origin, target, secrets, (pulled, pushed), Terms(progress_for(session, sys.stderr), globs, wait))
+    return outcome.show(reports, session, join=outcome.of_one_account)
