@@ -74,3 +74,8 @@ def start(
             for content in letters:
                 server.add(content)
             yield server
+
+
+def ended(content: bytes) -> bytes:
+    """Give a letter the last line end without which POP3 cannot send it."""
+    return content if content.endswith(b"\r\n") else content + b"\r\n"

@@ -17,14 +17,10 @@ from twisted.internet import reactor as reactor_
 from twisted.internet.protocol import Factory
 from twisted.mail import pop3
 
+from tests.servers.pop3 import ended
 from tests.servers.processes import HOST, end_with_parent
 
 reactor: Any = reactor_
-
-
-def ended(content: bytes) -> bytes:
-    """Give a letter the last line end without which POP3 cannot send it."""
-    return content if content.endswith(b"\r\n") else content + b"\r\n"
 
 
 def stuffed(content: bytes) -> bytes:
