@@ -131,7 +131,8 @@ class SourceContract:
         assert "not-the-password" not in str(caught.value)
         source.close()
 
-    def test_headers_are_the_header_blocks_of_the_letters(self, house: House, put: Sequence[bytes]) -> None:
+    def test_headers_are_the_header_blocks_of_the_letters(self, house: House) -> None:
+        put = [house.put(letters.plain(number)) for number in range(10)]
         source = house.source()
         if isinstance(source, HeaderSource):
             got = sorted(part.content for part in source.headers(entries_of(source)))

@@ -1,0 +1,31 @@
+"""The contract of all sources, kept with Dovecot, with a Dovecot that offers nothing beyond RFC 3501, and with pymap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers import pymap
+from tests.servers.dovecot import Dovecot
+from tests.stores.contract import House, SourceContract
+from tests.stores.imap_houses import DovecotHouse, PymapHouse
+
+
+class TestWithDovecot(SourceContract):
+    @pytest.fixture
+    def house(self, dovecot: Dovecot) -> House:
+        return DovecotHouse(dovecot, dovecot.user())
+
+
+class TestWithAPoorServer(SourceContract):
+    @pytest.fixture
+    def house(self, dovecot_poor: Dovecot) -> House:
+        return DovecotHouse(dovecot_poor, dovecot_poor.user())
+
+
+class TestWithPymap(SourceContract):
+    @pytest.fixture
+    def house(self) -> Iterator[House]:
+        with pymap.start() as server:
+            yield PymapHouse(server)
