@@ -1,1 +1,9 @@
 """The archive on disk: the mail tree and its catalogue."""
+
+from mailsync.archive.archive import Archive
+from mailsync.archive.catalogue import ArchivedMailbox, RunRecord
+from mailsync.archive.pull_run import PullRun
+from mailsync.archive.push_run import PushRun
+from mailsync.archive.verification import Damage
+
+__all__ = ["Archive", "ArchivedMailbox", "Damage", "PullRun", "PushRun", "RunRecord"]

@@ -184,8 +184,8 @@ class _Push:
             return
         wait = self._looked_at + self._patience.seconds - self._patience.clock()
         if wait > 0:
-            letters = sum(len(letters) for letters in doubts.values())
-            self._progress.note(f"{letters} letters had no answer; looking again in {wait:.0f} s, in case the server is still storing them")
+            many = sum(len(letters) for letters in doubts.values())
+            self._progress.note(f"{many} letters had no answer; looking again in {wait:.0f} s, in case the server is still storing them")
             self._patience.sleep(wait)
         self._look_again()
         self.send(parcel for theirs, letters in self._doubts().items() for parcel in self._intended(theirs, letters))

@@ -1,0 +1,336 @@
+"""All SQL over letters: messages, files, placements, mailboxes and runs. Commits nothing by itself."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mailsync.mapping import parse_name, show
+from mailsync.model import Known, KnownLetter, Letter, MailboxPath, SyncState
+
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """A stored content."""
+
+    id: int
+    digest: bytes
+    size: int
+    message_id: str
+    header: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A file of the tree: one content in one folder."""
+
+    id: int
+    folder: str
+    base: str
+    message: int
+    flags: frozenset[str]
+    damaged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One recorded run; `ended` None means that it was killed, or is still going."""
+
+    id: int
+    account: str
+    kind: str
+    started: int
+    ended: int | None
+    complete: bool
+    report: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedMailbox:
+    """What the archive holds of a mailbox. `octets` counts each file once; `complete_at` is when it was last seen whole."""
+
+    path: MailboxPath
+    special_use: frozenset[str]
+    subscribed: bool
+    live: int
+    gone: int
+    octets: int
+    complete_at: int | None
+    incomplete: bool
+    removed: bool
+
+
+class FlagSets:
+    """Flags as the catalogue writes them; equal sets are one object, so that a hundred thousand letters stay small."""
+
+    def __init__(self) -> None:
+        self._sets: dict[str, frozenset[str]] = {}
+
+    def read(self, text: str) -> frozenset[str]:
+        """Give the set a text stands for."""
+        found = self._sets.get(text)
+        if found is None:
+            found = self._sets[text] = frozenset(text.split())
+        return found
+
+    @staticmethod
+    def write(flags: frozenset[str]) -> str:
+        """Give the text a set is written as."""
+        return " ".join(sorted(flags))
+
+
+class Catalogue:
+    """Questions and statements over one open catalogue."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.sql = connection
+        self.flags = FlagSets()
+
+    def _one(self, statement: str, *values: Any) -> Any:  # noqa: ANN401  a row of SQLite is untyped
+        return self.sql.execute(statement, values).fetchone()
+
+    def begin(self) -> None:
+        """Open a transaction unless one is open."""
+        if not self.sql.in_transaction:
+            self.sql.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        """Make everything since `begin` durable."""
+        if self.sql.in_transaction:
+            self.sql.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Forget everything since `begin`."""
+        if self.sql.in_transaction:
+            self.sql.execute("ROLLBACK")
+
+    # accounts and runs
+
+    def accounts(self) -> list[str]:
+        """Name the accounts, in the order in which they came."""
+        return [name for (name,) in self.sql.execute("SELECT name FROM accounts ORDER BY id")]
+
+    def account(self, name: str) -> int | None:
+        """Give an account's row."""
+        row = self._one("SELECT id FROM accounts WHERE name = ?", name)
+        return row[0] if row else None
+
+    def make_account(self, name: str) -> int:
+        """Give an account's row, made when missing."""
+        self.sql.execute("INSERT OR IGNORE INTO accounts (name) VALUES (?)", (name,))
+        return int(self._one("SELECT id FROM accounts WHERE name = ?", name)[0])
+
+    def start_run(self, account: int, kind: str, started: int, destination: str | None = None) -> int:
+        """Record that a run begins."""
+        cursor = self.sql.execute(
+            "INSERT INTO runs (account, kind, destination, started) VALUES (?, ?, ?, ?)", (account, kind, destination, started)
+        )
+        return int(cursor.lastrowid or 0)
+
+    def end_run(self, run: int, ended: int, *, complete: bool, report: Mapping[str, object]) -> None:
+        """Record how a run ended."""
+        text = json.dumps(report, separators=(",", ":"))
+        self.sql.execute("UPDATE runs SET ended = ?, complete = ?, report = ? WHERE id = ?", (ended, complete, text, run))
+
+    def unfinished_runs(self) -> list[int]:
+        """Name the runs that never ended."""
+        return [run for (run,) in self.sql.execute("SELECT id FROM runs WHERE ended IS NULL")]
+
+    def runs(self, account: str | None, limit: int) -> list[RunRecord]:
+        """Give the newest runs, newest first."""
+        rows = self.sql.execute(
+            "SELECT r.id, a.name, r.kind, r.started, r.ended, r.complete, r.report FROM runs r JOIN accounts a ON a.id = r.account "
+            "WHERE ?1 IS NULL OR a.name = ?1 ORDER BY r.id DESC LIMIT ?2",
+            (account, limit),
+        )
+        return [RunRecord(i, name, kind, start, end, bool(ok), json.loads(text or "{}")) for i, name, kind, start, end, ok, text in rows]
+
+    # folders and mailboxes
+
+    def folder(self, path: MailboxPath) -> tuple[int, str] | None:
+        """Give a mailbox's folder as (row, name)."""
+        row = self._one("SELECT id, name FROM folders WHERE path = ?", show(path))
+        return (row[0], row[1]) if row else None
+
+    def folders(self) -> list[tuple[int, MailboxPath, str]]:
+        """Give every folder as (row, path, name)."""
+        return [(i, parse_name(path), name) for i, path, name in self.sql.execute("SELECT id, path, name FROM folders")]
+
+    def folder_clashes(self, name: str) -> bool:
+        """Tell whether another folder's name differs in case only."""
+        return bool(self._one("SELECT 1 FROM folders WHERE lower(name) = lower(?) AND name <> ?", name, name))
+
+    def make_folder(self, path: MailboxPath, name: str) -> int:
+        """Record a folder."""
+        return int(self.sql.execute("INSERT INTO folders (path, name) VALUES (?, ?)", (show(path), name)).lastrowid or 0)
+
+    def mailbox(self, account: int, path: MailboxPath) -> int | None:
+        """Give the row of an account's mailbox."""
+        row = self._one(
+            "SELECT m.id FROM mailboxes m JOIN folders f ON f.id = m.folder WHERE m.account = ? AND f.path = ?", account, show(path)
+        )
+        return row[0] if row else None
+
+    def make_mailbox(self, account: int, folder: int) -> int:
+        """Give the row of an account's mailbox, made when missing."""
+        self.sql.execute("INSERT OR IGNORE INTO mailboxes (account, folder) VALUES (?, ?)", (account, folder))
+        return int(self._one("SELECT id FROM mailboxes WHERE account = ? AND folder = ?", account, folder)[0])
+
+    def state(self, mailbox: int) -> SyncState | None:
+        """Give a mailbox's last complete state; None as well while a letter of it is damaged and must be fetched anew."""
+        row = self._one("SELECT uidvalidity, uidnext, messages, highestmodseq FROM mailboxes WHERE id = ?", mailbox)
+        if row is None or row[0] is None or self._damaged(mailbox):
+            return None
+        return SyncState(*row)
+
+    def _damaged(self, mailbox: int) -> bool:
+        return bool(
+            self._one(
+                "SELECT 1 FROM files f JOIN placements p ON p.file = f.id WHERE f.damaged AND p.mailbox = ? AND p.gone_run IS NULL LIMIT 1",
+                mailbox,
+            )
+        )
+
+    def mailboxes(self, account: int) -> list[ArchivedMailbox]:
+        """Describe the mailboxes of an account by name."""
+        rows = self.sql.execute(
+            "SELECT f.path, m.attributes, m.subscribed, m.complete_at, m.incomplete, m.removed_run IS NOT NULL, "
+            "(SELECT count(*) FROM placements p WHERE p.mailbox = m.id AND p.gone_run IS NULL), "
+            "(SELECT count(*) FROM placements p WHERE p.mailbox = m.id AND p.gone_run IS NOT NULL), "
+            "(SELECT coalesce(sum(size), 0) FROM messages WHERE id IN "
+            "  (SELECT x.message FROM files x JOIN placements p ON p.file = x.id WHERE p.mailbox = m.id)) "
+            "FROM mailboxes m JOIN folders f ON f.id = m.folder WHERE m.account = ? ORDER BY f.path <> 'INBOX', f.path",
+            (account,),
+        )
+        return [
+            ArchivedMailbox(parse_name(path), self.flags.read(uses), bool(sub), live, gone, octets, at, bool(incomplete), bool(removed))
+            for path, uses, sub, at, incomplete, removed, live, gone, octets in rows
+        ]
+
+    # messages and files
+
+    def message_by_digest(self, digest: bytes) -> int | None:
+        """Give the row of a content."""
+        row = self._one("SELECT id FROM messages WHERE digest = ?", digest)
+        return row[0] if row else None
+
+    def messages_of_size(self, size: int, before_run: int) -> list[MessageRow]:
+        """Give the contents stored before a run that have this size, or had it where their server announced them."""
+        rows = self.sql.execute(
+            "SELECT id, digest, size, message_id, header FROM messages WHERE id IN ("
+            "SELECT id FROM messages WHERE size = ?1 AND first_run < ?2 UNION "
+            "SELECT f.message FROM placements p JOIN files f ON f.id = p.file WHERE p.size = ?1 AND p.first_run < ?2)",
+            (size, before_run),
+        )
+        return [MessageRow(*row) for row in rows]
+
+    def has_size(self, size: int, before_run: int) -> bool:
+        """Tell whether `messages_of_size` would find any."""
+        return bool(
+            self._one(
+                "SELECT EXISTS (SELECT 1 FROM messages WHERE size = ?1 AND first_run < ?2) "
+                "OR EXISTS (SELECT 1 FROM placements WHERE size = ?1 AND first_run < ?2)",
+                size,
+                before_run,
+            )[0]
+        )
+
+    def files_of(self, message: int, *, folder: int | None = None) -> list[FileRow]:
+        """Give the files that hold a content, undamaged ones first."""
+        rows = self.sql.execute(
+            "SELECT f.id, d.name, f.base, f.message, f.flags, f.damaged FROM files f JOIN folders d ON d.id = f.folder "
+            "WHERE f.message = ?1 AND (?2 IS NULL OR f.folder = ?2) ORDER BY f.damaged, f.id",
+            (message, folder),
+        )
+        return [self._file(row) for row in rows]
+
+    def file(self, row_id: int) -> FileRow:
+        """Give a file by its row."""
+        return self._file(
+            self._one(
+                "SELECT f.id, d.name, f.base, f.message, f.flags, f.damaged FROM files f JOIN folders d ON d.id = f.folder WHERE f.id = ?",
+                row_id,
+            )
+        )
+
+    def _file(self, row: Sequence[Any]) -> FileRow:
+        return FileRow(row[0], row[1], row[2], row[3], self.flags.read(row[4]), bool(row[5]))
+
+    def all_files(self) -> Iterator[tuple[FileRow, bytes]]:
+        """Give every file with the digest it must have, folder by folder."""
+        rows = self.sql.execute(
+            "SELECT f.id, d.name, f.base, f.message, f.flags, f.damaged, m.digest FROM files f JOIN folders d ON d.id = f.folder "
+            "JOIN messages m ON m.id = f.message ORDER BY f.folder, f.id"
+        )
+        return ((self._file(row), row[6]) for row in rows)
+
+    def count_files(self) -> tuple[int, int]:
+        """Count files and their octets."""
+        row = self._one("SELECT count(*), coalesce(sum(m.size), 0) FROM files f JOIN messages m ON m.id = f.message")
+        return int(row[0]), int(row[1])
+
+    def bases(self, folder: str) -> set[str]:
+        """Give the base names the catalogue knows in a folder."""
+        rows = self.sql.execute("SELECT f.base FROM files f JOIN folders d ON d.id = f.folder WHERE d.name = ?", (folder,))
+        return {base for (base,) in rows}
+
+    def mark(self, file: int, *, damaged: bool) -> None:
+        """Say of a file whether it holds what it should."""
+        self.sql.execute("UPDATE files SET damaged = ? WHERE id = ?", (damaged, file))
+
+    # what a mailbox holds
+
+    def known(self, mailbox: int, uidvalidity: int, state: SyncState | None) -> Known:
+        """Give every letter of a mailbox under this UIDVALIDITY (0: by UIDL)."""
+        key = "uid" if uidvalidity else "uidl"
+        rows = self.sql.execute(
+            f"SELECT p.{key}, p.size, p.flags, p.gone_run IS NOT NULL, f.damaged FROM placements p JOIN files f ON f.id = p.file "  # noqa: S608
+            f"WHERE p.mailbox = ? AND p.uidvalidity = ? AND p.{key} IS NOT NULL",
+            (mailbox, uidvalidity),
+        )
+        read = self.flags.read
+        letters = {key: KnownLetter(size, read(flags), bool(gone), bool(bad)) for key, size, flags, gone, bad in rows}
+        return Known(state, letters, sum(not letter.gone for letter in letters.values()))
+
+    def known_of(self, mailbox: int, uidvalidity: int, state: SyncState | None, uids: Iterable[int], spans: Iterable[range]) -> Known:
+        """Give the letters with these UIDs, and the live ones within `spans`; costs as much as they are many."""
+        select = (
+            "SELECT p.uid, p.size, p.flags, p.gone_run IS NOT NULL, f.damaged FROM placements p JOIN files f ON f.id = p.file "
+            "WHERE p.mailbox = ? AND p.uidvalidity = ? AND "
+        )
+        rows: list[tuple[int, int | None, str, int, int]] = []
+        wanted = list(uids)
+        for start in range(0, len(wanted), _CHUNK):
+            chunk = wanted[start : start + _CHUNK]
+            marks = ",".join("?" * len(chunk))
+            rows += self.sql.execute(f"{select} p.uid IN ({marks})", (mailbox, uidvalidity, *chunk))
+        for span in spans:
+            rows += self.sql.execute(
+                f"{select} p.gone_run IS NULL AND p.uid BETWEEN ? AND ?", (mailbox, uidvalidity, span.start, span.stop - 1)
+            )
+        letters: dict[int | bytes, KnownLetter] = {
+            uid: KnownLetter(size, self.flags.read(flags), bool(gone), bool(bad)) for uid, size, flags, gone, bad in rows
+        }
+        live = self._one(
+            "SELECT count(*) FROM placements WHERE mailbox = ? AND uidvalidity = ? AND gone_run IS NULL", mailbox, uidvalidity
+        )[0]
+        return Known(state, letters, live)
+
+    def letters(self, mailbox: int, path: MailboxPath, *, include_gone: bool) -> Iterator[Letter]:
+        """Give one letter a file, oldest first; its flags are those of its newest placement there, a live one if there is any."""
+        rows = self.sql.execute(
+            "SELECT m.digest, m.identity, m.size, f.internaldate, f.copy, m.message_id, m.presence, m.subject, m.sender, "
+            "p.flags, p.gone_run IS NOT NULL, max((p.gone_run IS NULL) * 1000000000000 + p.id) "
+            "FROM placements p JOIN files f ON f.id = p.file JOIN messages m ON m.id = f.message "
+            "WHERE p.mailbox = ? AND (? OR p.gone_run IS NULL) GROUP BY f.id ORDER BY f.internaldate, m.digest",
+            (mailbox, include_gone),
+        )
+        for digest, identity, size, date, copy, message_id, presence, subject, sender, flags, gone, _ in rows:
+            yield Letter(
+                path, digest, identity, size, self.flags.read(flags), date, copy, message_id, presence, subject, sender, bool(gone)
+            )

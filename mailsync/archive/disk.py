@@ -1,0 +1,81 @@
+"""The few ways the archive touches the disk: private, durable, and with errors a person understands."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from mailsync.errors import ArchiveError, DiskFull, IntegrityError
+
+
+@contextlib.contextmanager
+def translated(place: Path) -> Iterator[None]:
+    """Turn what disk and SQLite raise into ours, with the path in question."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or place
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise DiskFull(f"no space left for {where}: make room and run it again; everything stored so far is safe") from error
+        if error.errno in {errno.EMFILE, errno.ENFILE}:
+            raise ArchiveError(f"too many open files while at {where}: raise the limit (ulimit -n) and run it again") from error
+        raise ArchiveError(f"cannot use {where}: {error.strerror or error}") from error
+    except sqlite3.Error as error:
+        text = str(error)
+        if "full" in text:
+            raise DiskFull(f"no space left for the catalogue in {place}: make room and run it again; everything stored is safe") from error
+        if "malformed" in text or "not a database" in text:
+            raise IntegrityError(f"the catalogue of {place} is damaged ({text}); the mail itself lies in {place / 'mail'}") from error
+        raise ArchiveError(f"cannot use the catalogue of {place}: {text}") from error
+
+
+def make_directory(path: Path) -> bool:
+    """Make a private directory and its parents durably; tells whether it was not there before."""
+    if path.is_dir():
+        return False
+    if not path.parent.is_dir():
+        make_directory(path.parent)
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+        path.chmod(0o700)
+    sync_directory(path.parent)
+    return True
+
+
+def sync_directory(path: Path) -> None:
+    """Force a directory's entries to disk."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems cannot sync a directory; they promise order instead.
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a new private file and force it to disk; fails when it exists."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put `content` in the place of a file, whole or not at all, durably."""
+    temporary = path.with_name(f"{path.name}.new")
+    with contextlib.suppress(FileNotFoundError):
+        temporary.unlink()
+    write_file(temporary, content)
+    temporary.replace(path)
+    sync_directory(path.parent)

@@ -1,0 +1,51 @@
+"""One writer an archive: an flock, which the kernel lets go when a process dies."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from mailsync.archive.disk import translated
+from mailsync.errors import ArchiveLocked
+
+
+class Lock:
+    """The lock of an archive, held from construction to `release`."""
+
+    def __init__(self, directory: Path, wait: float = 0.0, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Take the lock, waiting up to `wait` seconds. Raises ArchiveLocked, which names who holds it."""
+        self._path = directory / "lock"
+        with translated(directory):
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        deadline = time.monotonic() + wait
+        while not self._try():
+            if time.monotonic() >= deadline:
+                holder = self._path.read_text("utf-8", "replace").strip()
+                os.close(self._descriptor)
+                raise ArchiveLocked(
+                    f"another mailsync is writing {directory} ({holder or 'unknown process'}); try again later, or use --wait SECONDS"
+                )
+            sleep(min(0.2, max(0.01, deadline - time.monotonic())))
+        with translated(directory):
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"host {socket.gethostname()}, process {os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let go; idempotent."""
+        if self._descriptor >= 0:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, 0)
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _try(self) -> bool:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

@@ -1,0 +1,314 @@
+"""One pull into the archive: what it remembers, what it takes in, and when that becomes durable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from mailsync import identity
+from mailsync.archive.catalogue import Catalogue
+from mailsync.archive.disk import translated
+from mailsync.archive.maildir import MaildirTree
+from mailsync.archive.shelf import Shelf, Stowed, header_digest
+from mailsync.model import (
+    Entry,
+    Kind,
+    Known,
+    Mailbox,
+    MailboxPath,
+    Message,
+    Part,
+    Scan,
+    Stored,
+    SyncState,
+    UidRef,
+)
+
+GROUP_FILES: Final = 512
+GROUP_OCTETS: Final = 16 << 20
+"""A group is committed when it has so many files or octets: the fsyncs of one group run in parallel."""
+
+
+class PullRun:
+    """A context manager; an exception leaves the last commit as the truth and the run unfinished.
+
+    Everything is in one catalogue transaction a group, committed only after the group's files and directories are on disk.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, tree: MaildirTree, root: Path, account: str, *, dedupe: str, clock: Callable[[], float]
+    ) -> None:
+        self._catalogue = catalogue
+        self._sql = catalogue.sql
+        self._tree = tree
+        self._root = root
+        self._clock = clock
+        self.started = int(clock())
+        self._shelf = Shelf(catalogue, tree, root / "quarantine", dedupe, lambda: self.id)
+        self._mailboxes: dict[MailboxPath, int] = {}
+        with translated(root):
+            catalogue.begin()
+            self._account = catalogue.make_account(account)
+            self.id = catalogue.start_run(self._account, "pull", self.started)
+            catalogue.commit()
+            catalogue.begin()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with translated(self._root):
+            self._catalogue.rollback()
+            self._tree.forget()
+
+    # what is remembered
+
+    def state(self, mailbox: MailboxPath) -> SyncState | None:
+        """Give the state at which a mailbox was last complete; None when it must be scanned in full."""
+        row = self._catalogue.mailbox(self._account, mailbox)
+        return None if row is None else self._catalogue.state(row)
+
+    def known(self, scan: Scan) -> Known:
+        """Give what is held of the mailbox of `scan`: all of it for a full scan, only what a delta names otherwise."""
+        with translated(self._root):
+            row = self._mailbox(scan.mailbox.path)
+            state = self._catalogue.state(row)
+            if scan.since is None:
+                return self._catalogue.known(row, scan.state.uidvalidity, state)
+            uids = [entry.ref.uid for entry in scan.entries if isinstance(entry.ref, UidRef)]
+            return self._catalogue.known_of(row, scan.state.uidvalidity, state, uids, scan.vanished)
+
+    def candidates(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Name the entries whose size says that their content may have been here before this run."""
+        return [entry for entry in entries if entry.size and self._catalogue.has_size(entry.size, self.id)]
+
+    def same_object(self, entry: Entry) -> bytes | None:
+        """Give the stored digest of a letter to which this account's server gave the same object id."""
+        row = self._sql.execute(
+            "SELECT s.digest FROM placements p JOIN mailboxes m ON m.id = p.mailbox JOIN files f ON f.id = p.file "
+            "JOIN messages s ON s.id = f.message WHERE p.object_id = ? AND m.account = ? AND NOT f.damaged LIMIT 1",
+            (entry.object_id, self._account),
+        ).fetchone()
+        return row[0] if row else None
+
+    def recognise(self, header: Part) -> bytes | None:
+        """Give the digest of a stored content of that size with the same one Message-ID and an equal header block."""
+        message_id = identity.message_id_key(header.content)
+        if not message_id or header.entry.size is None:
+            return None
+        wanted = header_digest(header.content)
+        for row in self._catalogue.messages_of_size(header.entry.size, self.id):
+            if row.message_id == message_id and row.header == wanted and not self._all_damaged(row.id):
+                return row.digest
+        return None
+
+    def tail_equals(self, digest: bytes, tail: Part) -> bool:
+        """Tell whether the stored content ends in these octets."""
+        message = self._catalogue.message_by_digest(digest)
+        for file in self._catalogue.files_of(message) if message is not None else ():
+            path = None if file.damaged else self._tree.locate(file.folder, file.base, file.flags)
+            if path is not None:
+                with translated(self._root), path.open("rb") as content:
+                    content.seek(max(0, path.stat().st_size - len(tail.content)))
+                    return content.read() == tail.content
+        return False
+
+    def _all_damaged(self, message: int) -> bool:
+        return all(file.damaged for file in self._catalogue.files_of(message))
+
+    # what is taken in
+
+    def mailbox(self, mailbox: Mailbox) -> None:
+        """Remember that a mailbox is on the server, with its roles and subscription."""
+        with translated(self._root):
+            self._sql.execute(
+                "UPDATE mailboxes SET attributes = ?, subscribed = ?, object_id = ?, removed_run = NULL WHERE id = ?",
+                (
+                    self._catalogue.flags.write(mailbox.special_use),
+                    mailbox.subscribed,
+                    mailbox.object_id,
+                    self._mailbox(mailbox.path),
+                ),
+            )
+
+    def absent(self, listed: Collection[MailboxPath]) -> Sequence[MailboxPath]:
+        """Mark the mailboxes a complete list does not name, and their letters, as gone; gives those not so marked before."""
+        there = set(listed)
+        lost = [box.path for box in self._catalogue.mailboxes(self._account) if box.path not in there and not box.removed]
+        for path in lost:
+            row = self._mailbox(path)
+            self._sql.execute("UPDATE placements SET gone_run = ? WHERE mailbox = ? AND gone_run IS NULL", (self.id, row))
+            self._sql.execute("UPDATE mailboxes SET removed_run = ?, uidvalidity = NULL, incomplete = 0 WHERE id = ?", (self.id, row))
+        return lost
+
+    def retire(self, mailbox: MailboxPath) -> None:
+        """Say that the UIDs held of a mailbox mean other letters now; the letters stay live until the next complete scan."""
+        self._sql.execute("UPDATE placements SET uidvalidity = ? WHERE mailbox = ? AND uidvalidity > 0", (-self.id, self._mailbox(mailbox)))
+        self._sql.execute("UPDATE mailboxes SET uidvalidity = NULL WHERE id = ?", (self._mailbox(mailbox),))
+
+    def add(self, message: Message) -> Stored:
+        """Take in a letter. It is durable after `flush`, which comes by itself once a group is full."""
+        entry, content = message.entry, message.content
+        path = entry.ref.mailbox
+        with translated(self._root):
+            mailbox = self._mailbox(path)
+            own = identity.digest(content)
+            stowed = self._shelf.stow(path, content, self._date(entry), entry.flags)
+            known = self._placement(mailbox, entry, own)
+            if known is None:
+                self._place(mailbox, entry, stowed.file, own, matched=False)
+            else:
+                self._replace(known, entry, stowed, own)
+            self._flush_if_full()
+        kind = Kind.MENDED if stowed.mended else Kind.NEW if stowed.new else Kind.DUPLICATE
+        return Stored(kind, stowed.digest, stowed.collides)
+
+    def match(self, entry: Entry, digest: bytes) -> Stored:
+        """Record that a letter whose content is here already is in a mailbox, without having fetched it."""
+        with translated(self._root):
+            mailbox = self._mailbox(entry.ref.mailbox)
+            known = self._placement(mailbox, entry, digest)
+            file = None if known is not None else self._shelf.place(entry.ref.mailbox, digest, self._date(entry), entry.flags)
+            if file is not None:
+                self._place(mailbox, entry, file, digest, matched=True)
+            self._flush_if_full()
+        return Stored(Kind.MATCHED, digest)
+
+    def reflag(self, entries: Iterable[Entry]) -> int:
+        """Give known letters the flags they have now; one that was gone is live again. Tells how many changed."""
+        changed = 0
+        with translated(self._root):
+            for entry in entries:
+                placement = self._placement(self._mailbox(entry.ref.mailbox), entry, None)
+                if placement is not None:
+                    changed += self._reflag(placement, entry.flags)
+            self._flush_if_full()
+        return changed
+
+    def mark_gone(self, mailbox: MailboxPath, uidvalidity: int, uids: Iterable[int]) -> int:
+        """Say that live letters are no longer there; they stay in the archive. Tells how many."""
+        row = self._mailbox(mailbox)
+        cursor = self._sql.executemany(
+            "UPDATE placements SET gone_run = ? WHERE mailbox = ? AND uidvalidity = ? AND uid = ? AND gone_run IS NULL",
+            ((self.id, row, uidvalidity, uid) for uid in uids),
+        )
+        return max(0, cursor.rowcount)
+
+    def complete(self, scan: Scan) -> int:
+        """Advance a mailbox to the state of a scan whose letters were all taken in.
+
+        Letters live under an older UIDVALIDITY become gone; tells how many of them were not seen again under the new one.
+        """
+        row = self._mailbox(scan.mailbox.path)
+        state = scan.state
+        lost = 0
+        if state.uidvalidity:
+            lost = self._sql.execute(
+                "SELECT count(*) FROM placements o "
+                "WHERE o.mailbox = ?1 AND o.uidvalidity <> ?2 AND o.uid IS NOT NULL AND o.gone_run IS NULL "
+                "AND NOT EXISTS (SELECT 1 FROM placements n WHERE n.file = o.file AND n.mailbox = ?1 AND n.uidvalidity = ?2)",
+                (row, state.uidvalidity),
+            ).fetchone()[0]
+            self._sql.execute(
+                "UPDATE placements SET gone_run = ? WHERE mailbox = ? AND uidvalidity <> ? AND uid IS NOT NULL AND gone_run IS NULL",
+                (self.id, row, state.uidvalidity),
+            )
+        self._sql.execute(
+            "UPDATE mailboxes SET uidvalidity = ?, uidnext = ?, messages = ?, highestmodseq = ?, complete_run = ?, complete_at = ?, "
+            "incomplete = 0 WHERE id = ?",
+            (state.uidvalidity, state.uidnext, state.messages, state.highestmodseq, self.id, self.started, row),
+        )
+        return int(lost)
+
+    def incomplete(self, mailbox: MailboxPath) -> None:
+        """Say that something of a mailbox is missing, so that it is looked at again."""
+        self._sql.execute("UPDATE mailboxes SET incomplete = 1 WHERE id = ?", (self._mailbox(mailbox),))
+
+    # when it becomes durable
+
+    def flush(self) -> None:
+        """Put everything taken in so far on disk, then commit it."""
+        with translated(self._root):
+            self._tree.settle()
+            self._catalogue.commit()
+            self._catalogue.begin()
+
+    def finish(self, *, complete: bool, report: Mapping[str, object]) -> None:
+        """Flush and end the run."""
+        self.flush()
+        with translated(self._root):
+            self._catalogue.end_run(self.id, int(self._clock()), complete=complete, report=report)
+            self._catalogue.commit()
+
+    def _flush_if_full(self) -> None:
+        files, octets = self._tree.waiting
+        if files >= GROUP_FILES or octets >= GROUP_OCTETS:
+            self.flush()
+
+    def _date(self, entry: Entry) -> int:
+        return self.started if entry.internaldate is None else entry.internaldate
+
+    def _mailbox(self, path: MailboxPath) -> int:
+        row = self._mailboxes.get(path)
+        if row is None:
+            folder, _ = self._shelf.folder(path)
+            row = self._mailboxes[path] = self._catalogue.make_mailbox(self._account, folder)
+        return row
+
+    def _placement(self, mailbox: int, entry: Entry, digest: bytes | None) -> int | None:
+        """Find the placement an entry is, if it was ever recorded."""
+        ref = entry.ref
+        if isinstance(ref, UidRef):
+            where, values = "uidvalidity = ? AND uid = ?", (ref.uidvalidity, ref.uid)
+        elif ref.uidl is not None:
+            where, values = "uid IS NULL AND uidl = ? AND size IS ?", (ref.uidl, entry.size)  # type: ignore[assignment]
+        elif digest is not None:
+            where, values = "uid IS NULL AND uidl IS NULL AND digest = ?", (digest,)  # type: ignore[assignment]
+        else:
+            return None
+        row = self._sql.execute(f"SELECT id FROM placements WHERE mailbox = ? AND {where}", (mailbox, *values)).fetchone()  # noqa: S608
+        return row[0] if row else None
+
+    def _place(self, mailbox: int, entry: Entry, file: int, digest: bytes, *, matched: bool) -> None:
+        ref = entry.ref
+        uid, validity, uidl = (ref.uid, ref.uidvalidity, None) if isinstance(ref, UidRef) else (None, 0, ref.uidl)
+        self._sql.execute(
+            "INSERT INTO placements (mailbox, file, digest, size, uidvalidity, uid, uidl, object_id, internaldate, flags, "
+            "first_run, since_run, matched) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                mailbox,
+                file,
+                digest,
+                entry.size,
+                validity,
+                uid,
+                uidl,
+                entry.object_id,
+                entry.internaldate,
+                self._catalogue.flags.write(entry.flags),
+                self.id,
+                self.id,
+                matched,
+            ),
+        )
+
+    def _replace(self, placement: int, entry: Entry, stowed: Stowed, digest: bytes) -> None:
+        """Point a known placement at the content that was fetched again for it."""
+        self._sql.execute("UPDATE placements SET file = ?, digest = ? WHERE id = ?", (stowed.file, digest, placement))
+        self._reflag(placement, entry.flags)
+
+    def _reflag(self, placement: int, flags: frozenset[str]) -> bool:
+        file, old, since, gone = self._sql.execute(
+            "SELECT file, flags, since_run, gone_run FROM placements WHERE id = ?", (placement,)
+        ).fetchone()
+        text = self._catalogue.flags.write(flags)
+        if old == text and gone is None:
+            return False
+        end = self.id if gone is None else gone
+        if since < end:
+            self._sql.execute("INSERT INTO spans (placement, from_run, to_run, flags) VALUES (?, ?, ?, ?)", (placement, since, end, old))
+        self._sql.execute("UPDATE placements SET flags = ?, since_run = ?, gone_run = NULL WHERE id = ?", (text, self.id, placement))
+        self._shelf.reflag(file, flags)
+        return True

@@ -1,0 +1,125 @@
+"""One push out of the archive: the ledger of what went where, with an intent ahead of each append."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from mailsync.archive.catalogue import Catalogue
+from mailsync.archive.disk import translated
+from mailsync.mapping import show
+from mailsync.model import LedgerLine, Letter, MailboxPath, SyncState
+
+GROUP: Final = 512
+"""Answers written down in one commit; a lost one is found again by looking."""
+
+
+class PushRun:
+    """A context manager; an exception keeps every answer that came before it."""
+
+    def __init__(self, catalogue: Catalogue, root: Path, account: str, destination: str, clock: Callable[[], float]) -> None:
+        self._catalogue = catalogue
+        self._sql = catalogue.sql
+        self._root = root
+        self._clock = clock
+        self._destination = destination
+        self._unwritten = 0
+        with translated(root):
+            catalogue.begin()
+            row = catalogue.make_account(account)
+            self.id = catalogue.start_run(row, "push", int(clock()), destination)
+            catalogue.commit()
+            catalogue.begin()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with translated(self._root):
+            self._catalogue.commit()
+
+    def ledger(self, mailbox: MailboxPath) -> dict[tuple[bytes, int], LedgerLine]:
+        """Give what is known of one mailbox of the destination, by (identity, copy)."""
+        rows = self._sql.execute(
+            "SELECT identity, copy, uidvalidity, uid, flags, state, uidnext, since FROM ledger WHERE destination = ? AND mailbox = ?",
+            (self._destination, show(mailbox)),
+        )
+        read = self._catalogue.flags.read
+        return {
+            (identity, copy): LedgerLine(validity, uid, read(flags), state == "intent", uidnext, since, state == "removed")
+            for identity, copy, validity, uid, flags, state, uidnext, since in rows
+        }
+
+    def intend(self, mailbox: MailboxPath, state: SyncState, letters: Sequence[Letter]) -> None:
+        """Write down, durably, that these letters are about to be appended to a mailbox in this state."""
+        now = int(self._clock())
+        with translated(self._root):
+            self._sql.executemany(
+                "INSERT OR REPLACE INTO ledger (destination, mailbox, identity, copy, state, uidvalidity, uid, flags, uidnext, since, run) "
+                "VALUES (?, ?, ?, ?, 'intent', ?, NULL, '', ?, ?, ?)",
+                (
+                    (self._destination, show(mailbox), letter.identity, letter.copy, state.uidvalidity, state.uidnext, now, self.id)
+                    for letter in letters
+                ),
+            )
+        self.flush()
+
+    def settle(self, mailbox: MailboxPath, letter: Letter, uidvalidity: int | None, uid: int | None, flags: frozenset[str]) -> None:
+        """Write down that a letter is there; `flags` are those of the archive at this time."""
+        with translated(self._root):
+            self._sql.execute(
+                "INSERT OR REPLACE INTO ledger (destination, mailbox, identity, copy, state, uidvalidity, uid, flags, uidnext, since, run) "
+                "VALUES (?, ?, ?, ?, 'sent', ?, ?, ?, 0, ?, ?)",
+                (
+                    self._destination,
+                    show(mailbox),
+                    letter.identity,
+                    letter.copy,
+                    uidvalidity,
+                    uid,
+                    self._catalogue.flags.write(flags),
+                    int(self._clock()),
+                    self.id,
+                ),
+            )
+        self._unwritten += 1
+        if self._unwritten >= GROUP:
+            self.flush()
+
+    def withdraw(self, mailbox: MailboxPath, letter: Letter) -> None:
+        """Take an intent back: the destination refused the letter, or it was never sent."""
+        with translated(self._root):
+            self._sql.execute(
+                "DELETE FROM ledger WHERE destination = ? AND mailbox = ? AND identity = ? AND copy = ? AND state = 'intent'",
+                (self._destination, show(mailbox), letter.identity, letter.copy),
+            )
+
+    def reflagged(self, mailbox: MailboxPath, identity: bytes, copy: int, flags: frozenset[str]) -> None:
+        """Write down the flags last sent for a letter."""
+        self._sql.execute(
+            "UPDATE ledger SET flags = ? WHERE destination = ? AND mailbox = ? AND identity = ? AND copy = ?",
+            (self._catalogue.flags.write(flags), self._destination, show(mailbox), identity, copy),
+        )
+
+    def removed(self, mailbox: MailboxPath, keys: Iterable[tuple[bytes, int]]) -> None:
+        """Write down that letters were taken away on the destination since."""
+        self._sql.executemany(
+            "UPDATE ledger SET state = 'removed' WHERE destination = ? AND mailbox = ? AND identity = ? AND copy = ?",
+            ((self._destination, show(mailbox), identity, copy) for identity, copy in keys),
+        )
+
+    def flush(self) -> None:
+        """Make everything written down durable."""
+        with translated(self._root):
+            self._catalogue.commit()
+            self._catalogue.begin()
+        self._unwritten = 0
+
+    def finish(self, *, complete: bool, report: Mapping[str, object]) -> None:
+        """End the run."""
+        with translated(self._root):
+            self._catalogue.begin()
+            self._catalogue.end_run(self.id, int(self._clock()), complete=complete, report=report)
+            self._catalogue.commit()

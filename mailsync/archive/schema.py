@@ -1,0 +1,95 @@
+"""The tables of the catalogue. Migrations go forward only; a catalogue from a newer mailsync is refused.
+
+A *placement* is live from `since_run` with `flags` until `gone_run` (NULL: still). Its earlier stretches, with the flags they had,
+are in `spans`, so that any past run can be listed. `size` of a placement is what the server announced, `digest` the content it had
+there; its file may hold another content of the same letter.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from mailsync.archive.disk import translated
+from mailsync.errors import SchemaTooNew
+
+_FIRST: Final = """
+CREATE TABLE accounts (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE runs (
+  id INTEGER PRIMARY KEY, account INTEGER REFERENCES accounts, kind TEXT NOT NULL, destination TEXT,
+  started INTEGER NOT NULL, ended INTEGER, complete INTEGER NOT NULL DEFAULT 0, report TEXT
+);
+CREATE TABLE folders (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE);
+CREATE TABLE mailboxes (
+  id INTEGER PRIMARY KEY, account INTEGER NOT NULL REFERENCES accounts, folder INTEGER NOT NULL REFERENCES folders,
+  attributes TEXT NOT NULL DEFAULT '', subscribed INTEGER NOT NULL DEFAULT 0, object_id TEXT,
+  uidvalidity INTEGER, uidnext INTEGER, messages INTEGER, highestmodseq INTEGER,
+  complete_run INTEGER, complete_at INTEGER, incomplete INTEGER NOT NULL DEFAULT 1, removed_run INTEGER,
+  UNIQUE (account, folder)
+);
+CREATE TABLE messages (
+  id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, identity BLOB NOT NULL, message_id TEXT NOT NULL,
+  header BLOB NOT NULL, presence BLOB NOT NULL, subject TEXT NOT NULL, sender TEXT NOT NULL, first_run INTEGER NOT NULL
+);
+CREATE INDEX messages_identity ON messages (identity);
+CREATE INDEX messages_message_id ON messages (message_id) WHERE message_id <> '';
+CREATE INDEX messages_size ON messages (size);
+CREATE TABLE files (
+  id INTEGER PRIMARY KEY, folder INTEGER NOT NULL REFERENCES folders, message INTEGER NOT NULL REFERENCES messages,
+  copy INTEGER NOT NULL, base TEXT NOT NULL,
+  internaldate INTEGER NOT NULL, flags TEXT NOT NULL DEFAULT '', damaged INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (folder, base)
+);
+CREATE INDEX files_message ON files (message, folder);
+CREATE INDEX files_damaged ON files (damaged) WHERE damaged;
+CREATE TABLE placements (
+  id INTEGER PRIMARY KEY, mailbox INTEGER NOT NULL REFERENCES mailboxes, file INTEGER NOT NULL REFERENCES files,
+  digest BLOB NOT NULL, size INTEGER, uidvalidity INTEGER NOT NULL, uid INTEGER, uidl BLOB, object_id TEXT, internaldate INTEGER,
+  flags TEXT NOT NULL, first_run INTEGER NOT NULL, since_run INTEGER NOT NULL, gone_run INTEGER,
+  matched INTEGER NOT NULL DEFAULT 0, unconfirmed INTEGER NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX placements_uid ON placements (mailbox, uidvalidity, uid) WHERE uid IS NOT NULL;
+CREATE INDEX placements_uidl ON placements (mailbox, uidl) WHERE uid IS NULL;
+CREATE INDEX placements_live ON placements (mailbox, uidvalidity) WHERE gone_run IS NULL;
+CREATE INDEX placements_file ON placements (file);
+CREATE INDEX placements_size ON placements (size);
+CREATE INDEX placements_object ON placements (object_id) WHERE object_id IS NOT NULL;
+CREATE TABLE spans (
+  placement INTEGER NOT NULL REFERENCES placements, from_run INTEGER NOT NULL, to_run INTEGER NOT NULL, flags TEXT NOT NULL
+);
+CREATE INDEX spans_placement ON spans (placement);
+CREATE TABLE ledger (
+  destination TEXT NOT NULL, mailbox TEXT NOT NULL, identity BLOB NOT NULL, copy INTEGER NOT NULL, state TEXT NOT NULL,
+  uidvalidity INTEGER, uid INTEGER, flags TEXT NOT NULL, uidnext INTEGER NOT NULL, since INTEGER NOT NULL, run INTEGER NOT NULL,
+  PRIMARY KEY (destination, mailbox, identity, copy)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final = (_FIRST,)
+"""Scripts that lead from each version to the next; the number of them is the version of this mailsync."""
+
+
+def connect(directory: Path, *, writing: bool) -> sqlite3.Connection:
+    """Open the catalogue of an archive, made or brought up to date when `writing`. Raises SchemaTooNew, ArchiveError."""
+    path = directory / "catalogue.sqlite3"
+    with translated(directory):
+        if writing and not path.exists():
+            path.touch(mode=0o600)
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={'rw' if writing else 'ro'}", uri=True, timeout=60, isolation_level=None
+        )
+        connection.execute("PRAGMA foreign_keys = ON")
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(MIGRATIONS):
+            connection.close()
+            raise SchemaTooNew(
+                f"{directory} was written by a newer mailsync (catalogue version {version}, this one knows {len(MIGRATIONS)}): "
+                "install the newer version"
+            )
+        if writing:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            for number, script in enumerate(MIGRATIONS[version:], version + 1):
+                connection.executescript(f"BEGIN IMMEDIATE;{script}PRAGMA user_version = {number};COMMIT;")
+    return connection

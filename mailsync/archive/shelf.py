@@ -1,0 +1,238 @@
+"""Putting contents into the tree and the catalogue together: what is stored, linked, mended or adopted. One writer's view."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailsync import identity
+from mailsync.archive.catalogue import Catalogue, FileRow
+from mailsync.archive.maildir import MaildirTree, sha256_of
+from mailsync.formats import header, maildir
+from mailsync.model import MailboxPath
+
+HEADER_DIGEST = 16
+"""Octets kept of a header block's SHA-256."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stowed:
+    """Where a content lies now: its file, the digest of what the file holds, whether it was new, whether it mended a damage."""
+
+    file: int
+    digest: bytes
+    new: bool
+    mended: bool = False
+    collides: bytes | None = None
+
+
+def header_digest(block: bytes) -> bytes:
+    """Give what recognises an equal header block."""
+    return hashlib.sha256(block).digest()[:HEADER_DIGEST]
+
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """Where in the tree a content goes, and how it is named there."""
+
+    path: MailboxPath
+    internaldate: int
+    flags: frozenset[str]
+
+
+class Shelf:
+    """Stores contents for one run; `dedupe` is `message-id`, `exact` or `none`."""
+
+    def __init__(self, catalogue: Catalogue, tree: MaildirTree, quarantine: Path, dedupe: str, run: Callable[[], int]) -> None:
+        self._catalogue = catalogue
+        self._sql = catalogue.sql
+        self._tree = tree
+        self._quarantine = quarantine
+        self._dedupe = dedupe
+        self._run = run
+        self._folders: dict[MailboxPath, tuple[int, str]] = {}
+
+    def folder(self, path: MailboxPath) -> tuple[int, str]:
+        """Give a mailbox's folder as (row, name), made when missing."""
+        known = self._folders.get(path)
+        if known is None:
+            found = self._catalogue.folder(path)
+            if found is None:
+                name = self._tree.make_folder(path)
+                if self._catalogue.folder_clashes(name):
+                    name = self._tree.make_folder(path, hashed=True)
+                found = (self._catalogue.make_folder(path, name), name)
+            else:
+                self._tree.make_folder(path, hashed="\\~" in found[1])
+            known = self._folders[path] = found
+        return known
+
+    def stow(self, path: MailboxPath, content: bytes, internaldate: int, flags: frozenset[str]) -> Stowed:
+        """Store a content in a mailbox's folder, or find that the letter is there; durable only after the tree settles."""
+        digest = identity.digest(content)
+        stored, collides = self._stored_as(content, digest)
+        if stored is None:
+            message = self._record(content, digest)
+            return Stowed(self._write(_Spot(path, internaldate, flags), message, digest, content), digest, new=True, collides=collides)
+        message, stored_digest = stored
+        there = self._catalogue.files_of(message, folder=self.folder(path)[0])
+        sound = [file for file in there if not file.damaged]
+        if sound and self._dedupe != "none":
+            return Stowed(sound[0].id, stored_digest, new=self._claim(sound[0].id, flags))
+        if there and not sound and stored_digest == digest:
+            return Stowed(self._mend(message, content, folder=self.folder(path)[0]), digest, new=False, mended=True)
+        file = self._place_again(_Spot(path, internaldate, flags), message, stored_digest)
+        if file is not None:
+            return Stowed(file, stored_digest, new=False)
+        if stored_digest != digest:
+            own = self._catalogue.message_by_digest(digest) or self._record(content, digest)
+            return Stowed(self._write(_Spot(path, internaldate, flags), own, digest, content), digest, new=True)
+        self._mend(message, content)
+        return Stowed(self._write(_Spot(path, internaldate, flags), message, digest, content), digest, new=False, mended=bool(there))
+
+    def place(self, path: MailboxPath, digest: bytes, internaldate: int, flags: frozenset[str]) -> int | None:
+        """Put a stored content into a mailbox's folder as well; None when no sound file holds it."""
+        message = self._catalogue.message_by_digest(digest)
+        if message is None:
+            return None
+        sound = [file for file in self._catalogue.files_of(message, folder=self.folder(path)[0]) if not file.damaged]
+        if sound and self._dedupe != "none":
+            self._claim(sound[0].id, flags)
+            return sound[0].id
+        return self._place_again(_Spot(path, internaldate, flags), message, digest)
+
+    def reflag(self, file: int, flags: frozenset[str]) -> None:
+        """Make a file's name say these flags."""
+        row = self._catalogue.file(file)
+        self._sql.execute("UPDATE files SET flags = ? WHERE id = ?", (self._catalogue.flags.write(flags), file))
+        self._tree.reflag(row.folder, row.base, flags)
+
+    def adopt(self, path: MailboxPath, file: Path, base: str) -> bool:
+        """Take in a file that has no row, if it is what its own name says; tells whether it was."""
+        name = maildir.parse(base)
+        content = file.read_bytes()
+        digest = identity.digest(content)
+        if name is None or name.size != len(content) or name.digest_prefix != digest[: maildir.DIGEST_SHOWN]:
+            return False
+        message = self._catalogue.message_by_digest(digest) or self._record(content, digest)
+        flags = maildir.flags_of(maildir.split(file.name)[1], {})
+        self._insert_file(_Spot(path, name.internaldate, flags), message, base, name.copy)
+        return True
+
+    def _claim(self, file: int, flags: frozenset[str]) -> bool:
+        """Give an adopted file, which no placement names yet, the flags of its first one; tells whether it was such a file."""
+        if self._sql.execute("SELECT 1 FROM placements WHERE file = ?", (file,)).fetchone():
+            return False
+        self.reflag(file, flags)
+        return True
+
+    def _stored_as(self, content: bytes, digest: bytes) -> tuple[tuple[int, bytes] | None, bytes | None]:
+        """Find the stored content this one counts as, and, failing that, another letter with its Message-ID."""
+        row = self._sql.execute("SELECT id, digest FROM messages WHERE digest = ?", (digest,)).fetchone()
+        if row is None and self._dedupe == "message-id":
+            row = self._sql.execute(
+                "SELECT m.id, m.digest FROM messages m WHERE m.identity = ? "
+                "AND EXISTS (SELECT 1 FROM files f WHERE f.message = m.id AND NOT f.damaged) ORDER BY m.id LIMIT 1",
+                (identity.identity(content, digest),),
+            ).fetchone()
+        if row is not None:
+            return (row[0], row[1]), None
+        message_id = identity.message_id_key(content)
+        other = (
+            message_id
+            and self._sql.execute(
+                "SELECT digest FROM messages WHERE message_id = ? AND identity <> ? LIMIT 1",
+                (message_id, identity.identity(content, digest)),
+            ).fetchone()
+        )
+        return None, other[0] if other else None
+
+    def _record(self, content: bytes, digest: bytes) -> int:
+        block = header.block(content)
+        fields = dict(reversed(list(header.fields(block))))
+        cursor = self._sql.execute(
+            "INSERT INTO messages (digest, size, identity, message_id, header, presence, subject, sender, first_run) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                digest,
+                len(content),
+                identity.identity(content, digest),
+                identity.message_id_key(block),
+                header_digest(block),
+                identity.presence_key(block),
+                _storable(header.text(fields.get(b"subject", b""))),
+                _storable(header.text(fields.get(b"from", b""))),
+                self._run(),
+            ),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def _write(self, spot: _Spot, message: int, digest: bytes, content: bytes) -> int:
+        copy = self._next_copy(spot.path, message)
+        base = maildir.name(spot.internaldate, digest, len(content), copy)
+        file = self._insert_file(spot, message, base, copy)
+        self._tree.add(self.folder(spot.path)[1], base, content, spot.flags)
+        return file
+
+    def _place_again(self, spot: _Spot, message: int, digest: bytes) -> int | None:
+        """Link a content into another folder, from a file that was just hashed; None when there is no sound one."""
+        for source in self._catalogue.files_of(message):
+            if source.damaged or not self._is_sound(source, digest):
+                continue
+            size = self._sql.execute("SELECT size FROM messages WHERE id = ?", (message,)).fetchone()[0]
+            copy = self._next_copy(spot.path, message)
+            base = maildir.name(spot.internaldate, digest, size, copy)
+            file = self._insert_file(spot, message, base, copy)
+            self._tree.link((source.folder, source.base), self.folder(spot.path)[1], base, spot.flags)
+            return file
+        return None
+
+    def _is_sound(self, file: FileRow, digest: bytes) -> bool:
+        if self._tree.is_waiting(file.folder, file.base):
+            return True
+        path = self._tree.locate(file.folder, file.base, file.flags)
+        if path is not None and sha256_of(path) == digest:
+            return True
+        self._catalogue.mark(file.id, damaged=True)
+        return False
+
+    def _mend(self, message: int, content: bytes, folder: int | None = None) -> int:
+        """Put good content in the place of every damaged file of a message; what was damaged goes to quarantine."""
+        mended = 0
+        for file in self._catalogue.files_of(message):
+            if not file.damaged:
+                continue
+            damaged = self._tree.locate(file.folder, file.base, file.flags)
+            if damaged is not None:
+                self._tree.set_aside(
+                    damaged, self._quarantine, f"its content no longer had the SHA-256 of its name; was in {damaged.parent}"
+                )
+            self._tree.add(file.folder, file.base, content, file.flags)
+            self._catalogue.mark(file.id, damaged=False)
+            row = self._sql.execute("SELECT folder FROM files WHERE id = ?", (file.id,)).fetchone()
+            if folder is None or row[0] == folder:
+                mended = mended or file.id
+        return mended
+
+    def _next_copy(self, path: MailboxPath, message: int) -> int:
+        """Give the next number among the copies of one letter in a folder; only `exact` and `none` keep several."""
+        row = self._sql.execute(
+            "SELECT coalesce(max(f.copy), 0) + 1 FROM files f JOIN messages m ON m.id = f.message "
+            "WHERE f.folder = ? AND m.identity = (SELECT identity FROM messages WHERE id = ?)",
+            (self.folder(path)[0], message),
+        ).fetchone()
+        return int(row[0])
+
+    def _insert_file(self, spot: _Spot, message: int, base: str, copy: int) -> int:
+        cursor = self._sql.execute(
+            "INSERT INTO files (folder, message, copy, base, internaldate, flags) VALUES (?, ?, ?, ?, ?, ?)",
+            (self.folder(spot.path)[0], message, copy, base, spot.internaldate, self._catalogue.flags.write(spot.flags)),
+        )
+        return int(cursor.lastrowid or 0)
+
+
+def _storable(text: str) -> str:
+    """Make text that SQLite can hold: half a surrogate pair is no character."""
+    return text.encode("utf-8", "replace").decode("utf-8")

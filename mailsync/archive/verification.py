@@ -1,0 +1,111 @@
+"""Proving an archive: every file against its digest, the catalogue against the tree, both ways."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mailsync.archive.catalogue import Catalogue, FileRow
+from mailsync.archive.maildir import MaildirTree, sha256_of
+from mailsync.formats import maildir
+from mailsync.progress import Progress
+
+_READERS: Final = 4
+_AHEAD: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """One thing that is not as it should be. `damaged` False: worth knowing, no letter is in danger (another program's file)."""
+
+    path: Path
+    digest: bytes | None
+    what: str
+    damaged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    file: FileRow
+    digest: bytes
+    path: Path | None
+    size: int
+    hashed: Future[bytes | OSError] | None
+
+
+class Verification:
+    """One pass over an archive; `marks` tells, after it, which files are damaged and which are sound again."""
+
+    def __init__(self, catalogue: Catalogue, tree: MaildirTree) -> None:
+        self._catalogue = catalogue
+        self._tree = tree
+        self._inodes: dict[tuple[int, int], Future[bytes | OSError]] = {}
+        self.marks: list[tuple[int, bool]] = []
+
+    def run(self, progress: Progress) -> Iterator[Damage]:
+        """Give what is wrong; files are read in parallel, an inode once."""
+        progress.expect(*self._catalogue.count_files())
+        waiting: deque[_Check] = deque()
+        with ThreadPoolExecutor(_READERS, thread_name_prefix="mailsync-verify") as pool:
+            for file, digest in self._catalogue.all_files():
+                waiting.append(self._check(pool, file, digest))
+                if len(waiting) > _AHEAD:
+                    yield from self._judge(waiting.popleft(), progress)
+            while waiting:
+                yield from self._judge(waiting.popleft(), progress)
+        yield from self._strangers()
+
+    def _check(self, pool: ThreadPoolExecutor, file: FileRow, digest: bytes) -> _Check:
+        path = self._tree.locate(file.folder, file.base, file.flags)
+        if path is None:
+            return _Check(file, digest, None, 0, None)
+        try:
+            stat = path.stat()
+        except OSError:
+            return _Check(file, digest, None, 0, None)
+        inode = (stat.st_dev, stat.st_ino)
+        hashed = self._inodes.get(inode)
+        if hashed is None:
+            hashed = pool.submit(_hash, path)
+            if stat.st_nlink > 1:
+                self._inodes[inode] = hashed
+        return _Check(file, digest, path, stat.st_size, hashed)
+
+    def _judge(self, check: _Check, progress: Progress) -> Iterator[Damage]:
+        progress.advance(1, check.size)
+        result = check.hashed.result() if check.hashed else None
+        if result == check.digest:
+            if check.file.damaged:
+                self.marks.append((check.file.id, False))
+            return
+        self.marks.append((check.file.id, True))
+        place = check.path or self._tree.folder(check.file.folder) / "cur" / check.file.base
+        if check.path is None:
+            what = "the file is missing"
+        elif isinstance(result, OSError):
+            what = f"the file cannot be read: {result.strerror or result}"
+        else:
+            what = "the content is not what was stored: its SHA-256 differs from the one in its name"
+        yield Damage(place, check.digest, what, damaged=True)
+
+    def _strangers(self) -> Iterator[Damage]:
+        for folder, _ in self._tree.folders():
+            known = self._catalogue.bases(folder)
+            for base, path in self._tree.files(folder):
+                if base not in known:
+                    ours = maildir.parse(base) is not None
+                    what = "the catalogue does not know this file" + (
+                        "; the next pull takes it in if it is sound" if ours else " (another program's)"
+                    )
+                    yield Damage(path, None, what, damaged=False)
+
+
+def _hash(path: Path) -> bytes | OSError:
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        return error
