@@ -135,6 +135,24 @@ class Connection:
         view.release()
         return bytes(target)
 
+    def read_until(self, terminator: bytes) -> bytes:
+        """Read up to `terminator` and past it; gives what stood before it, however long. Raises ConnectionLost."""
+        searched = self._start
+        while True:
+            end = self._buffer.find(terminator, searched)
+            if end >= 0:
+                data = bytes(memoryview(self._buffer)[self._start : end])
+                self._start = end + len(terminator)
+                return data
+            searched = max(self._start, len(self._buffer) - len(terminator) + 1)
+            searched -= self._fill()
+
+    def peek(self, octets: int) -> bytes:
+        """Give the next octets without taking them; waits until they are there."""
+        while len(self._buffer) - self._start < octets:
+            self._fill()
+        return bytes(memoryview(self._buffer)[self._start : self._start + octets])
+
     @property
     def buffered(self) -> int:
         """How many received octets are waiting to be read."""
