@@ -15,7 +15,7 @@ from mailsync.archive.catalogue import ArchivedMailbox, Catalogue, FileRow, RunR
 from mailsync.archive.disk import make_directory, translated
 from mailsync.archive.lock import Lock
 from mailsync.archive.maildir import MaildirTree
-from mailsync.archive.pull_run import PullRun
+from mailsync.archive.pull_run import Memory, PullRun
 from mailsync.archive.push_run import PushRun
 from mailsync.archive.shelf import Shelf
 from mailsync.archive.verification import Damage, Verification
@@ -97,6 +97,10 @@ class Archive:
     def pull(self, account: str) -> PullRun:
         """Begin a pull into this archive."""
         return PullRun(self._catalogue, self._tree, self.directory, account, dedupe=self._dedupe, clock=self._clock)
+
+    def memory(self, account: str) -> Memory:
+        """Give what a pull would remember, without beginning one."""
+        return Memory(self._catalogue, account)
 
     def push(self, account: str, destination: str) -> PushRun:
         """Begin a push out of it; `destination` is the destination's key."""

@@ -31,6 +31,33 @@ GROUP_OCTETS: Final = 16 << 20
 """A group is committed when it has so many files or octets: the fsyncs of one group run in parallel."""
 
 
+class Memory:
+    """What the catalogue remembers of an account's mailboxes; only asks."""
+
+    def __init__(self, catalogue: Catalogue, account: str) -> None:
+        self._catalogue = catalogue
+        self._account = catalogue.account(account)
+
+    def state(self, mailbox: MailboxPath) -> SyncState | None:
+        """Give the state at which a mailbox was last complete; None when it must be scanned in full."""
+        row = self._row(mailbox)
+        return None if row is None else self._catalogue.state(row)
+
+    def known(self, scan: Scan) -> Known:
+        """Give what is held of the mailbox of `scan`: all of it for a full scan, only what a delta names otherwise."""
+        row = self._row(scan.mailbox.path)
+        if row is None:
+            return Known(None, {}, 0)
+        state = self._catalogue.state(row)
+        if scan.since is None:
+            return self._catalogue.known(row, scan.state.uidvalidity, state)
+        uids = [entry.ref.uid for entry in scan.entries if isinstance(entry.ref, UidRef)]
+        return self._catalogue.known_of(row, scan.state.uidvalidity, state, uids, scan.vanished)
+
+    def _row(self, mailbox: MailboxPath) -> int | None:
+        return None if self._account is None else self._catalogue.mailbox(self._account, mailbox)
+
+
 class PullRun:
     """A context manager; an exception leaves the last commit as the truth and the run unfinished.
 
@@ -54,6 +81,7 @@ class PullRun:
             self.id = catalogue.start_run(self._account, "pull", self.started)
             catalogue.commit()
             catalogue.begin()
+            self._memory = Memory(catalogue, account)
 
     def __enter__(self) -> Self:
         return self
@@ -67,18 +95,13 @@ class PullRun:
 
     def state(self, mailbox: MailboxPath) -> SyncState | None:
         """Give the state at which a mailbox was last complete; None when it must be scanned in full."""
-        row = self._catalogue.mailbox(self._account, mailbox)
-        return None if row is None else self._catalogue.state(row)
+        with translated(self._root):
+            return self._memory.state(mailbox)
 
     def known(self, scan: Scan) -> Known:
         """Give what is held of the mailbox of `scan`: all of it for a full scan, only what a delta names otherwise."""
         with translated(self._root):
-            row = self._mailbox(scan.mailbox.path)
-            state = self._catalogue.state(row)
-            if scan.since is None:
-                return self._catalogue.known(row, scan.state.uidvalidity, state)
-            uids = [entry.ref.uid for entry in scan.entries if isinstance(entry.ref, UidRef)]
-            return self._catalogue.known_of(row, scan.state.uidvalidity, state, uids, scan.vanished)
+            return self._memory.known(scan)
 
     def candidates(self, entries: Sequence[Entry]) -> list[Entry]:
         """Name the entries whose size says that their content may have been here before this run."""
