@@ -23,7 +23,7 @@ class _Use:
 
 
 _IMAP = (
-    _Use(("QRESYNC", "CONDSTORE"), "later pulls ask only for what changed", "every pull lists all letters and their flags"),
+    _Use(("CONDSTORE", "QRESYNC"), "later pulls ask only for what changed", "every pull lists all letters and their flags"),
     _Use(("LIST-STATUS",), "all mailboxes are looked at in one question", "each mailbox is asked about by itself"),
     _Use(
         ("SPECIAL-USE",), "Sent, Trash and the like are known whatever they are called", "Sent, Trash and the like are told by their names"
@@ -43,7 +43,7 @@ _POP3 = (
     ),
     _Use(("UIDL",), "later pulls fetch only new letters", "letters are recognised by their content: every pull fetches all"),
     _Use(("TOP",), "headers can be looked at alone", "only whole letters can be fetched"),
-    _Use(("UTF8",), "letters with 8-bit headers come as they are", "nothing needs to be asked for letters with 8-bit headers"),
+    _Use(("UTF8",), "letters with 8-bit headers come as they are", "letters with 8-bit headers come as the server sees fit"),
 )
 
 
@@ -69,4 +69,4 @@ _LITERAL_MINUS = _Use(("LITERAL-",), "small letters are sent without waiting in 
 
 def _explain(use: _Use, words: set[str]) -> Ability:
     name = next((name for name in use.names if name in words), None)
-    return Ability(name or use.names[-1], name is not None, use.with_it if name else use.without)
+    return Ability(name or use.names[0], name is not None, use.with_it if name else use.without)

@@ -31,7 +31,7 @@ def source(login: Login, password: str, progress: Progress) -> Source:
     settings = login.settings
     who = credentials(settings, password)
     if isinstance(settings, ImapAccount):
-        return ImapSource(login.name, endpoint(settings), who, connections=settings.connections, progress=progress)
+        return ImapSource(login.name, endpoint(settings), who, progress=progress)
     return Pop3Source(
         login.name,
         endpoint(settings),

@@ -15,7 +15,7 @@ from mailsync.engine.report import Note, Report, Tally, exit_code
 from mailsync.mapping import show as name_of
 
 NOTES_SHOWN: Final = 20
-REMARKS: Final = frozenset({"expunged", "collision", "mailbox-gone", "repaired", "removed-there"})
+REMARKS: Final = frozenset({"expunged", "collision", "mailbox-gone", "repaired", "removed-there", "rehearsal"})
 """Kinds of notes that are told for completeness; all others are trouble."""
 
 _ALWAYS: Final = ("seen", "new", "duplicate", "skipped", "failed")
@@ -114,8 +114,10 @@ def _last_words(report: Report, session: Session) -> None:
 def _success(report: Report) -> str:
     total = report.total
     took = f" in {span(report.ended - report.started)}" if report.ended - report.started >= 1 else ""
-    amount = f"{letters(total.new + total.mended)}, {octets(total.octets)}" if total.new or total.mended else "nothing new"
+    brought = total.new + total.mended
+    amount = f"{letters(brought)}, {octets(total.octets)}" if brought else "nothing new"
     if report.dry_run:
         return f"would bring {amount}; nothing was changed" if not report.destination else f"would send {amount}; nothing was changed"
-    verb = "sent" if report.destination else "new"
-    return f"complete: {amount} {verb}{took}" if total.new or total.mended else f"complete: {amount}{took}"
+    if report.destination and total.new:
+        amount = f"sent {amount}"
+    return f"complete: {amount}{took}"

@@ -15,6 +15,7 @@ from typing import Final
 from mailsync.archive import Archive
 from mailsync.cli import build
 from mailsync.cli.accounts import Login
+from mailsync.cli.text import letters
 from mailsync.config.settings import ImapAccount
 from mailsync.engine.pull import pull, rehearse
 from mailsync.engine.push import Patience, push
@@ -120,6 +121,29 @@ def rehearse_one(login: Login, secret: str, report: Report, terms: Terms) -> Non
         source = stack.enter_context(closing(build.source(login, secret, terms.progress)))
         memory = Nothing() if archive is None else archive.memory(login.name)
         rehearse(source, memory, report, only=terms.globs, among=globs_of(login))
+
+
+def rehearse_migration(
+    origin: Login, target: Login, secrets: tuple[str, str], reports: tuple[Report, Report], terms: Terms
+) -> list[Report]:
+    """Find out what a migration would do: what its pull would bring, and what of the archive its push would send already now."""
+    pulled, pushed = reports
+    at = pulled
+    try:
+        rehearse_one(origin, secrets[0], pulled, terms)
+        if pulled.error is not None:
+            return [pulled]
+        at = pushed
+        if origin.directory.exists():
+            push_one(origin, target, secrets[1], pushed, terms)
+        else:
+            with closing(build.destination(target, secrets[1], terms.progress)) as destination:
+                destination.capabilities()
+        pushed.note("rehearsal", None, "", f"{letters(pulled.total.new)} that the pull would bring come on top of what is sent")
+    except MailsyncError as error:
+        at.error = error
+        return [at]
+    return [pulled, pushed]
 
 
 def migrate_one(origin: Login, target: Login, secrets: tuple[str, str], reports: tuple[Report, Report], terms: Terms) -> list[Report]:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
+from textwrap import indent
 from typing import Final, Literal
 
 import click
@@ -168,8 +169,8 @@ def _tell(session: Session, finding: Finding) -> None:
     many = f", {letters(finding.letters)}" if finding.letters is not None else ""
     size = f", {octets(finding.octets)}" if finding.octets is not None else ""
     click.echo(f"{click.style(f'{name}:', fg='green')} logged in at {plain(finding.server)}; {boxes}{many}{size}")
-    rows = [[f"  {ability.name}", "yes" if ability.offered else "no", ability.effect] for ability in finding.abilities]
-    click.echo(tabulate(rows, tablefmt="plain", disable_numparse=True))
+    rows = [[ability.name, "yes" if ability.offered else "no", ability.effect] for ability in finding.abilities]
+    click.echo(indent(tabulate(rows, tablefmt="plain", disable_numparse=True), "  "))
     if session.verbose:
         click.echo(f"  all it announces: {plain(' '.join(finding.capabilities)) or 'nothing'}")
     if finding.imap_instead:

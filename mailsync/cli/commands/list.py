@@ -15,7 +15,7 @@ from mailsync.archive import Archive, ArchivedMailbox
 from mailsync.cli import exits, options
 from mailsync.cli.accounts import login
 from mailsync.cli.session import Session
-from mailsync.cli.text import moment, octets, plain, short
+from mailsync.cli.text import moment, octets, padded, plain, short
 from mailsync.errors import ConfigError
 from mailsync.mapping import matches
 from mailsync.mapping import show as name_of
@@ -105,10 +105,10 @@ def _count(box: ArchivedMailbox) -> str:
 
 def _line(letter: Letter) -> str:
     marks = "".join(mark if flag in letter.flags else "-" for flag, mark in _MARKS) + ("x" if letter.gone else "-")
-    who = short(letter.sender, 30)
+    who = padded(short(letter.sender, 30), 30)
     return (
         f"{moment(letter.internaldate)}  {letter.digest.hex()[:DIGEST_SHOWN]}  {marks}  {octets(letter.size):>8}  "
-        f"{who:30}  {short(letter.subject, 90) or '(no subject)'}"
+        f"{who}  {short(letter.subject, 90) or '(no subject)'}"
     )
 
 

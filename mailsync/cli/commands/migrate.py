@@ -11,7 +11,7 @@ import click
 from mailsync.cli import build, options, outcome
 from mailsync.cli.accounts import login, password
 from mailsync.cli.bars import progress_for
-from mailsync.cli.runs import Terms, migrate_one
+from mailsync.cli.runs import Terms, migrate_one, rehearse_migration
 from mailsync.cli.session import Session
 from mailsync.engine.report import Report
 
@@ -65,5 +65,6 @@ def command(
     now = int(time.time())
     pulled = Report("pull", origin.name, archive=str(origin.directory), dry_run=dry_run, started=now)
     pushed = Report("push", origin.name, target.name, str(origin.directory), dry_run=dry_run, started=now)
-    reports = migrate_one(origin, target, secrets, (pulled, pushed), Terms(progress_for(session, sys.stderr), globs, wait))
+    run = rehearse_migration if dry_run else migrate_one
+    reports = run(origin, target, secrets, (pulled, pushed), Terms(progress_for(session, sys.stderr), globs, wait))
     return outcome.show(reports, session, join=outcome.of_one_account)

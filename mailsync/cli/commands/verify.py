@@ -29,13 +29,17 @@ def command(session: Session, accounts: tuple[str, ...], *, archive: Path | None
     """
     found: dict[Path, list[Damage]] = {}
     missing: list[ArchiveNotFound] = []
+    progress = progress_for(session, sys.stderr)
     for login in logins(session, accounts, archive):
         if login.directory not in found:
             try:
                 with Archive.read(login.directory) as opened:
-                    found[login.directory] = list(opened.verify(progress_for(session, sys.stderr)))
+                    progress.begin(f"verifying {login.name}")
+                    found[login.directory] = list(opened.verify(progress))
             except ArchiveNotFound as error:
                 missing.append(error)
+            finally:
+                progress.end()
     code = _code(found, missing)
     if session.json:
         reports = [

@@ -34,7 +34,7 @@ def test_a_pull_ends_with_a_table_and_a_sentence(capsys: pytest.CaptureFixture[s
     assert lines[3].split() == ["Work/Sent", "5", "-", "-", "1", "-", "-"]
     assert lines[4].split()[:3] == ["all", "2,005", "1,990"]
     assert "Work/Sent, UID 7: was deleted on the server meanwhile" in lines[5]
-    assert lines[-1] == "old: complete: 1,990 letters, 63.1 MB new in 65 s"
+    assert lines[-1] == "old: complete: 1,990 letters, 63.1 MB in 65 s"
     assert (code, err) == (0, "")
 
 

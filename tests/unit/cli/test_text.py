@@ -5,8 +5,9 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wcwidth import wcswidth
 
-from mailsync.cli.text import letters, moment, octets, plain, short, span
+from mailsync.cli.text import letters, moment, octets, padded, plain, short, span
 
 
 @given(st.text())
@@ -62,3 +63,8 @@ def test_a_length_of_time_is_rough(seconds: float, words: str) -> None:
 @pytest.mark.parametrize("epoch", [10**18, -(10**18)])
 def test_an_impossible_time_is_no_reason_to_fail(epoch: int) -> None:
     assert moment(epoch) == "?"
+
+
+@pytest.mark.parametrize("text", ["Bob", "手紙", "e\u0301a", "🙂 x"])
+def test_columns_stay_straight_with_wide_and_combining_characters(text: str) -> None:
+    assert wcswidth(padded(text, 20)) == 20
