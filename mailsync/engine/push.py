@@ -116,9 +116,8 @@ class _Push:
         return changes
 
     def create(self) -> None:
-        """Make the mailboxes that are not there; letters for one that cannot be made are reported, not dropped."""
-        wanted = [mailbox for mailbox in self._targets.wanted() if mailbox.path not in self._states or mailbox.subscribed]
-        for path, error in self._destination.create(wanted).items():
+        """Make the mailboxes that are not there, and learn what all of them keep; letters for one that cannot be made are reported, not dropped."""
+        for path, error in self._destination.create(self._targets.wanted()).items():
             if error is not None:
                 self._refused.add(path)
                 self._report.trouble_with("mailbox", path, "", str(error))

@@ -271,7 +271,7 @@ class Bodies:
         if uid in batch.missing and not batch.probe:
             return batch
         for later in self._flight:
-            if later.examined is batch.examined and later.item == batch.item and uid in later.missing and not later.probe:
+            if later.examined is batch.examined and uid in later.missing and not later.probe:
                 return later
         return None
 

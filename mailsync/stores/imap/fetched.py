@@ -114,6 +114,11 @@ def flags_of(raw: bytes) -> frozenset[str]:
     return frozenset(_SYSTEM.get(word.lower(), word) for word in words if word.lower() != "\\recent")
 
 
+def attributes_of(raw: bytes) -> frozenset[str]:
+    """Read the flags in a PERMANENTFLAGS argument (`(\\Seen work \\*)`); `\\*` means that new keywords may be made."""
+    return frozenset(raw.strip().removeprefix(b"(").removesuffix(b")").decode("utf-8", "replace").split())
+
+
 def epoch(raw: bytes) -> int | None:
     """Read an INTERNALDATE (`17-Jul-1996 02:44:25 -0700`) as seconds since 1970; None for a date that is none, or before it."""
     try:

@@ -122,6 +122,17 @@ class Link:
             else:
                 return
 
+    def pause(self, error: StoreUnavailable) -> None:
+        """Wait as a busy server asks, on the same connection; raises `error` once the retries are used up."""
+        self._failures += 1
+        if self._failures > self._retries:
+            raise error
+        self._wait(error)
+
+    def forget_selected(self) -> None:
+        """Another command selected a mailbox."""
+        self._selected = None
+
     def close(self) -> None:
         """Say goodbye without waiting; idempotent."""
         if self._session is not None:

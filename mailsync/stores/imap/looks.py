@@ -232,7 +232,7 @@ class _Look:
                 there = self._uids(link, state)
                 if there is None:
                     self._again()
-                return None
+                    return None
                 vanished = _gaps(there, since.uidnext)
         return Scan(self._request.mailbox, state, entries, since, vanished)
 
