@@ -17,8 +17,22 @@ def endpoint(port: int, security: str = "none") -> Endpoint:
     return Endpoint("127.0.0.1", port, security, timeout=20)
 
 
+OPENED: list[ImapSource] = []
+"""Sources that `close_all` will close, so that a test need not."""
+
+
 def source(port: int, user: str, password: str = "secret") -> ImapSource:
-    return ImapSource("old", endpoint(port), Credentials.fixed(user, password), sleep=lambda _: None)
+    return opened(ImapSource("old", endpoint(port), Credentials.fixed(user, password), sleep=lambda _: None))
+
+
+def opened(one: ImapSource) -> ImapSource:
+    OPENED.append(one)
+    return one
+
+
+def close_all() -> None:
+    while OPENED:
+        OPENED.pop().close()
 
 
 def served(content: bytes) -> bytes:

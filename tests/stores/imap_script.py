@@ -108,6 +108,9 @@ class Server:
         )
 
     def _uid_fetch(self, talk: Conversation, command: Command) -> None:
+        if self.selected not in self.boxes:
+            self._unknown(talk, command)
+            return
         for number, letter in self.chosen(command):
             if b"BODY" in command.text:
                 self.body(talk, number, letter)
