@@ -44,6 +44,11 @@ def source(login: Login, password: str, progress: Progress) -> Source:
     )
 
 
+def trial(name: str, settings: ImapAccount, password: str) -> Source:
+    """Make a source that gives up at the first failure, for trying whether there is a server at all."""
+    return ImapSource(name, endpoint(settings), credentials(settings, password), retries=0)
+
+
 def imap_of(login: Login) -> ImapAccount:
     """Give the settings of a destination. Raises ConfigError for what cannot be one."""
     if isinstance(login.settings, ImapAccount):
@@ -58,7 +63,7 @@ def destination(login: Login, password: str, progress: Progress) -> Destination:
         login.name,
         endpoint(settings),
         credentials(settings, password),
-        repair=settings.repair,
+        repair=settings.repair == "on-refusal",
         connections=settings.connections,
         progress=progress,
     )

@@ -116,7 +116,7 @@ class _Push:
         return changes
 
     def create(self) -> None:
-        """Make the mailboxes that are not there, and learn what all of them keep; letters for one that cannot be made are reported, not dropped."""
+        """Make missing mailboxes and learn what all of them keep; letters for one that cannot be made are reported, not dropped."""
         for path, error in self._destination.create(self._targets.wanted()).items():
             if error is not None:
                 self._refused.add(path)
