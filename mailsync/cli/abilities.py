@@ -33,7 +33,6 @@ _IMAP = (
     _Use(("MULTIAPPEND",), "many letters are sent in one command", "letters are sent one command each"),
     _Use(("LITERAL+",), "letters are sent without waiting in between", "the server must be asked before each letter"),
     _Use(("NAMESPACE",), "your own mailboxes are told from shared ones", "all mailboxes are taken as yours"),
-    _Use(("QUOTA",), "room is checked before sending", "a full mailbox shows only when the server says so"),
 )
 _POP3 = (
     _Use(

@@ -15,6 +15,7 @@ from typing import Final
 from mailsync.archive import Archive
 from mailsync.cli import build
 from mailsync.cli.accounts import Login
+from mailsync.cli.archives import archive_of, known
 from mailsync.cli.text import letters
 from mailsync.config.settings import ImapAccount
 from mailsync.engine.pull import pull, rehearse
@@ -38,11 +39,6 @@ class Terms:
     progress: Progress
     globs: Sequence[str] = ()
     wait: float = 0.0
-
-
-def archive_of(login: Login, wait: float) -> Archive:
-    """Open an account's archive for writing; made when missing. Raises ArchiveError."""
-    return Archive.open(login.directory, container=login.container, dedupe=login.dedupe, wait=wait)
 
 
 class Nothing:
@@ -95,6 +91,7 @@ def push_one(login: Login, target: Login, secret: str, report: Report, terms: Te
     if not login.directory.exists():
         raise ArchiveNotFound(f"there is no archive in {login.directory}; `mailsync pull {login.name}` makes it")
     with archive_of(login, terms.wait) as archive, closing(build.destination(target, secret, terms.progress)) as destination:
+        known(archive, login)
         push_from(archive, login, (target, destination), report, terms)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from textwrap import indent
 from typing import Final, Literal
 
@@ -22,7 +22,6 @@ from mailsync.config.settings import ImapAccount, Pop3Account
 from mailsync.engine.report import Report, exit_code
 from mailsync.errors import MailsyncError, StoreError
 from mailsync.model import Scan, ScanRequest
-from mailsync.progress import Silence
 from mailsync.stores.base import Source
 from mailsync.stores.transport import is_loopback
 
@@ -119,7 +118,7 @@ def _count(source: Source, finding: Finding) -> None:
 def _imap_instead(login: Login, settings: Pop3Account, secret: str) -> str | None:
     """Try the same login over IMAP on the same host; whatever goes wrong with that is no fault of the POP3 account."""
     for port, security in _imap_places(settings):
-        trial = ImapAccount(
+        there = ImapAccount(
             protocol="imap",
             host=settings.host,
             port=port,
@@ -132,7 +131,7 @@ def _imap_instead(login: Login, settings: Pop3Account, secret: str) -> str | Non
             connections=1,
         ).model_copy(update={"ca_file": settings.ca_file})
         try:
-            with closing(build.source(replace(login, settings=trial), secret, Silence())) as source:
+            with closing(build.trial(login.name, there, secret)) as source:
                 count = sum(mailbox.selectable for mailbox in source.mailboxes())
         except StoreError:
             continue

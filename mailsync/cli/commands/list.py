@@ -14,6 +14,7 @@ from tabulate import tabulate
 from mailsync.archive import Archive, ArchivedMailbox
 from mailsync.cli import exits, options
 from mailsync.cli.accounts import login
+from mailsync.cli.archives import known
 from mailsync.cli.session import Session
 from mailsync.cli.text import moment, octets, padded, plain, short
 from mailsync.errors import ConfigError
@@ -40,7 +41,7 @@ def command(session: Session, account: str, *, globs: tuple[str, ...], gone: boo
     """
     who = login(session, account, archive)
     with Archive.read(who.directory) as opened:
-        mailboxes = opened.mailboxes(who.name)
+        mailboxes = known(opened, who).mailboxes(who.name)
         if not globs:
             _list_mailboxes(session, mailboxes)
             return 0
