@@ -83,6 +83,10 @@ class PymapHouse:
             self._session = Session.open("old", endpoint(self.server.port), credentials)
         return self._session
 
+    def close(self) -> None:
+        if self._session is not None:
+            self._session.close()
+
     def source(self, password: str | None = None) -> ImapSource:
         return source(self.server.port, self.server.user, password or self.server.password)
 

@@ -9,7 +9,13 @@ import pytest
 from tests.servers import pymap
 from tests.servers.dovecot import Dovecot
 from tests.stores.contract import House, SourceContract
-from tests.stores.imap_houses import DovecotHouse, PymapHouse
+from tests.stores.imap_houses import DovecotHouse, PymapHouse, close_all
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    close_all()
 
 
 class TestWithDovecot(SourceContract):
@@ -28,4 +34,6 @@ class TestWithPymap(SourceContract):
     @pytest.fixture
     def house(self) -> Iterator[House]:
         with pymap.start() as server:
-            yield PymapHouse(server)
+            house = PymapHouse(server)
+            yield house
+            house.close()

@@ -194,8 +194,9 @@ def test_changes_since_a_state_are_new_letters_changed_flags_and_vanished_ones(d
     assert (third.since, third.entries, third.vanished) == (second.state, (), ())
 
 
-def test_without_qresync_what_vanished_is_found_by_its_absence() -> None:
-    with dovecot_.start(imap_capability="IMAP4rev1 SASL-IR ENABLE CONDSTORE ESEARCH LIST-EXTENDED LIST-STATUS") as server:
+@pytest.mark.parametrize("search", ["ESEARCH", ""])
+def test_without_qresync_what_vanished_is_found_by_its_absence(search: str) -> None:
+    with dovecot_.start(imap_capability=f"IMAP4rev1 SASL-IR ENABLE CONDSTORE {search} LIST-EXTENDED LIST-STATUS") as server:
         user = server.user()
         for number in range(6):
             server.deliver(user, "INBOX", letters.plain(number))
@@ -329,6 +330,75 @@ def test_object_ids_come_from_servers_that_have_them(pymap_server: Pymap) -> Non
     session.close()
     entries = entries_of(source(pymap_server.port, pymap_server.user, pymap_server.password))
     assert all(entry.object_id for entry in entries)
+
+
+def refused_scan(server: Server, since: SyncState | None = None) -> Scan | MailboxError:
+    with Scripted(server) as scripted:
+        (found,) = scripted_source(scripted).scan([ScanRequest(Mailbox(INBOX), since)])
+        return found
+
+
+def test_a_mailbox_that_cannot_be_listed_is_an_error_of_its_own() -> None:
+    def fetch(talk: Conversation, command: Command) -> bool:
+        talk.line(f"{command.tag} NO [SERVERBUG] index is corrupt")
+        return True
+
+    found = refused_scan(Server({"INBOX": box(2)}, on={"UID FETCH": fetch}))
+    assert isinstance(found, MailboxError)
+    assert "index is corrupt" in str(found)
+
+
+def test_an_empty_mailbox_may_refuse_to_be_listed() -> None:
+    def fetch(talk: Conversation, command: Command) -> bool:
+        talk.line(f"{command.tag} BAD Invalid messageset")
+        return True
+
+    found = refused_scan(Server({"INBOX": []}, on={"UID FETCH": fetch}))
+    assert isinstance(found, Scan)
+    assert found.entries == ()
+
+
+def test_a_server_that_refuses_to_tell_changes_is_asked_for_everything() -> None:
+    server = Server({"INBOX": box(2)}, CAPABILITY + " CONDSTORE")
+
+    def examine(talk: Conversation, _: Command) -> bool:
+        talk.line("* OK [HIGHESTMODSEQ 9] highest")
+        return False
+
+    def fetch(talk: Conversation, command: Command) -> bool:
+        if b"CHANGEDSINCE" in command.text:
+            talk.line(f"{command.tag} BAD what")
+        return b"CHANGEDSINCE" in command.text
+
+    server.on = {"EXAMINE": examine, "UID FETCH": fetch}
+    found = refused_scan(server, SyncState(7, 2, 1, 5))
+    assert isinstance(found, Scan)
+    assert (found.since, len(found.entries), found.state.highestmodseq) == (None, 2, 9)
+
+
+def test_a_mailbox_without_uidvalidity_is_not_archived() -> None:
+    def examine(talk: Conversation, command: Command) -> bool:
+        talk.line("* 2 EXISTS", f"{command.tag} OK open")
+        return True
+
+    assert isinstance(refused_scan(Server({"INBOX": box(2)}, on={"EXAMINE": examine, "UID FETCH": _ok})), MailboxError)
+
+
+def test_answers_in_pieces_and_news_in_between_are_put_together() -> None:
+    def fetch(talk: Conversation, command: Command) -> bool:
+        talk.line(
+            '* 1 FETCH (UID 1 RFC822.SIZE 3 INTERNALDATE "17-Jul-2014 02:44:25 -0700")',
+            "* 1 FETCH (FLAGS (\\Seen) UID 1)",
+            "* 9 FETCH (FLAGS (\\Seen))",
+            "* 9 FETCH (UID 99 FLAGS (\\Seen))",
+            "* 2 EXPUNGE",
+            f"{command.tag} OK done",
+        )
+        return True
+
+    found = refused_scan(Server({"INBOX": box(2)}, on={"UID FETCH": fetch}))
+    assert isinstance(found, Scan)
+    assert [(entry.size, entry.flags) for entry in found.entries] == [(3, frozenset({"\\Seen"}))]
 
 
 # Fetching
