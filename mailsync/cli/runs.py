@@ -158,6 +158,7 @@ def migrate_one(origin: Login, target: Login, secrets: tuple[str, str], reports:
                 if pulled.error is not None:
                     return [pulled]
                 at = pushed
+                pushed.started = int(time.time())
                 push_from(archive, origin, (target, destination), pushed, terms)
     except MailsyncError as error:
         at.error = error

@@ -1,0 +1,234 @@
+"""Pulling and reading the archive by the command: what it says, how it ends, what it leaves behind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from mailsync.archive import Archive
+from tests.letters import plain
+from tests.servers.dovecot import Dovecot
+from tests.servers.wan import Proxy
+from tests.system.cli_home import MAILSYNC, Home, filled, imap, imaps
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+def test_a_pull_over_tls_then_everything_that_reads_the_archive(home: Home, dovecot: Dovecot) -> None:
+    user = filled(dovecot)
+    home.configure(home=imaps(dovecot, user, f", ca_file: {dovecot.ca_file}"))
+    done = home.run("pull")
+    assert done.returncode == 0, done.stderr
+    assert "home: complete: 5 letters" in done.stdout
+    assert "pulling from home" in done.stderr
+    assert len(home.archived("home")) == 5
+
+    assert "INBOX" in home.well("list", "home")
+    listed = home.well("list", "home", "--mailbox", "inbox")
+    assert "Letter number 3" in listed
+    letters = json.loads(home.well("list", "home", "--mailbox", "INBOX", "--json"))["letters"]
+    (digest,) = [letter["digest"] for letter in letters if letter["subject"] == "Letter number 3"]
+    assert digest[:12] in listed
+
+    shown = home.well("show", "home", digest[:12])
+    assert "Subject: Letter number 3" in shown
+    assert "This is letter number 3." in shown
+    raw = subprocess.run(
+        [*MAILSYNC, "show", "home", digest, "--raw"], cwd=home.directory, env=home.environment(), capture_output=True, check=True
+    )
+    assert hashlib.sha256(raw.stdout).hexdigest() == digest
+    assert json.loads(home.well("show", "home", digest[:8], "--json"))["headers"]["Subject"] == "Letter number 3"
+
+    assert "every file is what was put there" in home.well("verify")
+    assert home.run("status", "--max-age", "26h").returncode == 0
+    account = json.loads(home.well("status", "--json"))["accounts"][0]
+    assert (account["letters"], account["last_run_complete"], account["stale"]) == (5, True, False)
+
+
+def test_json_is_alone_on_standard_output(home: Home, dovecot: Dovecot) -> None:
+    home.configure(home=imap(dovecot, filled(dovecot)))
+    done = home.run("pull", "--json")
+    report = json.loads(done.stdout)
+    assert (report["version"], report["command"], report["complete"]) == (1, "pull", True)
+    assert report["reports"][0]["total"]["new"] == 5
+
+
+def test_quiet_and_complete_says_nothing_at_all(home: Home, dovecot: Dovecot) -> None:
+    home.configure(home=imap(dovecot, filled(dovecot)))
+    done = home.run("-q", "pull")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_dry_run_counts_and_leaves_nothing_behind(home: Home, dovecot: Dovecot) -> None:
+    home.configure(home=imap(dovecot, filled(dovecot)))
+    assert "home: would bring 5 letters" in home.well("pull", "--dry-run")
+    assert not (home.directory / "mail").exists()
+    home.well("pull")
+    assert "home: would bring nothing new" in home.well("pull", "--dry-run")
+
+
+def test_only_the_chosen_mailboxes_are_pulled_and_the_account_is_not_called_complete_for_it(home: Home, dovecot: Dovecot) -> None:
+    user = filled(dovecot)
+    dovecot.deliver(user, "Work/2024", plain(100))
+    dovecot.deliver(user, "Work/2023", plain(101))
+    home.configure(home=imap(dovecot, user))
+    home.well("pull", "--mailbox", "Work/*", "--mailbox", "!Work/2023")
+    assert home.archived("home") == [plain(100)]
+    assert home.run("status", "--max-age", "26h").returncode == 3
+
+
+def test_damage_ends_verify_with_13_and_the_next_pull_mends_it(home: Home, dovecot: Dovecot) -> None:
+    home.configure(home=imap(dovecot, filled(dovecot)))
+    home.well("pull")
+    before = home.archived("home")
+    victim = next((home.directory / "mail/home/mail").rglob("*.mailsync,*"))
+    victim.chmod(0o600)
+    victim.write_bytes(victim.read_bytes().replace(b"letter", b"better"))
+    done = home.run("verify")
+    assert done.returncode == 13
+    assert victim.name in done.stderr
+    home.well("pull")
+    assert home.archived("home") == before
+    assert home.run("verify").returncode == 0
+
+
+def test_an_archive_that_holds_another_accounts_mail_is_not_taken_for_an_empty_one(home: Home, dovecot: Dovecot) -> None:
+    home.configure(home=imap(dovecot, filled(dovecot)), other=imap(dovecot, dovecot.user(), ", archive: home"))
+    home.well("pull", "home")
+    done = home.run("list", "other")
+    assert done.returncode == 10
+    assert "holds no mail of other, only of home" in done.stderr
+
+
+def test_a_refused_login_ends_with_12_and_leaves_no_archive_and_no_password(home: Home, dovecot: Dovecot) -> None:
+    home.configure(home=imap(dovecot, filled(dovecot)).replace("{env: PASSWORD}", "wrong-hunter2"))
+    done = home.run("--debug", "pull")
+    assert done.returncode == 12
+    assert "wrong-hunter2" not in done.stdout + done.stderr
+    assert not (home.directory / "mail").exists()
+
+
+def test_a_certificate_signed_by_nobody_known_ends_with_14(home: Home, dovecot: Dovecot) -> None:
+    home.configure(home=imaps(dovecot, "u"))
+    done = home.run("pull")
+    assert done.returncode == 14
+    assert "ca_file:" in done.stderr
+
+
+def test_one_account_that_fails_does_not_stop_the_others(home: Home, dovecot: Dovecot) -> None:
+    bad = imap(dovecot, dovecot.user()).replace("{env: PASSWORD}", '"wrong"')
+    home.configure(bad=bad, good=imap(dovecot, filled(dovecot)))
+    done = home.run("pull", "--json")
+    assert [report["exit_code"] for report in json.loads(done.stdout)["reports"]] == [12, 0]
+    assert done.returncode == 3
+    assert len(home.archived("good")) == 5
+
+
+def test_an_archive_in_use_ends_with_11_or_is_waited_for(home: Home, dovecot: Dovecot) -> None:
+    home.configure(home=imap(dovecot, filled(dovecot)))
+    with Archive.open(home.directory / "mail" / "home"):
+        done = home.run("pull")
+        assert done.returncode == 11
+        assert str(os.getpid()) in done.stderr
+        waiting = home.start("pull", "--wait", "60")
+        time.sleep(1.5)
+        assert waiting.poll() is None
+    _, said = waiting.communicate(timeout=60)
+    assert waiting.returncode == 0, said
+
+
+def test_an_interrupted_pull_is_finished_by_the_same_command(home: Home, dovecot: Dovecot) -> None:
+    user = filled(dovecot, 60)
+    with Proxy(dovecot.imap_port, rtt=0.6) as far:
+        home.configure(home=imap(dovecot, user).replace(f"port: {dovecot.imap_port}", f"port: {far.port}"))
+        process = home.start("pull")
+        assert process.stderr is not None
+        assert "pulling from home" in process.stderr.readline()
+        time.sleep(1.5)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "nothing is lost: run the same command again" in said
+    home.configure(home=imap(dovecot, user))
+    home.well("pull")
+    assert home.archived("home") == sorted(map(plain, range(60)))
+
+
+def test_a_letter_cannot_steer_the_terminal_of_its_reader(home: Home, dovecot: Dovecot) -> None:
+    user = dovecot.user()
+    evil = b"Date: Mon, 1 Jan 2024 00:00:00 +0000\r\nMessage-ID: <e@x>\r\nSubject: a\x1b[2Jb\r\nFrom: x\x9b31m <x@y>\r\n"
+    evil += b"\r\n\x1b]0;owned\x07\r\n"
+    dovecot.deliver(user, "INBOX", evil)
+    home.configure(home=imap(dovecot, user))
+    home.well("pull")
+    listed = home.well("list", "home", "--mailbox", "*")
+    digest = hashlib.sha256(evil).hexdigest()
+    assert digest[:12] in listed
+    said = listed + home.well("show", "home", digest[:12])
+    assert not [one for one in said if one != "\n" and (ord(one) < 32 or 127 <= ord(one) < 160)]
+
+
+def test_a_letter_deleted_on_the_server_is_listed_when_asked_for(home: Home, dovecot: Dovecot) -> None:
+    user = filled(dovecot)
+    home.configure(home=imap(dovecot, user))
+    home.well("pull")
+    min((dovecot.folder(user, "INBOX") / "cur").iterdir()).unlink()
+    home.well("pull")
+    assert len(home.well("list", "home", "--mailbox", "INBOX").splitlines()) == 1 + 4
+    assert len(home.well("list", "home", "--mailbox", "INBOX", "--gone").splitlines()) == 1 + 5
+    assert len(home.archived("home")) == 5
+
+
+def test_an_unknown_digest_is_answered_with_where_to_find_one(home: Home, dovecot: Dovecot) -> None:
+    home.configure(home=imap(dovecot, filled(dovecot)))
+    home.well("pull")
+    for wrong in ("0000", "xyz", "12"):
+        done = home.run("show", "home", wrong)
+        assert done.returncode == 2
+        assert "mailsync list" in done.stderr
+
+
+def test_on_a_terminal_the_password_is_asked_for_and_never_echoed(home: Home, dovecot: Dovecot) -> None:
+    user = filled(dovecot)
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [*MAILSYNC, "pull", f"imap://{user}@{dovecot.host}:{dovecot.imap_port}"],
+        cwd=home.directory,
+        env={**home.environment(), "TERM": "xterm"},
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+    )
+    os.close(slave)
+    said = read_until(master, f"Password of {user} at {dovecot.host}: ")
+    os.write(master, b"secret\n")
+    said += read_until(master, "complete: 5 letters")
+    assert process.wait(timeout=60) == 0
+    os.close(master)
+    assert "secret" not in said
+
+
+def read_until(terminal: int, words: str) -> str:
+    said = b""
+    deadline = time.monotonic() + 60
+    while words.encode() not in said and time.monotonic() < deadline:
+        if select.select([terminal], [], [], 0.5)[0]:
+            try:
+                said += os.read(terminal, 65536)
+            except OSError:
+                break
+    assert words.encode() in said, said
+    return said.decode("utf-8", "replace")

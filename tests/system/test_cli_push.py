@@ -1,0 +1,89 @@
+"""Pushing and migrating by the command: what it says, how it ends, what arrives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.letters import plain
+from tests.servers.dovecot import Dovecot
+from tests.servers.pop3 import Pop3
+from tests.system.cli_home import Home, arrived, filled, imap
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+def test_a_whole_migration_by_urls_and_again_with_nothing_left_to_do(
+    home: Home, dovecot: Dovecot, pop3_server: Callable[..., Pop3]
+) -> None:
+    letters = [plain(number) for number in range(20)]
+    old, user = pop3_server(letters), dovecot.user()
+    command = ["migrate", f"pop3://demo@{old.host}:{old.port}", f"imap://{user}@{dovecot.host}:{dovecot.imap_port}"]
+    command += ["--source-password-env", "PASSWORD", "--destination-password-env", "PASSWORD"]
+
+    first = home.well(*command)
+    assert "complete: 20 letters" in first
+    assert "complete: sent 20 letters" in first
+    assert arrived(dovecot, user) == sorted(letters)
+    assert (home.directory / "mailsync-archive" / f"demo@{old.host}" / "mail").is_dir()
+
+    again = home.well(*command, "--json")
+    pulled, pushed = json.loads(again)["reports"]
+    assert (pulled["total"]["new"], pushed["total"]["new"], pushed["total"]["duplicate"]) == (0, 0, 20)
+    assert len(dovecot.letters(user)) == 20
+
+
+def test_a_push_maps_and_repeats_nothing(home: Home, dovecot: Dovecot) -> None:
+    user, other = filled(dovecot), dovecot.user()
+    home.configure(home=imap(dovecot, user), rescue=imap(dovecot, other, ", map: {INBOX: Rescued/Inbox}"))
+    home.well("pull", "home")
+    planned = home.well("push", "home", "rescue", "--dry-run")
+    assert "would send 5 letters" in planned
+    assert dovecot.letters(other) == []
+    assert "complete: sent 5 letters" in home.well("push", "home", "rescue")
+    assert arrived(dovecot, other, "Rescued/Inbox") == sorted(map(plain, range(5)))
+    assert json.loads(home.well("push", "home", "rescue", "--json"))["reports"][0]["total"]["new"] == 0
+
+
+def test_a_push_without_an_archive_ends_with_10(home: Home, dovecot: Dovecot) -> None:
+    home.configure(home=imap(dovecot, dovecot.user()), rescue=imap(dovecot, dovecot.user()))
+    assert home.run("push", "home", "rescue").returncode == 10
+
+
+def test_a_migration_is_rehearsed_without_leaving_anything_behind(home: Home, dovecot: Dovecot, pop3_server: Callable[..., Pop3]) -> None:
+    old, user = pop3_server([plain(1), plain(2)]), dovecot.user()
+    command = ["migrate", f"pop3://demo@{old.host}:{old.port}", f"imap://{user}@{dovecot.host}:{dovecot.imap_port}", "--dry-run"]
+    command += ["--source-password-env", "PASSWORD", "--destination-password-env", "PASSWORD"]
+    said = home.well(*command)
+    assert "would bring 2 letters" in said
+    assert "2 letters that the pull would bring come on top" in said
+    assert not (home.directory / "mailsync-archive").exists()
+    assert dovecot.letters(user) == []
+
+
+@pytest.mark.parametrize("side", ["source", "destination"])
+def test_a_migration_whose_one_side_refuses_the_login_ends_with_12_and_moves_nothing(home: Home, dovecot: Dovecot, side: str) -> None:
+    good, bad = imap(dovecot, filled(dovecot)), imap(dovecot, dovecot.user()).replace("{env: PASSWORD}", "wrong-hunter2")
+    home.configure(good=good, bad=bad)
+    done = home.run("migrate", *(["bad", "good"] if side == "source" else ["good", "bad"]))
+    assert done.returncode == 12
+    assert "wrong-hunter2" not in done.stderr + done.stdout
+    assert home.archived("good") == []
+
+
+def test_the_ends_of_a_migration_keep_their_folders_and_flags(home: Home, dovecot: Dovecot) -> None:
+    old, new = dovecot.user(), dovecot.user()
+    dovecot.deliver(old, "Work/Überblick", plain(1), flags=["\\Seen", "\\Flagged"])
+    dovecot.deliver(old, "Sent", plain(2), flags=["\\Seen"])
+    home.configure(old=imap(dovecot, old), new=imap(dovecot, new))
+    home.well("migrate", "old", "new")
+    assert arrived(dovecot, new, "Work/Überblick") == [plain(1)]
+    assert arrived(dovecot, new, "Sent") == [plain(2)]
+    (file,) = (dovecot.folder(new, "Work/Überblick") / "cur").iterdir()
+    assert file.name.endswith(":2,FS")
