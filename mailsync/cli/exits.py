@@ -13,13 +13,11 @@ from typing import Final
 
 import click
 
-from mailsync.cli.session import Session
+from mailsync.cli.session import BROKEN_PIPE, Session
 from mailsync.cli.text import plain
 from mailsync.errors import EXIT_INTERRUPTED, ConfigError, DiskFull, MailsyncError
 
 JSON_VERSION: Final = 1
-BROKEN_PIPE: Final = 141
-"""What a shell shows of a program that SIGPIPE ended: nobody wants to read the rest, and nothing is wrong."""
 UNEXPECTED: Final = 1
 
 

@@ -16,8 +16,7 @@ from typing import Any, Final
 import click
 
 from mailsync import __version__
-from mailsync.cli import exits
-from mailsync.cli.session import Session
+from mailsync.cli.session import BROKEN_PIPE, Session
 
 COMMANDS: Final = {
     "check": "Connect, log in, and tell what the server can do.",
@@ -80,7 +79,7 @@ class LazyGroup(click.Group):
             sys.stdout.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise click.exceptions.Exit(exits.BROKEN_PIPE) from None
+            raise click.exceptions.Exit(BROKEN_PIPE) from None
         return result
 
 
@@ -119,6 +118,8 @@ def run(arguments: Sequence[str], session: Session) -> int:
     try:
         code = cli.main(list(arguments), prog_name="mailsync", standalone_mode=False, obj=session)
     except BaseException as error:  # noqa: BLE001  the one place where every failure becomes an exit code
+        from mailsync.cli import exits  # noqa: PLC0415  only a failure needs it, and the help must come fast
+
         return exits.report(error, session)
     return code if isinstance(code, int) else 0
 
