@@ -15,7 +15,8 @@ TRACE_FIELDS: Final = frozenset(
         b"arc-seal arc-message-signature arc-authentication-results dkim-signature domainkey-signature x-google-dkim-signature "
         b"dkim-filter x-gm-message-state status x-status x-uid x-uidl x-imap x-imapbase x-keywords x-mozilla-status "
         b"x-mozilla-status2 x-mozilla-keys x-gmail-labels x-gm-thrid x-gm-labels x-spam-status x-spam-level x-spam-score "
-        b"x-spam-flag x-spam-checker-version x-spam-report x-virus-scanned x-virus-status content-length lines x-mailsync"
+        b"x-spam-flag x-spam-checker-version x-spam-report x-virus-scanned x-virus-status content-length lines "
+        b"x-mailsync x-mailsync-repaired"
     ).split()
 )
 """Fields that a letter's way adds, not its writer: two deliveries of one letter differ in these."""
@@ -75,10 +76,25 @@ def presence_key(head: bytes) -> bytes:
 
 def same_letter(ours: bytes, theirs: bytes) -> bool:
     """Tell whether a letter fetched from a destination is ours, as its server stores it: subject, date and body must be equal."""
-    our_head, their_head = header.block(ours), header.block(theirs)
+    our_head, their_head = _head(ours), _head(theirs)
     if any(_said(our_head, name) != _said(their_head, name) for name in (b"subject", b"date", b"from")):
         return False
     return _stored(ours, len(our_head)) == _stored(theirs, len(their_head))
+
+
+def original_of(head: bytes) -> bytes:
+    """Give the digest of the letter that a repaired copy stands for; empty for any other letter."""
+    text = header.first(head, b"x-mailsync-repaired") or b""
+    try:
+        return bytes.fromhex(text.decode("ascii", "replace").strip())
+    except ValueError:
+        return b""
+
+
+def _head(content: bytes) -> bytes:
+    """Give the header block; nothing of a letter without any field, which is all body."""
+    block = header.block(content)
+    return block if next(header.fields(block), None) else b""
 
 
 def _said(head: bytes, name: bytes) -> bytes:

@@ -123,11 +123,15 @@ def _gone(scan: Scan, known: Known) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A letter seen on a destination: where, its presence key, and its Message-ID as `identity.message_id_key` gives it."""
+    """A letter seen on a destination: where, its presence key, and its Message-ID as `identity.message_id_key` gives it.
+
+    `original` is the digest of the letter that it is a repaired copy of, empty for any other.
+    """
 
     uid: int
     presence: bytes
     message_id: str
+    original: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +150,15 @@ def compare(letters: Sequence[Letter], sightings: Iterable[Sighting], taken: Ite
     device, one Message-ID, many bodies), and letters whose Message-ID is there under another header, are ambiguous.
     """
     used = set(taken)
+    by_digest: dict[bytes, list[int]] = {}
     by_key: dict[bytes, list[int]] = {}
     by_id: dict[str, list[int]] = {}
     for sighting in sightings:
-        if sighting.uid not in used:
+        if sighting.uid in used:
+            continue
+        if sighting.original:
+            by_digest.setdefault(sighting.original, []).append(sighting.uid)
+        else:
             by_key.setdefault(sighting.presence, []).append(sighting.uid)
             if sighting.message_id:
                 by_id.setdefault(sighting.message_id, []).append(sighting.uid)
@@ -157,8 +166,8 @@ def compare(letters: Sequence[Letter], sightings: Iterable[Sighting], taken: Ite
     there: list[tuple[Letter, int]] = []
     rest: list[Letter] = []
     for letter in letters:
-        uids = by_key.get(letter.presence)
-        if uids and different[letter.presence] == 1:
+        uids = by_digest.get(letter.digest) or (by_key.get(letter.presence) if different[letter.presence] == 1 else None)
+        if uids:
             uid = uids.pop(0)
             used.add(uid)
             there.append((letter, uid))

@@ -238,10 +238,7 @@ class _Push:
         lines = [ledger.get((letter.identity, letter.copy)) for letter in letters]
         first = min((line.uidnext if line and line.uidvalidity == state.uidvalidity else 1) for line in lines)
         taken = [line.uid for line in ledger.values() if line.uid and line.uidvalidity == state.uidvalidity]
-        sightings = (
-            Sighting(_uid(present), identity.presence_key(present.header), identity.message_id_key(present.header))
-            for present in self._destination.presence(theirs, max(first, 1))
-        )
+        sightings = (_sighting(present) for present in self._destination.presence(theirs, max(first, 1)))
         outcome = compare(letters, sightings, taken)
         for letter, uid in outcome.there:
             self._is_there(theirs, state, letter, uid)
@@ -267,8 +264,10 @@ class _Push:
             self._run.settle(theirs, letter, state.uidvalidity, uid, letter.flags)
 
 
-def _uid(present: Present) -> int:
-    return present.entry.ref.uid if isinstance(present.entry.ref, UidRef) else 0
+def _sighting(present: Present) -> Sighting:
+    ref, head = present.entry.ref, present.header
+    uid = ref.uid if isinstance(ref, UidRef) else 0
+    return Sighting(uid, identity.presence_key(head), identity.message_id_key(head), identity.original_of(head))
 
 
 def name_of(letter: Letter) -> str:

@@ -114,14 +114,15 @@ class ImapDestination:
         return self._trying(ask)
 
     def presence(self, mailbox: MailboxPath, first_uid: int = 1) -> Iterator[Present]:
-        """List letters from `first_uid` on with their header blocks; a broken connection is taken up where it broke."""
-        last = first_uid - 1
+        """List letters from `first_uid` on with their header blocks, each once, also when the connection breaks meanwhile."""
+        seen: set[UidRef] = set()
         while True:
             try:
-                for present in self._present(mailbox, last + 1):
-                    yield present
-                    if isinstance(present.entry.ref, UidRef):
-                        last = max(last, present.entry.ref.uid)
+                for present in self._present(mailbox, first_uid):
+                    ref = present.entry.ref
+                    if isinstance(ref, UidRef) and ref not in seen:
+                        seen.add(ref)
+                        yield present
                     self._link.progressed()
             except StoreUnavailable as error:
                 self._link.again(error)

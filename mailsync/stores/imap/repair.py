@@ -5,6 +5,7 @@ Only made after a server refused the letter as it is (RFC 9051 section 6.3.12 le
 
 from __future__ import annotations
 
+import hashlib
 import re
 from email.header import Header
 from typing import Final
@@ -13,6 +14,9 @@ from mailsync.formats import header
 
 LINE_LIMIT: Final = 998
 """Octets a line may have (RFC 5322 section 2.1.1)."""
+
+MARK: Final = b"X-Mailsync-Repaired"
+"""The field by which a repaired copy is known again: it names the SHA-256 of the original."""
 
 _BARE_CR: Final = re.compile(rb"\r(?!\n)")
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
@@ -36,7 +40,12 @@ def repaired(content: bytes) -> tuple[bytes, str] | None:
         changes.append("line ends were made CRLF")
     mended = _header(mended, changes)
     mended = _lines(mended, changes)
-    return (mended, "sent as a repaired copy: " + ", ".join(changes)) if changes else None
+    if not changes:
+        return None
+    block = header.block(mended)
+    mark = b"%s: %s\r\n" % (MARK, hashlib.sha256(content).hexdigest().encode("ascii"))
+    mended = block[:-2] + mark + block[-2:] + mended[len(block) :]
+    return mended, "sent as a repaired copy: " + ", ".join(changes)
 
 
 def _header(content: bytes, changes: list[str]) -> bytes:
