@@ -79,7 +79,8 @@ class Peers:
         (folder / "mailsync.yaml").write_text(
             f"archive: {{root: {folder / 'archives'}}}\n"
             "accounts:\n"
-            f"  a: {{protocol: {protocol}, host: 127.0.0.1, port: {port}, security: {security}, username: {user}, password: {{env: BENCH}}}}\n"
+            f"  a: {{protocol: {protocol}, host: 127.0.0.1, port: {port}, security: {security}, "
+            f"username: {user}, password: {{env: BENCH}}}}\n"
         )
         return [*MAILSYNC, "--config", str(folder / "mailsync.yaml"), "-q"]
 
@@ -132,7 +133,7 @@ def fill(server: dovecot.Dovecot, user: str, mailboxes: Sequence[str], count: in
         server.deliver(user, mailboxes[number % len(mailboxes)], content, internaldate=1_200_000_000 + number)
 
 
-def round_trips(peers: Peers, work: str, program: str, command: Command, user: str, protocol: str, port: int, rounds: int) -> Row:
+def round_trips(work: str, program: str, command: Command, user: str, protocol: str, port: int, rounds: int) -> Row:
     """Measure one pull near and far, interleaved, and give its effective round trips."""
     near: list[Sample] = []
     far: list[Sample] = []
@@ -147,7 +148,7 @@ def round_trips(peers: Peers, work: str, program: str, command: Command, user: s
     return row
 
 
-def no_news(peers: Peers, program: str, command: Command, user: str, port: int, rounds: int) -> Row:
+def no_news(program: str, command: Command, user: str, port: int, rounds: int) -> Row:
     """Measure the second run over mailboxes in which nothing happened."""
     near: list[Sample] = []
     far: list[Sample] = []
@@ -203,8 +204,7 @@ def startup() -> Row:
     """Measure `mailsync --help`."""
     with tempfile.TemporaryDirectory() as name:
         samples = [run([*MAILSYNC, "--help"], Path(name)) for _ in range(10)]
-    row = Row("mailsync --help", "mailsync", samples, target="≤ 0.1 s of CPU")
-    return row
+    return Row("mailsync --help", "mailsync", samples, target="≤ 0.1 s of CPU")
 
 
 def measure(server: dovecot.Dovecot, *, quick: bool, only: Sequence[str]) -> list[Row]:
@@ -224,22 +224,18 @@ def measure(server: dovecot.Dovecot, *, quick: bool, only: Sequence[str]) -> lis
         user = server.user()
         fill(server, user, ["INBOX", *(f"Box{n}" for n in range(7))], 2_000, 63_000_000)
         for name in _installed("mailsync", "mbsync"):
-            rows.append(
-                round_trips(peers, "IMAP pull, 2,000 letters / 63 MB", name, getattr(peers, name), user, "imap", server.imap_port, rounds)
-            )
+            rows.append(round_trips("IMAP pull, 2,000 letters / 63 MB", name, getattr(peers, name), user, "imap", server.imap_port, rounds))
             rows[-1].target = "≤ 10 round trips" if name == "mailsync" else ""
     if wanted("pop3"):
         user = server.user()
         fill(server, user, ["INBOX"], 1_400, 45_000_000)
         for name in _installed("mailsync", "mpop", *(() if quick else ("getmail",))):
-            rows.append(
-                round_trips(peers, "POP3 pull, 1,400 letters / 45 MB", name, getattr(peers, name), user, "pop3", server.pop3_port, rounds)
-            )
+            rows.append(round_trips("POP3 pull, 1,400 letters / 45 MB", name, getattr(peers, name), user, "pop3", server.pop3_port, rounds))
             rows[-1].target = "≤ 8 round trips" if name == "mailsync" else ""
     if wanted("no-news"):
         user = server.user()
         fill(server, user, ["INBOX", *(f"Box{n}" for n in range(99))], 1_000, 5_000_000)
-        rows += [no_news(peers, name, getattr(peers, name), user, server.imap_port, rounds) for name in _installed("mailsync", "mbsync")]
+        rows += [no_news(name, getattr(peers, name), user, server.imap_port, rounds) for name in _installed("mailsync", "mbsync")]
     if wanted("loopback"):
         user = server.user()
         count, octets = (2_000, 70_000_000) if quick else (10_000, 350_000_000)
