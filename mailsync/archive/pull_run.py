@@ -188,13 +188,18 @@ class PullRun:
         kind = Kind.MENDED if stowed.mended else Kind.NEW if stowed.new else Kind.DUPLICATE
         return Stored(kind, stowed.digest, stowed.collides)
 
-    def match(self, entry: Entry, digest: bytes) -> Stored:
-        """Record that a letter whose content is here already is in a mailbox, without having fetched it."""
+    def match(self, entry: Entry, digest: bytes) -> Stored | None:
+        """Record that a letter whose content is here already is in a mailbox, without having fetched it.
+
+        None: no file holds that content soundly any more, nothing was recorded, and the letter must be fetched.
+        """
         with translated(self._root):
             mailbox = self._mailbox(entry.ref.mailbox)
             known = self._placement(mailbox, entry, digest)
-            file = None if known is not None else self._shelf.place(entry.ref.mailbox, digest, self._date(entry), entry.flags)
-            if file is not None:
+            if known is None:
+                file = self._shelf.place(entry.ref.mailbox, digest, self._date(entry), entry.flags)
+                if file is None:
+                    return None
                 self._place(mailbox, entry, file, digest, matched=True)
             self._flush_if_full()
         return Stored(Kind.MATCHED, digest)

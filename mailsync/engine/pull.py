@@ -123,6 +123,8 @@ class _Pull:
         self._progress = progress
         self._open: dict[MailboxPath, _Open] = {}
         self._candidates: list[Entry] = []
+        self._twins: dict[str, list[Entry]] = {}
+        self._twins_found = 0
         self._again: list[Mailbox] = []
         self._broken: set[MailboxPath] = set()
 
@@ -144,7 +146,7 @@ class _Pull:
             return
         for got in self._source.fetch(self._wanted(requests)):
             self._take(got)
-        if self._candidates:
+        while self._candidates:
             for got in self._source.fetch(self._unrecognised()):
                 self._take(got)
 
@@ -177,25 +179,33 @@ class _Pull:
                 "",
                 f"{len(plan.gone)} letters vanished from the server at once; the archive keeps every one of them",
             )
-        waiting = len(self._candidates)
+        waiting = len(self._candidates) + self._twins_found
         fetch = [*plan.damaged, *self._unknown(plan.new)]
-        self._open[path] = _Open(scan, len(fetch) + len(self._candidates) - waiting)
+        self._open[path] = _Open(scan, len(fetch) + len(self._candidates) + self._twins_found - waiting)
         self._progress.expect(len(fetch), sum(entry.size or 0 for entry in fetch))
         self._settle(path)
         yield from fetch
 
     def _unknown(self, entries: Sequence[Entry]) -> Iterator[Entry]:
-        """Leave out what the archive has: by the server's own ids at once; what merely may be here waits to be recognised."""
+        """Leave out what the archive has: by the server's own ids at once; what merely may be here waits to be recognised.
+
+        A letter that this run is already fetching from another mailbox, by the server's id (every Gmail label shows it), waits for that.
+        """
         maybe: set[Entry] = set()
         if isinstance(self._source, HeaderSource):
             maybe = {entry for entry in self._run.candidates(entries) if "\\Draft" not in entry.flags}
         for entry in entries:
             digest = self._run.same_object(entry) if entry.object_id else None
-            if digest is not None:
-                self._count(entry, self._run.match(entry, digest), 0)
+            if digest is not None and self._matched(entry, digest):
+                continue
+            if entry.object_id in self._twins:
+                self._twins[entry.object_id].append(entry)
+                self._twins_found += 1
             elif entry in maybe:
                 self._candidates.append(entry)
             else:
+                if entry.object_id:
+                    self._twins[entry.object_id] = []
                 yield entry
 
     def _unrecognised(self) -> Iterator[Entry]:
@@ -204,12 +214,19 @@ class _Pull:
         believed = self._recognise(candidates)
         for entry in candidates:
             digest = believed.get(entry)
-            if digest is None:
+            if digest is not None and self._matched(entry, digest):
+                self._arrived(entry)
+            else:
                 self._progress.expect(1, entry.size or 0)
                 yield entry
-            else:
-                self._count(entry, self._run.match(entry, digest), 0)
-                self._arrived(entry)
+
+    def _matched(self, entry: Entry, digest: bytes) -> bool:
+        """Record a letter without fetching it; False when the archive cannot vouch for that content and it must be fetched."""
+        stored = self._run.match(entry, digest)
+        if stored is None:
+            return False
+        self._count(entry, stored, 0)
+        return True
 
     def _recognise(self, candidates: Sequence[Entry]) -> dict[Entry, bytes]:
         source = self._source
@@ -231,9 +248,16 @@ class _Pull:
 
     def _take(self, got: Message | Unfetched) -> None:
         entry = got.entry
+        twins = self._twins.pop(entry.object_id, []) if entry.object_id else []
         if isinstance(got, Message):
-            self._count(entry, self._run.add(got), len(got.content))
+            stored = self._run.add(got)
+            self._count(entry, stored, len(got.content))
             self._progress.advance(1, entry.size or 0)
+            for twin in twins:
+                if self._matched(twin, stored.digest):
+                    self._arrived(twin)
+                else:
+                    self._candidates.append(twin)
         elif got.expunged:
             self._report.of(entry.ref.mailbox).skipped += 1
             self._report.note("expunged", entry.ref.mailbox, name_of(entry), got.why)
@@ -241,6 +265,8 @@ class _Pull:
             self._report.of(entry.ref.mailbox).failed += 1
             self._report.trouble_with("failed", entry.ref.mailbox, name_of(entry), got.why)
             self._open[entry.ref.mailbox].failed += 1
+        if isinstance(got, Unfetched):
+            self._candidates += twins
         self._arrived(entry)
 
     def _count(self, entry: Entry, stored: Stored, octets: int) -> None:
