@@ -5,6 +5,7 @@ A lane owns its connection: a failure makes what was in flight `Unanswered`, and
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -24,6 +25,9 @@ from mailsync.stores.imap.wire import Command, Result
 WINDOW_OCTETS: Final = 12 << 20
 WINDOW_COMMANDS: Final = 256
 """How much may be sent without an answer: enough for a long line, little enough to look for after a failure."""
+
+_SIZE_WORDS: Final = re.compile(r"(mail|message|letter) (size|is) .{0,30}(larger|too large|too big)|too large|too big", re.IGNORECASE)
+"""Dovecot says [LIMIT], which else means the whole account, of one letter that is too large."""
 
 _QUOTA_WORDS: Final = ("quota", "mailbox is full", "over limit", "no space")
 
@@ -48,7 +52,7 @@ class Verdicts:
 
     def stop(self, result: Result) -> StoreUnavailable | None:
         """Tell whether a refusal means that the account must wait or stop."""
-        if result.ok or result.code in {b"TOOBIG", b"APPENDLIMIT"}:
+        if result.ok or result.code in {b"TOOBIG", b"APPENDLIMIT"} or _SIZE_WORDS.search(result.text):
             return None
         if any(word in result.text.lower() for word in _QUOTA_WORDS):
             return OverQuota(self.account, f"the server is full: {result.text}")
