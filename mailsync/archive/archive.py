@@ -106,6 +106,15 @@ class Archive:
         """Begin a push out of it; `destination` is the destination's key."""
         return PushRun(self._catalogue, self.directory, account, destination, self._clock)
 
+    def spent(self, account: str, direction: str) -> int:
+        """Tell how many octets went `down` from or `up` to an account (a name, or a destination's key) in the last 24 hours."""
+        return self._catalogue.spent(account, direction, int(self._clock()))
+
+    def spend(self, account: str, direction: str, octets: int) -> None:
+        """Count octets; durable with the next commit of the run under way."""
+        with translated(self.directory):
+            self._catalogue.spend(account, direction, octets, int(self._clock()))
+
     # questions
 
     def accounts(self) -> Sequence[str]:

@@ -150,6 +150,23 @@ class Catalogue:
         )
         return [RunRecord(i, name, kind, start, end, bool(ok), json.loads(text or "{}")) for i, name, kind, start, end, ok, text in rows]
 
+    def spent(self, account: str, direction: str, now: int) -> int:
+        """Add up the octets an account moved in the 24 hours before `now`."""
+        row = self._one(
+            "SELECT coalesce(sum(octets), 0) FROM traffic WHERE account = ? AND direction = ? AND hour > ?",
+            account,
+            direction,
+            now // 3600 - 24,
+        )
+        return int(row[0])
+
+    def spend(self, account: str, direction: str, octets: int, now: int) -> None:
+        """Count octets an account moved."""
+        self.sql.execute(
+            "INSERT INTO traffic (account, direction, hour, octets) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET octets = octets + ?4",
+            (account, direction, now // 3600, octets),
+        )
+
     # folders and mailboxes
 
     def folder(self, path: MailboxPath) -> tuple[int, str] | None:

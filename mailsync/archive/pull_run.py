@@ -12,7 +12,9 @@ from mailsync.archive.catalogue import Catalogue
 from mailsync.archive.disk import translated
 from mailsync.archive.maildir import MaildirTree
 from mailsync.archive.shelf import Shelf, Stowed, header_digest
+from mailsync.formats.header import block
 from mailsync.model import (
+    INBOX,
     Entry,
     Kind,
     Known,
@@ -23,6 +25,7 @@ from mailsync.model import (
     Scan,
     Stored,
     SyncState,
+    UidlRef,
     UidRef,
 )
 
@@ -253,6 +256,45 @@ class PullRun:
     def incomplete(self, mailbox: MailboxPath) -> None:
         """Say that something of a mailbox is missing, so that it is looked at again."""
         self._sql.execute("UPDATE mailboxes SET incomplete = 1 WHERE id = ?", (self._mailbox(mailbox),))
+
+    # what an owner's policies need
+
+    def held(self, entries: Sequence[Entry], before: int) -> dict[Entry, bytes]:
+        """Give the letters of a POP3 listing that were fetched before that time and are stored as they were, with their digests.
+
+        One that was only recognised, or that counts as another content of the same letter, is not among them.
+        """
+        found: dict[Entry, bytes] = {}
+        row = self._catalogue.mailbox(self._account, INBOX)
+        for entry in entries:
+            if not isinstance(entry.ref, UidlRef) or entry.ref.uidl is None or entry.size is None:
+                continue
+            stored = self._sql.execute(
+                "SELECT m.digest, m.size FROM placements p JOIN files f ON f.id = p.file JOIN messages m ON m.id = f.message "
+                "JOIN runs r ON r.id = p.first_run WHERE p.mailbox = ? AND p.uid IS NULL AND p.uidl = ? AND p.size = ? "
+                "AND p.digest = m.digest AND NOT p.matched AND NOT f.damaged AND r.started <= ?",
+                (row, entry.ref.uidl, entry.size, before),
+            ).fetchone()
+            # A server that adds a missing last line end sends two octets more than it announced.
+            if stored is not None and stored[1] - entry.size in {0, 2}:
+                found[entry] = stored[0]
+        return found
+
+    def proves(self, digest: bytes, header: Part) -> bool:
+        """Read a letter's file, hash it, and tell whether it is sound and has this header block."""
+        message = self._catalogue.message_by_digest(digest)
+        for file in self._catalogue.files_of(message) if message is not None else ():
+            path = self._tree.locate(file.folder, file.base, file.flags)
+            if path is None:
+                continue
+            with translated(self._root):
+                content = path.read_bytes()
+            if identity.digest(content) != digest:
+                self._catalogue.mark(file.id, damaged=True)
+                continue
+            short = (header.entry.size or 0) + 2 == len(content)
+            return block(content).rstrip(b"\r\n") == header.content.rstrip(b"\r\n") and (not short or content.endswith(b"\r\n"))
+        return False
 
     # when it becomes durable
 

@@ -59,6 +59,10 @@ CREATE TABLE spans (
   placement INTEGER NOT NULL REFERENCES placements, from_run INTEGER NOT NULL, to_run INTEGER NOT NULL, flags TEXT NOT NULL
 );
 CREATE INDEX spans_placement ON spans (placement);
+CREATE TABLE traffic (
+  account TEXT NOT NULL, direction TEXT NOT NULL, hour INTEGER NOT NULL, octets INTEGER NOT NULL,
+  PRIMARY KEY (account, direction, hour)
+) WITHOUT ROWID;
 CREATE TABLE ledger (
   destination TEXT NOT NULL, mailbox TEXT NOT NULL, identity BLOB NOT NULL, copy INTEGER NOT NULL, state TEXT NOT NULL,
   uidvalidity INTEGER, uid INTEGER, flags TEXT NOT NULL, uidnext INTEGER NOT NULL, since INTEGER NOT NULL, run INTEGER NOT NULL,

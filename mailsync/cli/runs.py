@@ -17,7 +17,9 @@ from mailsync.cli import build
 from mailsync.cli.accounts import Login
 from mailsync.cli.archives import archive_of, known
 from mailsync.cli.text import letters
-from mailsync.config.settings import ImapAccount
+from mailsync.config.settings import DeleteAfter, ImapAccount, Pop3Account
+from mailsync.engine.budget import Budget
+from mailsync.engine.clean import clean
 from mailsync.engine.pull import pull, rehearse
 from mailsync.engine.push import Patience, push
 from mailsync.engine.report import Report
@@ -26,7 +28,7 @@ from mailsync.errors import ArchiveNotFound, MailsyncError
 from mailsync.mapping import MappingRules, matches, parse_name
 from mailsync.model import Known, MailboxPath, Scan, SyncState
 from mailsync.progress import Progress
-from mailsync.stores.base import Destination, Source
+from mailsync.stores.base import DeletingSource, Destination, Source
 
 PATIENCE: Final = 30.0
 """Seconds a server may still be storing what a broken connection had sent, before it is sent again."""
@@ -71,6 +73,21 @@ def globs_of(login: Login) -> Sequence[str]:
     return login.settings.mailboxes if isinstance(login.settings, ImapAccount) else ()
 
 
+def budget_of(archive: Archive, login: Login, name: str, direction: str) -> Budget | None:
+    """Give the limits an account is configured with, less what the last 24 hours used up; None when there are none."""
+    limits = login.settings.limits
+    if limits.bytes_per_day is None and limits.bytes_per_second is None:
+        return None
+    return Budget(
+        limits.bytes_per_day,
+        limits.bytes_per_second,
+        spent=archive.spent(name, direction),
+        record=lambda octets: archive.spend(name, direction, octets),
+        clock=time.monotonic,
+        sleep=time.sleep,
+    )
+
+
 def pull_one(login: Login, secret: str, report: Report, terms: Terms) -> None:
     """Pull one account and write its report down. Raises MailsyncError when not even that can be begun."""
     with opened(login, secret, terms) as (archive, source):
@@ -79,8 +96,12 @@ def pull_one(login: Login, secret: str, report: Report, terms: Terms) -> None:
 
 def pull_into(archive: Archive, login: Login, source: Source, report: Report, terms: Terms) -> None:
     """Pull into an archive that is open."""
+    keep = login.settings.keep if isinstance(login.settings, Pop3Account) else "forever"
     with archive.pull(login.name) as run:
-        pull(source, run, report, terms.progress, only=terms.globs, among=globs_of(login))
+        budget = budget_of(archive, login, login.name, "down")
+        pull(source, run, report, terms.progress, only=terms.globs, among=globs_of(login), budget=budget)
+        if isinstance(keep, DeleteAfter) and isinstance(source, DeletingSource) and report.complete:
+            clean(source, run, report, terms.progress, after=keep.delete_after)
         report.ended = int(time.time())
         # A pull of some mailboxes says nothing about how old the rest is.
         run.finish(complete=report.complete and not terms.globs, report=report.as_json())
@@ -103,7 +124,15 @@ def push_from(archive: Archive, login: Login, to: tuple[Login, Destination], rep
         archive, login.name, destination.mailboxes(), rules, among=lambda path: matches(path, terms.globs or ("*",)), wants=lambda _: True
     )
     with archive.push(login.name, destination.key) as run:
-        push(run, destination, report, targets=targets, progress=terms.progress, patience=Patience(PATIENCE, time.time, time.sleep))
+        push(
+            run,
+            destination,
+            report,
+            targets=targets,
+            progress=terms.progress,
+            patience=Patience(PATIENCE, time.time, time.sleep),
+            budget=budget_of(archive, target, destination.key, "up"),
+        )
         report.ended = int(time.time())
         run.finish(complete=report.complete and not terms.globs, report=report.as_json())
 

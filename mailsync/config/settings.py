@@ -25,7 +25,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from mailsync import mapping
-from mailsync.config.amounts import DURATION_PATTERN, duration
+from mailsync.config.amounts import DURATION_PATTERN, SIZE_PATTERN, duration, size
 from mailsync.config.paths import ReadablePath, UserPath
 from mailsync.config.secrets import Secret
 from mailsync.stores.transport import is_loopback
@@ -75,10 +75,9 @@ def _span(written: object) -> object:
     return duration(written) if isinstance(written, str) else written
 
 
-def _kept(written: object) -> object:
-    if written != "forever":
-        raise ValueError("must be forever: mailsync leaves every letter on the server")
-    return written
+def _octets(written: object) -> object:
+    """Take `2GB` beside plain octets."""
+    return size(written) if isinstance(written, str) and not written.isdigit() else written
 
 
 def _globs(globs: tuple[str, ...]) -> tuple[str, ...]:
@@ -126,6 +125,47 @@ Mark = Annotated[
 ]
 
 
+class DeleteAfter(_Section):
+    """Letters are deleted on the server once the archive has held them for so long, and only if it provably does."""
+
+    delete_after: Annotated[
+        float,
+        BeforeValidator(_span),
+        Field(ge=0, description="How long the archive must have held a letter before it is deleted on the server, such as 14d."),
+        WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN}),
+    ]
+
+
+def _keep_form(given: object) -> str | None:
+    if given == "forever":
+        return "word"
+    if isinstance(given, DeleteAfter) or (isinstance(given, dict) and set(given) == {"delete_after"}):
+        return "age"
+    return None
+
+
+Keep = Annotated[
+    Annotated[Literal["forever"], Tag("word")] | Annotated[DeleteAfter, Tag("age")],
+    Discriminator(_keep_form, custom_error_type="keep_form", custom_error_message="must be forever or {delete_after: 14d}"),
+]
+
+Octets = Annotated[
+    int,
+    BeforeValidator(_octets),
+    Field(gt=0),
+    WithJsonSchema({"anyOf": [{"type": "integer", "exclusiveMinimum": 0}, {"type": "string", "pattern": SIZE_PATTERN}]}),
+]
+
+
+class Limits(_Section):
+    """How much may cross the line to or from this account."""
+
+    bytes_per_day: Annotated[Octets | None, Field(description="In 24 hours, such as 2GB; a run that reaches it goes on the next day.")] = (
+        None
+    )
+    bytes_per_second: Annotated[Octets | None, Field(description="On average, such as 5MB.")] = None
+
+
 class ArchiveSettings(_Section):
     """Where the archives lie and how they are written."""
 
@@ -145,7 +185,6 @@ class _Account(_Section):
     """What POP3 and IMAP accounts have in common."""
 
     later: ClassVar[dict[str, str]] = {
-        "limits": "mailsync has no own limits; when a server slows it down, it waits as long as the server says",
         "keyring": 'use password: {command: "secret-tool lookup …"}',
         "oauth2": "OAuth2 is not supported; many providers offer an app password instead",
     }
@@ -180,6 +219,7 @@ class _Account(_Section):
             {"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": 3600}, {"type": "string", "pattern": DURATION_PATTERN}]}
         ),
     ] = 60.0
+    limits: Annotated[Limits, Field(description="How much may cross the line.")] = Limits()
     archive: Annotated[
         str | None, AfterValidator(lambda name: name and safe_name(name)), Field(description="Name of its archive. Default: the account's.")
     ] = None
@@ -209,9 +249,9 @@ class Pop3Account(_Account):
     }
 
     protocol: Annotated[Literal["pop3"], Field(description="How the server is spoken to.")]
-    keep: Annotated[Literal["forever"], BeforeValidator(_kept), Field(description="What happens to letters on the server: they stay.")] = (
-        "forever"
-    )
+    keep: Annotated[
+        Keep, Field(description="Letters on the server stay (forever), or are deleted once the archive has held them: {delete_after: 14d}.")
+    ] = "forever"
     mark: Annotated[Mark, Field(description="POP3 has no flags: how letters are marked in the archive and on destinations.")] = "seen"
     pipelining: Annotated[
         Literal["auto", "off"], Field(description="off: one command at a time, for a server that announces more than it can.")

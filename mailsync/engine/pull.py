@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mailsync.archive import PullRun
+from mailsync.engine.budget import Budget, unlimited
 from mailsync.engine.report import Report
 from mailsync.errors import MailboxError, StoreUnavailable
 from mailsync.formats import header
@@ -30,14 +31,21 @@ class _Open:
 
 
 def pull(
-    source: Source, run: PullRun, report: Report, progress: Progress, *, only: Sequence[str] = (), among: Sequence[str] = ()
+    source: Source,
+    run: PullRun,
+    report: Report,
+    progress: Progress,
+    *,
+    only: Sequence[str] = (),
+    among: Sequence[str] = (),
+    budget: Budget | None = None,
 ) -> Report:
     """Pull into `run` and fill `report`; a server that gives up ends the run early, with everything that came kept.
 
     `among` are the account's own globs, `only` those of this run; a mailbox must match both. `\\All` comes last, so that a letter
     it merely shows is recognised instead of fetched; `\\Flagged` and `\\Important` are left out unless a glob names them.
     """
-    work = _Pull(source, run, report, progress)
+    work = _Pull(source, run, report, progress, budget or unlimited())
     progress.begin(f"pulling from {report.account}")
     try:
         listed = source.mailboxes()
@@ -116,7 +124,8 @@ def _note_absent(run: PullRun, report: Report, listed: Collection[Mailbox]) -> N
 class _Pull:
     """One pull on its way: which mailboxes are open, which letters wait to be recognised."""
 
-    def __init__(self, source: Source, run: PullRun, report: Report, progress: Progress) -> None:
+    def __init__(self, source: Source, run: PullRun, report: Report, progress: Progress, budget: Budget) -> None:
+        self._budget = budget
         self._source = source
         self._run = run
         self._report = report
@@ -144,11 +153,16 @@ class _Pull:
     def _bring(self, requests: Sequence[ScanRequest]) -> None:
         if not requests:
             return
-        for got in self._source.fetch(self._wanted(requests)):
-            self._take(got)
+        self._fetch(self._wanted(requests))
         while self._candidates:
-            for got in self._source.fetch(self._unrecognised()):
-                self._take(got)
+            self._fetch(self._unrecognised())
+
+    def _fetch(self, wanted: Iterable[Entry]) -> None:
+        for got in self._source.fetch(self._budget.within(wanted, lambda entry: entry.size or 0)):
+            self._take(got)
+            if isinstance(got, Message):
+                self._budget.spend(len(got.content))
+        self._budget.settle(self._report.account)
 
     def _wanted(self, requests: Sequence[ScanRequest]) -> Iterator[Entry]:
         """Scan ahead and name the letters to fetch, as the source asks for them."""

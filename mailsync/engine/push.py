@@ -11,6 +11,7 @@ from itertools import islice
 
 from mailsync import identity
 from mailsync.archive import PushRun
+from mailsync.engine.budget import Budget, unlimited
 from mailsync.engine.report import Report
 from mailsync.engine.targets import Targets
 from mailsync.errors import IntegrityError, StoreUnavailable
@@ -35,12 +36,22 @@ class Patience:
     sleep: Callable[[float], None]
 
 
-def push(run: PushRun, destination: Destination, report: Report, *, targets: Targets, progress: Progress, patience: Patience) -> Report:
+def push(
+    run: PushRun,
+    destination: Destination,
+    report: Report,
+    *,
+    targets: Targets,
+    progress: Progress,
+    patience: Patience,
+    budget: Budget | None = None,
+) -> Report:
     """Send what `targets` names and the destination lacks; fill `report`. A server that gives up ends the run early.
 
     With `report.dry_run` the destination is only read and the ledger not written.
     """
     work = _Push(run, destination, report, targets=targets, progress=progress, patience=patience)
+    work.budget = budget or work.budget
     progress.begin(f"pushing to {report.destination}")
     try:
         work.look()
@@ -50,6 +61,7 @@ def push(run: PushRun, destination: Destination, report: Report, *, targets: Tar
             work.send(work.parcels())
             work.change_flags(changes)
             work.settle_doubts()
+            work.budget.settle(report.destination)
     except StoreUnavailable as error:
         report.error = error
     finally:
@@ -75,6 +87,7 @@ class _Push:
         self._found: set[tuple[MailboxPath, Key]] = set()
         self._looked_at = patience.clock()
         self._unanswered = False
+        self.budget = unlimited()
 
     def look(self) -> None:
         """Compare what the ledger does not know with what is there; what is there already is settled, not sent."""
@@ -131,7 +144,8 @@ class _Push:
             if theirs in self._refused:
                 self._give_up(theirs, ledger)
                 continue
-            yield from self._intended(theirs, (letter for letter in self._letters(theirs) if (letter.identity, letter.copy) not in ledger))
+            fresh = (letter for letter in self._letters(theirs) if (letter.identity, letter.copy) not in ledger)
+            yield from self._intended(theirs, self.budget.within(fresh, lambda letter: letter.size))
 
     def send(self, parcels: Iterable[Parcel]) -> None:
         """Append and write down each answer."""
@@ -140,6 +154,7 @@ class _Push:
             tally = self._report.of(letter.mailbox)
             if isinstance(answer, Appended):
                 self._run.settle(theirs, letter, answer.uidvalidity, answer.uid, letter.flags)
+                self.budget.spend(letter.size)
                 tally.new += 1
                 tally.octets += letter.size
                 if answer.repaired:

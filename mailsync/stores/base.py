@@ -77,6 +77,17 @@ class TailSource(Protocol):
         """Bring the last `octets` octets of each entry, by its announced size; lost entries are left out."""
 
 
+@runtime_checkable
+class DeletingSource(Source, HeaderSource, Protocol):
+    """A source from which letters may be deleted when its owner's policy says so: POP3, and nothing else."""
+
+    def delete(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Delete letters listed in this session and end it; gives those of which the server confirmed both deletion and end.
+
+        Nothing is given, and nothing deleted, when the connection ends otherwise (RFC 1939 section 6).
+        """
+
+
 class Destination(Store, Protocol):
     """Where mail goes to. A destination only ever adds letters and sets flags it is told to; it deletes nothing."""
 

@@ -1,4 +1,6 @@
-"""POP3 (RFC 1939), with CAPA and PIPELINING (RFC 2449), STLS (RFC 2595), SASL PLAIN (RFC 5034), UTF8 (RFC 6856). Deletes nothing.
+"""POP3 (RFC 1939), with CAPA and PIPELINING (RFC 2449), STLS (RFC 2595), SASL PLAIN (RFC 5034), UTF8 (RFC 6856).
+
+Deletes nothing but what `delete` is told to, which only the owner's policy does.
 
 `poplib` is not used: it ends at lines of 2048 octets and cannot have two commands in flight.
 """
@@ -258,6 +260,30 @@ class Pop3Source:
         for entry, got in self._bring(wanted, b"TOP %d 0"):
             if isinstance(got, bytes):
                 yield Part(entry, header.block(got))
+
+    def delete(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Delete letters of this very session's listing by DELE, and end it by QUIT; gives those that are really gone.
+
+        Without a session, or after any failure, nothing is deleted: the server carries deletions out at QUIT (RFC 1939 section 6).
+        """
+        session = self._session
+        if session is None or not entries:
+            return []
+        marked: list[Entry] = []
+        try:
+            known = [(entry, number) for entry in entries if (number := self._number(entry)) is not None]
+            together = WINDOW_COMMANDS if self._pipelines(session) else 1
+            for start in range(0, len(known), together):
+                burst = known[start : start + together]
+                session.send(*(b"DELE %d" % number for _, number in burst))
+                marked += [entry for entry, _ in burst if session.reply()[0]]
+            session.send(b"QUIT")
+            confirmed, _ = session.reply()
+        except StoreUnavailable:
+            confirmed = False
+        self._session = None
+        session.wire.close()
+        return marked if confirmed else []
 
     def close(self) -> None:
         """Say QUIT without waiting for the answer; nothing depends on it."""

@@ -71,7 +71,7 @@ def test_there_is_an_example_for_each_use() -> None:
 def test_the_schema_knows_every_key_and_no_other() -> None:
     definitions = schema()["$defs"]
     common = {"protocol", "host", "port", "security", "allow_plaintext", "username", "password", "authorization_id", "ca_file", "tls_name"}
-    common |= {"timeout", "archive"}
+    common |= {"timeout", "archive", "limits"}
     assert set(definitions["Pop3Account"]["properties"]) == common | {"keep", "mark", "pipelining"}
     assert set(definitions["ImapAccount"]["properties"]) == common | {"mailboxes", "map", "connections", "repair"}
     assert all(definitions[name]["additionalProperties"] is False for name in ("Pop3Account", "ImapAccount", "ArchiveSettings"))

@@ -104,8 +104,22 @@ def test_a_pop3_setting_on_an_imap_account_is_refused_with_the_reason(tmp_path: 
     assert "belongs to POP3" in complaint(tmp_path, f"{IMAP}, {line}")
 
 
-@pytest.mark.parametrize("line", ["limits: {bytes_per_day: 2GB}", "keep: {delete_after: 14d}"])
-def test_a_setting_the_program_would_not_obey_is_not_accepted(tmp_path: Path, line: str) -> None:
+def test_limits_are_read_with_their_units(tmp_path: Path) -> None:
+    write(tmp_path, f"archive: {{root: m}}\naccounts: {{a: {{{POP3}, limits: {{bytes_per_day: 2.5GB, bytes_per_second: 500 kB}}}}}}")
+    limits = load(tmp_path / "mailsync.yaml").settings.accounts["a"].limits
+    assert (limits.bytes_per_day, limits.bytes_per_second) == (2_500_000_000, 500_000)
+
+
+def test_letters_may_be_deleted_from_a_pop3_server_after_a_while(tmp_path: Path) -> None:
+    write(tmp_path, f"archive: {{root: m}}\naccounts: {{a: {{{POP3}, keep: {{delete_after: 14d}}}}}}")
+    account = load(tmp_path / "mailsync.yaml").settings.accounts["a"]
+    assert account.protocol == "pop3"
+    assert account.keep != "forever"
+    assert account.keep.delete_after == 14 * 86400
+
+
+@pytest.mark.parametrize("line", ["limits: {bytes_per_day: much}", "limits: {per_day: 2GB}", "keep: {delete_after: soon}", "keep: never"])
+def test_a_limit_or_policy_that_makes_no_sense_is_not_accepted(tmp_path: Path, line: str) -> None:
     assert complaint(tmp_path, f"{POP3}, {line}")
 
 

@@ -1,0 +1,36 @@
+"""Delete from a POP3 server what its owner wants kept there for some days only, and only what the archive provably holds."""
+
+from __future__ import annotations
+
+from mailsync.archive import PullRun
+from mailsync.engine.pull import name_of
+from mailsync.engine.report import Report
+from mailsync.errors import MailboxError, StoreUnavailable
+from mailsync.model import INBOX, Mailbox, ScanRequest
+from mailsync.progress import Progress
+from mailsync.stores.base import DeletingSource
+
+
+def clean(source: DeletingSource, run: PullRun, report: Report, progress: Progress, *, after: float) -> None:
+    """Delete letters that the archive has held for `after` seconds; count only what the server confirmed.
+
+    A letter goes only when, in this very session, its announced size and its header equal those of the letter in the archive, whose
+    file was just read and hashed. The server deletes at the end of the session, so a lost goodbye deletes nothing, and the next run
+    finds that out.
+    """
+    run.flush()
+    progress.begin(f"tidying {report.account}")
+    try:
+        for scan in source.scan([ScanRequest(Mailbox(INBOX))]):
+            if isinstance(scan, MailboxError):
+                continue
+            held = run.held(scan.entries, before=int(run.started - after))
+            proven = [part.entry for part in source.headers(list(held)) if run.proves(held[part.entry], part)]
+            deleted = source.delete(proven)
+            report.of(INBOX).removed += len(deleted)
+            for entry in held.keys() - set(proven):
+                report.note("kept", INBOX, name_of(entry), "was not deleted on the server: it is not the letter the archive holds")
+    except StoreUnavailable as error:
+        report.note("kept", INBOX, "", f"nothing was deleted on the server: {error}")
+    finally:
+        progress.end()
