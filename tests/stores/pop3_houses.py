@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -83,11 +84,14 @@ class DovecotHouse:
 
     def contents(self) -> object:
         # Flags, behind the colon, are left out: Dovecot marks what RETR brought as seen, and POP3 has no way not to want that.
-        return sorted(
-            (file.name.partition(":2,")[0].partition(",W=")[0], file.read_bytes())
-            for part in ("new", "cur")
-            for file in (self.server.folder(self.user, "INBOX") / part).iterdir()
-        )
+        # It does so after QUIT, so names may change under us; S= is followed by nothing, or by what Dovecot learnt meanwhile.
+        while True:
+            with contextlib.suppress(FileNotFoundError):
+                return sorted(
+                    (file.name.partition(".letters")[0], file.read_bytes())
+                    for part in ("new", "cur")
+                    for file in (self.server.folder(self.user, "INBOX") / part).iterdir()
+                )
 
 
 @dataclass(slots=True)
