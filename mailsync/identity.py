@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 from mailsync.formats import header
 
@@ -21,6 +23,8 @@ TRACE_FIELDS: Final = frozenset(
 )
 """Fields that a letter's way adds, not its writer: two deliveries of one letter differ in these."""
 
+Fields: TypeAlias = Sequence[tuple[bytes, bytes]]
+
 _HIGH: Final = bytes(range(128)) + b"X" * 128
 _SPACE: Final = re.compile(rb"[ \t\r\n]+")
 
@@ -30,33 +34,71 @@ def digest(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()
 
 
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """All that recognises a content, from one pass over it: see `identity`, `message_id_key`, `presence_key`.
+
+    `header` is 16 octets of the SHA-256 of its header block; `subject` and `sender` are raw.
+    """
+
+    digest: bytes
+    identity: bytes
+    message_id: str
+    presence: bytes
+    header: bytes
+    subject: bytes
+    sender: bytes
+
+
+def header_digest(block: bytes) -> bytes:
+    """Give 16 octets that recognise an equal header block."""
+    return hashlib.sha256(block).digest()[:16]
+
+
+def fingerprint(content: bytes) -> Fingerprint:
+    """Read a content once, for storing it."""
+    own = digest(content)
+    block = header.block(content)
+    fields = list(header.fields(block))
+    first = dict(reversed(fields))
+    return Fingerprint(
+        own,
+        _identity(fields, content, len(block), own),
+        _message_id_key(fields),
+        _presence_key(fields),
+        header_digest(block),
+        first.get(b"subject", b""),
+        first.get(b"from", b""),
+    )
+
+
 def identity(content: bytes, digest: bytes) -> bytes:
     """Give 32 octets, equal for contents that are the same letter whatever route it took.
 
     Only a letter with exactly one non-empty Message-ID and a Date has an identity of its own; any other is itself alone, so that a
     device that mails the same alert daily has sent as many letters as it sent. Line ends and a missing last newline are folded.
     """
-    head = header.block(content)
-    ids: list[bytes] = []
-    dated = False
-    hashed = hashlib.sha256()
-    for name, value in header.fields(head):
-        if name == b"message-id":
-            ids += filter(None, (header.message_id(value),))
-        dated = dated or (name == b"date" and bool(value.strip()))
-        if name not in TRACE_FIELDS:
-            hashed.update(name + b":" + _folded(value) + b"\n")
-    if len(ids) != 1 or not dated:
+    block = header.block(content)
+    return _identity(list(header.fields(block)), content, len(block), digest)
+
+
+def _identity(fields: Fields, content: bytes, start: int, digest: bytes) -> bytes:
+    ids = [one for name, value in fields if name == b"message-id" and (one := header.message_id(value))]
+    if len(ids) != 1 or not any(name == b"date" and value.strip() for name, value in fields):
         return digest
-    hashed.update(b"\n")
-    hashed.update(ids[0] + b"\n")
-    hashed.update(_body(content, len(head)))
+    kept = [name + b":" + _folded(value) + b"\n" for name, value in fields if name not in TRACE_FIELDS]
+    hashed = hashlib.sha256(b"".join((*kept, b"\n", ids[0], b"\n")))
+    hashed.update(_body(content, start))
     return hashed.digest()
 
 
 def message_id_key(content: bytes) -> str:
     """Give the one Message-ID for grouping, 8-bit bytes as X; empty when there is none or several."""
-    ids = header.message_ids(content)
+    return _message_id_key(list(header.fields(content)))
+
+
+def _message_id_key(fields: Fields) -> str:
+    ids = [one for name, value in fields if name == b"message-id" and (one := header.message_id(value))]
     return ids[0].translate(_HIGH).decode("ascii") if len(ids) == 1 else ""
 
 
@@ -66,9 +108,13 @@ def presence_key(head: bytes) -> bytes:
     Survives what servers do to headers: trace fields added, 8-bit bytes turned into X (Cyrus, also in Message-ID), bare CR dropped
     (Courier), NUL replaced (Dovecot), folding and white space changed. The order of fields does not count.
     """
+    return _presence_key(list(header.fields(head)))
+
+
+def _presence_key(fields: Fields) -> bytes:
     lines = sorted(
         name.translate(_HIGH) + b":" + _SPACE.sub(b"", value).replace(b"\0", b"\x80").translate(_HIGH)
-        for name, value in header.fields(head)
+        for name, value in fields
         if name not in TRACE_FIELDS
     )
     return hashlib.sha256(b"\n".join(lines)).digest()[:16]

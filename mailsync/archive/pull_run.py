@@ -11,7 +11,7 @@ from mailsync import identity
 from mailsync.archive.catalogue import Catalogue
 from mailsync.archive.disk import translated
 from mailsync.archive.maildir import MaildirTree
-from mailsync.archive.shelf import Shelf, Stowed, header_digest
+from mailsync.archive.shelf import Shelf, Stowed
 from mailsync.formats.header import block
 from mailsync.model import (
     INBOX,
@@ -124,7 +124,7 @@ class PullRun:
         message_id = identity.message_id_key(header.content)
         if not message_id or header.entry.size is None:
             return None
-        wanted = header_digest(header.content)
+        wanted = identity.header_digest(header.content)
         for row in self._catalogue.messages_of_size(header.entry.size, self.id):
             if row.message_id == message_id and row.header == wanted and not self._all_damaged(row.id):
                 return row.digest
@@ -180,8 +180,8 @@ class PullRun:
         path = entry.ref.mailbox
         with translated(self._root):
             mailbox = self._mailbox(path)
-            own = identity.digest(content)
             stowed = self._shelf.stow(path, content, self._date(entry), entry.flags)
+            own = stowed.own
             known = self._placement(mailbox, entry, own)
             if known is None:
                 self._place(mailbox, entry, stowed.file, own, matched=False)

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailsync import identity
 from mailsync.archive.catalogue import Catalogue, FileRow
 from mailsync.archive.maildir import MaildirTree, sha256_of
 from mailsync.formats import header, maildir
+from mailsync.identity import Fingerprint, fingerprint
 from mailsync.model import MailboxPath
-
-HEADER_DIGEST = 16
-"""Octets kept of a header block's SHA-256."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stowed:
-    """Where a content lies now: its file, the digest of what the file holds, whether it was new, whether it mended a damage."""
+    """Where a content lies now: its file, its own digest, that of what the file holds, whether it was new or mended a damage."""
 
     file: int
+    own: bytes
     digest: bytes
     new: bool
     mended: bool = False
     collides: bytes | None = None
-
-
-def header_digest(block: bytes) -> bytes:
-    """Give what recognises an equal header block."""
-    return hashlib.sha256(block).digest()[:HEADER_DIGEST]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,26 +63,31 @@ class Shelf:
 
     def stow(self, path: MailboxPath, content: bytes, internaldate: int, flags: frozenset[str]) -> Stowed:
         """Store a content in a mailbox's folder, or find that the letter is there; durable only after the tree settles."""
-        digest = identity.digest(content)
-        stored, collides = self._stored_as(content, digest)
+        print_ = fingerprint(content)
+        digest = print_.digest
+        stored, collides = self._stored_as(print_)
         if stored is None:
-            message = self._record(content, digest)
-            return Stowed(self._write(_Spot(path, internaldate, flags), message, digest, content), digest, new=True, collides=collides)
+            message = self._record(print_, len(content))
+            return Stowed(
+                self._write(_Spot(path, internaldate, flags), message, digest, content), digest, digest, new=True, collides=collides
+            )
         message, stored_digest = stored
         there = self._catalogue.files_of(message, folder=self.folder(path)[0])
         sound = [file for file in there if not file.damaged]
         if sound and self._dedupe != "none":
-            return Stowed(sound[0].id, stored_digest, new=self._claim(sound[0].id, flags))
+            return Stowed(sound[0].id, digest, stored_digest, new=self._claim(sound[0].id, flags))
         if there and not sound and stored_digest == digest:
-            return Stowed(self._mend(message, content, folder=self.folder(path)[0]), digest, new=False, mended=True)
+            return Stowed(self._mend(message, content, folder=self.folder(path)[0]), digest, digest, new=False, mended=True)
         file = self._place_again(_Spot(path, internaldate, flags), message, stored_digest)
         if file is not None:
-            return Stowed(file, stored_digest, new=False)
+            return Stowed(file, digest, stored_digest, new=False)
         if stored_digest != digest:
-            own = self._catalogue.message_by_digest(digest) or self._record(content, digest)
-            return Stowed(self._write(_Spot(path, internaldate, flags), own, digest, content), digest, new=True)
+            own = self._catalogue.message_by_digest(digest) or self._record(print_, len(content))
+            return Stowed(self._write(_Spot(path, internaldate, flags), own, digest, content), digest, digest, new=True)
         self._mend(message, content)
-        return Stowed(self._write(_Spot(path, internaldate, flags), message, digest, content), digest, new=False, mended=bool(there))
+        return Stowed(
+            self._write(_Spot(path, internaldate, flags), message, digest, content), digest, digest, new=False, mended=bool(there)
+        )
 
     def place(self, path: MailboxPath, digest: bytes, internaldate: int, flags: frozenset[str]) -> int | None:
         """Put a stored content into a mailbox's folder as well; None when no sound file holds it."""
@@ -113,10 +110,10 @@ class Shelf:
         """Take in a file that has no row, if it is what its own name says; tells whether it was."""
         name = maildir.parse(base)
         content = file.read_bytes()
-        digest = identity.digest(content)
-        if name is None or name.size != len(content) or name.digest_prefix != digest[: maildir.DIGEST_SHOWN]:
+        print_ = fingerprint(content)
+        if name is None or name.size != len(content) or name.digest_prefix != print_.digest[: maildir.DIGEST_SHOWN]:
             return False
-        message = self._catalogue.message_by_digest(digest) or self._record(content, digest)
+        message = self._catalogue.message_by_digest(print_.digest) or self._record(print_, len(content))
         flags = maildir.flags_of(maildir.split(file.name)[1], {})
         self._insert_file(_Spot(path, name.internaldate, flags), message, base, name.copy)
         return True
@@ -128,42 +125,37 @@ class Shelf:
         self.reflag(file, flags)
         return True
 
-    def _stored_as(self, content: bytes, digest: bytes) -> tuple[tuple[int, bytes] | None, bytes | None]:
+    def _stored_as(self, print_: Fingerprint) -> tuple[tuple[int, bytes] | None, bytes | None]:
         """Find the stored content this one counts as, and, failing that, another letter with its Message-ID."""
-        row = self._sql.execute("SELECT id, digest FROM messages WHERE digest = ?", (digest,)).fetchone()
+        row = self._sql.execute("SELECT id, digest FROM messages WHERE digest = ?", (print_.digest,)).fetchone()
         if row is None and self._dedupe == "message-id":
             row = self._sql.execute(
                 "SELECT m.id, m.digest FROM messages m WHERE m.identity = ? "
                 "AND EXISTS (SELECT 1 FROM files f WHERE f.message = m.id AND NOT f.damaged) ORDER BY m.id LIMIT 1",
-                (identity.identity(content, digest),),
+                (print_.identity,),
             ).fetchone()
         if row is not None:
             return (row[0], row[1]), None
-        message_id = identity.message_id_key(content)
-        other = (
-            message_id
-            and self._sql.execute(
-                "SELECT digest FROM messages WHERE message_id = ? AND identity <> ? LIMIT 1",
-                (message_id, identity.identity(content, digest)),
-            ).fetchone()
-        )
+        # The second condition lets SQLite use the index, which leaves letters without a Message-ID out.
+        other = self._sql.execute(
+            "SELECT digest FROM messages WHERE message_id = ? AND message_id <> '' AND +identity <> ? LIMIT 1",
+            (print_.message_id, print_.identity),
+        ).fetchone()
         return None, other[0] if other else None
 
-    def _record(self, content: bytes, digest: bytes) -> int:
-        block = header.block(content)
-        fields = dict(reversed(list(header.fields(block))))
+    def _record(self, print_: Fingerprint, size: int) -> int:
         cursor = self._sql.execute(
             "INSERT INTO messages (digest, size, identity, message_id, header, presence, subject, sender, first_run) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                digest,
-                len(content),
-                identity.identity(content, digest),
-                identity.message_id_key(block),
-                header_digest(block),
-                identity.presence_key(block),
-                _storable(header.text(fields.get(b"subject", b""))),
-                _storable(header.text(fields.get(b"from", b""))),
+                print_.digest,
+                size,
+                print_.identity,
+                print_.message_id,
+                print_.header,
+                print_.presence,
+                _storable(header.text(print_.subject)),
+                _storable(header.text(print_.sender)),
                 self._run(),
             ),
         )
@@ -219,8 +211,8 @@ class Shelf:
     def _next_copy(self, path: MailboxPath, message: int) -> int:
         """Give the next number among the copies of one letter in a folder; only `exact` and `none` keep several."""
         row = self._sql.execute(
-            "SELECT coalesce(max(f.copy), 0) + 1 FROM files f JOIN messages m ON m.id = f.message "
-            "WHERE f.folder = ? AND m.identity = (SELECT identity FROM messages WHERE id = ?)",
+            "SELECT coalesce(max(f.copy), 0) + 1 FROM messages n CROSS JOIN messages m ON m.identity = n.identity "
+            "CROSS JOIN files f ON f.message = m.id AND f.folder = ? WHERE n.id = ?",
             (self.folder(path)[0], message),
         ).fetchone()
         return int(row[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +57,13 @@ def client(dovecot: Dovecot, user: str) -> IMAPClient:
     return found
 
 
+def renumber(dovecot: Dovecot, user: str) -> None:
+    """Let Dovecot forget its UIDs. The new UIDVALIDITY is the time in seconds, so at least one must have passed."""
+    time.sleep(1.1)
+    for file in dovecot.folder(user, "INBOX").glob("dovecot*"):
+        file.unlink() if file.is_file() else shutil.rmtree(file)
+
+
 def test_a_night_with_no_news_opens_no_mailbox(dovecot: Dovecot, home: Home, line: Cutter) -> None:
     user = dovecot.user()
     for number in range(30):
@@ -99,9 +107,7 @@ def test_no_body_crosses_the_line_twice_when_uidvalidity_changes(dovecot: Doveco
     home.configure(a=account(line.port, user))
     home.well("pull")
     whole = sent(line)
-    place = dovecot.folder(user, "INBOX")
-    for file in place.glob("dovecot*"):
-        file.unlink() if file.is_file() else shutil.rmtree(file)
+    renumber(dovecot, user)
 
     found = totals(home)
 
@@ -194,8 +200,7 @@ def test_letters_without_uidl_are_told_by_size_and_header_and_not_fetched_again(
         home.configure(a=account(line.port, user, protocol="pop3"))
         home.well("pull")
         whole = sent(line)
-        for file in dovecot.folder(user, "INBOX").glob("dovecot*"):
-            file.unlink() if file.is_file() else shutil.rmtree(file)
+        renumber(dovecot, user)
 
         found = totals(home)
 
