@@ -76,6 +76,7 @@ class Protocol(pop3.POP3):
     def connectionMade(self) -> None:  # noqa: N802  Twisted's name
         if self.settings["greeting"] is not None:
             self.magic = self.settings["greeting"].encode()
+        self.transport.setTcpNoDelay(True)
         super().connectionMade()
 
     def listCapabilities(self) -> list[bytes]:  # noqa: N802  Twisted's name
