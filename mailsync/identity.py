@@ -156,12 +156,8 @@ def _folded(value: bytes) -> bytes:
 
 
 def _body(content: bytes, start: int) -> bytes | memoryview:
-    """Give the body with folded line ends and no newlines at its end, without a copy where it has none to fold."""
-    view = memoryview(content)[start:]
-    body: bytes | memoryview = view
-    if content.find(b"\r\n", start) >= 0:
-        body = content[start:].replace(b"\r\n", b"\n")
-    end = len(body)
-    if end and body[end - 1] == 10:
-        end -= 1
-    return body[:end]
+    """Give the body with CRLF line ends and none at its end, without a copy where it has them already."""
+    body: bytes | memoryview = memoryview(content)[start:]
+    if content.count(b"\n", start) != content.count(b"\r\n", start):
+        body = content[start:].replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    return body[:-2] if body[-2:] == b"\r\n" else body

@@ -91,8 +91,9 @@ class Peers:
     def mbsync(self, folder: Path, user: str, _protocol: str, port: int, *, tls: bool = False) -> list[str]:
         """Pull with mbsync, fsync on as it is by default."""
         (folder / "mail").mkdir(exist_ok=True)
+        host = "localhost" if tls else "127.0.0.1"
         (folder / "mbsyncrc").write_text(
-            f"IMAPAccount a\nHost 127.0.0.1\nPort {port}\nUser {user}\nPass {self.server.password}\nAuthMechs PLAIN\n"
+            f"IMAPAccount a\nHost {host}\nPort {port}\nUser {user}\nPass {self.server.password}\nAuthMechs PLAIN\n"
             + (f"SSLType IMAPS\nCertificateFile {self.server.ca_file}\n" if tls else "SSLType None\n")
             + f"\nIMAPStore far\nAccount a\n\nMaildirStore near\nPath {folder}/mail/\nInbox {folder}/mail/INBOX\nSubFolders Verbatim\n\n"
             "Channel c\nFar :far:\nNear :near:\nPatterns *\nCreate Near\nSync Pull\nSyncState *\n"

@@ -182,11 +182,8 @@ class PullRun:
             mailbox = self._mailbox(path)
             stowed = self._shelf.stow(path, content, self._date(entry), entry.flags)
             own = stowed.own
-            known = self._placement(mailbox, entry, own)
-            if known is None:
-                self._place(mailbox, entry, stowed.file, own, matched=False)
-            else:
-                self._replace(known, entry, stowed, own)
+            if not self._place(mailbox, entry, stowed.file, own, matched=False):
+                self._replace(mailbox, entry, stowed, own)
             self._flush_if_full()
         kind = Kind.MENDED if stowed.mended else Kind.NEW if stowed.new else Kind.DUPLICATE
         return Stored(kind, stowed.digest, stowed.collides)
@@ -341,12 +338,18 @@ class PullRun:
         row = self._sql.execute(f"SELECT id FROM placements WHERE mailbox = ? AND {where}", (mailbox, *values)).fetchone()  # noqa: S608
         return row[0] if row else None
 
-    def _place(self, mailbox: int, entry: Entry, file: int, digest: bytes, *, matched: bool) -> None:
+    def _place(self, mailbox: int, entry: Entry, file: int, digest: bytes, *, matched: bool) -> bool:
+        """Record a placement; False when it was recorded before."""
         ref = entry.ref
-        uid, validity, uidl = (ref.uid, ref.uidvalidity, None) if isinstance(ref, UidRef) else (None, 0, ref.uidl)
-        self._sql.execute(
+        if isinstance(ref, UidRef):
+            uid, validity, uidl = ref.uid, ref.uidvalidity, None
+        else:
+            uid, validity, uidl = None, 0, ref.uidl
+            if self._placement(mailbox, entry, digest) is not None:
+                return False
+        cursor = self._sql.execute(
             "INSERT INTO placements (mailbox, file, digest, size, uidvalidity, uid, uidl, object_id, internaldate, flags, "
-            "first_run, since_run, matched) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "first_run, since_run, matched) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (
                 mailbox,
                 file,
@@ -363,11 +366,14 @@ class PullRun:
                 matched,
             ),
         )
+        return cursor.rowcount == 1
 
-    def _replace(self, placement: int, entry: Entry, stowed: Stowed, digest: bytes) -> None:
+    def _replace(self, mailbox: int, entry: Entry, stowed: Stowed, digest: bytes) -> None:
         """Point a known placement at the content that was fetched again for it."""
-        self._sql.execute("UPDATE placements SET file = ?, digest = ? WHERE id = ?", (stowed.file, digest, placement))
-        self._reflag(placement, entry.flags)
+        placement = self._placement(mailbox, entry, digest)
+        if placement is not None:
+            self._sql.execute("UPDATE placements SET file = ?, digest = ? WHERE id = ?", (stowed.file, digest, placement))
+            self._reflag(placement, entry.flags)
 
     def _reflag(self, placement: int, flags: frozenset[str]) -> bool:
         file, old, since, gone = self._sql.execute(

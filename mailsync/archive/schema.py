@@ -92,6 +92,7 @@ def connect(directory: Path, *, writing: bool) -> sqlite3.Connection:
                 "install the newer version"
             )
         if writing:
+            connection.execute("PRAGMA cache_size = -16000")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             for number, script in enumerate(MIGRATIONS[version:], version + 1):

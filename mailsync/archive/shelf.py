@@ -26,6 +26,21 @@ class Stowed:
 
 
 @dataclass(frozen=True, slots=True)
+class _Found:
+    """What is stored already: the content (row, digest) that counts as the same, or else another letter with its Message-ID.
+
+    `variant`: other contents of the same letter are stored, which `dedupe` does not let count.
+    """
+
+    stored: tuple[int, bytes] | None = None
+    collides: bytes | None = None
+    variant: bool = False
+
+
+_NOTHING = _Found()
+
+
+@dataclass(frozen=True, slots=True)
 class _Spot:
     """Where in the tree a content goes, and how it is named there."""
 
@@ -65,22 +80,21 @@ class Shelf:
         """Store a content in a mailbox's folder, or find that the letter is there; durable only after the tree settles."""
         print_ = fingerprint(content)
         digest = print_.digest
-        stored, collides = self._stored_as(print_)
-        if stored is None:
+        found = self._stored_as(print_)
+        if found.stored is None:
             message = self._record(print_, len(content))
-            return Stowed(
-                self._write(_Spot(path, internaldate, flags), message, digest, content), digest, digest, new=True, collides=collides
-            )
-        message, stored_digest = stored
+            file = self._write(_Spot(path, internaldate, flags), message, digest, content, first=not found.variant)
+            return Stowed(file, digest, digest, new=True, collides=found.collides)
+        message, stored_digest = found.stored
         there = self._catalogue.files_of(message, folder=self.folder(path)[0])
         sound = [file for file in there if not file.damaged]
         if sound and self._dedupe != "none":
             return Stowed(sound[0].id, digest, stored_digest, new=self._claim(sound[0].id, flags))
         if there and not sound and stored_digest == digest:
             return Stowed(self._mend(message, content, folder=self.folder(path)[0]), digest, digest, new=False, mended=True)
-        file = self._place_again(_Spot(path, internaldate, flags), message, stored_digest)
-        if file is not None:
-            return Stowed(file, digest, stored_digest, new=False)
+        again = self._place_again(_Spot(path, internaldate, flags), message, stored_digest)
+        if again is not None:
+            return Stowed(again, digest, stored_digest, new=False)
         if stored_digest != digest:
             own = self._catalogue.message_by_digest(digest) or self._record(print_, len(content))
             return Stowed(self._write(_Spot(path, internaldate, flags), own, digest, content), digest, digest, new=True)
@@ -125,23 +139,25 @@ class Shelf:
         self.reflag(file, flags)
         return True
 
-    def _stored_as(self, print_: Fingerprint) -> tuple[tuple[int, bytes] | None, bytes | None]:
+    def _stored_as(self, print_: Fingerprint) -> _Found:
         """Find the stored content this one counts as, and, failing that, another letter with its Message-ID."""
-        row = self._sql.execute("SELECT id, digest FROM messages WHERE digest = ?", (print_.digest,)).fetchone()
-        if row is None and self._dedupe == "message-id":
-            row = self._sql.execute(
-                "SELECT m.id, m.digest FROM messages m WHERE m.identity = ? "
-                "AND EXISTS (SELECT 1 FROM files f WHERE f.message = m.id AND NOT f.damaged) ORDER BY m.id LIMIT 1",
-                (print_.identity,),
-            ).fetchone()
-        if row is not None:
-            return (row[0], row[1]), None
-        # The second condition lets SQLite use the index, which leaves letters without a Message-ID out.
-        other = self._sql.execute(
-            "SELECT digest FROM messages WHERE message_id = ? AND message_id <> '' AND +identity <> ? LIMIT 1",
-            (print_.message_id, print_.identity),
-        ).fetchone()
-        return None, other[0] if other else None
+        # The condition on the empty text lets SQLite use the index, which leaves letters without a Message-ID out.
+        rows = self._sql.execute(
+            "SELECT id, digest, identity FROM messages "
+            "WHERE digest = ? OR identity = ? OR (message_id = ? AND message_id <> '') ORDER BY id",
+            (print_.digest, print_.identity, print_.message_id),
+        ).fetchall()
+        if not rows:
+            return _NOTHING
+        alike = [(row, digest) for row, digest, known in rows if known == print_.identity]
+        for row, digest in alike:
+            if digest == print_.digest:
+                return _Found((row, digest))
+        if self._dedupe == "message-id":
+            for row, digest in alike:
+                if any(not file.damaged for file in self._catalogue.files_of(row)):
+                    return _Found((row, digest))
+        return _Found(None, next((digest for _, digest, known in rows if known != print_.identity), None), bool(alike))
 
     def _record(self, print_: Fingerprint, size: int) -> int:
         cursor = self._sql.execute(
@@ -161,8 +177,9 @@ class Shelf:
         )
         return int(cursor.lastrowid or 0)
 
-    def _write(self, spot: _Spot, message: int, digest: bytes, content: bytes) -> int:
-        copy = self._next_copy(spot.path, message)
+    def _write(self, spot: _Spot, message: int, digest: bytes, content: bytes, *, first: bool = False) -> int:
+        """Start writing a content; `first` says that no file of this letter can be in the folder."""
+        copy = 1 if first else self._next_copy(spot.path, message)
         base = maildir.name(spot.internaldate, digest, len(content), copy)
         file = self._insert_file(spot, message, base, copy)
         self._tree.add(self.folder(spot.path)[1], base, content, spot.flags)
