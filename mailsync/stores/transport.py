@@ -85,7 +85,11 @@ class Connection:
             self.abandon()
             raise ProtocolViolation(self.account, f"{self.endpoint} sent unencrypted data after agreeing to encrypt; not trusted")
         name = self.endpoint.tls_name or self.endpoint.host
-        context = tls_context(self.endpoint, self.account)
+        try:
+            context = tls_context(self.endpoint, self.account)
+        except TlsError:
+            self.abandon()
+            raise
         try:
             self._sock = context.wrap_socket(self._sock, server_hostname=name)
         except ssl.SSLCertVerificationError as error:
@@ -95,6 +99,13 @@ class Connection:
             self.abandon()
             raise ConnectionLost(
                 self.account, f"{self.endpoint} did not answer the TLS handshake in {self.endpoint.timeout:g} s"
+            ) from error
+        except (ConnectionError, ssl.SSLEOFError) as error:
+            # A server that is restarting does this too, so it is worth another try.
+            self.abandon()
+            raise ConnectionLost(
+                self.account,
+                f"{self.endpoint} hung up in the TLS handshake; if it always does, perhaps `security: starttls` or another port is meant",
             ) from error
         except (ssl.SSLError, OSError) as error:
             self.abandon()
@@ -189,7 +200,9 @@ class Connection:
         self.abandon()
 
     def abandon(self) -> None:
-        """Drop the connection at once."""
+        """Drop the connection at once, and what was received and not read yet."""
+        self._buffer.clear()
+        self._start = 0
         with contextlib.suppress(OSError):
             self._sock.close()
 
@@ -252,6 +265,8 @@ def connect(endpoint: Endpoint, account: str) -> Connection:
         raise Unreachable(account, f"{endpoint} refuses connections: check the port ({endpoint.port}) and `security`") from error
     except TimeoutError as error:
         raise ConnectionLost(account, f"{endpoint} did not answer in {endpoint.timeout:g} s") from error
+    except (ConnectionResetError, ConnectionAbortedError) as error:
+        raise ConnectionLost(account, f"{endpoint} hung up at once: {_reason(error)}") from error
     except OSError as error:
         raise Unreachable(account, f"cannot reach {endpoint}: {_reason(error)}") from error
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

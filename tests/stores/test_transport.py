@@ -1,0 +1,451 @@
+"""What a connection tells its user when it cannot come about, and that it reads and writes exactly whatever the segments."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailsync.errors import ConnectionLost, ProtocolViolation, StoreUnavailable, TlsError, Unreachable
+from mailsync.stores import transport
+from mailsync.stores.transport import Connection, Endpoint, connect, is_loopback
+from tests.servers.certificates import Certificates
+from tests.servers.processes import HOST
+from tests.servers.scripted import Conversation, Scripted
+
+
+def endpoint(port: int, security: str = "none", *, timeout: float = 5.0, **options: object) -> Endpoint:
+    return Endpoint(HOST, port, security, timeout=timeout, **options)  # type: ignore[arg-type]
+
+
+@contextmanager
+def connected(server: Scripted, **options: object) -> Iterator[Connection]:
+    connection = connect(endpoint(server.port, **options), "home")  # type: ignore[arg-type]
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def hang_on(talk: Conversation) -> None:
+    talk.silence()
+
+
+# No connection
+
+
+def test_an_unknown_host_is_said_to_be_one() -> None:
+    with pytest.raises(Unreachable, match=r"unknown host 'mail\.nowhere\.invalid': check the spelling") as caught:
+        connect(Endpoint("mail.nowhere.invalid", 995), "home")
+    assert not caught.value.retryable
+    assert caught.value.account == "home"
+
+
+@pytest.mark.parametrize("host", ["x" * 300, "a..b", "\udcff.example.org"])
+def test_an_impossible_host_name_is_no_traceback(host: str) -> None:
+    with pytest.raises(Unreachable):
+        connect(Endpoint(host, 995), "home")
+
+
+def test_a_closed_port_is_said_to_refuse_connections() -> None:
+    with socket.create_server((HOST, 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(Unreachable, match=f"refuses connections: check the port \\({port}\\) and `security`"):
+        connect(endpoint(port), "home")
+
+
+def test_a_port_that_cannot_be_reached_is_unreachable() -> None:
+    with pytest.raises(Unreachable, match="cannot reach"):
+        connect(Endpoint("255.255.255.255", 995, "none", timeout=1), "home")
+
+
+def test_a_host_that_does_not_answer_is_given_up_after_the_timeout() -> None:
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        listener.listen(0)
+        where = endpoint(listener.getsockname()[1], timeout=0.3)
+        begun = time.monotonic()
+        # The queue of a listener that accepts nobody holds one, and then nobody is answered.
+        with contextlib.closing(connect(where, "home")), pytest.raises(ConnectionLost, match=r"did not answer in 0\.3 s") as caught:
+            connect(where, "home")
+        assert caught.value.retryable
+        assert time.monotonic() - begun < 3
+
+
+# Encryption
+
+
+def test_a_good_certificate_is_believed(certificates: Certificates) -> None:
+    def greet(talk: Conversation) -> None:
+        talk.line("+OK ready")
+        talk.silence()
+
+    with (
+        Scripted(greet, certificates.good) as server,
+        connected(server, security="tls", ca_file=certificates.ca_file) as connection,
+    ):
+        assert connection.encrypted
+        assert connection.readline() == b"+OK ready\r\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("expired", "has expired; ask the server's operator to renew it"),
+        ("wrong_name", "is for another name than '127.0.0.1'; if it is your own server, say so with `tls_name:`"),
+        ("untrusted", "is signed by nobody this machine trusts; if it is your own server, give its CA in `ca_file:`"),
+    ],
+)
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+def test_a_bad_certificate_is_refused_with_the_reason_and_what_to_do(
+    certificates: Certificates, name: str, words: str, security: str
+) -> None:
+    certificate = getattr(certificates, name)
+
+    def upgrade(talk: Conversation) -> None:
+        talk.start_tls(certificate)
+        talk.silence()
+
+    def upgraded(where: Endpoint) -> None:
+        connection = connect(where, "home")
+        if security == "starttls":
+            connection.start_tls()
+
+    with Scripted(upgrade) as server:
+        where = endpoint(server.port, security, ca_file=certificates.ca_file)
+        with pytest.raises(TlsError) as caught:
+            upgraded(where)
+    assert words in str(caught.value)
+    assert str(where) in str(caught.value)
+    assert caught.value.exit_code == 14
+
+
+def test_a_certificate_for_another_name_is_believed_when_the_user_named_it(certificates: Certificates) -> None:
+    with (
+        Scripted(hang_on, certificates.wrong_name) as server,
+        connected(server, security="tls", ca_file=certificates.ca_file, tls_name="mail.example.org") as connection,
+    ):
+        assert connection.encrypted
+
+
+def test_without_its_ca_a_server_of_ones_own_is_not_trusted(certificates: Certificates) -> None:
+    with Scripted(hang_on, certificates.good) as server, pytest.raises(TlsError, match="ca_file"):
+        connect(endpoint(server.port, "tls"), "home")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no certificate"])
+def test_a_ca_file_that_is_none_is_named(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_bytes(content)
+    with Scripted(hang_on) as server, pytest.raises(TlsError, match=f"cannot read the CA file {file}"):
+        connect(endpoint(server.port, "tls", ca_file=file), "home")
+
+
+def test_a_server_that_speaks_no_tls_there_gets_a_hint() -> None:
+    def greet(talk: Conversation) -> None:
+        talk.line("+OK plain text here")
+        talk.silence(1)
+
+    with Scripted(greet) as server, pytest.raises(TlsError, match=r"does not speak TLS there \(.*\); perhaps `security: starttls`"):
+        connect(endpoint(server.port, "tls"), "home")
+
+
+@pytest.mark.parametrize("end", ["close", "reset"])
+def test_a_server_that_hangs_up_in_the_handshake_is_worth_another_try_and_gets_a_hint(end: str) -> None:
+    def hang_up(talk: Conversation) -> None:
+        talk.read(1)
+        talk.close() if end == "close" else talk.reset()
+
+    with (
+        Scripted(hang_up) as server,
+        pytest.raises(ConnectionLost, match=r"hung up in the TLS handshake; .*`security: starttls`") as caught,
+    ):
+        connect(endpoint(server.port, "tls"), "home")
+    assert caught.value.retryable
+
+
+def test_a_silent_handshake_is_lost_within_the_timeout() -> None:
+    begun = time.monotonic()
+    with Scripted(hang_on) as server, pytest.raises(ConnectionLost, match=r"TLS handshake in 0\.3 s") as caught:
+        connect(endpoint(server.port, "tls", timeout=0.3), "home")
+    assert caught.value.retryable
+    assert time.monotonic() - begun < 3
+
+
+def test_what_is_slipped_in_before_the_encryption_is_refused(certificates: Certificates) -> None:
+    def inject(talk: Conversation) -> None:
+        talk.send(b"+OK begin TLS\r\n+OK forged\r\n")
+        talk.silence()
+
+    with Scripted(inject) as server, connected(server, ca_file=certificates.ca_file) as connection:
+        assert connection.readline() == b"+OK begin TLS\r\n"
+        with pytest.raises(ProtocolViolation, match="unencrypted data"):
+            connection.start_tls()
+        with pytest.raises(ConnectionLost):
+            connection.readline()
+
+
+# Silence and ends
+
+
+@pytest.mark.parametrize("how", ["readline", "read", "read_until", "peek"])
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_silent_server_is_lost_within_the_timeout(certificates: Certificates, how: str, *, encrypted: bool) -> None:
+    def half(talk: Conversation) -> None:
+        talk.send(b"half a line")
+        talk.silence()
+
+    with (
+        Scripted(half, certificates.good if encrypted else None) as server,
+        connected(server, security="tls" if encrypted else "none", ca_file=certificates.ca_file, timeout=0.3) as connection,
+    ):
+        begun = time.monotonic()
+        with pytest.raises(ConnectionLost, match=r"was silent for 0\.3 s"):
+            read(connection, how, 100)
+        assert time.monotonic() - begun < 3
+
+
+@pytest.mark.parametrize("how", ["readline", "read", "read_until", "peek"])
+@pytest.mark.parametrize("end", ["close", "reset"])
+def test_an_end_in_the_middle_is_a_lost_connection(how: str, end: str) -> None:
+    def half(talk: Conversation) -> None:
+        talk.readline()
+        talk.send(b"half a line")
+        talk.close() if end == "close" else talk.reset()
+
+    with Scripted(half) as server, connected(server) as connection, pytest.raises(ConnectionLost) as caught:
+        write_and_read(connection, how, 100)
+    assert caught.value.retryable
+
+
+def write_and_read(connection: Connection, how: str, octets: int) -> bytes:
+    connection.write(b"begin\r\n")
+    return read(connection, how, octets)
+
+
+def read(connection: Connection, how: str, octets: int) -> bytes:
+    if how == "readline":
+        return connection.readline()
+    if how == "read_until":
+        return connection.read_until(b"\r\n.\r\n")
+    return connection.read(octets) if how == "read" else connection.peek(octets)
+
+
+def test_a_line_without_an_end_is_refused_before_memory_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "LINE_LIMIT", 1 << 20)
+
+    def flood(talk: Conversation) -> None:
+        while True:
+            talk.send(b"x" * 65_536)
+
+    with Scripted(flood) as server, connected(server) as connection, pytest.raises(ProtocolViolation, match="more than 1 MB"):
+        connection.readline()
+
+
+def test_writing_to_a_server_that_hung_up_is_a_lost_connection() -> None:
+    with Scripted(lambda talk: talk.close()) as server, connected(server) as connection, pytest.raises(ConnectionLost):
+        connection.write(bytes(50_000_000))
+
+
+def test_writing_to_a_server_that_takes_nothing_is_lost_within_the_timeout() -> None:
+    def deaf(talk: Conversation) -> None:
+        talk._over.wait(5)
+
+    with Scripted(deaf) as server, connected(server, timeout=0.3) as connection, pytest.raises(ConnectionLost, match="silent"):
+        connection.write(bytes(50_000_000))
+
+
+def test_a_closed_connection_may_be_closed_again_and_is_lost_for_reading_and_writing() -> None:
+    with Scripted(hang_on) as server, connected(server) as connection:
+        connection.close()
+        connection.close()
+        for use in (connection.readline, lambda: connection.write(b"x")):
+            with pytest.raises(ConnectionLost):
+                use()
+
+
+# Reading and writing at the same time
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+@pytest.mark.parametrize("reads_later", [False, True])
+def test_megabytes_in_both_directions_at_once_block_nobody(certificates: Certificates, *, encrypted: bool, reads_later: bool) -> None:
+    ours, theirs = random.Random(1).randbytes(6_000_000), random.Random(2).randbytes(6_000_000)
+    got: list[bytes] = []
+
+    def talker(talk: Conversation) -> None:
+        if reads_later:
+            talk.send(theirs)
+            got.append(talk.read(len(ours)))
+        else:
+            half = len(ours) // 2
+            got.append(talk.read(half))
+            talk.send(theirs)
+            got.append(talk.read(len(ours) - half))
+        talk.silence()
+
+    with (
+        Scripted(talker, certificates.good if encrypted else None) as server,
+        connected(server, security="tls" if encrypted else "none", ca_file=certificates.ca_file, timeout=10) as connection,
+    ):
+        connection.write(ours)
+        assert connection.read(len(theirs)) == theirs
+        assert (connection.sent, connection.received) == (len(ours), len(theirs))
+        deadline = time.monotonic() + 10
+        while sum(map(len, got)) < len(ours) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert b"".join(got) == ours
+
+
+def test_readable_tells_what_waits_and_nothing_else(certificates: Certificates) -> None:
+    go = threading.Event()
+
+    def greet(talk: Conversation) -> None:
+        go.wait(5)
+        talk.send(b"one\r\ntwo\r\n" + b"x" * 300_000)
+        talk.silence()
+
+    for certificate in (None, certificates.good):
+        go.clear()
+        with (
+            Scripted(greet, certificate) as server,
+            connected(server, security="tls" if certificate else "none", ca_file=certificates.ca_file) as connection,
+        ):
+            # A TLS 1.3 server sends session tickets first: octets on the socket that are nothing to read.
+            assert not connection.readable(0.2) or certificate is not None
+            go.set()
+            assert connection.readline() == b"one\r\n"
+            assert connection.readable()
+            assert connection.readline() == b"two\r\n"
+            assert connection.read(300_000) == b"x" * 300_000
+            assert not connection.readable()
+
+
+# Any segments
+
+
+KINDS = st.sampled_from(["readline", "read", "read_until", "peek"])
+
+
+class Segments:
+    """A socket that gives octets in exactly these pieces."""
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        self.pieces = [piece for piece in pieces if piece]
+
+    def recv(self, limit: int) -> bytes:
+        if not self.pieces:
+            return b""
+        piece = self.pieces.pop(0)
+        if len(piece) > limit:
+            self.pieces.insert(0, piece[limit:])
+        return piece[:limit]
+
+    def recv_into(self, view: memoryview) -> int:
+        data = self.recv(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+
+def over(pieces: Sequence[bytes]) -> Connection:
+    return Connection(Segments(pieces), endpoint(1), "home")  # type: ignore[arg-type]
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> tuple[list[tuple[str, bytes]], list[bytes]]:
+    """What is to be read, in which way, and the same octets in any segments."""
+    wanted: list[tuple[str, bytes]] = []
+    for kind in draw(st.lists(KINDS, max_size=8)):
+        body = draw(st.binary(max_size=30) | st.lists(st.sampled_from([b"\r", b"\n", b".", b"\r\n", b"..", b"a"])).map(b"".join))
+        if kind == "readline":
+            body = body.replace(b"\n", b"") + b"\n"
+        elif kind == "read_until":
+            body = body.replace(b"\r\n.", b"\r\n..")
+        wanted.append((kind, body))
+    stream = b"".join(body + (b"\r\n.\r\n" if kind == "read_until" else b"") for kind, body in wanted if kind != "peek")
+    cuts = sorted(draw(st.lists(st.integers(0, len(stream)), max_size=20)))
+    pieces = [stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+    return wanted, pieces
+
+
+@settings(max_examples=400, deadline=None)
+@given(conversations())
+def test_every_way_of_reading_gives_the_same_octets_however_they_are_cut(conversation: tuple[list[tuple[str, bytes]], list[bytes]]) -> None:
+    wanted, pieces = conversation
+    stream = b"".join(pieces)
+    connection = over(pieces)
+    position = 0
+    for kind, body in wanted:
+        if kind == "peek":
+            octets = min(len(body), len(stream) - position)
+            assert connection.peek(octets) == stream[position : position + octets]
+            continue
+        if kind == "read_until":
+            end = stream.index(b"\r\n.\r\n", position)
+            assert connection.read_until(b"\r\n.\r\n") == stream[position:end]
+            position = end + 5
+        elif kind == "readline":
+            end = stream.index(b"\n", position) + 1
+            assert connection.readline() == stream[position:end]
+            position = end
+        else:
+            octets = min(len(body), len(stream) - position)
+            assert connection.read(octets) == stream[position : position + octets]
+            position += octets
+    assert connection.received - connection.buffered == position
+
+
+@given(st.lists(st.binary(max_size=30)))
+def test_what_ends_too_early_is_a_lost_connection_and_never_a_short_read(pieces: list[bytes]) -> None:
+    stream = b"".join(pieces)
+    for how in ("read", "peek"):
+        with pytest.raises(ConnectionLost):
+            read(over(pieces), how, len(stream) + 1)
+    if b"\n" not in stream:
+        with pytest.raises(ConnectionLost):
+            over(pieces).readline()
+
+
+def test_reading_many_small_things_out_of_a_full_buffer_is_not_quadratic() -> None:
+    connection = over([b"x\r\n" * 80_000] * 10)
+    begun = time.process_time()
+    for _ in range(800_000):
+        connection.readline()
+    assert time.process_time() - begun < 4
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [("localhost", True), ("LOCALHOST.", True), ("127.9.9.9", True), ("::1", True), ("[::1]", True)]
+    + [(host, False) for host in ("10.0.0.1", "localhost.example.org", "mail.example.org", "0.0.0.0")],
+)
+def test_only_this_machine_is_loopback(host: str, *, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
+
+
+def test_a_connection_reset_before_it_stands_is_worth_another_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    def reset(*_: object, **__: object) -> None:
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+    monkeypatch.setattr(socket, "create_connection", reset)
+    with pytest.raises(ConnectionLost, match="hung up at once"):
+        connect(endpoint(1), "home")
+
+
+def test_an_untold_certificate_trouble_keeps_the_librarys_words() -> None:
+    error = ssl.SSLCertVerificationError("nothing")
+    error.verify_code, error.verify_message = 9, "certificate is not yet valid"
+    words = transport._certificate_trouble(error, endpoint(1), "x")
+    assert words.endswith("is not trusted: certificate is not yet valid")
+    assert issubclass(TlsError, StoreUnavailable)
