@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from mailsync.archive import PullRun
 from mailsync.engine.pull import name_of
 from mailsync.engine.report import Report
 from mailsync.errors import MailboxError, StoreUnavailable
-from mailsync.model import INBOX, Mailbox, ScanRequest
+from mailsync.formats import header
+from mailsync.model import INBOX, Entry, Mailbox, Message, Part, ScanRequest
 from mailsync.progress import Progress
 from mailsync.stores.base import DeletingSource
 
@@ -25,7 +28,7 @@ def clean(source: DeletingSource, run: PullRun, report: Report, progress: Progre
             if isinstance(scan, MailboxError):
                 continue
             held = run.held(scan.entries, before=int(run.started - after))
-            proven = [part.entry for part in source.headers(list(held)) if run.proves(held[part.entry], part)]
+            proven = [part.entry for part in _shown(source, list(held)) if run.proves(held[part.entry], part)]
             deleted = source.delete(proven)
             report.of(INBOX).removed += len(deleted)
             for entry in held.keys() - set(proven):
@@ -34,3 +37,15 @@ def clean(source: DeletingSource, run: PullRun, report: Report, progress: Progre
         report.note("kept", INBOX, "", f"nothing was deleted on the server: {error}")
     finally:
         progress.end()
+
+
+def _shown(source: DeletingSource, entries: Sequence[Entry]) -> Iterator[Part]:
+    """Let the server show the letters' headers; by the whole letters where it cannot show headers alone."""
+    none = True
+    for part in source.headers(entries):
+        none = False
+        yield part
+    if none and entries:
+        for got in source.fetch(entries):
+            if isinstance(got, Message):
+                yield Part(got.entry, header.block(got.content))

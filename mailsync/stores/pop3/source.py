@@ -66,6 +66,7 @@ class Pop3Source:
         self._listed: Pop3Session | None = None
         self._listing: dict[int, Entry] = {}
         self._numbers: dict[bytes, int] = {}
+        self._shown: Pop3Session | None = None
         self._moved = False
 
     def capabilities(self) -> Sequence[str]:
@@ -97,6 +98,31 @@ class Pop3Source:
         for entry, got in self._bring(wanted, b"TOP %d 0"):
             if not isinstance(got, Unfetched):
                 yield Part(entry, header.block(got))
+
+    def delete(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Delete letters by DELE and end the session by QUIT; gives those that are really gone (RFC 1939 section 6).
+
+        Nothing is deleted unless this very session has just shown these letters' headers or contents, and nothing is gone unless
+        the server answers QUIT well: after any failure it keeps everything, or the next listing tells what it kept.
+        """
+        session = self._session
+        if session is None or session is not self._shown or session is not self._listed or session.owed or not entries:
+            return []
+        marked: list[Entry] = []
+        try:
+            known = [(entry, number) for entry in entries if (number := self._number(entry)) is not None]
+            together = WINDOW_COMMANDS if session.pipelines else 1
+            for start in range(0, len(known), together):
+                burst = known[start : start + together]
+                session.send(*(b"DELE %d" % number for _, number in burst))
+                marked += [entry for entry, _ in burst if session.reply()[0]]
+            session.send(b"QUIT")
+            confirmed, _ = session.reply()
+        except StoreUnavailable:
+            confirmed = False
+        self._session = None
+        session.wire.close()
+        return marked if confirmed else []
 
     def close(self) -> None:
         """Say QUIT without waiting for the answer; nothing depends on it."""
@@ -179,7 +205,7 @@ class Pop3Source:
     def _bring(self, wanted: Iterable[Entry], command: bytes) -> Iterator[tuple[Entry, bytes | Unfetched]]:
         """Ask for each entry and give what came."""
         flight = Flight(wanted)
-        session = self._alone()
+        session = self._shown = self._alone()
         try:
             while True:
                 ahead, lost = flight.ahead(WINDOW_COMMANDS if session.pipelines else 1, self._lost)
