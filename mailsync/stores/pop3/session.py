@@ -51,9 +51,9 @@ class Pop3Session:
         self.wire: Connection = connect(endpoint, account)
         try:
             greeting = self._greeting()
-            self.capabilities = self._capa()
             if endpoint.security == "starttls":
                 self._stls()
+            self.capabilities = self._capa()
             self._login(credentials, greeting)
         except BaseException as error:
             if isinstance(error, ConnectionLost):
@@ -149,16 +149,15 @@ class Pop3Session:
         return {name: rest for name, _, rest in words if name}
 
     def _stls(self) -> None:
-        if self.capabilities and "STLS" not in self.capabilities:
-            raise TlsError(
-                self.account, f"{self.endpoint} offers no encryption (STLS); nothing was sent. Try port 995 with `security: tls`"
-            )
+        """Encrypt, without asking first whether the server can: its refusal tells (RFC 2595 section 4)."""
         self.send(b"STLS")
         ok, words = self.reply()
         if not ok:
-            raise TlsError(self.account, f"{self.endpoint} refused to encrypt ({words}); nothing was sent")
+            raise TlsError(
+                self.account,
+                f"{self.endpoint} offers no encryption (STLS: {words or 'refused'}); nothing was sent. Try port 995 with `security: tls`",
+            )
         self.wire.start_tls()
-        self.capabilities = self._capa()
 
     def _login(self, credentials: Credentials, greeting: bytes) -> None:
         secret = credentials.secret()

@@ -17,9 +17,12 @@ from mailsync.stores.credentials import Credentials
 from mailsync.stores.pop3.session import Manner, Pop3Session, is_busy
 from mailsync.stores.transport import Endpoint
 
-WINDOW_OCTETS: Final = 16 << 20
-WINDOW_COMMANDS: Final = 512
-"""Letters asked for ahead: bounded in octets for memory, in commands (about 6 KB of them) so that neither side can block the other."""
+WINDOW_OCTETS: Final = 32 << 20
+WINDOW_COMMANDS: Final = 2048
+"""Letters asked for ahead: in octets what a fast line holds in a round trip, in commands about 24 KB, which any socket buffer takes.
+
+They lie in the network, not in memory: a letter is read when it is given.
+"""
 
 RETRIES: Final = 4
 FIRST_WAIT: Final = 1.0
