@@ -1,0 +1,1 @@
+"""The archive as its callers and other programs see it: real files in real directories."""
