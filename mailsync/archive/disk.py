@@ -59,13 +59,17 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write a new private file and force it to disk; fails when it exists."""
+def write_file(path: Path, content: bytes, mtime: int | None = None) -> None:
+    """Write a new private file and force it to disk; fails when it exists. `mtime` (epoch seconds) is set where the disk can hold it."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
     try:
         view = memoryview(content)
         while view:
             view = view[os.write(descriptor, view) :]
+        os.fchmod(descriptor, 0o600)
+        if mtime is not None:
+            with contextlib.suppress(OverflowError, OSError):
+                os.utime(descriptor, (mtime, mtime))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

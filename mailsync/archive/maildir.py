@@ -7,9 +7,11 @@ order, and forces the directories. A file is known by its base name: what follow
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -20,21 +22,45 @@ from typing import Final
 from mailsync.archive.disk import make_directory, replace_file, sync_directory, write_file
 from mailsync.formats import maildir
 from mailsync.formats.folders import folder_name, is_shortened, path_of
-from mailsync.model import SYSTEM_FLAGS, MailboxPath
+from mailsync.model import NO_FLAGS, SYSTEM_FLAGS, MailboxPath
 
 WRITERS: Final = 4
+LISTINGS: Final = 4
+"""Folders whose listing is kept in memory at a time."""
+
+SETTLED: Final = 2_000_000_000
+"""Nanoseconds after which a directory's mtime is sure to tell of any later change, on the coarsest disk worth the name."""
+
 _SUBDIRECTORIES: Final = ("cur", "new", "tmp")
 _NAME_FILE: Final = "mailsync-mailbox.json"
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a content lies that is to have a second name; `flags` are those its name should say."""
+
+    folder: str
+    base: str
+    flags: frozenset[str] = NO_FLAGS
+
+
 @dataclass(slots=True)
 class _Waiting:
-    """What `settle` has to put in place: written files, then links, then names with other flags."""
+    """What `settle` has to put in place: written files, then links, then names with other flags (was, is)."""
 
     written: list[tuple[Future[None], Path, Path]] = field(default_factory=list)
-    links: list[tuple[str, str, Path]] = field(default_factory=list)
-    renames: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    links: list[tuple[Source, str, Path]] = field(default_factory=list)
+    renames: dict[tuple[str, str], tuple[frozenset[str], frozenset[str]]] = field(default_factory=dict)
     octets: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """The files of a folder by base name, as `cur/…` or `new/…`; `stamp` are the mtimes of both when it was taken."""
+
+    stamp: tuple[int, ...]
+    taken: int
+    names: dict[str, str]
 
 
 class MaildirTree:
@@ -49,7 +75,7 @@ class MaildirTree:
         self._fresh: dict[tuple[str, str], Path] = {}
         self._keywords: dict[str, dict[str, str]] = {}
         self._new_keywords: set[str] = set()
-        self._listings: dict[str, dict[str, Path]] = {}
+        self._listings: dict[str, _Listing] = {}
         self._made: set[str] = set()
         self._separator: str | None = None
 
@@ -101,22 +127,25 @@ class MaildirTree:
 
     def add(self, folder: str, base: str, content: bytes, flags: frozenset[str]) -> None:
         """Start writing a file; it is in place after `settle`."""
-        number = next(self._numbers)
-        temporary = self.folder(folder) / "tmp" / f"{os.getpid()}.{number}.mailsync"
+        temporary = self._temporary(folder)
         final = self._named(folder, base, flags)
-        self._waiting.written.append((self._pool.submit(write_file, temporary, content), temporary, final))
+        # Dovecot and others show a file's mtime as INTERNALDATE.
+        name = maildir.parse(base)
+        mtime = name.internaldate if name else None
+        self._waiting.written.append((self._pool.submit(write_file, temporary, content, mtime), temporary, final))
         self._waiting.octets += len(content)
         self._fresh[folder, base] = temporary
 
-    def link(self, source: tuple[str, str], folder: str, base: str, flags: frozenset[str]) -> None:
-        """Give a content that lies under (folder, base) a second name; it is in place after `settle`. The caller hashed it."""
+    def link(self, source: Source, folder: str, base: str, flags: frozenset[str]) -> None:
+        """Give a content a second name; it is in place after `settle`. The caller hashed it."""
         final = self._named(folder, base, flags)
-        self._waiting.links.append((*source, final))
+        self._waiting.links.append((source, folder, final))
         self._fresh[folder, base] = final
 
-    def reflag(self, folder: str, base: str, flags: frozenset[str]) -> None:
-        """Give a file the name that says these flags; done by `settle`."""
-        self._waiting.renames[folder, base] = flags
+    def reflag(self, folder: str, base: str, flags: frozenset[str], was: frozenset[str] = NO_FLAGS) -> None:
+        """Give a file the name that says these flags; done by `settle`. `was` is a guess that saves a look at the whole folder."""
+        first = self._waiting.renames.get((folder, base))
+        self._waiting.renames[folder, base] = (first[0] if first else was, flags)
 
     @property
     def waiting(self) -> tuple[int, int]:
@@ -125,22 +154,27 @@ class MaildirTree:
         return len(waiting.written) + len(waiting.links) + len(waiting.renames), waiting.octets
 
     def settle(self) -> None:
-        """Put everything in place and force it to disk: contents, then names, then directories."""
-        waiting, self._waiting = self._waiting, _Waiting()
+        """Put everything in place and force it to disk: contents, then names, then directories.
+
+        What an error leaves undone is for `forget`; what is in place by then is taken in by whoever opens the archive next.
+        """
+        waiting = self._waiting
         touched: set[Path] = set()
         for future, _, _ in waiting.written:
             future.result()
+        # Before any name uses a new letter, the folder says what it stands for.
+        self._write_keywords()
         for _, temporary, final in waiting.written:
             os.rename(temporary, final)  # noqa: PTH104  os is what the crash seam watches
             touched.add(final.parent)
-        for source_folder, source_base, final in waiting.links:
-            self._link(source_folder, source_base, final)
+        for source, folder, final in waiting.links:
+            self._link(source, folder, final)
             touched.add(final.parent)
-        self._write_keywords()
-        for (folder, base), flags in waiting.renames.items():
-            touched |= self._rename(folder, base, flags)
+        for (folder, base), (was, flags) in waiting.renames.items():
+            touched |= self._rename(folder, base, was, flags)
         for directory in touched:
             sync_directory(directory)
+        self._waiting = _Waiting()
         self._fresh.clear()
 
     def forget(self) -> None:
@@ -154,17 +188,20 @@ class MaildirTree:
                 temporary.unlink()
         self._fresh.clear()
 
-    def locate(self, folder: str, base: str, flags: frozenset[str] = frozenset()) -> Path | None:
+    def locate(self, folder: str, base: str, flags: frozenset[str] = NO_FLAGS) -> Path | None:
         """Find a file by its base name; `flags` is a guess that saves a look at the whole folder."""
         guess = self._named(folder, base, flags, assign=False)
         if guess.exists():
             return guess
         listing = self._listings.get(folder)
-        found = listing.get(base) if listing else None
-        if found is not None and found.exists():
+        name = listing.names.get(base) if listing else None
+        if name is not None and (found := self.folder(folder) / name).exists():
             return found
-        self._listings = {folder: dict(self.files(folder))}
-        return self._listings[folder].get(base)
+        stamp = self._stamp(folder)
+        if listing is None or listing.stamp != stamp or listing.taken - max(stamp, default=0) < SETTLED:
+            listing = self._list(folder, stamp)
+        name = listing.names.get(base)
+        return None if name is None else self.folder(folder) / name
 
     def is_waiting(self, folder: str, base: str) -> bool:
         """Tell whether a file was added and not settled."""
@@ -175,8 +212,9 @@ class MaildirTree:
         make_directory(quarantine)
         target = next(place for n in count() if not (place := quarantine / (f"{path.name}.{n}" if n else path.name)).exists())
         path.rename(target)
-        with (quarantine / "README.txt").open("a", encoding="utf-8") as notes:
-            notes.write(f"{target.name}: {why}\n")
+        notes = os.open(quarantine / "README.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(notes, "a", encoding="utf-8", errors="backslashreplace") as lines:
+            lines.write(f"{target.name}: {why}\n")
         sync_directory(quarantine)
         sync_directory(path.parent)
 
@@ -186,26 +224,53 @@ class MaildirTree:
                 return tuple(str(part) for part in json.loads((self.folder(name) / _NAME_FILE).read_bytes()))
         return path_of(name)
 
-    def _link(self, folder: str, base: str, final: Path) -> None:
-        source = self.locate(folder, base)
-        if source is None:
-            raise FileNotFoundError(2, "vanished while it was being used", str(self.folder(folder) / "cur" / base))
+    def _temporary(self, folder: str) -> Path:
+        return self.folder(folder) / "tmp" / f"{os.getpid()}.{next(self._numbers)}.mailsync"
+
+    def _stamp(self, folder: str) -> tuple[int, ...]:
+        stamp = []
+        for part in ("cur", "new"):
+            with contextlib.suppress(OSError):
+                stamp.append((self.folder(folder) / part).stat().st_mtime_ns)
+        return tuple(stamp)
+
+    def _list(self, folder: str, stamp: tuple[int, ...]) -> _Listing:
+        while len(self._listings) >= LISTINGS:
+            del self._listings[next(iter(self._listings))]
+        names = {base: f"{path.parent.name}/{path.name}" for base, path in self.files(folder)}
+        listing = self._listings[folder] = _Listing(stamp, time.time_ns(), names)
+        return listing
+
+    def _link(self, source: Source, folder: str, final: Path) -> None:
+        path = self.locate(source.folder, source.base, source.flags)
+        if path is None:
+            raise FileNotFoundError(2, "vanished while it was being used", str(self.folder(source.folder) / "cur" / source.base))
+        temporary = self._temporary(folder)
         try:
-            os.link(source, final)
+            os.link(path, final)
         except FileExistsError:
-            return
+            # No row names what lies there, so it is not to be believed.
+            os.link(path, temporary)
         except OSError:
             # No links here (FAT, some network shares), or too many of one file: a copy serves as well.
-            replace_file(final, source.read_bytes())
+            write_file(temporary, path.read_bytes(), int(path.stat().st_mtime))
+        else:
+            return
+        os.rename(temporary, final)  # noqa: PTH104  os is what the crash seam watches
+        # Between two names of one file a rename does nothing.
+        temporary.unlink(missing_ok=True)
 
-    def _rename(self, folder: str, base: str, flags: frozenset[str]) -> set[Path]:
-        path = self.locate(folder, base)
+    def _rename(self, folder: str, base: str, was: frozenset[str], flags: frozenset[str]) -> set[Path]:
+        path = self.locate(folder, base, was)
         if path is None:
             return set()
         target = self._named(folder, base, flags)
         if path == target:
             return set()
         os.rename(path, target)  # noqa: PTH104  os is what the crash seam watches
+        listing = self._listings.get(folder)
+        if listing is not None:
+            listing.names[base] = f"{target.parent.name}/{target.name}"
         return {path.parent, target.parent}
 
     def _named(self, folder: str, base: str, flags: frozenset[str], *, assign: bool = True) -> Path:
@@ -253,8 +318,11 @@ def _takes_colons(directory: Path) -> bool:
     try:
         os.close(os.open(probe, os.O_WRONLY | os.O_CREAT, 0o600))
         # A disk may take the name and store another one.
-        taken = any(entry.name == probe.name for entry in os.scandir(directory))
+        with os.scandir(directory) as entries:
+            taken = any(entry.name == probe.name for entry in entries)
         probe.unlink()
-    except OSError:
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.EMFILE, errno.ENFILE}:
+            raise
         return False
     return taken

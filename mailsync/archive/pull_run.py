@@ -11,8 +11,9 @@ from mailsync import identity
 from mailsync.archive.catalogue import Catalogue
 from mailsync.archive.disk import translated
 from mailsync.archive.maildir import MaildirTree
-from mailsync.archive.shelf import Shelf, Stowed
+from mailsync.archive.shelf import Shelf
 from mailsync.formats.header import block
+from mailsync.mapping import parse_name
 from mailsync.model import (
     INBOX,
     Entry,
@@ -76,6 +77,8 @@ class PullRun:
         self._root = root
         self._clock = clock
         self.started = int(clock())
+        self._dedupe = dedupe
+        self._unwritten = 0
         self._shelf = Shelf(catalogue, tree, root / "quarantine", dedupe, lambda: self.id)
         self._mailboxes: dict[MailboxPath, int] = {}
         with translated(root):
@@ -162,16 +165,23 @@ class PullRun:
     def absent(self, listed: Collection[MailboxPath]) -> Sequence[MailboxPath]:
         """Mark the mailboxes a complete list does not name, and their letters, as gone; gives those not so marked before."""
         there = set(listed)
-        lost = [box.path for box in self._catalogue.mailboxes(self._account) if box.path not in there and not box.removed]
+        rows = self._sql.execute(
+            "SELECT f.path FROM mailboxes m JOIN folders f ON f.id = m.folder WHERE m.account = ? AND m.removed_run IS NULL ORDER BY 1",
+            (self._account,),
+        )
+        lost = [path for (text,) in rows if (path := parse_name(text)) not in there]
         for path in lost:
             row = self._mailbox(path)
-            self._sql.execute("UPDATE placements SET gone_run = ? WHERE mailbox = ? AND gone_run IS NULL", (self.id, row))
+            self._sql.execute(
+                "UPDATE placements SET gone_run = ? WHERE mailbox = ? AND gone_run IS NULL AND uid IS NOT NULL", (self.id, row)
+            )
             self._sql.execute("UPDATE mailboxes SET removed_run = ?, uidvalidity = NULL, incomplete = 0 WHERE id = ?", (self.id, row))
         return lost
 
     def retire(self, mailbox: MailboxPath) -> None:
         """Say that the UIDs held of a mailbox mean other letters now; the letters stay live until the next complete scan."""
-        self._sql.execute("UPDATE placements SET uidvalidity = ? WHERE mailbox = ? AND uidvalidity > 0", (-self.id, self._mailbox(mailbox)))
+        # A number of its own for each, since letters of several UIDVALIDITYs may have had the same UID.
+        self._sql.execute("UPDATE placements SET uidvalidity = -id WHERE mailbox = ? AND uidvalidity > 0", (self._mailbox(mailbox),))
         self._sql.execute("UPDATE mailboxes SET uidvalidity = NULL WHERE id = ?", (self._mailbox(mailbox),))
 
     def add(self, message: Message) -> Stored:
@@ -180,10 +190,11 @@ class PullRun:
         path = entry.ref.mailbox
         with translated(self._root):
             mailbox = self._mailbox(path)
-            stowed = self._shelf.stow(path, content, self._date(entry), entry.flags)
-            own = stowed.own
-            if not self._place(mailbox, entry, stowed.file, own, matched=False):
-                self._replace(mailbox, entry, stowed, own)
+            print_ = identity.fingerprint(content)
+            held = self._file_held(mailbox, entry, print_.digest) if self._dedupe == "none" else None
+            stowed = self._shelf.stow(path, (content, print_), self._date(entry), entry.flags, held)
+            if not self._place(mailbox, entry, stowed.file, print_.digest, matched=False):
+                self._replace(mailbox, entry, stowed.file, print_.digest)
             self._flush_if_full()
         kind = Kind.MENDED if stowed.mended else Kind.NEW if stowed.new else Kind.DUPLICATE
         return Stored(kind, stowed.digest, stowed.collides)
@@ -301,6 +312,7 @@ class PullRun:
             self._tree.settle()
             self._catalogue.commit()
             self._catalogue.begin()
+        self._unwritten = 0
 
     def finish(self, *, complete: bool, report: Mapping[str, object]) -> None:
         """Flush and end the run."""
@@ -310,8 +322,9 @@ class PullRun:
             self._catalogue.commit()
 
     def _flush_if_full(self) -> None:
+        self._unwritten += 1
         files, octets = self._tree.waiting
-        if files >= GROUP_FILES or octets >= GROUP_OCTETS:
+        if max(files, self._unwritten) >= GROUP_FILES or octets >= GROUP_OCTETS:
             self.flush()
 
     def _date(self, entry: Entry) -> int:
@@ -368,12 +381,30 @@ class PullRun:
         )
         return cursor.rowcount == 1
 
-    def _replace(self, mailbox: int, entry: Entry, stowed: Stowed, digest: bytes) -> None:
-        """Point a known placement at the content that was fetched again for it."""
+    def _replace(self, mailbox: int, entry: Entry, file: int, digest: bytes) -> None:
+        """Point a known placement at the content that was fetched again for it.
+
+        Another content under a UID is another letter (RFC 9051 section 2.3.1.1 forbids it): the old one is kept, gone, beside it.
+        """
         placement = self._placement(mailbox, entry, digest)
-        if placement is not None:
-            self._sql.execute("UPDATE placements SET file = ?, digest = ? WHERE id = ?", (stowed.file, digest, placement))
+        moved = self._sql.execute(
+            "UPDATE placements SET uidvalidity = -id, gone_run = coalesce(gone_run, ?) "
+            "WHERE id = ? AND uid IS NOT NULL AND digest <> ? AND NOT matched",
+            (self.id, placement, digest),
+        )
+        if moved.rowcount == 1:
+            self._place(mailbox, entry, file, digest, matched=False)
+        elif placement is not None:
+            self._sql.execute(
+                "UPDATE placements SET file = ?, digest = ?, size = coalesce(?, size), matched = 0, unconfirmed = 0 WHERE id = ?",
+                (file, digest, entry.size, placement),
+            )
             self._reflag(placement, entry.flags)
+
+    def _file_held(self, mailbox: int, entry: Entry, digest: bytes) -> int | None:
+        placement = self._placement(mailbox, entry, digest)
+        row = self._sql.execute("SELECT file FROM placements WHERE id = ?", (placement,)).fetchone()
+        return row[0] if row else None
 
     def _reflag(self, placement: int, flags: frozenset[str]) -> bool:
         file, old, since, gone = self._sql.execute(

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailsync.archive.catalogue import Catalogue, FileRow
-from mailsync.archive.maildir import MaildirTree, sha256_of
+from mailsync.archive.maildir import MaildirTree, Source, sha256_of
 from mailsync.formats import header, maildir
+from mailsync.formats.folders import folder_name, is_shortened
 from mailsync.identity import Fingerprint, fingerprint
 from mailsync.model import MailboxPath
 
 
 @dataclass(frozen=True, slots=True)
 class Stowed:
-    """Where a content lies now: its file, its own digest, that of what the file holds, whether it was new or mended a damage."""
+    """Where a content lies now: its file, the digest of what that file holds, whether it was new or mended a damage."""
 
     file: int
-    own: bytes
     digest: bytes
     new: bool
     mended: bool = False
@@ -67,58 +67,49 @@ class Shelf:
         if known is None:
             found = self._catalogue.folder(path)
             if found is None:
-                name = self._tree.make_folder(path)
-                if self._catalogue.folder_clashes(name):
-                    name = self._tree.make_folder(path, hashed=True)
+                name = self._tree.make_folder(path, hashed=self._catalogue.folder_clashes(folder_name(path)))
                 found = (self._catalogue.make_folder(path, name), name)
             else:
-                self._tree.make_folder(path, hashed="\\~" in found[1])
+                self._tree.make_folder(path, hashed=is_shortened(found[1]))
             known = self._folders[path] = found
         return known
 
-    def stow(self, path: MailboxPath, content: bytes, internaldate: int, flags: frozenset[str]) -> Stowed:
-        """Store a content in a mailbox's folder, or find that the letter is there; durable only after the tree settles."""
-        print_ = fingerprint(content)
+    def stow(
+        self, path: MailboxPath, letter: tuple[bytes, Fingerprint], internaldate: int, flags: frozenset[str], held: int | None = None
+    ) -> Stowed:
+        """Store a content in a mailbox's folder, or find that the letter is there; durable only after the tree settles.
+
+        `held` is the file of the placement this content was fetched for, if it has one: with `none` it is that placement's alone.
+        """
+        content, print_ = letter
         digest = print_.digest
+        spot = _Spot(path, internaldate, flags)
         found = self._stored_as(print_)
         if found.stored is None:
-            message = self._record(print_, len(content))
-            file = self._write(_Spot(path, internaldate, flags), message, digest, content, first=not found.variant)
-            return Stowed(file, digest, digest, new=True, collides=found.collides)
+            file = self._write(spot, self._record(print_, len(content)), digest, content, first=not found.variant)
+            return Stowed(file, digest, new=True, collides=found.collides)
         message, stored_digest = found.stored
-        there = self._catalogue.files_of(message, folder=self.folder(path)[0])
-        sound = [file for file in there if not file.damaged]
-        if sound and self._dedupe != "none":
-            return Stowed(sound[0].id, digest, stored_digest, new=self._claim(sound[0].id, flags))
-        if there and not sound and stored_digest == digest:
-            return Stowed(self._mend(message, content, folder=self.folder(path)[0]), digest, digest, new=False, mended=True)
-        again = self._place_again(_Spot(path, internaldate, flags), message, stored_digest)
-        if again is not None:
-            return Stowed(again, digest, stored_digest, new=False)
+        there = self._put(spot, message, stored_digest, held)
+        if there is not None:
+            return there
         if stored_digest != digest:
             own = self._catalogue.message_by_digest(digest) or self._record(print_, len(content))
-            return Stowed(self._write(_Spot(path, internaldate, flags), own, digest, content), digest, digest, new=True)
-        self._mend(message, content)
-        return Stowed(
-            self._write(_Spot(path, internaldate, flags), message, digest, content), digest, digest, new=False, mended=bool(there)
-        )
+            return Stowed(self._write(spot, own, digest, content), digest, new=True)
+        mended = self._mend(message, digest, content)
+        here = self._here(path, message, held)
+        return Stowed(here[0].id if here else self._write(spot, message, digest, content), digest, new=not mended, mended=mended)
 
     def place(self, path: MailboxPath, digest: bytes, internaldate: int, flags: frozenset[str]) -> int | None:
         """Put a stored content into a mailbox's folder as well; None when no sound file holds it."""
         message = self._catalogue.message_by_digest(digest)
-        if message is None:
-            return None
-        sound = [file for file in self._catalogue.files_of(message, folder=self.folder(path)[0]) if not file.damaged]
-        if sound and self._dedupe != "none":
-            self._claim(sound[0].id, flags)
-            return sound[0].id
-        return self._place_again(_Spot(path, internaldate, flags), message, digest)
+        there = None if message is None else self._put(_Spot(path, internaldate, flags), message, digest)
+        return None if there is None else there.file
 
     def reflag(self, file: int, flags: frozenset[str]) -> None:
         """Make a file's name say these flags."""
         row = self._catalogue.file(file)
         self._sql.execute("UPDATE files SET flags = ? WHERE id = ?", (self._catalogue.flags.write(flags), file))
-        self._tree.reflag(row.folder, row.base, flags)
+        self._tree.reflag(row.folder, row.base, flags, row.flags)
 
     def adopt(self, path: MailboxPath, file: Path, base: str) -> bool:
         """Take in a file that has no row, if it is what its own name says; tells whether it was."""
@@ -134,25 +125,27 @@ class Shelf:
 
     def _claim(self, file: int, flags: frozenset[str]) -> bool:
         """Give an adopted file, which no placement names yet, the flags of its first one; tells whether it was such a file."""
-        if self._sql.execute("SELECT 1 FROM placements WHERE file = ?", (file,)).fetchone():
+        if self._is_placed(file):
             return False
         self.reflag(file, flags)
         return True
 
     def _stored_as(self, print_: Fingerprint) -> _Found:
         """Find the stored content this one counts as, and, failing that, another letter with its Message-ID."""
-        # The condition on the empty text lets SQLite use the index, which leaves letters without a Message-ID out.
+        # The condition on the empty text lets SQLite use the index, which leaves letters without a Message-ID out; a device that
+        # writes one Message-ID into every letter has thousands of them, of which one is enough.
         rows = self._sql.execute(
-            "SELECT id, digest, identity FROM messages "
-            "WHERE digest = ? OR identity = ? OR (message_id = ? AND message_id <> '') ORDER BY id",
+            "SELECT id, digest, identity FROM messages WHERE digest = ?1 OR identity = ?2 UNION ALL "
+            "SELECT * FROM (SELECT id, digest, identity FROM messages "
+            "WHERE message_id = ?3 AND message_id <> '' AND +identity <> ?2 LIMIT 1)",
             (print_.digest, print_.identity, print_.message_id),
         ).fetchall()
         if not rows:
             return _NOTHING
-        alike = [(row, digest) for row, digest, known in rows if known == print_.identity]
-        for row, digest in alike:
+        for row, digest, _ in rows:
             if digest == print_.digest:
                 return _Found((row, digest))
+        alike = sorted((row, digest) for row, digest, known in rows if known == print_.identity)
         if self._dedupe == "message-id":
             for row, digest in alike:
                 if any(not file.damaged for file in self._catalogue.files_of(row)):
@@ -185,45 +178,74 @@ class Shelf:
         self._tree.add(self.folder(spot.path)[1], base, content, spot.flags)
         return file
 
-    def _place_again(self, spot: _Spot, message: int, digest: bytes) -> int | None:
-        """Link a content into another folder, from a file that was just hashed; None when there is no sound one."""
-        for source in self._catalogue.files_of(message):
-            if source.damaged or not self._is_sound(source, digest):
-                continue
-            size = self._sql.execute("SELECT size FROM messages WHERE id = ?", (message,)).fetchone()[0]
-            copy = self._next_copy(spot.path, message)
-            base = maildir.name(spot.internaldate, digest, size, copy)
-            file = self._insert_file(spot, message, base, copy)
-            self._tree.link((source.folder, source.base), self.folder(spot.path)[1], base, spot.flags)
-            return file
-        return None
+    def _put(self, spot: _Spot, message: int, digest: bytes, held: int | None = None) -> Stowed | None:
+        """See to it that a stored content has a sound file in a folder, out of the tree alone; None when no file of it is sound."""
+        here = self._here(spot.path, message, held)
+        for file in here:
+            if self._is_sound(file, digest):
+                return Stowed(file.id, digest, new=self._claim(file.id, spot.flags))
+        mine = {file.id for file in here}
+        others = (file for file in self._catalogue.files_of(message) if file.id not in mine)
+        source = next((file for file in others if self._is_sound(file, digest)), None)
+        if source is None:
+            return None
+        origin = Source(source.folder, source.base, source.flags)
+        if here:
+            self._set_aside(here[0])
+            self._tree.link(origin, here[0].folder, here[0].base, here[0].flags)
+            self._catalogue.mark(here[0].id, damaged=False)
+            return Stowed(here[0].id, digest, new=False, mended=True)
+        size = self._sql.execute("SELECT size FROM messages WHERE id = ?", (message,)).fetchone()[0]
+        copy = self._next_copy(spot.path, message)
+        base = maildir.name(spot.internaldate, digest, size, copy)
+        self._tree.link(origin, self.folder(spot.path)[1], base, spot.flags)
+        return Stowed(self._insert_file(spot, message, base, copy), digest, new=False)
+
+    def _here(self, path: MailboxPath, message: int, held: int | None) -> list[FileRow]:
+        """Give the files of a content in a folder that one more placement may use, sound ones first.
+
+        With `none` a placement has a file to itself: the one it had, or one that a killed run left without a placement.
+        """
+        files = self._catalogue.files_of(message, folder=self.folder(path)[0])
+        if self._dedupe != "none":
+            return files
+        return [file for file in files if file.id == held] or [file for file in files if not self._is_placed(file.id)]
+
+    def _is_placed(self, file: int) -> bool:
+        return self._sql.execute("SELECT 1 FROM placements WHERE file = ? LIMIT 1", (file,)).fetchone() is not None
 
     def _is_sound(self, file: FileRow, digest: bytes) -> bool:
-        if self._tree.is_waiting(file.folder, file.base):
-            return True
-        path = self._tree.locate(file.folder, file.base, file.flags)
-        if path is not None and sha256_of(path) == digest:
+        """Hash a file unless its damage is known or it was written just now; what is found damaged is marked."""
+        if file.damaged or self._tree.is_waiting(file.folder, file.base):
+            return not file.damaged
+        if self._holds(file, digest):
             return True
         self._catalogue.mark(file.id, damaged=True)
         return False
 
-    def _mend(self, message: int, content: bytes, folder: int | None = None) -> int:
+    def _holds(self, file: FileRow, digest: bytes) -> bool:
+        path = self._tree.locate(file.folder, file.base, file.flags)
+        try:
+            return path is not None and sha256_of(path) == digest
+        except OSError:
+            # A sector that cannot be read is a damage like any other, and must not stop the rest.
+            return False
+
+    def _mend(self, message: int, digest: bytes, content: bytes) -> bool:
         """Put good content in the place of every damaged file of a message; what was damaged goes to quarantine."""
-        mended = 0
-        for file in self._catalogue.files_of(message):
-            if not file.damaged:
-                continue
-            damaged = self._tree.locate(file.folder, file.base, file.flags)
-            if damaged is not None:
-                self._tree.set_aside(
-                    damaged, self._quarantine, f"its content no longer had the SHA-256 of its name; was in {damaged.parent}"
-                )
-            self._tree.add(file.folder, file.base, content, file.flags)
+        damaged = [file for file in self._catalogue.files_of(message) if file.damaged]
+        for file in damaged:
+            # It is sound when a run was killed between mending it and saying so.
+            if not self._holds(file, digest):
+                self._set_aside(file)
+                self._tree.add(file.folder, file.base, content, file.flags)
             self._catalogue.mark(file.id, damaged=False)
-            row = self._sql.execute("SELECT folder FROM files WHERE id = ?", (file.id,)).fetchone()
-            if folder is None or row[0] == folder:
-                mended = mended or file.id
-        return mended
+        return bool(damaged)
+
+    def _set_aside(self, file: FileRow) -> None:
+        path = self._tree.locate(file.folder, file.base, file.flags)
+        if path is not None:
+            self._tree.set_aside(path, self._quarantine, f"its content no longer had the SHA-256 of its name; was in {path.parent}")
 
     def _next_copy(self, path: MailboxPath, message: int) -> int:
         """Give the next number among the copies of one letter in a folder; only `exact` and `none` keep several."""
