@@ -126,11 +126,11 @@ class Archive:
         row = self._catalogue.account(account)
         return [] if row is None else self._catalogue.mailboxes(row)
 
-    def letters(self, account: str, mailbox: MailboxPath, *, include_gone: bool = False) -> Iterator[Letter]:
-        """Give the letters of a mailbox, one a file, oldest first; live ones, or all."""
+    def letters(self, account: str, mailbox: MailboxPath, *, include_gone: bool = False, as_of: int | None = None) -> Iterator[Letter]:
+        """Give the letters of a mailbox, one a file, oldest first; live ones, or all, or those live at the end of run `as_of`."""
         row = self._catalogue.account(account)
         found = None if row is None else self._catalogue.mailbox(row, mailbox)
-        return iter(()) if found is None else self._catalogue.letters(found, mailbox, include_gone=include_gone)
+        return iter(()) if found is None else self._catalogue.letters(found, mailbox, include_gone=include_gone, as_of=as_of)
 
     def find(self, digest_prefix: str) -> Sequence[bytes]:
         """Give the digests that begin with these hex digits."""
@@ -144,6 +144,11 @@ class Archive:
     def runs(self, account: str | None, limit: int) -> Sequence[RunRecord]:
         """Give the newest runs of an account, or of all."""
         return self._catalogue.runs(account, limit)
+
+    def run_as_of(self, account: str, moment: int) -> RunRecord | None:
+        """Give the last complete pull of an account that had ended by `moment` (epoch seconds)."""
+        with translated(self.directory):
+            return self._catalogue.run_as_of(account, moment)
 
     def content(self, digest: bytes) -> bytes:
         """Give a content, read and hashed. Raises IntegrityError when no file holds it any more, and remembers the damage."""

@@ -150,6 +150,19 @@ class Catalogue:
         )
         return [RunRecord(i, name, kind, start, end, bool(ok), json.loads(text or "{}")) for i, name, kind, start, end, ok, text in rows]
 
+    def run_as_of(self, account: str, moment: int) -> RunRecord | None:
+        """Give the last complete pull of an account that had ended by `moment`."""
+        row = self._one(
+            "SELECT r.id, a.name, r.kind, r.started, r.ended, r.complete, r.report FROM runs r JOIN accounts a ON a.id = r.account "
+            "WHERE a.name = ? AND r.kind = 'pull' AND r.complete AND r.ended <= ? ORDER BY r.id DESC LIMIT 1",
+            account,
+            moment,
+        )
+        if row is None:
+            return None
+        number, name, kind, started, ended, complete, report = row
+        return RunRecord(number, name, kind, started, ended, bool(complete), json.loads(report or "{}"))
+
     def spent(self, account: str, direction: str, now: int) -> int:
         """Add up the octets an account moved in the 24 hours before `now`."""
         row = self._one(
@@ -338,14 +351,28 @@ class Catalogue:
         )[0]
         return Known(state, letters, live)
 
-    def letters(self, mailbox: int, path: MailboxPath, *, include_gone: bool) -> Iterator[Letter]:
-        """Give one letter a file, oldest first; its flags are those of its newest placement there, a live one if there is any."""
+    def letters(self, mailbox: int, path: MailboxPath, *, include_gone: bool, as_of: int | None) -> Iterator[Letter]:
+        """Give one letter a file, oldest first; its flags are those of its newest placement there, a live one if there is any.
+
+        With `as_of` those placements count that were live at the end of that run, with the flags they had then.
+        """
+        if as_of is None:
+            held = (
+                "SELECT file, id, flags, gone_run IS NOT NULL AS gone FROM placements "
+                "WHERE mailbox = :mailbox AND (:all OR gone_run IS NULL)"
+            )
+        else:
+            held = (
+                "SELECT file, id, flags, 0 AS gone FROM placements "
+                "WHERE mailbox = :mailbox AND since_run <= :run AND (gone_run IS NULL OR gone_run > :run) UNION ALL "
+                "SELECT p.file, p.id, s.flags, 0 FROM placements p JOIN spans s ON s.placement = p.id "
+                "WHERE p.mailbox = :mailbox AND s.from_run <= :run AND s.to_run > :run"
+            )
         rows = self.sql.execute(
-            "SELECT m.digest, m.identity, m.size, f.internaldate, f.copy, m.message_id, m.presence, m.subject, m.sender, "
-            "p.flags, p.gone_run IS NOT NULL, max((p.gone_run IS NULL) * 1000000000000 + p.id) "
-            "FROM placements p JOIN files f ON f.id = p.file JOIN messages m ON m.id = f.message "
-            "WHERE p.mailbox = ? AND (? OR p.gone_run IS NULL) GROUP BY f.id ORDER BY f.internaldate, m.digest",
-            (mailbox, include_gone),
+            "SELECT m.digest, m.identity, m.size, f.internaldate, f.copy, m.message_id, m.presence, m.subject, m.sender, "  # noqa: S608
+            f"p.flags, p.gone, max((NOT p.gone) * 1000000000000 + p.id) FROM ({held}) p "
+            "JOIN files f ON f.id = p.file JOIN messages m ON m.id = f.message GROUP BY f.id ORDER BY f.internaldate, m.digest",
+            {"mailbox": mailbox, "all": include_gone, "run": as_of},
         )
         for digest, identity, size, date, copy, message_id, presence, subject, sender, flags, gone, _ in rows:
             yield Letter(

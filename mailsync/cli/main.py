@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "check": "Connect, log in, and tell what the server can do.",
     "pull": "Bring new letters from the servers into the archive.",
     "push": "Send an archive's letters to an IMAP server.",
+    "restore": "Bring letters of the archive back to a server.",
     "migrate": "Move a mailbox: pull and push in one go.",
     "verify": "Prove every file of the archive against its digest.",
     "status": "Tell how old and how large each archive is.",
@@ -103,7 +104,7 @@ class LazyGroup(click.Group):
 def cli(session: Session, config: Path | None, *, verbose: bool, quiet: bool, debug: bool) -> None:
     """Move and keep mail: POP3 and IMAP into an archive of your own, and back to any IMAP server.
 
-    A server that is read from is never changed, nothing is ever deleted anywhere, and every letter is kept byte for byte.
+    A server that is read from stays as it is, unless you ask otherwise; every letter is kept byte for byte, and sent only once.
     """
     session.config = config
     session.verbose |= verbose

@@ -49,6 +49,67 @@ def _seconds(_: click.Context, parameter: click.Parameter, written: str | None) 
         raise click.BadParameter(str(error)) from None
 
 
+def _moment(_: click.Context, __: click.Parameter, written: str | None) -> int | None:
+    """Read a day, a time, or a span before now, in the user's own time zone, as epoch seconds."""
+    from datetime import datetime  # noqa: PLC0415  not needed to list the options
+    from time import time  # noqa: PLC0415
+
+    from mailsync.config.amounts import duration  # noqa: PLC0415
+
+    if written is None:
+        return None
+    try:
+        return int(time() - duration(written))
+    except ValueError:
+        pass
+    try:
+        return int(datetime.fromisoformat(written.strip()).astimezone().timestamp())
+    except (ValueError, OverflowError, OSError):
+        raise click.BadParameter(
+            "must be a day or a time, such as 2026-03-01 or 2026-03-01T18:30, or a span before now, such as 14d"
+        ) from None
+
+
+def _pairs(_: click.Context, __: click.Parameter, written: tuple[str, ...]) -> dict[tuple[str, ...], tuple[str, ...]]:
+    from mailsync.mapping import parse_name  # noqa: PLC0415  not needed to list the options
+
+    pairs = {}
+    for pair in written:
+        ours, sign, theirs = pair.partition("=")
+        if not (sign and ours and theirs):
+            raise click.BadParameter(f"{pair!r} must be OLD=NEW, such as 'Sent Items=Sent'")
+        pairs[parse_name(ours)] = parse_name(theirs)
+    return pairs
+
+
+def _name(_: click.Context, __: click.Parameter, written: str | None) -> tuple[str, ...]:
+    from mailsync.mapping import parse_name  # noqa: PLC0415  not needed to list the options
+
+    return parse_name(written) if written else ()
+
+
+def letters(command: Command) -> Command:
+    """Add the options that choose letters: --since, --before, --as-of, --message-id, --search."""
+    for flags, name, metavar, callback, text in (
+        ("--search", "search", "TEXT", None, "Only letters whose header holds TEXT, in any case."),
+        ("--message-id", "message_id", "ID", None, "Only the letter with this Message-ID."),
+        ("--as-of", "moment", "TIME", _moment, "Mailboxes, letters and flags as the last complete pull by TIME saw them."),
+        ("--before", "before", "DATE", _moment, "Only letters that arrived before DATE."),
+        ("--since", "since", "DATE", _moment, "Only letters that arrived on DATE or later: 2026-03-01, or 14d for the last 14 days."),
+    ):
+        command = click.option(flags, name, metavar=metavar, callback=callback, help=text)(command)
+    return command
+
+
+def places(command: Command) -> Command:
+    """Add the options that say where letters go: --map and --into."""
+    command = click.option("--into", "into", metavar="MAILBOX", callback=_name, help="Put everything below this mailbox.")(command)
+    return click.option(
+        "--map", "renamed", metavar="OLD=NEW", multiple=True, callback=_pairs, help="Another name for a mailbox there; may be repeated."
+    )(command)
+
+
+gone: Final = click.option("--include-gone", is_flag=True, help="Also letters that are no longer on the server they came from.")
 mailbox: Final = click.option(
     "--mailbox",
     "globs",

@@ -7,10 +7,12 @@ an archive that exists is locked first, so that no server is bothered in vain.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final
 
 from mailsync.archive import Archive
 from mailsync.cli import build
@@ -23,9 +25,10 @@ from mailsync.engine.clean import clean
 from mailsync.engine.pull import pull, rehearse
 from mailsync.engine.push import Patience, push
 from mailsync.engine.report import Report
+from mailsync.engine.selection import Selection
 from mailsync.engine.targets import find_targets
-from mailsync.errors import ArchiveNotFound, MailsyncError
-from mailsync.mapping import MappingRules, matches, parse_name
+from mailsync.errors import ArchiveNotFound, ConfigError, MailsyncError
+from mailsync.mapping import MappingRules, parse_name, show
 from mailsync.model import Known, MailboxPath, Scan, SyncState
 from mailsync.progress import Progress
 from mailsync.stores.base import DeletingSource, Destination, Source
@@ -34,13 +37,37 @@ PATIENCE: Final = 30.0
 """Seconds a server may still be storing what a broken connection had sent, before it is sent again."""
 
 
+EVERYTHING: Final = Selection()
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a run was asked to keep to: who watches, which mailboxes only, how many seconds to wait for a locked archive."""
+    """What a run was asked to keep to.
+
+    Who watches, which mailboxes only, how many seconds to wait for a locked archive; for a push also which letters (`moment`: as of
+    that time), other names than the mapped ones, and whether only what is alive on the destination is believed.
+    """
 
     progress: Progress
     globs: Sequence[str] = ()
     wait: float = 0.0
+    selection: Selection = EVERYTHING
+    moment: int | None = None
+    renamed: Mapping[MailboxPath, MailboxPath] = MappingProxyType({})
+    into: MailboxPath = ()
+    restore: bool = False
+
+
+def terms_of(chosen: Mapping[str, Any], terms: Terms) -> Terms:
+    """Add what the options of a push or a restore chose."""
+    selection = Selection(
+        since=chosen["since"],
+        before=chosen["before"],
+        message_id=chosen["message_id"] or "",
+        search=chosen["search"] or "",
+        include_gone=chosen["include_gone"],
+    )
+    return replace(terms, selection=selection, moment=chosen["moment"], renamed=chosen["renamed"], into=chosen["into"])
 
 
 class Nothing:
@@ -119,10 +146,16 @@ def push_one(login: Login, target: Login, secret: str, report: Report, terms: Te
 def push_from(archive: Archive, login: Login, to: tuple[Login, Destination], report: Report, terms: Terms) -> None:
     """Push from an archive that is open to a destination that is connected."""
     target, destination = to
-    rules = MappingRules({parse_name(ours): parse_name(theirs) for ours, theirs in build.imap_of(target).map_.items()})
-    targets = find_targets(
-        archive, login.name, destination.mailboxes(), rules, among=lambda path: matches(path, terms.globs or ("*",)), wants=lambda _: True
-    )
+    settings = build.imap_of(target)
+    mapped = {parse_name(ours): parse_name(theirs) for ours, theirs in settings.map_.items()}
+    rules = MappingRules({**mapped, **terms.renamed}, terms.into)
+    selection = as_of(archive, login, replace(terms.selection, globs=tuple(terms.globs)), terms.moment, report)
+    targets = find_targets(archive, login.name, destination.mailboxes(), rules, selection)
+    for theirs, ours in targets.mapping.collisions.items():
+        names = ", ".join(show(path) for path in ours)
+        report.trouble_with("mapping", theirs, "", f"{names} would all end there; give them names of their own with --map or `map:`")
+    if targets.mapping.collisions:
+        return
     with archive.push(login.name, destination.key) as run:
         push(
             run,
@@ -132,9 +165,23 @@ def push_from(archive: Archive, login: Login, to: tuple[Login, Destination], rep
             progress=terms.progress,
             patience=Patience(PATIENCE, time.time, time.sleep),
             budget=budget_of(archive, target, destination.key, "up"),
+            restore=terms.restore,
         )
         report.ended = int(time.time())
-        run.finish(complete=report.complete and not terms.globs, report=report.as_json())
+        run.finish(complete=report.complete and selection.everything, report=report.as_json())
+
+
+def as_of(archive: Archive, login: Login, selection: Selection, moment: int | None, report: Report | None = None) -> Selection:
+    """Turn a time into the last complete run by then. Raises ConfigError when there was none."""
+    if moment is None:
+        return selection
+    run = archive.run_as_of(login.name, moment)
+    if run is None:
+        raise ConfigError(f"no complete pull of {login.name} had ended by {datetime.fromtimestamp(moment).astimezone():%Y-%m-%d %H:%M}")
+    if report is not None:
+        ended = datetime.fromtimestamp(run.ended or 0).astimezone()
+        report.note("as-of", None, "", f"as of the pull that ended {ended:%Y-%m-%d %H:%M:%S} (run {run.id})")
+    return replace(selection, as_of=run.id)
 
 
 def rehearse_one(login: Login, secret: str, report: Report, terms: Terms) -> None:

@@ -45,13 +45,16 @@ def push(
     progress: Progress,
     patience: Patience,
     budget: Budget | None = None,
+    restore: bool = False,
 ) -> Report:
     """Send what `targets` names and the destination lacks; fill `report`. A server that gives up ends the run early.
 
-    With `report.dry_run` the destination is only read and the ledger not written.
+    With `report.dry_run` the destination is only read and the ledger not written. A `restore` believes only what is alive on the
+    destination now: what the ledger says was sent once, and is not there, is sent again.
     """
     work = _Push(run, destination, report, targets=targets, progress=progress, patience=patience)
     work.budget = budget or work.budget
+    work.believing = not restore
     progress.begin(f"pushing to {report.destination}")
     try:
         work.look()
@@ -88,6 +91,7 @@ class _Push:
         self._looked_at = patience.clock()
         self._unanswered = False
         self.budget = unlimited()
+        self.believing = True
 
     def look(self) -> None:
         """Compare what the ledger does not know with what is there; what is there already is settled, not sent."""
@@ -96,7 +100,7 @@ class _Push:
                 self._states[mailbox.path] = mailbox.state or self._destination.state(mailbox.path)
         self._looked_at = self._patience.clock()
         for theirs, state in self._states.items():
-            ledger = self._run.ledger(theirs)
+            ledger = self._ledger(theirs)
             if state.messages and (unknown := list(unsettled(self._letters(theirs), ledger))):
                 self._compare(theirs, state, unknown, ledger)
 
@@ -104,7 +108,7 @@ class _Push:
         """Count what is to do, for the bar and the dry run; returns the flag changes."""
         changes: list[tuple[MailboxPath, FlagChange]] = []
         for theirs, targets in self._targets.by_theirs.items():
-            ledger = self._run.ledger(theirs)
+            ledger = self._ledger(theirs)
             state = self._states.get(theirs)
             known = {key for key, line in ledger.items() if not line.pending}
             for target in targets:
@@ -140,7 +144,7 @@ class _Push:
     def parcels(self) -> Iterator[Parcel]:
         """Name what the ledger knows nothing of, an intent ahead of each; content is read as the destination asks for it."""
         for theirs in self._targets.by_theirs:
-            ledger = self._run.ledger(theirs)
+            ledger = self._ledger(theirs)
             if theirs in self._refused:
                 self._give_up(theirs, ledger)
                 continue
@@ -206,6 +210,11 @@ class _Push:
         for theirs, letters in self._doubts().items():
             self._report.trouble_with("unanswered", theirs, "", f"{len(letters)} letters had no answer; the next push looks for them first")
 
+    def _ledger(self, theirs: MailboxPath) -> dict[Key, LedgerLine]:
+        """Give what is believed of the ledger: all of it, or, for a restore, only what has no answer yet."""
+        lines = self._run.ledger(theirs)
+        return lines if self.believing else {key: line for key, line in lines.items() if line.pending}
+
     def _letters(self, theirs: MailboxPath) -> Iterator[Letter]:
         """Give each letter for one of their mailboxes once, also when several of ours end there."""
         given: set[Key] = set()
@@ -237,7 +246,7 @@ class _Push:
         """Find the letters whose intents have no answer."""
         doubts: dict[MailboxPath, list[Letter]] = {}
         for theirs in self._targets.by_theirs:
-            pending = {key for key, line in self._run.ledger(theirs).items() if line.pending}
+            pending = {key for key, line in self._ledger(theirs).items() if line.pending}
             if pending and theirs not in self._refused:
                 doubts[theirs] = [letter for letter in self._letters(theirs) if (letter.identity, letter.copy) in pending]
         return {theirs: letters for theirs, letters in doubts.items() if letters}
@@ -246,7 +255,7 @@ class _Push:
         self._looked_at = self._patience.clock()
         for theirs, letters in self._doubts().items():
             self._states[theirs] = self._destination.state(theirs)
-            self._compare(theirs, self._states[theirs], letters, self._run.ledger(theirs))
+            self._compare(theirs, self._states[theirs], letters, self._ledger(theirs))
 
     def _compare(self, theirs: MailboxPath, state: SyncState, letters: Sequence[Letter], ledger: Mapping[Key, LedgerLine]) -> None:
         """Look for `letters` by their presence keys, from the first UID any of them can have; settle what is there."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mailsync.archive import Archive
+from mailsync.engine.selection import Selection
 from mailsync.mapping import MappingPlan, MappingRules, archive_of, plan_mapping
 from mailsync.model import VIEWS, Letter, Mailbox, MailboxPath
 
@@ -21,7 +22,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """A push's targets by destination mailbox, over the letters of one account that `wants` lets through."""
+    """A push's targets by destination mailbox, over the letters of one account that `selection` chooses."""
 
     archive: Archive
     account: str
@@ -29,12 +30,13 @@ class Targets:
     by_theirs: Mapping[MailboxPath, Sequence[Target]]
     mapping: MappingPlan
     elsewhere: frozenset[bytes]
-    wants: Callable[[Letter], bool]
+    selection: Selection
 
     def letters(self, target: Target) -> Iterator[Letter]:
         """Give the letters of one target, oldest first."""
-        for letter in self.archive.letters(self.account, target.ours.path):
-            if self.wants(letter) and not (target.only_here and letter.identity in self.elsewhere):
+        chosen = self.selection
+        for letter in self.archive.letters(self.account, target.ours.path, include_gone=chosen.include_gone, as_of=chosen.as_of):
+            if chosen.letter(letter, self.archive.header) and not (target.only_here and letter.identity in self.elsewhere):
                 yield letter
 
     def wanted(self) -> list[Mailbox]:
@@ -45,17 +47,16 @@ class Targets:
         ]
 
 
-def find_targets(
-    archive: Archive,
-    account: str,
-    theirs: Sequence[Mailbox],
-    rules: MappingRules,
-    *,
-    among: Callable[[MailboxPath], bool],
-    wants: Callable[[Letter], bool],
-) -> Targets:
-    """Decide where each mailbox that `among` chooses goes. Letters that only a view of all mail holds go to the archive mailbox."""
-    ours = [Mailbox(box.path, box.special_use, box.subscribed) for box in archive.mailboxes(account) if among(box.path) and not box.removed]
+def find_targets(archive: Archive, account: str, theirs: Sequence[Mailbox], rules: MappingRules, selection: Selection) -> Targets:
+    """Decide where each chosen mailbox goes. Letters that only a view of all mail holds go to the archive mailbox.
+
+    A mailbox that left the server counts only where the selection reaches back to it.
+    """
+    boxes = archive.mailboxes(account)
+    past = selection.include_gone or selection.as_of is not None
+    ours = [
+        Mailbox(box.path, box.special_use, box.subscribed) for box in boxes if selection.mailbox(box.path) and (past or not box.removed)
+    ]
     mapping = plan_mapping(ours, theirs, rules)
     by_theirs: dict[MailboxPath, list[Target]] = {}
     for move in mapping.moves:
@@ -64,10 +65,11 @@ def find_targets(
     everything = [mailbox for mailbox in ours if "\\All" in mailbox.attributes]
     elsewhere: set[bytes] = set()
     if everything:
-        for box in archive.mailboxes(account):
-            if not box.special_use & VIEWS and not box.removed:
-                elsewhere.update(letter.identity for letter in archive.letters(account, box.path))
+        for box in boxes:
+            if not box.special_use & VIEWS:
+                held = archive.letters(account, box.path, include_gone=selection.include_gone, as_of=selection.as_of)
+                elsewhere.update(letter.identity for letter in held)
         theirs_for_all = archive_of(theirs, rules)
         for mailbox in everything:
             by_theirs.setdefault(theirs_for_all, []).append(Target(mailbox, theirs_for_all, only_here=True))
-    return Targets(archive, account, theirs, by_theirs, mapping, frozenset(elsewhere), wants)
+    return Targets(archive, account, theirs, by_theirs, mapping, frozenset(elsewhere), selection)

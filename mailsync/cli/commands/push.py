@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
 from mailsync.cli import build, options, outcome
 from mailsync.cli.accounts import login, password
 from mailsync.cli.bars import progress_for
-from mailsync.cli.runs import Terms, push_one
+from mailsync.cli.runs import Terms, push_one, terms_of
 from mailsync.cli.session import Session
 from mailsync.engine.report import Report
 from mailsync.errors import MailsyncError
@@ -21,6 +22,9 @@ from mailsync.errors import MailsyncError
 @click.argument("account")
 @click.argument("destination")
 @options.mailbox
+@options.letters
+@options.gone
+@options.places
 @options.dry_run
 @options.archive
 @options.wait
@@ -37,7 +41,7 @@ def command(
     dry_run: bool,
     archive: Path | None,
     wait: float,
-    **passwords: str | None,
+    **chosen: Any,  # noqa: ANN401  click's values are untyped
 ) -> int:
     """Send the archive of ACCOUNT to the IMAP server of DESTINATION.
 
@@ -48,8 +52,8 @@ def command(
     build.imap_of(target)
     report = Report("push", source.name, target.name, str(source.directory), dry_run=dry_run, started=int(time.time()))
     try:
-        secret = password(session, target, options.given(passwords, "destination"))
-        push_one(source, target, secret, report, Terms(progress_for(session, sys.stderr), globs, wait))
+        secret = password(session, target, options.given(chosen, "destination"))
+        push_one(source, target, secret, report, terms_of(chosen, Terms(progress_for(session, sys.stderr), globs, wait)))
     except MailsyncError as error:
         report.error = error
     report.ended = int(time.time())
