@@ -105,7 +105,7 @@ def only_file(directory: Path) -> Path:
 
 
 def temporary(directory: Path) -> list[Path]:
-    return [path for path in (directory / "mail").rglob("tmp/*")]
+    return list((directory / "mail").rglob("tmp/*"))
 
 
 def damages(archive: Archive) -> list[Damage]:

@@ -1,0 +1,204 @@
+"""When a mailbox counts as complete, what is known of it, and what became of letters that went."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mailsync.model import INBOX, KnownLetter, Mailbox, MailboxPath, Scan, SyncState
+from tests.archive.house import files, letters, opened, pull, pull_whole, pulling, scan, sha256, uid
+from tests.letters import plain
+
+WORK: MailboxPath = ("Work",)
+THREE = [uid(n, plain(n)) for n in (1, 2, 3)]
+
+
+def test_a_mailbox_has_no_state_before_it_was_complete_once(tmp_path: Path) -> None:
+    with opened(tmp_path / "a") as archive:
+        with pulling(archive) as run:
+            assert run.state(INBOX) is None
+            for message in THREE:
+                run.add(message)
+            run.incomplete(INBOX)
+            assert run.state(INBOX) is None
+        assert archive.memory("alice").state(INBOX) is None
+        assert archive.mailboxes("alice")[0].incomplete
+
+
+def test_the_state_is_that_of_the_scan(tmp_path: Path) -> None:
+    seen = replace(scan(THREE), state=SyncState(1, 4, 3, 77))
+    with opened(tmp_path / "a") as archive:
+        with pulling(archive) as run:
+            for message in THREE:
+                run.add(message)
+            run.complete(seen)
+        (box,) = archive.mailboxes("alice")
+        assert (box.incomplete, box.complete_at is not None) == (False, True)
+    with opened(tmp_path / "a") as archive, archive.pull("alice") as run:
+        assert run.state(INBOX) == SyncState(1, 4, 3, 77)
+
+
+def test_a_run_that_breaks_off_completes_nothing_it_had_not_committed(tmp_path: Path) -> None:
+    with opened(tmp_path / "a") as archive:
+        with pytest.raises(KeyboardInterrupt), archive.pull("alice") as run:
+            run.add(THREE[0])
+            run.flush()
+            run.add(THREE[1])
+            run.complete(scan(THREE))
+            raise KeyboardInterrupt
+        assert archive.memory("alice").state(INBOX) is None
+        assert [letter.digest for letter in letters(archive)] == [sha256(plain(1))]
+        assert len(files(tmp_path / "a")) == 1
+        assert archive.runs("alice", 1)[0].ended is None
+    with opened(tmp_path / "a") as archive:
+        newest = archive.runs("alice", 1)[0]
+        assert (newest.complete, newest.ended is not None) == (False, True)
+
+
+def test_a_full_scan_knows_every_letter_of_its_uidvalidity(tmp_path: Path) -> None:
+    with opened(tmp_path / "a") as archive:
+        pull_whole(archive, THREE)
+        with pulling(archive) as run:
+            run.mark_gone(INBOX, 1, [2])
+            known = run.known(scan(THREE))
+            assert set(known.letters) == {1, 2, 3}
+            assert (known.live, known.letters[2].gone) == (2, True)
+            assert known.letters[1] == KnownLetter(len(plain(1)), frozenset())
+            assert run.known(scan(THREE, validity=9)).letters == {}
+            assert run.known(scan(THREE, WORK)).letters == {}
+
+
+def test_a_delta_knows_only_what_it_names(tmp_path: Path) -> None:
+    with opened(tmp_path / "a") as archive:
+        pull_whole(archive, [uid(n, plain(n)) for n in range(1, 30)])
+        with pulling(archive) as run:
+            since = run.state(INBOX)
+            delta = Scan(
+                Mailbox(INBOX),
+                SyncState(1, 31, 28),
+                (uid(2, plain(2)).entry, uid(30, plain(30)).entry),
+                since,
+                (range(5, 8), range(90, 99)),
+            )
+            known = run.known(delta)
+            assert set(known.letters) == {2, 5, 6, 7}
+            assert known.live == 29
+            assert known.state == since
+
+
+def test_a_letter_that_goes_and_returns_is_never_lost(tmp_path: Path) -> None:
+    with opened(tmp_path / "a") as archive:
+        pull_whole(archive, THREE)
+        with pulling(archive) as run:
+            assert run.mark_gone(INBOX, 1, [2, 99]) == 1
+            assert run.mark_gone(INBOX, 1, [2]) == 0
+            run.complete(scan([THREE[0], THREE[2]]))
+        assert len(letters(archive)) == 2
+        (gone,) = (letter for letter in letters(archive, gone=True) if letter.gone)
+        assert archive.content(gone.digest) == plain(2)
+        with pulling(archive) as run:
+            assert run.reflag([THREE[1].entry]) == 1
+        assert len(letters(archive)) == 3
+        assert len(files(tmp_path / "a")) == 3
+
+
+def test_a_new_uidvalidity_makes_what_was_not_seen_again_gone(tmp_path: Path) -> None:
+    again = [uid(n + 10, plain(n), validity=2) for n in (1, 2)]
+    with opened(tmp_path / "a") as archive:
+        pull_whole(archive, THREE)
+        with pulling(archive) as run:
+            for message in again:
+                run.add(message)
+            assert run.complete(scan(again, validity=2)) == 1
+        assert {letter.digest for letter in letters(archive)} == {sha256(plain(1)), sha256(plain(2))}
+        assert len(letters(archive, gone=True)) == 3
+        assert len(files(tmp_path / "a")) == 3
+        assert archive.memory("alice").state(INBOX) == SyncState(2, 13, 2)
+
+
+def test_letters_live_on_while_a_new_uidvalidity_is_half_seen(tmp_path: Path) -> None:
+    with opened(tmp_path / "a") as archive:
+        pull_whole(archive, THREE)
+        with pulling(archive) as run:
+            run.add(uid(11, plain(1), validity=2))
+            run.incomplete(INBOX)
+        assert len(letters(archive)) == 3
+
+
+def test_retired_uids_may_mean_other_letters(tmp_path: Path) -> None:
+    with opened(tmp_path / "a") as archive:
+        pull_whole(archive, THREE)
+        with pulling(archive) as run:
+            run.retire(INBOX)
+            assert run.state(INBOX) is None
+            assert run.known(scan(THREE)).letters == {}
+            assert len(letters(archive)) == 3
+            now = [uid(1, plain(7)), uid(2, plain(2))]
+            for message in now:
+                run.add(message)
+            assert run.complete(scan(now)) == 2
+        assert {letter.digest for letter in letters(archive)} == {sha256(plain(7)), sha256(plain(2))}
+        assert {letter.digest for letter in letters(archive, gone=True)} == {sha256(plain(n)) for n in (1, 2, 3, 7)}
+
+
+def test_uids_can_be_retired_twice(tmp_path: Path) -> None:
+    with opened(tmp_path / "a") as archive:
+        for n in range(3):
+            pull_whole(archive, [uid(1, plain(n))])
+            with pulling(archive) as run:
+                run.retire(INBOX)
+        assert {letter.digest for letter in letters(archive, gone=True)} == {sha256(plain(n)) for n in range(3)}
+
+
+def test_a_mailbox_that_is_no_longer_listed_is_removed_with_its_letters_kept(tmp_path: Path) -> None:
+    with opened(tmp_path / "a") as archive:
+        pull_whole(archive, THREE)
+        pull_whole(archive, [uid(1, plain(4), WORK)], WORK)
+        with pulling(archive) as run:
+            assert run.absent([INBOX]) == [WORK]
+            assert run.absent([INBOX]) == []
+            assert run.state(WORK) is None
+            assert run.state(INBOX) is not None
+        assert letters(archive, WORK) == []
+        assert [letter.digest for letter in letters(archive, WORK, gone=True)] == [sha256(plain(4))]
+        assert [box.removed for box in archive.mailboxes("alice")] == [False, True]
+        with pulling(archive) as run:
+            run.mailbox(Mailbox(WORK))
+            seen = scan([uid(1, plain(4), WORK)], WORK)
+            assert run.known(seen).letters[1].gone
+            run.reflag(seen.entries)
+            run.complete(seen)
+        assert [box.removed for box in archive.mailboxes("alice")] == [False, False]
+        assert len(letters(archive, WORK)) == 1
+
+
+def test_an_empty_list_of_one_account_leaves_the_others_alone(tmp_path: Path) -> None:
+    with opened(tmp_path / "a") as archive:
+        pull_whole(archive, THREE)
+        with pulling(archive, "bob") as run:
+            assert run.absent([]) == []
+        assert len(letters(archive)) == 3
+
+
+def test_roles_and_subscription_of_a_mailbox_are_remembered(tmp_path: Path) -> None:
+    with opened(tmp_path / "a") as archive:
+        with pulling(archive) as run:
+            run.mailbox(Mailbox(WORK, frozenset({"\\Sent", "\\HasNoChildren"}), subscribed=True))
+        (box,) = archive.mailboxes("alice")
+        assert (box.special_use, box.subscribed, box.live) == (frozenset({"\\Sent"}), True, 0)
+        with pulling(archive) as run:
+            run.mailbox(Mailbox(WORK))
+        (box,) = archive.mailboxes("alice")
+        assert (box.special_use, box.subscribed) == (frozenset(), False)
+
+
+def test_a_letter_stays_live_while_one_of_its_placements_does(tmp_path: Path) -> None:
+    with opened(tmp_path / "a") as archive:
+        pull(archive, [uid(1, plain(1), flags=["\\Seen"]), uid(2, plain(1), flags=["\\Flagged"])])
+        with pulling(archive) as run:
+            run.mark_gone(INBOX, 1, [2])
+        (letter,) = letters(archive)
+        assert letter.flags == {"\\Seen"}
+        assert len(letters(archive, gone=True)) == 1
