@@ -22,18 +22,15 @@ class Lock:
         self._path = directory / "lock"
         with translated(directory):
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-        deadline = time.monotonic() + wait
-        while not self._try():
-            if time.monotonic() >= deadline:
-                holder = self._path.read_text("utf-8", "replace").strip()
-                os.close(self._descriptor)
-                raise ArchiveLocked(
-                    f"another mailsync is writing {directory} ({holder or 'unknown process'}); try again later, or use --wait SECONDS"
-                )
-            sleep(min(0.2, max(0.01, deadline - time.monotonic())))
-        with translated(directory):
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, f"host {socket.gethostname()}, process {os.getpid()}\n".encode(), 0)
+        try:
+            with translated(directory):
+                self._wait(time.monotonic() + wait, sleep)
+                os.ftruncate(self._descriptor, 0)
+                os.pwrite(self._descriptor, f"host {socket.gethostname()}, process {os.getpid()}\n".encode(), 0)
+        except BaseException:
+            os.close(self._descriptor)
+            self._descriptor = -1
+            raise
 
     def release(self) -> None:
         """Let go; idempotent."""
@@ -42,6 +39,13 @@ class Lock:
                 os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def _wait(self, deadline: float, sleep: Callable[[float], None]) -> None:
+        while not self._try():
+            if time.monotonic() >= deadline:
+                holder = self._path.read_text("utf-8", "replace").strip() or "unknown process"
+                raise ArchiveLocked(f"another mailsync is writing {self._path.parent} ({holder}); try again later, or use --wait SECONDS")
+            sleep(min(0.2, max(0.01, deadline - time.monotonic())))
 
     def _try(self) -> bool:
         try:

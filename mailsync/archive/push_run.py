@@ -42,15 +42,16 @@ class PushRun:
 
     def ledger(self, mailbox: MailboxPath) -> dict[tuple[bytes, int], LedgerLine]:
         """Give what is known of one mailbox of the destination, by (identity, copy)."""
-        rows = self._sql.execute(
-            "SELECT identity, copy, uidvalidity, uid, flags, state, uidnext, since FROM ledger WHERE destination = ? AND mailbox = ?",
-            (self._destination, show(mailbox)),
-        )
         read = self._catalogue.flags.read
-        return {
-            (identity, copy): LedgerLine(validity, uid, read(flags), state == "intent", uidnext, since, state == "removed")
-            for identity, copy, validity, uid, flags, state, uidnext, since in rows
-        }
+        with translated(self._root):
+            rows = self._sql.execute(
+                "SELECT identity, copy, uidvalidity, uid, flags, state, uidnext, since FROM ledger WHERE destination = ? AND mailbox = ?",
+                (self._destination, show(mailbox)),
+            )
+            return {
+                (identity, copy): LedgerLine(validity, uid, read(flags), state == "intent", uidnext, since, state == "removed")
+                for identity, copy, validity, uid, flags, state, uidnext, since in rows
+            }
 
     def intend(self, mailbox: MailboxPath, state: SyncState, letters: Sequence[Letter]) -> None:
         """Write down, durably, that these letters are about to be appended to a mailbox in this state."""
@@ -98,17 +99,19 @@ class PushRun:
 
     def reflagged(self, mailbox: MailboxPath, identity: bytes, copy: int, flags: frozenset[str]) -> None:
         """Write down the flags last sent for a letter."""
-        self._sql.execute(
-            "UPDATE ledger SET flags = ? WHERE destination = ? AND mailbox = ? AND identity = ? AND copy = ?",
-            (self._catalogue.flags.write(flags), self._destination, show(mailbox), identity, copy),
-        )
+        with translated(self._root):
+            self._sql.execute(
+                "UPDATE ledger SET flags = ? WHERE destination = ? AND mailbox = ? AND identity = ? AND copy = ?",
+                (self._catalogue.flags.write(flags), self._destination, show(mailbox), identity, copy),
+            )
 
     def removed(self, mailbox: MailboxPath, keys: Iterable[tuple[bytes, int]]) -> None:
         """Write down that letters were taken away on the destination since."""
-        self._sql.executemany(
-            "UPDATE ledger SET state = 'removed' WHERE destination = ? AND mailbox = ? AND identity = ? AND copy = ?",
-            ((self._destination, show(mailbox), identity, copy) for identity, copy in keys),
-        )
+        with translated(self._root):
+            self._sql.executemany(
+                "UPDATE ledger SET state = 'removed' WHERE destination = ? AND mailbox = ? AND identity = ? AND copy = ?",
+                ((self._destination, show(mailbox), identity, copy) for identity, copy in keys),
+            )
 
     def flush(self) -> None:
         """Make everything written down durable."""

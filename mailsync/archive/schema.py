@@ -7,12 +7,13 @@ there; its file may hold another content of the same letter.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 from typing import Final
 
-from mailsync.archive.disk import translated
-from mailsync.errors import SchemaTooNew
+from mailsync.archive.disk import sync_directory, translated
+from mailsync.errors import ArchiveError, ArchiveNotFound, SchemaTooNew
 
 _FIRST: Final = """
 CREATE TABLE accounts (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -80,21 +81,42 @@ def connect(directory: Path, *, writing: bool) -> sqlite3.Connection:
     with translated(directory):
         if writing and not path.exists():
             path.touch(mode=0o600)
+            path.chmod(0o600)
+            sync_directory(directory)
         connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode={'rw' if writing else 'ro'}", uri=True, timeout=60, isolation_level=None
+            f"{path.absolute().as_uri()}?{_mode(path, writing=writing)}", uri=True, timeout=60, isolation_level=None
         )
-        connection.execute("PRAGMA foreign_keys = ON")
-        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > len(MIGRATIONS):
+        try:
+            _prepare(connection, directory, writing=writing)
+        except BaseException:
             connection.close()
-            raise SchemaTooNew(
-                f"{directory} was written by a newer mailsync (catalogue version {version}, this one knows {len(MIGRATIONS)}): "
-                "install the newer version"
-            )
-        if writing:
-            connection.execute("PRAGMA cache_size = -16000")
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            for number, script in enumerate(MIGRATIONS[version:], version + 1):
-                connection.executescript(f"BEGIN IMMEDIATE;{script}PRAGMA user_version = {number};COMMIT;")
+            raise
     return connection
+
+
+def _mode(path: Path, *, writing: bool) -> str:
+    if writing:
+        return "mode=rw"
+    # On a disk that takes no writing, SQLite must be told that nobody else writes either.
+    frozen = not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
+    return "mode=ro&immutable=1" if frozen else "mode=ro"
+
+
+def _prepare(connection: sqlite3.Connection, directory: Path, *, writing: bool) -> None:
+    connection.execute("PRAGMA foreign_keys = ON")
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(MIGRATIONS):
+        raise SchemaTooNew(
+            f"{directory} was written by a newer mailsync (catalogue version {version}, this one knows {len(MIGRATIONS)}): "
+            "install the newer version"
+        )
+    if writing:
+        connection.execute("PRAGMA cache_size = -16000")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        for number, script in enumerate(MIGRATIONS[version:], version + 1):
+            connection.executescript(f"BEGIN IMMEDIATE;{script}PRAGMA user_version = {number};COMMIT;")
+    elif not version:
+        raise ArchiveNotFound(f"the archive at {directory} was never filled; `mailsync pull` does it")
+    elif version < len(MIGRATIONS):
+        raise ArchiveError(f"{directory} was written by an older mailsync; the next `mailsync pull` brings its catalogue up to date")

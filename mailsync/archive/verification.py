@@ -34,7 +34,8 @@ class _Check:
     digest: bytes
     path: Path | None
     size: int
-    hashed: Future[bytes | OSError] | None
+    inode: tuple[int, int] = (0, 0)
+    hashed: Future[bytes | OSError] | bytes | None = None
 
 
 class Verification:
@@ -43,7 +44,7 @@ class Verification:
     def __init__(self, catalogue: Catalogue, tree: MaildirTree) -> None:
         self._catalogue = catalogue
         self._tree = tree
-        self._inodes: dict[tuple[int, int], Future[bytes | OSError]] = {}
+        self._inodes: dict[tuple[int, int], Future[bytes | OSError] | bytes] = {}
         self.marks: list[tuple[int, bool]] = []
 
     def run(self, progress: Progress) -> Iterator[Damage]:
@@ -62,29 +63,36 @@ class Verification:
     def _check(self, pool: ThreadPoolExecutor, file: FileRow, digest: bytes) -> _Check:
         path = self._tree.locate(file.folder, file.base, file.flags)
         if path is None:
-            return _Check(file, digest, None, 0, None)
+            return _Check(file, digest, None, 0)
         try:
             stat = path.stat()
         except OSError:
-            return _Check(file, digest, None, 0, None)
+            return _Check(file, digest, path, 0, hashed=pool.submit(_hash, path))
         inode = (stat.st_dev, stat.st_ino)
         hashed = self._inodes.get(inode)
         if hashed is None:
             hashed = pool.submit(_hash, path)
             if stat.st_nlink > 1:
                 self._inodes[inode] = hashed
-        return _Check(file, digest, path, stat.st_size, hashed)
+        return _Check(file, digest, path, stat.st_size, inode, hashed)
 
     def _judge(self, check: _Check, progress: Progress) -> Iterator[Damage]:
         progress.advance(1, check.size)
-        result = check.hashed.result() if check.hashed else None
+        path = check.path
+        result = check.hashed.result() if isinstance(check.hashed, Future) else check.hashed
+        if isinstance(result, FileNotFoundError):
+            # A mail program, or the writer beside us, gave it another name meanwhile.
+            path = self._tree.locate(check.file.folder, check.file.base)
+            result = _hash(path) if path else None
+        if isinstance(result, bytes) and check.inode in self._inodes:
+            self._inodes[check.inode] = result
         if result == check.digest:
             if check.file.damaged:
                 self.marks.append((check.file.id, False))
             return
         self.marks.append((check.file.id, True))
-        place = check.path or self._tree.folder(check.file.folder) / "cur" / check.file.base
-        if check.path is None:
+        place = path or self._tree.folder(check.file.folder) / "cur" / check.file.base
+        if path is None:
             what = "the file is missing"
         elif isinstance(result, OSError):
             what = f"the file cannot be read: {result.strerror or result}"
@@ -98,9 +106,7 @@ class Verification:
             for base, path in self._tree.files(folder):
                 if base not in known:
                     ours = maildir.parse(base) is not None
-                    what = "the catalogue does not know this file" + (
-                        "; the next pull takes it in if it is sound" if ours else " (another program's)"
-                    )
+                    what = "the catalogue does not know this file" + ("" if ours else " (another program's)")
                     yield Damage(path, None, what, damaged=False)
 
 
