@@ -31,7 +31,7 @@ def folder_name(path: MailboxPath, *, hashed: bool = False) -> str:
     """
     if path == INBOX:
         return ""
-    full = "." + ".".join(_escape(part) for part in path)
+    full = "." + ".".join(_escape(part) for part in path or ("",))
     if not hashed and len(full) <= NAME_LIMIT:
         return full
     whole = sha256(full.encode("ascii")).hexdigest()[:32]

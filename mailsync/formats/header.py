@@ -5,6 +5,7 @@ Never raises on bad mail. Linear in the length of the header, whatever is in it.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from email.errors import HeaderParseError
@@ -14,10 +15,14 @@ from typing import Final
 
 _BLANK: Final = re.compile(rb"\n\r?\n|\A\r?\n")
 _NAME: Final = re.compile(rb"[!-9;-~\x80-\xff]+")
-_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
+_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
 _SPACE: Final = re.compile(rb"[ \t\r\n]+")
 _COMMENT: Final = re.compile(rb"\([^()]*\)")
 _DAY: Final = 86_400
+_NO_CHARSETS: Final = frozenset({"unicode-escape", "raw-unicode-escape", "idna", "punycode", "undefined"})
+"""Codecs of Python's that no letter is written in; some warn, some are slow."""
+
+_CUT: Final = 9_000
 _TEXT_LIMIT: Final = 10_000
 """Longer header values are cut before they are decoded for people: nobody reads on, and decoding is not free."""
 
@@ -104,16 +109,20 @@ def _part(part: bytes | str, charset: str | None) -> str:
     if isinstance(part, str):
         return part
     try:
-        return part.decode(charset or "ascii", "replace")
+        if codecs.lookup(charset or "ascii").name not in _NO_CHARSETS:
+            return part.decode(charset or "ascii", "replace")
     except (LookupError, ValueError):
-        return part.decode("latin-1")
+        pass
+    return part.decode("latin-1")
 
 
 def _decode(raw: bytes) -> str:
     try:
         return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
+    except UnicodeDecodeError as error:
+        # A character that was cut in two makes no other one doubtful.
+        cut = error.reason == "unexpected end of data" and len(raw) > _CUT
+        return raw[: error.start].decode("utf-8") if cut else raw.decode("latin-1")
 
 
 def received_or_date(content: bytes, not_after: int) -> int | None:

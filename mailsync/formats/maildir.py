@@ -18,7 +18,7 @@ KEYWORD_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 
 _LETTER_OF: Final = {"\\Draft": "D", "\\Flagged": "F", "\\Answered": "R", "\\Seen": "S", "\\Deleted": "T", "$Forwarded": "P"}
 _FLAG_OF: Final = {letter: flag for flag, letter in _LETTER_OF.items()}
-_BASE: Final = re.compile(r"(-?[0-9]+)\.([0-9a-f]{32})(?:\.([0-9]+))?\.mailsync,S=([0-9]+)")
+_BASE: Final = re.compile(r"(-?[0-9]{1,20})\.([0-9a-f]{32})(?:\.([0-9]{1,20}))?\.mailsync,S=([0-9]{1,20})")
 _SUFFIX: Final = re.compile(r"[:!]2,")
 
 
@@ -41,7 +41,7 @@ def name(internaldate: int, digest: bytes, size: int, copy: int = 1) -> str:
 def parse(base: str) -> MaildirName | None:
     """Read a base name of ours; None for any other."""
     found = _BASE.fullmatch(base)
-    if not found or not found.string.isascii():
+    if not found:
         return None
     return MaildirName(int(found[1]), bytes.fromhex(found[2]), int(found[3] or 1), int(found[4]))
 
