@@ -116,6 +116,7 @@ def cli(session: Session, config: Path | None, *, verbose: bool, quiet: bool, de
 
 def run(arguments: Sequence[str], session: Session) -> int:
     """Run one command line; returns the exit code and lets no exception out."""
+    session.debug |= "--debug" in arguments
     try:
         code = cli.main(list(arguments), prog_name="mailsync", standalone_mode=False, obj=session)
     except BaseException as error:  # noqa: BLE001  the one place where every failure becomes an exit code

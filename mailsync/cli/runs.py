@@ -9,9 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any, Final
 
 from mailsync.archive import Archive
@@ -53,7 +52,7 @@ class Terms:
     wait: float = 0.0
     selection: Selection = EVERYTHING
     moment: int | None = None
-    renamed: Mapping[MailboxPath, MailboxPath] = MappingProxyType({})
+    renamed: Mapping[MailboxPath, MailboxPath] = field(default_factory=dict)
     into: MailboxPath = ()
     restore: bool = False
 
