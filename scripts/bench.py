@@ -59,12 +59,27 @@ def run(command: Sequence[str], cwd: Path, *, ok: Sequence[int] = (0,)) -> Sampl
     with log.open("wb") as output:
         start = time.perf_counter()
         process = subprocess.Popen(command, cwd=cwd, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
+        peak = 0
+        done = 0
+        while not done:
+            # ru_maxrss would count this script's own memory, which a child shares until it begins.
+            peak = max(peak, _high_water(process.pid))
+            done, status, usage = os.wait4(process.pid, os.WNOHANG)
+            time.sleep(0 if done else 0.005)
         seconds = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode not in ok:
         sys.exit(f"{command[0]} ended with {process.returncode}:\n{log.read_text(errors='replace')[-3000:]}")
-    return Sample(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    return Sample(seconds, usage.ru_utime + usage.ru_stime, peak / 1024)
+
+
+def _high_water(pid: int) -> int:
+    """Tell the most memory a process ever held, in kB; 0 once it is gone, or where the system does not tell."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
 
 
 class Peers:
