@@ -223,46 +223,93 @@ def startup() -> Row:
     return Row("mailsync --help", "mailsync", samples, target="≤ 0.1 s of CPU")
 
 
+def pushes(peers: Peers, server: dovecot.Dovecot, rounds: int) -> list[Row]:
+    """Measure a push of a pulled archive into 4 mailboxes of fresh accounts, near and far."""
+    user = server.user()
+    fill(server, user, ["INBOX", "Box0", "Box1", "Box2"], 2_000, 63_000_000)
+    row = Row("push, 2,000 letters / 63 MB in 4 mailboxes", "mailsync", target="≤ 12 round trips")
+    far: list[Sample] = []
+    with tempfile.TemporaryDirectory() as name, wan.Proxy(server.imap_port, rtt=0.0) as short, wan.Proxy(server.imap_port, rtt=RTT) as long:
+        folder = Path(name)
+        run(peers.mailsync(folder, user, "imap", server.imap_port), folder)
+        for _ in range(rounds):
+            for proxy, samples in ((short, row.samples), (long, far)):
+                command = peers.mailsync_config(folder, user, "imap", server.imap_port, tls=False)
+                destination = f"imap://{server.user()}@127.0.0.1:{proxy.port}"
+                samples.append(run([*command, "push", "a", destination, "--destination-password-env", "BENCH"], folder))
+    row.round_trips = (statistics.median(s.seconds for s in far) - statistics.median(s.seconds for s in row.samples)) / RTT
+    return [row]
+
+
+def imap_pulls(peers: Peers, server: dovecot.Dovecot, rounds: int) -> list[Row]:
+    """Measure a first IMAP pull of 8 mailboxes, near and far."""
+    user = server.user()
+    fill(server, user, ["INBOX", *(f"Box{n}" for n in range(7))], 2_000, 63_000_000)
+    work = "IMAP pull, 2,000 letters / 63 MB"
+    rows = [
+        round_trips(work, name, getattr(peers, name), user, "imap", server.imap_port, rounds) for name in _installed("mailsync", "mbsync")
+    ]
+    rows[0].target = "≤ 10 round trips"
+    return rows
+
+
+def pop3_pulls(peers: Peers, server: dovecot.Dovecot, rounds: int) -> list[Row]:
+    """Measure a first POP3 pull, near and far."""
+    user = server.user()
+    fill(server, user, ["INBOX"], 1_400, 45_000_000)
+    work = "POP3 pull, 1,400 letters / 45 MB"
+    names = _installed("mailsync", "mpop", *(("getmail",) if rounds > 1 else ()))
+    rows = [round_trips(work, name, getattr(peers, name), user, "pop3", server.pop3_port, rounds) for name in names]
+    rows[0].target = "≤ 8 round trips"
+    return rows
+
+
+def quiet_nights(peers: Peers, server: dovecot.Dovecot, rounds: int) -> list[Row]:
+    """Measure a pull that finds nothing new in 100 mailboxes."""
+    user = server.user()
+    fill(server, user, ["INBOX", *(f"Box{n}" for n in range(99))], 1_000, 5_000_000)
+    return [no_news(name, getattr(peers, name), user, server.imap_port, rounds) for name in _installed("mailsync", "mbsync")]
+
+
+def loopbacks(peers: Peers, server: dovecot.Dovecot, rounds: int) -> list[Row]:
+    """Measure a first pull over TLS without any delay."""
+    user = server.user()
+    count, octets = (10_000, 350_000_000) if rounds > 1 else (2_000, 70_000_000)
+    fill(server, user, ["INBOX", *(f"Box{n}" for n in range(7))], count, octets)
+    work = f"IMAP pull over TLS on loopback, {count:,} letters / {octets // 1_000_000} MB"
+    return loopback(peers, work, user, server.imaps_port, rounds)
+
+
+def growths(peers: Peers, server: dovecot.Dovecot, rounds: int) -> list[Row]:
+    """Measure what a mailbox's size does to a pull of little."""
+    return growth(peers, server, (1_000, 10_000, 100_000) if rounds > 1 else (1_000, 10_000))
+
+
+def startups(peers: Peers, server: dovecot.Dovecot, rounds: int) -> list[Row]:  # noqa: ARG001  all kinds of rows are made alike
+    """Measure the start of the program alone."""
+    return [startup()]
+
+
+ROWS: dict[str, Callable[[Peers, dovecot.Dovecot, int], list[Row]]] = {
+    "imap": imap_pulls,
+    "pop3": pop3_pulls,
+    "push": pushes,
+    "no-news": quiet_nights,
+    "loopback": loopbacks,
+    "growth": growths,
+    "startup": startups,
+}
+
+
 def measure(server: dovecot.Dovecot, *, quick: bool, only: Sequence[str]) -> list[Row]:
     """Run the rows that `only` names, or all."""
     os.environ["BENCH"] = server.password
     peers = Peers(server)
-    rounds = 1 if quick else 3
     rows: list[Row] = []
-
-    def wanted(name: str) -> bool:
-        if only and name not in only:
-            return False
-        print(f"measuring {name} …", file=sys.stderr)
-        return True
-
-    if wanted("imap"):
-        user = server.user()
-        fill(server, user, ["INBOX", *(f"Box{n}" for n in range(7))], 2_000, 63_000_000)
-        for name in _installed("mailsync", "mbsync"):
-            rows.append(round_trips("IMAP pull, 2,000 letters / 63 MB", name, getattr(peers, name), user, "imap", server.imap_port, rounds))
-            rows[-1].target = "≤ 10 round trips" if name == "mailsync" else ""
-    if wanted("pop3"):
-        user = server.user()
-        fill(server, user, ["INBOX"], 1_400, 45_000_000)
-        for name in _installed("mailsync", "mpop", *(() if quick else ("getmail",))):
-            rows.append(round_trips("POP3 pull, 1,400 letters / 45 MB", name, getattr(peers, name), user, "pop3", server.pop3_port, rounds))
-            rows[-1].target = "≤ 8 round trips" if name == "mailsync" else ""
-    if wanted("no-news"):
-        user = server.user()
-        fill(server, user, ["INBOX", *(f"Box{n}" for n in range(99))], 1_000, 5_000_000)
-        rows += [no_news(name, getattr(peers, name), user, server.imap_port, rounds) for name in _installed("mailsync", "mbsync")]
-    if wanted("loopback"):
-        user = server.user()
-        count, octets = (2_000, 70_000_000) if quick else (10_000, 350_000_000)
-        fill(server, user, ["INBOX", *(f"Box{n}" for n in range(7))], count, octets)
-        rows += loopback(
-            peers, f"IMAP pull over TLS on loopback, {count:,} letters / {octets // 1_000_000} MB", user, server.imaps_port, rounds
-        )
-    if wanted("growth"):
-        rows += growth(peers, server, (1_000, 10_000) if quick else (1_000, 10_000, 100_000))
-    if wanted("startup"):
-        rows.append(startup())
+    for name, make in ROWS.items():
+        if not only or name in only:
+            print(f"measuring {name} …", file=sys.stderr)
+            rows += make(peers, server, 1 if quick else 3)
     return rows
 
 
@@ -295,7 +342,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one round of each and smaller mailboxes: minutes, for development")
     parser.add_argument("--json", action="store_true", help="print the samples as JSON")
-    parser.add_argument("only", nargs="*", help="rows to run: imap pop3 no-news loopback growth startup (default: all)")
+    parser.add_argument("only", nargs="*", help=f"rows to run: {' '.join(ROWS)} (default: all)")
     options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(65_536, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
     with tempfile.TemporaryDirectory(prefix="mailsync-bench-") as name:
