@@ -26,7 +26,9 @@ TRACE_FIELDS: Final = frozenset(
 Fields: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 _HIGH: Final = bytes(range(128)) + b"X" * 128
+_HIGH_NAME: Final = bytes(range(128)) + b"x" * 128
 _SPACE: Final = re.compile(rb"[ \t\r\n]+")
+_BARE_CR: Final = re.compile(rb"\r(?!\n)")
 
 
 def digest(content: bytes) -> bytes:
@@ -65,7 +67,7 @@ def fingerprint(content: bytes) -> Fingerprint:
         own,
         _identity(fields, content, len(block), own),
         _message_id_key(fields),
-        _presence_key(fields),
+        _presence_key(fields if (stored := _as_stored(block)) == block else list(header.fields(stored))),
         header_digest(block),
         first.get(b"subject", b""),
         first.get(b"from", b""),
@@ -108,24 +110,33 @@ def presence_key(head: bytes) -> bytes:
     Survives what servers do to headers: trace fields added, 8-bit bytes turned into X (Cyrus, also in Message-ID), bare CR dropped
     (Courier), NUL replaced (Dovecot), folding and white space changed. The order of fields does not count.
     """
-    return _presence_key(list(header.fields(head)))
+    return _presence_key(list(header.fields(_as_stored(head))))
+
+
+def _as_stored(head: bytes) -> bytes:
+    """Do to a header block what some servers do to bare CR and NUL: a field's name may come out of it, and another end of the block."""
+    if head.count(b"\r") != head.count(b"\r\n"):
+        head = _BARE_CR.sub(b"", head)
+    return head.replace(b"\0", b"\x80")
 
 
 def _presence_key(fields: Fields) -> bytes:
     lines = sorted(
-        name.translate(_HIGH) + b":" + _SPACE.sub(b"", value).replace(b"\0", b"\x80").translate(_HIGH)
-        for name, value in fields
-        if name not in TRACE_FIELDS
+        name.translate(_HIGH_NAME) + b":" + _SPACE.sub(b"", value).translate(_HIGH) for name, value in fields if name not in TRACE_FIELDS
     )
     return hashlib.sha256(b"\n".join(lines)).digest()[:16]
 
 
+def stored_key(content: bytes) -> bytes:
+    """Give 16 octets that recognise a letter fetched from a destination, as its server stores it: by subject, date, sender and body."""
+    head = _head(content)
+    said = b"".join(_said(head, name) + b"\n" for name in (b"subject", b"date", b"from"))
+    return hashlib.sha256(said + _stored(content, len(head))).digest()[:16]
+
+
 def same_letter(ours: bytes, theirs: bytes) -> bool:
-    """Tell whether a letter fetched from a destination is ours, as its server stores it: subject, date and body must be equal."""
-    our_head, their_head = _head(ours), _head(theirs)
-    if any(_said(our_head, name) != _said(their_head, name) for name in (b"subject", b"date", b"from")):
-        return False
-    return _stored(ours, len(our_head)) == _stored(theirs, len(their_head))
+    """Tell whether a letter fetched from a destination is ours, whatever its server made of it."""
+    return stored_key(ours) == stored_key(theirs)
 
 
 def original_of(head: bytes) -> bytes:

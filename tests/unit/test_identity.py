@@ -1,0 +1,214 @@
+"""What makes two contents one letter, and what recognises a letter on a destination by its header."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailsync import identity
+from mailsync.formats import header
+from tests import letters
+
+HEAD = b"Date: Mon, 1 Jun 2015 00:00:00 +0000\r\nFrom: bob@example.net\r\nSubject: hello\r\nMessage-ID: <1@example.net>\r\n"
+LETTER = HEAD + b"\r\nSome text.\r\n"
+
+
+def of(content: bytes) -> bytes:
+    return identity.identity(content, identity.digest(content))
+
+
+def key(content: bytes) -> bytes:
+    return identity.presence_key(header.block(content))
+
+
+NAMES = st.from_regex(rb"[A-Za-z][A-Za-z0-9-]{0,8}", fullmatch=True).map(lambda name: b"X-My" + name)
+VALUES = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=30).map(str.encode)
+FIELDS = st.lists(st.tuples(NAMES, VALUES), max_size=6).map(
+    lambda fields: b"".join(name + b": " + value + b"\r\n" for name, value in fields)
+)
+BODIES = st.lists(st.sampled_from([b"one", b"", b"From x", b".", b"gr\xc3\xbc\xc3\x9fe"]), max_size=6).map(
+    lambda lines: b"".join(line + b"\r\n" for line in lines)
+)
+TRACES = st.lists(st.tuples(st.sampled_from(sorted(identity.TRACE_FIELDS)), VALUES), max_size=5).map(
+    lambda fields: b"".join(name.title() + b": " + value + b"\r\n" for name, value in fields)
+)
+
+
+# Identity
+
+
+@given(FIELDS, BODIES, TRACES, TRACES)
+def test_a_letter_that_took_two_ways_is_one(fields: bytes, body: bytes, one: bytes, other: bytes) -> None:
+    first, second = one + HEAD + fields + b"\r\n" + body, HEAD + fields + other + b"\r\n" + body
+    assert of(first) == of(second)
+    assert of(first) == of(first.replace(b"\r\n", b"\n"))
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
+def test_line_ends_and_a_missing_last_one_do_not_make_another_letter(end: bytes) -> None:
+    assert of(HEAD + b"\r\none\r\ntwo" + end) == of((HEAD + b"\r\none\r\ntwo\r\n").replace(b"\r\n", b"\n"))
+
+
+def test_folding_is_kept_but_its_line_ends_are_folded() -> None:
+    folded = LETTER.replace(b"hello", b"hello\r\n world")
+    assert of(folded) == of(folded.replace(b"\r\n", b"\n"))
+    assert of(folded) != of(LETTER.replace(b"hello", b"hello world"))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        LETTER.replace(b"hello", b"hullo"),
+        LETTER.replace(b"Some", b"Same"),
+        LETTER + b"\r\n",
+        LETTER + b"more\r\n",
+        LETTER.replace(b"bob@", b"rob@"),
+        LETTER.replace(b"<1@", b"<2@"),
+        LETTER.replace(b"Mon, 1 Jun", b"Tue, 2 Jun"),
+        LETTER.replace(b"Subject: hello", b"Subject: hello\r\nX-More: yes"),
+        LETTER.replace(b"\r\n\r\n", b"\r\n\r\n\r\n"),
+        HEAD,
+    ],
+)
+def test_another_subject_body_sender_or_date_is_another_letter_though_the_message_id_is_the_same(other: bytes) -> None:
+    assert of(other) != of(LETTER)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        LETTER.replace(b"Message-ID: <1@example.net>\r\n", b""),
+        LETTER.replace(b"<1@example.net>", b""),
+        LETTER.replace(b"<1@example.net>", b"<>"),
+        LETTER.replace(b"\r\n\r\n", b"\r\nMessage-ID: <2@example.net>\r\n\r\n"),
+        LETTER.replace(b"\r\n\r\n", b"\r\nMessage-ID: <1@example.net>\r\n\r\n"),
+        LETTER.replace(b"Date:", b"X-Date:"),
+        LETTER.replace(b"Mon, 1 Jun 2015 00:00:00 +0000", b"  "),
+        b"",
+        b"\r\nMessage-ID: <1@example.net>\r\nDate: now\r\n",
+    ],
+)
+def test_without_one_message_id_and_a_date_a_letter_is_itself_alone(content: bytes) -> None:
+    assert of(content) == hashlib.sha256(content).digest()
+    assert of(content) != of(b"Received: again\r\n" + content)
+
+
+@given(st.binary())
+def test_any_bytes_have_an_identity_and_a_presence_key(content: bytes) -> None:
+    assert len(of(content)) == 32
+    assert len(identity.presence_key(content)) == 16
+    identity.message_id_key(content).encode("ascii")
+    identity.original_of(content)
+    identity.same_letter(content, content[::-1])
+    assert identity.same_letter(content, content)
+
+
+def test_ugly_letters_are_all_different_letters() -> None:
+    ugly = letters.ugly()
+    assert len({of(content) for content in ugly.values()}) == len(ugly)
+
+
+def test_a_message_id_groups_letters_only_where_there_is_exactly_one() -> None:
+    assert identity.message_id_key(LETTER) == "<1@example.net>"
+    assert identity.message_id_key(b"Message-ID: <gr\xfc\xdfe@b>\r\n\r\n") == "<grXXe@b>"
+    assert identity.message_id_key(b"Message-ID: <a@b>\r\nMessage-ID: <c@d>\r\n\r\n") == ""
+    assert identity.message_id_key(b"\r\nMessage-ID: <a@b>\r\n") == ""
+
+
+@pytest.mark.parametrize("content", [*letters.ugly().values(), *letters.varied(20, 3)])
+def test_the_one_pass_for_storing_tells_what_each_question_alone_tells(content: bytes) -> None:
+    head = header.block(content)
+    print_ = identity.fingerprint(content)
+    assert print_.digest == identity.digest(content)
+    assert print_.identity == of(content)
+    assert print_.message_id == identity.message_id_key(content)
+    assert print_.presence == identity.presence_key(head)
+    assert print_.header == identity.header_digest(head)
+    assert print_.subject == (header.first(content, b"subject") or b"")
+    assert print_.sender == (header.first(content, b"from") or b"")
+
+
+# Presence
+
+
+@given(FIELDS, TRACES)
+def test_a_presence_key_survives_what_servers_do_to_a_header(fields: bytes, trace: bytes) -> None:
+    head = HEAD + fields
+    sent = key(head + b"\r\n")
+    assert key(trace + head + b"\r\n") == sent
+    assert key((head + b"\r\n").replace(b"\r\n", b"\n")) == sent
+    assert key(head) == sent
+    assert key(fields + HEAD + b"\r\n") == sent
+    assert key(bytes(octet if octet < 128 else ord("X") for octet in head) + b"\r\n") == sent
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (b"Subject: gr\xc3\xbc\xc3\x9fe\r\n", b"Subject: grXXXXe\r\n"),
+        (b"X-\xc9t\xe9: 1\r\n", b"X-XtX: 1\r\n"),
+        (b"Message-ID: <gr\xfc\xdfe@b>\r\n", b"Message-ID: <grXXe@b>\r\n"),
+        (b"X-One: 1\rX-Two: 2\r\n", b"X-One: 1X-Two: 2\r\n"),
+        (b"X-One: 1\r\r\nX-Two: 2\r\n", b"X-One: 1\r\nX-Two: 2\r\n"),
+        (b"X-On\re: 1\r\n", b"X-One: 1\r\n"),
+        (b"\rX-One: 1\r\n", b"X-One: 1\r\n"),
+        (b"X-One: 1\r\n\r\r\n", b"X-One: 1\r\n\r\n"),
+        (b"X-Nul: a\0b\r\n", b"X-Nul: a\x80b\r\n"),
+        (b"X-N\0l: a\r\n", b"X-N\x80l: a\r\n"),
+        (b"Subject: one two three\r\n", b"Subject: one\r\n\ttwo\r\n three\r\n"),
+        (b"Subject:one\r\n", b"Subject:   one \t\r\n"),
+        (b"subject : one\r\n", b"SUBJECT: one\r\n"),
+        (b"A: 1\r\nB: 2\r\n", b"B: 2\nA: 1\n"),
+        (b"A: 1\r\n", b"A: 1\r\nX-Mailsync-Repaired: 00\r\nReceived: here\r\n"),
+    ],
+)
+def test_a_header_is_recognised_whatever_its_server_made_of_it(ours: bytes, theirs: bytes) -> None:
+    assert key(ours + b"\r\n") == key(theirs + b"\r\n")
+
+
+@pytest.mark.parametrize("other", [b"A: 2\r\n", b"B: 1\r\n", b"A: 1\r\nA: 1\r\n", b"A: 1\r\nB: 1\r\n", b""])
+def test_another_header_has_another_presence_key(other: bytes) -> None:
+    assert key(other + b"\r\n") != key(b"A: 1\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "same"),
+    [
+        (LETTER, True),
+        (b"Received: here\r\n" + LETTER, True),
+        (LETTER.replace(b"\r\n", b"\n"), True),
+        (LETTER + b"\r\n", True),
+        (LETTER.replace(b"hello", b" hello"), True),
+        (LETTER.replace(b"Some", b"Same"), False),
+        (LETTER.replace(b"hello", b"hullo"), False),
+        (LETTER.replace(b"bob@", b"rob@"), False),
+        (LETTER.replace(b"1 Jun", b"2 Jun"), False),
+    ],
+)
+def test_a_fetched_letter_is_ours_when_subject_date_sender_and_body_are(theirs: bytes, same: bool) -> None:
+    assert identity.same_letter(LETTER, theirs) is same
+
+
+def test_bare_carriage_returns_and_nul_that_a_server_changed_do_not_make_another_letter() -> None:
+    assert identity.same_letter(HEAD + b"\r\na\rb\0\r\n", HEAD + b"\r\nab\x80\r\n")
+
+
+def test_letters_that_are_all_body_are_compared_whole() -> None:
+    assert identity.same_letter(b"no header at all", b"no header at all\r\n")
+    assert not identity.same_letter(b"no header at all", b"another one")
+
+
+@pytest.mark.parametrize(
+    ("head", "digest"),
+    [
+        (b"X-Mailsync-Repaired: 00ff \r\n", b"\x00\xff"),
+        (b"X-Mailsync-Repaired: 0g\r\n", b""),
+        (b"X-Mailsync-Repaired: \xff\r\n", b""),
+        (b"", b""),
+    ],
+)
+def test_a_repaired_copy_names_its_original(head: bytes, digest: bytes) -> None:
+    assert identity.original_of(head + b"\r\n") == digest
