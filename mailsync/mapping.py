@@ -79,7 +79,7 @@ def destination_path(mailbox: Mailbox, ours: Sequence[Mailbox], theirs: Sequence
     if mailbox.attributes & VIEWS:
         return None
     if rules.into:
-        return (*rules.into, *mailbox.path)
+        return spelled_there((*rules.into, *mailbox.path), theirs)
     if mailbox.path == INBOX:
         return INBOX
     return _by_role(mailbox.path, ours, theirs) or spelled_there(mailbox.path, theirs)
@@ -114,10 +114,11 @@ def _by_role(path: MailboxPath, ours: Sequence[Mailbox], theirs: Sequence[Mailbo
     """Follow a role from our server to theirs, for the mailbox itself or for the nearest parent that has one."""
     uses = {mailbox.path: mailbox.special_use for mailbox in ours}
     for depth in range(len(path), 0, -1):
-        for role in uses.get(path[:depth], frozenset()) & set(ROLES):
-            there = _their_box(role, theirs)
+        held = uses.get(path[:depth], frozenset())
+        for role in ROLES:
+            there = _their_box(role, theirs) if role in held else None
             if there:
-                return (*there, *path[depth:])
+                return spelled_there((*there, *path[depth:]), theirs)
     return None
 
 
