@@ -146,8 +146,9 @@ class Comparison:
 def compare(letters: Sequence[Letter], sightings: Iterable[Sighting], taken: Iterable[int] = ()) -> Comparison:
     """Match letters with what a destination mailbox holds, as multisets of presence keys; each sighting serves one letter.
 
-    `taken` are UIDs the ledger knows to be other letters. Letters that share a presence key while being different letters (one
-    device, one Message-ID, many bodies), and letters whose Message-ID is there under another header, are ambiguous.
+    `taken` are UIDs the ledger knows to be other letters. Ambiguous are letters that share a presence key while being different ones
+    (one device, one Message-ID, many bodies), letters without a Message-ID, whose header may be anybody's, and letters whose
+    Message-ID is there under another header.
     """
     used = set(taken)
     by_digest: dict[bytes, list[int]] = {}
@@ -166,7 +167,8 @@ def compare(letters: Sequence[Letter], sightings: Iterable[Sighting], taken: Ite
     there: list[tuple[Letter, int]] = []
     rest: list[Letter] = []
     for letter in letters:
-        uids = by_digest.get(letter.digest) or (by_key.get(letter.presence) if different[letter.presence] == 1 else None)
+        telling = letter.message_id and different[letter.presence] == 1
+        uids = by_digest.get(letter.digest) or (by_key.get(letter.presence) if telling else None)
         if uids:
             uid = uids.pop(0)
             used.add(uid)
@@ -200,6 +202,11 @@ def flag_change(letter: Letter, line: LedgerLine, uidvalidity: int) -> FlagChang
     if line.pending or line.removed or line.uid is None or line.uidvalidity != uidvalidity or line.flags == letter.flags:
         return None
     return FlagChange(line.uid, letter, letter.flags - line.flags, line.flags - letter.flags)
+
+
+def unlocated(line: LedgerLine, uidvalidity: int) -> bool:
+    """Tell whether a letter that arrived may be there under a UID that is not known: never told, or renumbered since."""
+    return not (line.pending or line.removed) and (line.uid is None or line.uidvalidity != uidvalidity)
 
 
 def unsettled(letters: Iterable[Letter], ledger: Mapping[tuple[bytes, int], LedgerLine]) -> Iterator[Letter]:

@@ -5,7 +5,8 @@ Nothing is ever deleted or overwritten there, and what the user moved or deleted
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 
@@ -14,10 +15,10 @@ from mailsync.archive import PushRun
 from mailsync.engine.budget import Budget, unlimited
 from mailsync.engine.report import Report
 from mailsync.engine.targets import Targets
-from mailsync.errors import IntegrityError, StoreUnavailable
+from mailsync.errors import IntegrityError, MailboxError, StoreUnavailable
 from mailsync.mapping import show
 from mailsync.model import Appended, LedgerLine, Letter, MailboxPath, Parcel, Present, Refused, SyncState, UidRef
-from mailsync.plan import FlagChange, Sighting, compare, flag_change, unsettled
+from mailsync.plan import FlagChange, Sighting, compare, flag_change, unlocated, unsettled
 from mailsync.progress import Progress
 from mailsync.stores.base import Destination
 
@@ -97,12 +98,19 @@ class _Push:
         """Compare what the ledger does not know with what is there; what is there already is settled, not sent."""
         for mailbox in self._targets.theirs:
             if mailbox.path in self._targets.by_theirs and mailbox.selectable:
-                self._states[mailbox.path] = mailbox.state or self._destination.state(mailbox.path)
+                with self._mailbox_of_its_own(mailbox.path):
+                    self._states[mailbox.path] = mailbox.state or self._destination.state(mailbox.path)
         self._looked_at = self._patience.clock()
         for theirs, state in self._states.items():
+            if not state.messages:
+                continue
             ledger = self._ledger(theirs)
-            if state.messages and (unknown := list(unsettled(self._letters(theirs), ledger))):
-                self._compare(theirs, state, unknown, ledger)
+            letters = list(self._letters(theirs))
+            moved = [letter for letter in letters if (line := ledger.get(key_of(letter))) and _must_be_found(letter, line, state)]
+            unknown = list(unsettled(letters, ledger))
+            if unknown or moved:
+                with self._mailbox_of_its_own(theirs):
+                    self._compare(theirs, state, unknown, moved)
 
     def count(self) -> list[tuple[MailboxPath, FlagChange]]:
         """Count what is to do, for the bar and the dry run; returns the flag changes."""
@@ -115,7 +123,7 @@ class _Push:
                 tally = self._report.of(target.ours.path)
                 tally.to = show(theirs)
                 for letter in self._targets.letters(target):
-                    key = (letter.identity, letter.copy)
+                    key = key_of(letter)
                     tally.seen += 1
                     if key in known or (theirs, key) in self._found:
                         tally.duplicate += 1
@@ -148,7 +156,7 @@ class _Push:
             if theirs in self._refused:
                 self._give_up(theirs, ledger)
                 continue
-            fresh = (letter for letter in self._letters(theirs) if (letter.identity, letter.copy) not in ledger)
+            fresh = (letter for letter in self._letters(theirs) if key_of(letter) not in ledger)
             yield from self._intended(theirs, self.budget.within(fresh, lambda letter: letter.size))
 
     def send(self, parcels: Iterable[Parcel]) -> None:
@@ -180,17 +188,14 @@ class _Push:
         for theirs, change in changes:
             by_theirs.setdefault(theirs, []).append(change)
         for theirs, here in by_theirs.items():
-            alive = set(self._destination.set_flags(theirs, {change.uid: (change.add, change.remove) for change in here}))
-            for change in here:
-                letter = change.letter
-                if change.uid in alive:
-                    self._run.reflagged(theirs, letter.identity, letter.copy, letter.flags)
-                else:
-                    self._run.removed(theirs, [(letter.identity, letter.copy)])
-                    self._report.of(letter.mailbox).removed += 1
-                    self._report.note(
-                        "removed-there", letter.mailbox, name_of(letter), "was taken away on the destination; not brought back"
-                    )
+            with self._mailbox_of_its_own(theirs):
+                alive = set(self._destination.set_flags(theirs, {change.uid: (change.add, change.remove) for change in here}))
+                for change in here:
+                    letter = change.letter
+                    if change.uid in alive:
+                        self._run.reflagged(theirs, letter.identity, letter.copy, letter.flags)
+                    else:
+                        self._was_removed(theirs, letter)
         self._run.flush()
 
     def settle_doubts(self) -> None:
@@ -215,18 +220,27 @@ class _Push:
         lines = self._run.ledger(theirs)
         return lines if self.believing else {key: line for key, line in lines.items() if line.pending}
 
+    @contextmanager
+    def _mailbox_of_its_own(self, theirs: MailboxPath) -> Iterator[None]:
+        """Let a mailbox that cannot be used (removed there meanwhile) stop no other: it is told, and left to the next push."""
+        try:
+            yield
+        except MailboxError as error:
+            self._refused.add(theirs)
+            self._report.trouble_with("mailbox", theirs, "", str(error))
+
     def _letters(self, theirs: MailboxPath) -> Iterator[Letter]:
         """Give each letter for one of their mailboxes once, also when several of ours end there."""
         given: set[Key] = set()
         for target in self._targets.by_theirs.get(theirs, ()):
             for letter in self._targets.letters(target):
-                if (letter.identity, letter.copy) not in given:
-                    given.add((letter.identity, letter.copy))
+                if key_of(letter) not in given:
+                    given.add(key_of(letter))
                     yield letter
 
     def _intended(self, theirs: MailboxPath, letters: Iterable[Letter]) -> Iterator[Parcel]:
         rest = iter(letters)
-        while chunk := [letter for letter in islice(rest, INTENTS_TOGETHER) if (theirs, (letter.identity, letter.copy)) not in self._found]:
+        while chunk := [letter for letter in islice(rest, INTENTS_TOGETHER) if (theirs, key_of(letter)) not in self._found]:
             self._run.intend(theirs, self._states[theirs], chunk)
             for letter in chunk:
                 try:
@@ -248,44 +262,85 @@ class _Push:
         for theirs in self._targets.by_theirs:
             pending = {key for key, line in self._ledger(theirs).items() if line.pending}
             if pending and theirs not in self._refused:
-                doubts[theirs] = [letter for letter in self._letters(theirs) if (letter.identity, letter.copy) in pending]
+                doubts[theirs] = [letter for letter in self._letters(theirs) if key_of(letter) in pending]
         return {theirs: letters for theirs, letters in doubts.items() if letters}
 
     def _look_again(self) -> None:
         self._looked_at = self._patience.clock()
         for theirs, letters in self._doubts().items():
-            self._states[theirs] = self._destination.state(theirs)
-            self._compare(theirs, self._states[theirs], letters, self._ledger(theirs))
+            with self._mailbox_of_its_own(theirs):
+                self._states[theirs] = self._destination.state(theirs)
+                self._compare(theirs, self._states[theirs], letters)
 
-    def _compare(self, theirs: MailboxPath, state: SyncState, letters: Sequence[Letter], ledger: Mapping[Key, LedgerLine]) -> None:
-        """Look for `letters` by their presence keys, from the first UID any of them can have; settle what is there."""
-        lines = [ledger.get((letter.identity, letter.copy)) for letter in letters]
-        first = min((line.uidnext if line and line.uidvalidity == state.uidvalidity else 1) for line in lines)
-        taken = [line.uid for line in ledger.values() if line.uid and line.uidvalidity == state.uidvalidity]
-        sightings = (_sighting(present) for present in self._destination.presence(theirs, max(first, 1)))
-        outcome = compare(letters, sightings, taken)
-        for letter, uid in outcome.there:
-            self._is_there(theirs, state, letter, uid)
-        used: set[int] = set()
-        for letter, uids in outcome.ambiguous:
-            found = self._same_body(theirs, letter, [uid for uid in uids if uid not in used])
-            if found is not None:
-                used.add(found)
-                self._is_there(theirs, state, letter, found)
+    def _compare(self, theirs: MailboxPath, state: SyncState, letters: Sequence[Letter], moved: Sequence[Letter] = ()) -> None:
+        """Look for `letters` from the first UID any of them can have, and for `moved`, whose UIDs are not known; settle what is there.
+
+        Letters that arrived, but nobody knows under which UIDs, are looked for too: one of `letters` must not be taken for one of them.
+        """
+        ledger = self._run.ledger(theirs)
+        asked = {key_of(letter) for letter in letters}
+        lines = [ledger.get(key) for key in asked]
+        first = 1 if moved else min((line.uidnext if line and line.uidvalidity == state.uidvalidity else 1) for line in lines)
+        rivals = self._rivals(theirs, {key for key in ledger.keys() - asked if unlocated(ledger[key], state.uidvalidity)})
+        if first > 1:
+            looks, ids = {letter.presence for letter in letters}, {letter.message_id for letter in letters} - {""}
+            rivals = [rival for rival in rivals if rival.presence in looks or rival.message_id in ids]
+        taken = [line.uid for key, line in ledger.items() if key not in asked and line.uid and line.uidvalidity == state.uidvalidity]
+        sightings = (_sighting(present) for present in self._destination.presence(theirs, 1 if rivals else max(first, 1)))
+        outcome = compare([*rivals, *letters], sightings, taken)
+        for letter, uid in [*outcome.there, *self._by_body(theirs, outcome.ambiguous)]:
+            key = key_of(letter)
+            self._found.add((theirs, key))
+            if not self._report.dry_run:
+                self._run.settle(theirs, letter, state.uidvalidity, uid, letter.flags if key in asked else ledger[key].flags)
         if not self._report.dry_run:
+            missing = {key_of(letter) for letter in outcome.missing}
+            for letter in moved:
+                if key_of(letter) in missing:
+                    self._was_removed(theirs, letter)
             self._run.flush()
 
-    def _same_body(self, theirs: MailboxPath, letter: Letter, uids: Iterable[int]) -> int | None:
-        for uid in uids:
-            body = self._destination.body(theirs, uid)
-            if body is not None and identity.same_letter(self._archive.content(letter.digest), body):
-                return uid
-        return None
+    def _rivals(self, theirs: MailboxPath, keys: Collection[Key]) -> list[Letter]:
+        """Give the letters behind these lines of the ledger, also when they left the source meanwhile."""
+        found: dict[Key, Letter] = {}
+        for target in self._targets.by_theirs.get(theirs, ()) if keys else ():
+            for letter in self._archive.letters(self._targets.account, target.ours.path, include_gone=True):
+                if key_of(letter) in keys:
+                    found.setdefault(key_of(letter), letter)
+        return list(found.values())
 
-    def _is_there(self, theirs: MailboxPath, state: SyncState, letter: Letter, uid: int) -> None:
-        self._found.add((theirs, (letter.identity, letter.copy)))
-        if not self._report.dry_run:
-            self._run.settle(theirs, letter, state.uidvalidity, uid, letter.flags)
+    def _by_body(self, theirs: MailboxPath, ambiguous: Iterable[tuple[Letter, tuple[int, ...]]]) -> Iterator[tuple[Letter, int]]:
+        """Tell by their bodies which of the named UIDs letters are; each body is brought once, each UID serves one letter."""
+        bodies: dict[int, bytes] = {}
+        used: set[int] = set()
+        for letter, uids in ambiguous:
+            try:
+                ours = identity.stored_key(self._archive.content(letter.digest))
+            except IntegrityError:
+                continue  # told when it comes to sending it
+            for uid in uids:
+                if uid not in bodies:
+                    body = self._destination.body(theirs, uid)
+                    bodies[uid] = b"" if body is None else identity.stored_key(body)
+                if uid not in used and bodies[uid] == ours:
+                    used.add(uid)
+                    yield letter, uid
+                    break
+
+    def _was_removed(self, theirs: MailboxPath, letter: Letter) -> None:
+        self._run.removed(theirs, [key_of(letter)])
+        self._report.of(letter.mailbox).removed += 1
+        self._report.note("removed-there", letter.mailbox, name_of(letter), "was taken away on the destination; not brought back")
+
+
+def key_of(letter: Letter) -> Key:
+    """Give what the ledger knows a letter by."""
+    return letter.identity, letter.copy
+
+
+def _must_be_found(letter: Letter, line: LedgerLine, state: SyncState) -> bool:
+    """Tell whether its flags changed while nobody knows under which UID it is there."""
+    return unlocated(line, state.uidvalidity) and line.flags != letter.flags
 
 
 def _sighting(present: Present) -> Sighting:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailsync.model import INBOX, Entry, Known, KnownLetter, LedgerLine, Letter, Mailbox, Scan, SyncState, UidlRef, UidRef
-from mailsync.plan import Sighting, compare, flag_change, plan_pull, stands_still, unsettled
+from mailsync.plan import Sighting, compare, flag_change, plan_pull, stands_still, unlocated, unsettled
 
 BOX = Mailbox(INBOX)
 flag_sets = st.frozensets(st.sampled_from(["\\Seen", "\\Flagged", "work"]))
@@ -139,6 +139,21 @@ def test_a_message_id_under_another_header_is_ambiguous() -> None:
     assert outcome.ambiguous == ((ours, (3,)),)
 
 
+def test_a_letter_without_a_message_id_is_believed_by_its_body_only() -> None:
+    ours = Letter(INBOX, b"one", b"one", 10, frozenset(), 0, presence=b"anybody's")
+    assert compare([ours], [Sighting(3, b"anybody's", "")]).ambiguous == ((ours, (3,)),)
+    assert compare([ours], [Sighting(3, b"other", "")]).missing == (ours,)
+    assert compare([ours], [Sighting(3, b"other", "", original=b"one")]).there == ((ours, 3),)
+
+
+def test_an_arrived_letter_is_unlocated_while_no_uid_of_now_is_known_of_it() -> None:
+    assert unlocated(LedgerLine(7, None, frozenset()), 7)
+    assert unlocated(LedgerLine(6, 5, frozenset()), 7)
+    assert not unlocated(LedgerLine(7, 5, frozenset()), 7)
+    assert not unlocated(LedgerLine(7, None, frozenset(), pending=True), 7)
+    assert not unlocated(LedgerLine(7, None, frozenset(), removed=True), 7)
+
+
 def test_what_the_ledger_assigned_serves_no_other_letter() -> None:
     ours = letter("one")
     assert compare([ours], [Sighting(3, b"one", "<one>")], taken=[3]).missing == (ours,)
@@ -146,7 +161,7 @@ def test_what_the_ledger_assigned_serves_no_other_letter() -> None:
 
 @given(st.lists(st.sampled_from("abc")), st.lists(st.sampled_from("abcd")))
 def test_no_sighting_is_used_twice_and_no_letter_is_dropped(ours: list[str], theirs: list[str]) -> None:
-    letters = [Letter(INBOX, n.encode(), n.encode(), 1, frozenset(), 0, copy=i, presence=n.encode()) for i, n in enumerate(ours)]
+    letters = [Letter(INBOX, n.encode(), n.encode(), 1, frozenset(), 0, i, f"<{n}>", n.encode()) for i, n in enumerate(ours)]
     outcome = compare(letters, [Sighting(i, n.encode(), "") for i, n in enumerate(theirs)])
     uids = [uid for _, uid in outcome.there]
     assert len(uids) == len(set(uids))

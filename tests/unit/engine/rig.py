@@ -1,0 +1,130 @@
+"""A source, an archive on disk and a destination, with runs that open and close the archive as the command line does."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mailsync.archive import Archive
+from mailsync.engine.pull import pull, rehearse
+from mailsync.engine.push import Patience, push
+from mailsync.engine.report import Report
+from mailsync.engine.selection import Selection
+from mailsync.engine.targets import Targets, find_targets
+from mailsync.mapping import MappingRules
+from mailsync.model import Letter, MailboxPath
+from mailsync.progress import Silence
+from mailsync.stores.base import Destination, Source
+from mailsync.stores.memory import MemoryServer, MemoryStore
+
+ACCOUNT = "old"
+PATIENCE = 30.0
+
+
+@dataclass(slots=True)
+class Clock:
+    """Time that passes when somebody sleeps, and then does what `while_asleep` says."""
+
+    now: float = 1_500_000_000.0
+    slept: list[float] = field(default_factory=list)
+    while_asleep: Callable[[], None] = lambda: None
+
+    def __call__(self) -> float:
+        self.now += 0.001
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+        self.while_asleep()
+
+
+@dataclass(slots=True)
+class Rig:
+    directory: Path
+    old: MemoryServer = field(default_factory=lambda: MemoryServer(condstore=True))
+    new: MemoryServer = field(default_factory=MemoryServer)
+    clock: Clock = field(default_factory=Clock)
+    dedupe: str = "message-id"
+
+    def archive(self) -> Archive:
+        return Archive.open(self.directory, dedupe=self.dedupe, clock=self.clock)
+
+    def pull(self, *, source: Source | None = None, only: Sequence[str] = (), among: Sequence[str] = ()) -> Report:
+        report = Report("pull", ACCOUNT)
+        with self.archive() as archive, archive.pull(ACCOUNT) as run:
+            pull(source or MemoryStore(self.old, ACCOUNT), run, report, Silence(), only=only, among=among)
+            run.finish(complete=report.complete, report=report.as_json())
+        return report
+
+    def rehearse(self, **globs: Sequence[str]) -> Report:
+        with Archive.read(self.directory) as archive:
+            return rehearse(MemoryStore(self.old, ACCOUNT), archive.memory(ACCOUNT), Report("pull", ACCOUNT, dry_run=True), **globs)
+
+    def targets(self, archive: Archive, store: Destination, rules: MappingRules | None = None, only: Sequence[str] = ()) -> Targets:
+        return find_targets(archive, ACCOUNT, store.mailboxes(), rules or MappingRules(), Selection(globs=tuple(only)))
+
+    def push(
+        self,
+        *,
+        store: Destination | None = None,
+        rules: MappingRules | None = None,
+        only: Sequence[str] = (),
+        dry_run: bool = False,
+    ) -> Report:
+        destination = store or MemoryStore(self.new, "new")
+        report = Report("push", ACCOUNT, destination.key, dry_run=dry_run)
+        with self.archive() as archive:
+            targets = self.targets(archive, destination, rules, only)
+            with archive.push(ACCOUNT, destination.key) as run:
+                patience = Patience(PATIENCE, self.clock, self.clock.sleep)
+                push(run, destination, report, targets=targets, progress=Silence(), patience=patience)
+                run.finish(complete=report.complete, report=report.as_json())
+        return report
+
+    def migrate(self) -> tuple[Report, Report]:
+        return self.pull(), self.push()
+
+    def letters(self, path: MailboxPath, *, gone: bool = False) -> list[Letter]:
+        with Archive.read(self.directory) as archive:
+            return list(archive.letters(ACCOUNT, path, include_gone=gone))
+
+    def archived(self, path: MailboxPath, *, gone: bool = False) -> list[bytes]:
+        """The contents of a mailbox in the archive, sorted."""
+        with Archive.read(self.directory) as archive:
+            return sorted(archive.content(letter.digest) for letter in archive.letters(ACCOUNT, path, include_gone=gone))
+
+    def there(self, path: MailboxPath) -> list[bytes]:
+        """The contents of a mailbox of the destination, sorted."""
+        return sorted(self.new.contents(path))
+
+    def forget_ledger(self) -> None:
+        with self.archive() as archive:
+            archive._catalogue.sql.execute("DELETE FROM ledger")
+
+    def damage(self, content: bytes) -> None:
+        """Let a bit of each file of a letter flip on the disk."""
+        files = self.files(content)
+        assert files
+        for file in files:
+            file.write_bytes(content[:-5] + bytes([content[-5] ^ 1]) + content[-4:])
+
+    def files(self, content: bytes) -> list[Path]:
+        name = hashlib.sha256(content).hexdigest()[:32]
+        return [file for file in (self.directory / "mail").rglob(f"*.{name}*.mailsync,*") if file.is_file()]
+
+    def everything(self) -> object:
+        """All that lies in the archive's tree, and what the catalogue says of letters and of the ledger."""
+        with Archive.read(self.directory) as archive:
+            tables = ("placements", "files", "messages", "mailboxes", "ledger", "spans")
+            rows = {name: archive._catalogue.sql.execute(f"SELECT * FROM {name} ORDER BY 1, 2, 3").fetchall() for name in tables}
+        tree = sorted(str(file) for file in (self.directory / "mail").rglob("*") if file.is_file())
+        return rows, tree
+
+
+def kinds(report: Report) -> Counter[str]:
+    """How many notes of each kind a report has."""
+    return Counter(note.kind for note in report.notes)

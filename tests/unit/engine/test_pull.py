@@ -1,0 +1,385 @@
+"""Pulls: everything new is brought, nothing is brought twice, and nothing the archive holds is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mailsync.errors import ConnectionLost, MailboxError
+from mailsync.model import INBOX, Entry, Message, Scan, ScanRequest, Unfetched
+from mailsync.progress import Silence
+from mailsync.stores.memory import MemoryBox, MemoryMaildrop, MemoryServer, MemoryStore
+from tests.letters import plain
+from tests.unit.engine.rig import Rig, kinds
+
+SENT = ("Sent",)
+ALL = ("All Mail",)
+
+
+@pytest.fixture(params=[True, False], ids=["condstore", "plain"])
+def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Rig:
+    return Rig(tmp_path / "archive", MemoryServer(condstore=request.param))
+
+
+def filled(rig: Rig, count: int = 10) -> list[int]:
+    return [rig.old.deliver(INBOX, plain(number)) for number in range(count)]
+
+
+def test_every_letter_comes_with_its_flags_and_date(rig: Rig) -> None:
+    rig.old.deliver(INBOX, plain(1), "\\Seen", "work", internaldate=1_234_567_890)
+    rig.old.deliver(SENT, plain(2))
+    report = rig.pull()
+    assert (report.total.new, report.exit_code) == (2, 0)
+    (letter,) = rig.letters(INBOX)
+    assert (letter.flags, letter.internaldate) == (frozenset({"\\Seen", "work"}), 1_234_567_890)
+    assert rig.archived(INBOX) + rig.archived(SENT) == [plain(1), plain(2)]
+
+
+def test_a_second_pull_does_nothing_and_fetches_nothing(rig: Rig) -> None:
+    filled(rig)
+    rig.pull()
+    served, before = rig.old.served, rig.everything()
+    report = rig.pull()
+    assert (report.total.new, report.total.flags, report.total.gone, report.exit_code) == (0, 0, 0, 0)
+    assert report.unchanged == int(rig.old.condstore)
+    assert rig.old.served == served
+    if rig.old.condstore:
+        assert rig.everything() == before
+
+
+def test_new_letters_changed_flags_and_deletions_are_followed(rig: Rig) -> None:
+    uids = filled(rig)
+    rig.pull()
+    rig.old.flag(INBOX, uids[0], "\\Flagged")
+    rig.old.expunge(INBOX, uids[1])
+    rig.old.deliver(INBOX, plain(50))
+    served = rig.old.served
+    report = rig.pull()
+    assert (report.total.new, report.total.flags, report.total.gone) == (1, 1, 1)
+    assert rig.old.served == served + len(plain(50))
+    assert rig.archived(INBOX) == sorted(rig.old.contents(INBOX))
+    assert rig.archived(INBOX, gone=True) == sorted([*rig.old.contents(INBOX), plain(1)])
+    assert [letter.flags for letter in rig.letters(INBOX)].count(frozenset({"\\Flagged"})) == 1
+
+
+def test_a_letter_that_comes_back_under_its_old_uid_lives_again(rig: Rig) -> None:
+    uids = filled(rig)
+    rig.pull()
+    letter = rig.old.expunge(INBOX, uids[3])
+    rig.pull()
+    assert len(rig.archived(INBOX)) == 9
+    rig.old.boxes[INBOX].letters[uids[3]] = letter
+    rig.old.flag(INBOX, uids[3], "\\Seen")
+    served = rig.old.served
+    rig.pull()
+    assert len(rig.archived(INBOX)) == 10
+    assert rig.old.served == served
+
+
+def test_a_renamed_mailbox_is_not_fetched_again(rig: Rig) -> None:
+    rig.old.deliver(("Work",), plain(1))
+    rig.pull()
+    rig.old.rename(("Work",), ("Jobs", "2024"))
+    served = rig.old.served
+    report = rig.pull()
+    assert (report.total.new, report.total.matched, report.exit_code) == (0, 1, 0)
+    assert rig.old.served == served
+    assert kinds(report)["mailbox-gone"] == 1
+    assert rig.archived(("Jobs", "2024")) == [plain(1)]
+    assert rig.archived(("Work",)) == []
+    assert rig.archived(("Work",), gone=True) == [plain(1)]
+
+
+def test_the_letters_of_a_removed_mailbox_stay(rig: Rig) -> None:
+    rig.old.deliver(("Work",), plain(1))
+    rig.pull()
+    del rig.old.boxes["Work",]
+    report = rig.pull()
+    assert report.exit_code == 0
+    assert rig.archived(("Work",), gone=True) == [plain(1)]
+    assert kinds(rig.pull())["mailbox-gone"] == 0
+
+
+def test_a_mailbox_removed_between_list_and_scan_is_told_and_the_others_come(rig: Rig) -> None:
+    class Forgetful(MemoryStore):
+        def scan(self, requests: Iterable[ScanRequest]) -> Iterator[Scan | MailboxError]:
+            rig.old.boxes.pop(("Work",), None)
+            return super().scan(requests)
+
+    rig.old.deliver(("Work",), plain(1))
+    filled(rig)
+    report = rig.pull(source=Forgetful(rig.old))
+    assert (report.total.new, report.exit_code) == (10, 3)
+    assert rig.pull().exit_code == 0
+
+
+def test_a_mailbox_made_anew_under_an_old_name_is_pulled(rig: Rig) -> None:
+    rig.old.deliver(("Work",), plain(1))
+    rig.pull()
+    del rig.old.boxes["Work",]
+    rig.pull()
+    rig.old.deliver(("Work",), plain(2))
+    rig.pull()
+    assert rig.archived(("Work",)) == [plain(2)]
+    assert rig.archived(("Work",), gone=True) == sorted([plain(1), plain(2)])
+
+
+def test_a_new_uidvalidity_fetches_no_body_again(rig: Rig) -> None:
+    filled(rig)
+    rig.pull()
+    served = rig.old.served
+    rig.old.renumber(INBOX)
+    report = rig.pull()
+    assert (report.total.new, report.total.matched, report.total.gone, report.exit_code) == (0, 10, 0, 0)
+    assert rig.old.served == served
+    assert rig.archived(INBOX) == sorted(rig.old.contents(INBOX))
+    assert len(rig.archived(INBOX, gone=True)) == 10
+
+
+def test_letters_lost_under_a_new_uidvalidity_are_gone_and_new_ones_come(rig: Rig) -> None:
+    uids = filled(rig)
+    rig.pull()
+    rig.old.expunge(INBOX, uids[0])
+    rig.old.renumber(INBOX)
+    rig.old.deliver(INBOX, plain(70))
+    report = rig.pull()
+    assert (report.total.new, report.total.matched, report.total.gone) == (1, 9, 1)
+    assert rig.archived(INBOX) == sorted(rig.old.contents(INBOX))
+
+
+def test_a_moved_letter_is_not_fetched_again(rig: Rig) -> None:
+    uids = filled(rig)
+    rig.pull()
+    for uid in uids[:5]:
+        rig.old.move(INBOX, uid, ("Moved",))
+    served = rig.old.served
+    report = rig.pull()
+    assert (report.total.new, report.total.matched, report.total.gone) == (0, 5, 5)
+    assert rig.old.served == served
+    assert len(rig.archived(INBOX)) == len(rig.archived(("Moved",))) == 5
+
+
+def test_a_moved_letter_with_an_object_id_needs_not_even_its_header(tmp_path: Path) -> None:
+    class Headless(MemoryStore):
+        headers = None  # type: ignore[assignment]
+
+    rig = Rig(tmp_path / "archive", MemoryServer(condstore=True, object_ids=True))
+    uids = filled(rig)
+    rig.pull()
+    rig.old.move(INBOX, uids[0], ("Moved",))
+    served = rig.old.served
+    assert rig.pull(source=Headless(rig.old)).total.matched == 1
+    assert rig.old.served == served
+
+
+def test_a_server_that_reuses_uids_loses_no_letter(rig: Rig) -> None:
+    filled(rig)
+    rig.pull()
+    box = rig.old.boxes[INBOX]
+    other = [b"X-More: %d\r\n" % number + plain(100 + number) for number in range(10)]
+    for (uid, letter), content in zip(sorted(box.letters.items()), other, strict=True):
+        box.modseq += 1
+        box.letters[uid] = replace(letter, content=content, modseq=box.modseq)
+    report = rig.pull()
+    assert report.total.new == 10
+    assert rig.archived(INBOX) == sorted(other)
+    assert rig.archived(INBOX, gone=True) == sorted([*other, *(plain(number) for number in range(10))])
+    assert rig.pull().total.new == 0
+
+
+def test_a_server_restored_from_a_backup_is_looked_at_in_full(rig: Rig) -> None:
+    filled(rig)
+    rig.pull()
+    box = rig.old.boxes[INBOX]
+    for uid in (8, 9, 10):
+        del box.letters[uid]
+    box.uidnext, box.modseq = 8, 8
+    rig.old.deliver(INBOX, plain(200))
+    report = rig.pull()
+    assert (report.total.new, report.exit_code) == (1, 0)
+    assert rig.archived(INBOX) == sorted(rig.old.contents(INBOX))
+    assert rig.archived(INBOX, gone=True) == sorted([plain(200), *(plain(number) for number in range(10))])
+
+
+def test_a_delta_that_does_not_add_up_is_not_believed(tmp_path: Path) -> None:
+    class Liar(MemoryStore):
+        def _look(self, request: ScanRequest, box: MemoryBox) -> Scan:
+            scan = super()._look(request, box)
+            return scan if scan.since is None else replace(scan, vanished=())
+
+    rig = Rig(tmp_path / "archive")
+    uids = filled(rig)
+    rig.pull()
+    rig.old.expunge(INBOX, uids[4])
+    report = rig.pull(source=Liar(rig.old))
+    assert (report.total.gone, report.exit_code) == (1, 0)
+    assert rig.archived(INBOX) == sorted(rig.old.contents(INBOX))
+
+
+def test_a_letter_that_does_not_come_keeps_the_run_incomplete_until_it_does(rig: Rig) -> None:
+    filled(rig)
+    rig.old.withholds = lambda content: "the server said: NO [UNAVAILABLE]" if content == plain(3) else None
+    for _ in range(2):
+        report = rig.pull()
+        assert (report.total.failed, report.exit_code) == (1, 3)
+        assert kinds(report)["failed"] == 1
+        assert len(rig.archived(INBOX)) == 9
+    rig.old.withholds = lambda _: None
+    served = rig.old.served
+    report = rig.pull()
+    assert (report.total.new, report.exit_code) == (1, 0)
+    assert rig.old.served == served + len(plain(3))
+    assert rig.archived(INBOX) == sorted(rig.old.contents(INBOX))
+
+
+def test_a_letter_expunged_while_it_is_fetched_is_no_failure(rig: Rig) -> None:
+    class Slow(MemoryStore):
+        def fetch(self, wanted: Iterable[Entry]) -> Iterator[Message | Unfetched]:
+            entries = list(wanted)
+            rig.old.expunge(INBOX, 2)
+            return super().fetch(entries)
+
+    filled(rig)
+    report = rig.pull(source=Slow(rig.old))
+    assert (report.total.new, report.total.skipped, report.exit_code) == (9, 1, 0)
+    assert kinds(report)["expunged"] == 1
+    assert rig.pull().exit_code == 0
+
+
+def test_a_connection_that_breaks_for_good_keeps_what_came_and_the_next_run_brings_the_rest(rig: Rig) -> None:
+    filled(rig)
+    rig.old.fetches_left = 4
+    report = rig.pull()
+    assert isinstance(report.error, ConnectionLost)
+    assert report.exit_code == 75
+    assert len(rig.archived(INBOX)) == 4
+    rig.old.fetches_left = None
+    served = rig.old.served
+    assert rig.pull().total.new == 6
+    assert rig.old.served - served == sum(len(plain(number)) for number in range(4, 10))
+
+
+def test_a_view_of_all_mail_comes_last_and_fetches_only_what_is_nowhere_else(rig: Rig) -> None:
+    rig.old.make(ALL, "\\All")
+    filled(rig)
+    for number in range(12):
+        rig.old.deliver(ALL, plain(number))
+    report = rig.pull()
+    assert report.mailboxes[ALL].new + report.mailboxes[INBOX].new == 12
+    assert len(rig.archived(ALL)) == 12
+    # Without object ids, what came in this very run is not looked for; it is fetched once more and stored once.
+    assert rig.pull().total.new == 0
+
+
+def test_with_object_ids_a_view_of_all_mail_fetches_no_letter_twice(tmp_path: Path) -> None:
+    rig = Rig(tmp_path / "archive", MemoryServer(condstore=True, object_ids=True))
+    rig.old.make(ALL, "\\All")
+    for number in range(12):
+        rig.old.deliver(ALL, plain(number), object_id=f"X{number}")
+        if number < 10:
+            rig.old.deliver(INBOX, plain(number), object_id=f"X{number}")
+    rig.pull()
+    assert rig.old.served == sum(len(plain(number)) for number in range(12))
+    assert len(rig.archived(ALL)) == 12
+    assert len(rig.archived(INBOX)) == 10
+
+
+def test_other_views_are_left_out_unless_they_are_named(rig: Rig) -> None:
+    rig.old.make(("Starred",), "\\Flagged")
+    rig.old.deliver(("Starred",), plain(1))
+    assert rig.pull().total.new == 0
+    assert rig.pull(only=["Starred"]).total.new == 1
+
+
+def test_only_what_globs_choose_is_pulled_and_the_rest_is_not_believed_gone(rig: Rig) -> None:
+    filled(rig)
+    rig.old.deliver(("Spam",), plain(40))
+    rig.old.deliver(("Work", "2024"), plain(41))
+    rig.pull()
+    rig.old.deliver(INBOX, plain(50))
+    rig.old.deliver(("Spam",), plain(51))
+    rig.old.deliver(("Work", "2024"), plain(52))
+    report = rig.pull(among=["*", "!Spam"], only=["work*", "Work*"])
+    assert (report.total.new, report.total.gone, report.exit_code) == (1, 0, 0)
+    assert len(rig.archived(("Work", "2024"))) == 2
+    assert len(rig.archived(("Spam",))) == 1
+    assert rig.pull().total.new == 2
+
+
+def test_one_message_id_on_two_letters_keeps_both_and_says_so(rig: Rig) -> None:
+    one, two = plain(1), plain(1).replace(b"second line", b"third line")
+    rig.old.deliver(INBOX, one)
+    rig.old.deliver(INBOX, two)
+    report = rig.pull()
+    assert kinds(report)["collision"] == 1
+    assert report.exit_code == 0
+    assert rig.archived(INBOX) == sorted([one, two])
+    assert kinds(rig.pull())["collision"] == 0
+
+
+def test_very_many_letters_vanishing_at_once_is_said_loudly_and_loses_nothing(rig: Rig) -> None:
+    uids = filled(rig, 100)
+    rig.pull()
+    for uid in uids[:60]:
+        rig.old.expunge(INBOX, uid)
+    report = rig.pull()
+    assert (report.total.gone, report.exit_code) == (60, 3)
+    assert kinds(report)["mass-vanishing"] == 1
+    assert len(rig.archived(INBOX, gone=True)) == 100
+    assert rig.pull().exit_code == 0
+
+
+def test_a_damaged_letter_is_fetched_anew(rig: Rig) -> None:
+    filled(rig)
+    rig.pull()
+    rig.damage(plain(4))
+    with rig.archive() as archive:
+        assert len(list(archive.verify(Silence()))) == 1
+    report = rig.pull()
+    assert (report.total.mended, report.total.new, report.exit_code) == (1, 0, 0)
+    assert rig.archived(INBOX) == sorted(rig.old.contents(INBOX))
+
+
+def test_a_rehearsal_counts_what_would_come_and_writes_nothing(rig: Rig) -> None:
+    uids = filled(rig)
+    rig.pull()
+    rig.old.flag(INBOX, uids[0], "\\Seen")
+    rig.old.expunge(INBOX, uids[1])
+    rig.old.deliver(INBOX, plain(50))
+    before, served = rig.everything(), rig.old.served
+    report = rig.rehearse()
+    assert (report.total.new, report.total.flags, report.total.gone, report.total.octets) == (1, 1, 1, len(plain(50)))
+    assert rig.everything() == before
+    assert rig.old.served == served
+
+
+@pytest.mark.parametrize("uidls", [True, False])
+def test_a_maildrop_is_pulled_once_and_what_left_it_is_never_gone(uidls: bool, rig: Rig) -> None:
+    class Drop(MemoryMaildrop):
+        pass
+
+    Drop.uidls = uidls
+    uids = filled(rig)
+    rig.pull(source=Drop(rig.old))
+    for uid in uids[:9]:
+        rig.old.expunge(INBOX, uid)
+    rig.old.deliver(INBOX, plain(60))
+    served = rig.old.served
+    report = rig.pull(source=Drop(rig.old))
+    assert (report.total.new, report.total.gone, report.exit_code) == (1, 0, 0)
+    assert rig.old.served == served + len(plain(60))
+    assert len(rig.archived(INBOX)) == 11
+
+
+def test_letters_without_any_field_are_each_their_own(rig: Rig) -> None:
+    bodies = [b"\r\nno header, number %d\r\n" % number for number in range(5)]
+    for body in bodies:
+        rig.old.deliver(INBOX, body)
+    rig.pull()
+    assert rig.archived(INBOX) == sorted(bodies)
+    rig.old.renumber(INBOX)
+    assert rig.pull().exit_code == 0
+    assert rig.archived(INBOX) == sorted(bodies)
