@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,7 +12,7 @@ import pytest
 
 from mailsync.errors import AuthenticationFailed, StoreUnavailable, TlsError
 from mailsync.formats import header
-from mailsync.model import INBOX, Message, Scan, ScanRequest, UidlRef, Unfetched
+from mailsync.model import INBOX, Message, Ref, Scan, ScanRequest, UidlRef, UidRef, Unfetched
 from tests import letters
 from tests.servers.cutter import Cutter
 from tests.servers.dovecot import Dovecot
@@ -205,12 +206,26 @@ def test_capabilities_are_those_announced(pop3_server: Callable[..., Pop3]) -> N
     assert list(source(pop3_server().port).capabilities()) == sorted(CAPABILITIES)
 
 
-def test_an_entry_of_another_protocol_is_not_asked_for(pop3_server: Callable[..., Pop3]) -> None:
+@pytest.mark.parametrize("ref", [UidlRef(None, 7), UidlRef(b"other", 1), UidRef(INBOX, 1, 1)])
+def test_an_entry_that_is_none_of_this_servers_is_not_asked_for(pop3_server: Callable[..., Pop3], ref: Ref) -> None:
     one = source(pop3_server([letters.plain(1)]).port)
     (entry,) = entries_of(one)
-    (got,) = fetched(one, [replace(entry, ref=UidlRef(None, 7))])
+    (got,) = fetched(one, [replace(entry, ref=ref)])
     assert isinstance(got, Unfetched)
-    assert not got.expunged
+    assert got.expunged == (ref != UidlRef(None, 7))
+
+
+def test_closing_a_connection_that_broke_is_no_trouble(pop3_server: Callable[..., Pop3]) -> None:
+    server = pop3_server([letters.plain(1)])
+    with Cutter(server.port) as line:
+        one = source(line.port)
+        contents(one)
+    with contextlib.suppress(StoreUnavailable):
+        for _ in range(3):
+            assert one._session is not None
+            one._session.send(b"NOOP")
+    one.close()
+    one.close()
 
 
 # Logging in
