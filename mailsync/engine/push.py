@@ -239,8 +239,8 @@ class _Push:
                     yield letter
 
     def _intended(self, theirs: MailboxPath, letters: Iterable[Letter]) -> Iterator[Parcel]:
-        rest = iter(letters)
-        while chunk := [letter for letter in islice(rest, INTENTS_TOGETHER) if (theirs, key_of(letter)) not in self._found]:
+        rest = (letter for letter in letters if (theirs, key_of(letter)) not in self._found)
+        while chunk := list(islice(rest, INTENTS_TOGETHER)):
             self._run.intend(theirs, self._states[theirs], chunk)
             for letter in chunk:
                 try:

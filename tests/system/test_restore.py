@@ -92,6 +92,23 @@ def test_what_was_restored_and_deleted_again_comes_back_again(dovecot: Dovecot, 
         assert there(dovecot, user, "INBOX") == before
 
 
+def test_a_few_lost_letters_among_very_many_come_back(dovecot: Dovecot, home: Home) -> None:
+    user = dovecot.user()
+    for number in range(700):
+        dovecot.deliver(user, "INBOX", plain(number), internaldate=1_600_000_000 + number)
+    home.configure(a=imap(dovecot, user))
+    home.well("pull")
+    before = there(dovecot, user, "INBOX")
+    with client(dovecot, user) as other:
+        other.select_folder("INBOX")
+        other.delete_messages(other.search("ALL")[-5:])
+        other.expunge()
+
+    assert total(home, "restore", "a")["new"] == 5
+
+    assert there(dovecot, user, "INBOX") == before
+
+
 def test_single_letters_are_chosen_by_date_id_and_words_of_the_header(dovecot: Dovecot, home: Home) -> None:
     user, other = dovecot.user(), dovecot.user()
     for number in range(5):
