@@ -156,7 +156,7 @@ class _Push:
             if theirs in self._refused:
                 self._give_up(theirs, ledger)
                 continue
-            fresh = (letter for letter in self._letters(theirs) if key_of(letter) not in ledger)
+            fresh = (one for one in self._letters(theirs) if key_of(one) not in ledger and (theirs, key_of(one)) not in self._found)
             yield from self._intended(theirs, self.budget.within(fresh, lambda letter: letter.size))
 
     def send(self, parcels: Iterable[Parcel]) -> None:
