@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from mailsync.model import SYSTEM_FLAGS, MailboxPath, Parcel
+from mailsync.model import SYSTEM_FLAGS, Parcel
 from mailsync.stores.imap.fetched import ranges_of
 from mailsync.stores.imap.wire import Literal, Part, Result
 
@@ -16,29 +16,33 @@ BATCH_LETTERS: Final = 200
 BATCH_OCTETS: Final = 4 << 20
 """A MULTIAPPEND is all or nothing: large enough to be worth it, small enough to be said again."""
 
+WINDOW_LETTERS: Final = 4096
+"""More letters than this are never without an answer."""
+
+_ODD_ALONE: Final = 16
+_LAST_SECOND: Final = 253_402_300_799
 _KEYWORD: Final = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z^_`a-z|~\[}]+")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """A parcel in the form in which it is sent now: its own content or a repaired one, with or without keywords."""
+    """A parcel in the form in which it is sent now: its own content or a repaired one, with or without keywords.
+
+    `refusal` is what the server said of an earlier form. `odd`: it looks as if a strict server may refuse it.
+    """
 
     parcel: Parcel
     content: bytes = field(repr=False)
     flags: frozenset[str]
     repaired: str = ""
     refusal: str = ""
+    odd: bool = False
 
     @property
     def lonely(self) -> bool:
-        """Whether it must not join others: an empty literal cancels a whole MULTIAPPEND."""
-        return not self.content or bool(self.refusal)
-
-
-def verbatim(parcel: Parcel, permanent: frozenset[str] | None) -> Send:
-    """Give the form in which a parcel is tried first."""
-    return Send(parcel, parcel.content, allowed(parcel.letter.flags, permanent))
+        """Whether it must not join others: an empty literal cancels a whole MULTIAPPEND, and so does any refusal."""
+        return not self.content or self.odd or bool(self.refusal)
 
 
 def allowed(flags: frozenset[str], permanent: frozenset[str] | None) -> frozenset[str]:
@@ -55,8 +59,8 @@ def allowed(flags: frozenset[str], permanent: frozenset[str] | None) -> frozense
 
 
 def date_time(epoch: int) -> bytes:
-    """Write an INTERNALDATE in UTC."""
-    when = time.gmtime(max(0, epoch))
+    """Write an INTERNALDATE in UTC; the years 1970 to 9999 are what servers and the grammar agree on."""
+    when = time.gmtime(min(max(0, epoch), _LAST_SECOND))
     clock = f"{when.tm_hour:02}:{when.tm_min:02}:{when.tm_sec:02}"
     return f'"{when.tm_mday:02}-{_MONTHS[when.tm_mon - 1]}-{when.tm_year:04} {clock} +0000"'.encode("ascii")
 
@@ -71,30 +75,77 @@ def append_parts(name: Part, sends: Iterable[Send], instant: Callable[[int], boo
         yield Literal(send.content, waiting=not instant(len(send.content)))
 
 
-def batches(sends: Iterable[Send], *, together: bool) -> Iterator[list[Send]]:
-    """Group what goes to the same mailbox, in order, within the bounds; lonely ones alone. Lazy: holds one group."""
-    group: list[Send] = []
-    octets = 0
-    for send in sends:
-        place: MailboxPath | None = group[0].parcel.mailbox if group else None
-        full = len(group) >= BATCH_LETTERS or octets + len(send.content) > BATCH_OCTETS
-        if group and (not together or full or place != send.parcel.mailbox or send.lonely or group[0].lonely):
-            yield group
-            group, octets = [], 0
-        group.append(send)
-        octets += len(send.content)
-        if not together or send.lonely:
-            yield group
-            group, octets = [], 0
-    if group:
-        yield group
+class Batches:
+    """Letters grouped for one APPEND each: to the same mailbox, in order, within the bounds, lonely ones alone.
+
+    Lazy: holds at most one letter that is not in a group yet. `together` False makes every group one letter. `octets` bounds a
+    group; a single letter may be larger.
+    """
+
+    def __init__(self, sends: Iterator[Send], *, together: bool, octets: int = BATCH_OCTETS) -> None:
+        self._sends = sends
+        self._together = together
+        self._octets = octets
+        self._ahead: Send | None = None
+
+    def take(self, letters: int = BATCH_LETTERS) -> list[Send]:
+        """Give the next group, of at most so many letters; an empty one when there are no more."""
+        group: list[Send] = []
+        octets = 0
+        while len(group) < max(1, min(letters, BATCH_LETTERS)):
+            send = self._ahead or next(self._sends, None)
+            self._ahead = None
+            if send is None:
+                break
+            octets += len(send.content)
+            if group and (send.parcel.mailbox != group[0].parcel.mailbox or octets > self._octets or send.lonely):
+                self._ahead = send
+                break
+            group.append(send)
+            if not self._together or send.lonely:
+                break
+        return group
+
+
+def split(group: Sequence[Send], looks_odd: Callable[[bytes], bool]) -> list[list[Send]]:
+    """Part a group that was refused as a whole, so that few more tries find the offender.
+
+    The letters that look odd go alone when they are few, else together; a group of one look goes in halves.
+    """
+    sound: list[Send] = []
+    odd: list[Send] = []
+    for send in group:
+        (odd if looks_odd(send.content) else sound).append(send)
+    if sound and odd:
+        return [sound, *([[send] for send in odd] if len(odd) <= _ODD_ALONE else [odd])]
+    middle = len(group) // 2
+    return [list(group[:middle]), list(group[middle:])]
+
+
+class Pace:
+    """How many letters may be without an answer at once.
+
+    All that the window holds, until a connection broke or the server had enough; then one, and with each answer more. So a letter
+    that breaks connections takes no others with it for long, and a server that is short of breath is not run down.
+    """
+
+    def __init__(self) -> None:
+        self.letters = WINDOW_LETTERS
+
+    def slow(self) -> None:
+        """Begin again with one."""
+        self.letters = 1
+
+    def answered(self, letters: int) -> None:
+        """Allow as many more as were answered, which doubles them each round trip."""
+        self.letters = min(self.letters + letters, WINDOW_LETTERS)
 
 
 def append_uids(result: Result, count: int) -> tuple[int | None, list[int | None]]:
     """Read APPENDUID (RFC 4315 section 3): UIDVALIDITY and a UID a letter, in order; Nones where the server did not tell."""
     validity, _, uids = result.argument.partition(b" ")
-    if result.code == b"APPENDUID" and validity.isdigit():
+    if result.code == b"APPENDUID" and validity.isdigit() and len(validity) <= 10:
         spans = ranges_of(uids)
-        if sum(len(span) for span in spans) == count:
+        if all(0 < span.start < span.stop <= 1 << 32 for span in spans) and sum(map(len, spans)) == count:
             return int(validity), [uid for span in spans for uid in span]
     return None, [None] * count

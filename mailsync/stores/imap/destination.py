@@ -7,29 +7,26 @@ from __future__ import annotations
 
 import random
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from mailsync.errors import MailboxError, StoreUnavailable
 from mailsync.mapping import show
-from mailsync.model import Appended, Entry, Mailbox, MailboxPath, Parcel, Present, Refused, SyncState, UidRef, Unanswered
+from mailsync.model import SYSTEM_FLAGS, Appended, Mailbox, MailboxPath, Parcel, Present, Refused, SyncState, UidRef, Unanswered
 from mailsync.progress import Progress, Silence
 from mailsync.stores.credentials import Credentials
-from mailsync.stores.imap.appending import allowed
-from mailsync.stores.imap.fetched import attributes_of, body_of, uid_set
-from mailsync.stores.imap.lanes import Verdicts, abreast, pipelined
+from mailsync.stores.imap.abreast import abreast
+from mailsync.stores.imap.appending import Pace, allowed
+from mailsync.stores.imap.fetched import attributes_of, uid_set
 from mailsync.stores.imap.link import Link
 from mailsync.stores.imap.listing import OUTSTANDING, list_mailboxes
-from mailsync.stores.imap.names import status
+from mailsync.stores.imap.names import Names, status
+from mailsync.stores.imap.pipeline import pipelined
+from mailsync.stores.imap.presence import LOOK, body_there, letters_there, searched
 from mailsync.stores.imap.session import Session, trouble
+from mailsync.stores.imap.verdicts import Verdicts
 from mailsync.stores.imap.wire import Command, Result, result_of
 from mailsync.stores.transport import Endpoint
-
-LOOK: Final = 500
-"""Letters whose headers are asked for in one command when a mailbox is looked through."""
-
-LOOKS_AHEAD: Final = 4
 
 Done = TypeVar("Done")
 
@@ -58,20 +55,22 @@ class ImapDestination:
         self.endpoint = endpoint
         self._key = f"imap://{credentials.authorization_id or credentials.username}@{endpoint.host}:{endpoint.port}"
         self._repair = repair
-        self._connections = connections
-        note = (progress or Silence()).note
+        self._connections = max(1, connections)
+        self._note = note = (progress or Silence()).note
+        self._names: Names | None = None
+
+        def session() -> Session:
+            opened = Session.open(account, endpoint, credentials, note, sync=False)
+            if self._names is not None:
+                opened.names = self._names  # what was listed on the first connection holds for all
+            return opened
 
         def link() -> Link:
-            return Link(
-                lambda: Session.open(account, endpoint, credentials, note, sync=False),
-                note=note,
-                sleep=sleep,
-                random=jitter,
-                retries=retries,
-            )
+            return Link(session, note=note, sleep=sleep, random=jitter, retries=retries)
 
         self._new_link = link
         self._link = link()
+        self._pace = Pace()
         self._permanent: dict[MailboxPath, frozenset[str] | None] = {}
         self._there: set[MailboxPath] = set()
 
@@ -87,6 +86,7 @@ class ImapDestination:
     def mailboxes(self) -> Sequence[Mailbox]:
         """List the personal mailboxes, in the server's order, with their states."""
         found = self._trying(lambda: list_mailboxes(self._link.session))
+        self._names = self._link.session.names
         self._there = {mailbox.path for mailbox in found if mailbox.selectable}
         return found
 
@@ -118,7 +118,7 @@ class ImapDestination:
         seen: set[UidRef] = set()
         while True:
             try:
-                for present in self._present(mailbox, first_uid):
+                for present in letters_there(self._link, self.account, mailbox, first_uid):
                     ref = present.entry.ref
                     if isinstance(ref, UidRef) and ref not in seen:
                         seen.add(ref)
@@ -130,26 +130,16 @@ class ImapDestination:
                 return
 
     def body(self, mailbox: MailboxPath, uid: int) -> bytes | None:
-        """Bring one letter's content; None when it is gone."""
-
-        def ask() -> bytes | None:
-            self._examine(mailbox)
-            command = self._link.session.wire.send(b"UID FETCH %d (UID BODY.PEEK[])" % uid)
-            self._done(command, mailbox)
-            found = (body_of(answer, self.account) for answer in command.answers)
-            return next((body.content for body in found if body is not None and body.uid == uid), None)
-
-        return self._trying(ask)
+        """Bring one letter's content; None when it is gone. Raises MailboxError."""
+        return self._trying(lambda: body_there(self._link, self.account, mailbox, uid))
 
     def append(self, parcels: Iterable[Parcel]) -> Iterator[Appended | Refused | Unanswered]:
         """Add each parcel by the fastest way the server offers; see `Destination.append`."""
-        session = self._trying(lambda: self._link.session)
+        session = self._trying(self._named)
         verdicts = Verdicts(self.account, repair=self._repair, limit=_limit(session.capabilities), permanent=self._permanent_flags)
         if session.has(b"LITERAL+") or (session.has(b"LITERAL-") and self._connections == 1):
-            yield from pipelined(self._link, verdicts, parcels)
-            return
-        links = iter([self._link])
-        yield from abreast(lambda: next(links, None) or self._new_link(), verdicts, parcels, self._connections)
+            return pipelined(self._link, verdicts, parcels, self._pace)
+        return abreast(self._link, self._new_link, verdicts, parcels, connections=self._connections, note=self._note)
 
     def set_flags(self, mailbox: MailboxPath, changes: Mapping[int, tuple[frozenset[str], frozenset[str]]]) -> Sequence[int]:
         """Add and remove flags, equal changes together; gives the UIDs that are still there. Raises MailboxError."""
@@ -170,6 +160,11 @@ class ImapDestination:
                 self._link.progressed()
                 return done
 
+    def _named(self) -> Session:
+        """Give a session whose mailbox names are known."""
+        self._names = self._link.session.names
+        return self._link.session
+
     def _done(self, command: Command, mailbox: MailboxPath) -> Result:
         result = self._link.session.wire.wait(command)
         stop = trouble(self.account, result, "asking for a mailbox")
@@ -180,8 +175,14 @@ class ImapDestination:
         return result
 
     def _create(self, wanted: Sequence[Mailbox]) -> dict[MailboxPath, MailboxError | None]:
-        session = self._link.session
-        session.names  # noqa: B018  the answers about names must be in before they are composed
+        session = self._named()
+        special = session.has(b"CREATE-SPECIAL-USE")
+        found = self._made(session, wanted, special=special)
+        # A server may make the mailbox but not give it the role (RFC 6154 section 3).
+        plain = [mailbox for mailbox in wanted if special and mailbox.special_use and found[mailbox.path] is not None]
+        return found | self._made(session, plain, special=False)
+
+    def _made(self, session: Session, wanted: Sequence[Mailbox], *, special: bool) -> dict[MailboxPath, MailboxError | None]:
         flights: list[tuple[Mailbox, Command | None, Command]] = []
         waiting = 0
         for mailbox in wanted:
@@ -191,8 +192,8 @@ class ImapDestination:
             name = session.mailbox(session.names.written(mailbox.path))
             made = None
             if mailbox.path not in self._there:
-                use = b" (USE (" + min(mailbox.special_use).encode("ascii") + b"))" if self._may_use(session, mailbox) else b""
-                made = session.wire.send(b"CREATE ", name, use)
+                role = min(mailbox.special_use, default="") if special else ""
+                made = session.wire.send(b"CREATE ", name, b" (USE (" + role.encode("ascii") + b"))" if role else b"")
             if mailbox.subscribed:
                 session.wire.send(b"SUBSCRIBE ", name)
             flights.append((mailbox, made, session.wire.send(b"SELECT ", name)))
@@ -209,10 +210,6 @@ class ImapDestination:
                 self._permanent[mailbox.path] = _permanent(selected)
         return found
 
-    @staticmethod
-    def _may_use(session: Session, mailbox: Mailbox) -> bool:
-        return bool(mailbox.special_use) and session.has(b"CREATE-SPECIAL-USE")
-
     def _not_made(self, mailbox: Mailbox, made: Command | None, selected: Result) -> MailboxError:
         refusal = made.result if made is not None and made.result is not None and not made.result.ok else selected
         words = refusal.text or "no reason given"
@@ -224,40 +221,8 @@ class ImapDestination:
         """Give the flags a mailbox keeps, as `create` learned them; None, which lets everything be tried, where it was not asked."""
         return self._permanent.get(mailbox)
 
-    def _examine(self, mailbox: MailboxPath) -> SyncState:
-        examined = self._link.examine(mailbox, fresh=True)
-        result = examined.settle()
-        if not result.ok:
-            raise MailboxError(self.account, mailbox, f"the server refuses mailbox {show(mailbox)}: {result.text or 'no reason given'}")
-        return examined.state
-
-    def _present(self, mailbox: MailboxPath, first_uid: int) -> Iterator[Present]:
-        state = self._examine(mailbox)
-        if not state.messages:
-            return
-        wire = self._link.session.wire
-        uids = self._search(mailbox, first_uid)
-        flights: deque[Command] = deque()
-        rest = [uids[start : start + LOOK] for start in range(0, len(uids), LOOK)]
-        rest.reverse()
-        while rest or flights:
-            while rest and len(flights) < LOOKS_AHEAD and wire.outstanding < OUTSTANDING:
-                flights.append(wire.send(b"UID FETCH ", uid_set(rest.pop()), b" (UID BODY.PEEK[HEADER])"))
-            command = flights.popleft()
-            for answer in wire.answers(command):
-                body = body_of(answer, self.account)
-                if body is not None and body.uid is not None and body.content is not None:
-                    yield Present(Entry(UidRef(mailbox, state.uidvalidity, body.uid), None), body.content)
-            self._done(command, mailbox)
-
-    def _search(self, mailbox: MailboxPath, first_uid: int) -> list[int]:
-        command = self._link.session.wire.send(b"UID SEARCH UID %d:*" % first_uid)
-        self._done(command, mailbox)
-        words = [word for answer in command.answers if answer.word == b"SEARCH" for word in answer.line.split()[1:]]
-        # `n:*` names the last letter even when its UID is below n (RFC 9051 section 9).
-        return sorted({int(word) for word in words if word.isdigit() and int(word) >= first_uid})
-
     def _set_flags(self, mailbox: MailboxPath, changes: Mapping[int, tuple[frozenset[str], frozenset[str]]]) -> list[int]:
+        """Change flags and look which letters are there, all in flight behind one SELECT's answer."""
         session = self._link.session
         self._link.forget_selected()
         selected = session.wire.send(b"SELECT ", session.mailbox(session.names.written(mailbox)))
@@ -268,13 +233,50 @@ class ImapDestination:
             for sign, flags in ((b"+", allowed(add, permanent)), (b"-", allowed(remove, permanent))):
                 if flags:
                     alike.setdefault((sign, flags), []).append(uid)
-        for (sign, flags), uids in alike.items():
-            for start in range(0, len(uids), LOOK):
-                words = " ".join(sorted(flags)).encode("ascii")
-                chosen = uid_set(sorted(uids[start : start + LOOK]))
-                self._done(session.wire.send(b"UID STORE ", chosen, b" ", sign, b"FLAGS.SILENT (", words, b")"), mailbox)
-        there = set(self._search(mailbox, min(changes, default=1)))
+        stores = [(sign, flags, some) for (sign, flags), uids in alike.items() for some in _sets(uids)]
+        flights = self._in_flight(session, [*map(_store, stores), *(b"UID SEARCH UID " + some for some in _sets(changes))])
+        refused = [store for command, store in zip(flights, stores, strict=False) if not self._stored(command, store[1], mailbox)]
+        for command in flights[len(stores) :]:
+            self._done(command, mailbox)
+        # What remains without the keywords must be taken.
+        system = [(sign, flags & SYSTEM_FLAGS, some) for sign, flags, some in refused if flags & SYSTEM_FLAGS]
+        for command in self._in_flight(session, [_store(one) for one in system]):
+            self._done(command, mailbox)
+        there = {uid for command in flights[len(stores) :] for uid in searched(command)}
         return [uid for uid in changes if uid in there]
+
+    def _stored(self, command: Command, flags: frozenset[str], mailbox: MailboxPath) -> bool:
+        """Tell whether a change was made; a refusal that keywords may be the reason for is none yet. Raises MailboxError."""
+        if flags <= SYSTEM_FLAGS or self._link.session.wire.wait(command).ok:
+            return self._done(command, mailbox).ok
+        stop = trouble(self.account, self._link.session.wire.wait(command), "changing flags")
+        if stop is not None:
+            raise stop
+        return False
+
+    @staticmethod
+    def _in_flight(session: Session, lines: Sequence[bytes]) -> list[Command]:
+        """Send commands, as many in flight as is safe."""
+        flights: list[Command] = []
+        waiting = 0
+        for line in lines:
+            while session.wire.outstanding > OUTSTANDING:
+                session.wire.wait(flights[waiting])
+                waiting += 1
+            flights.append(session.wire.send(line))
+        return flights
+
+
+def _store(change: tuple[bytes, frozenset[str], bytes]) -> bytes:
+    """Write the command for one change of some letters."""
+    sign, flags, uids = change
+    return b"UID STORE " + uids + b" " + sign + b"FLAGS.SILENT (" + " ".join(sorted(flags)).encode("ascii") + b")"
+
+
+def _sets(uids: Iterable[int]) -> Iterator[bytes]:
+    """Write UIDs as sets short enough for one command line."""
+    ordered = sorted(uids)
+    return (uid_set(ordered[start : start + LOOK]) for start in range(0, len(ordered), LOOK))
 
 
 def _permanent(selected: Command) -> frozenset[str] | None:

@@ -89,6 +89,11 @@ class Link:
         assert self._session is not None  # noqa: S101  # `again` returns with a session, or raises
         return self._session
 
+    def connect(self) -> None:
+        """Log in, unless that is done, in one try. Raises StoreUnavailable."""
+        if self._session is None:
+            self._connect()
+
     def examine(self, path: MailboxPath, *, fresh: bool = False) -> Examined:
         """Send EXAMINE, unless `path` is selected already for the next command; `fresh` asks in any case, for the state."""
         session = self.session

@@ -1,0 +1,224 @@
+"""Appending with many commands in flight on one connection, letters together in one where MULTIAPPEND is offered (RFC 3502).
+
+A connection that breaks makes what was in flight `Unanswered`; the rest goes on after a new login.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from mailsync.errors import OverQuota, StoreUnavailable, Throttled
+from mailsync.model import Parcel, Refused, Unanswered
+from mailsync.stores.imap.appending import BATCH_OCTETS, Batches, Pace, Send, append_parts, split
+from mailsync.stores.imap.link import Link
+from mailsync.stores.imap.repair import looks_odd
+from mailsync.stores.imap.verdicts import Answer, Verdicts, appended
+from mailsync.stores.imap.wire import Command, Result
+
+WINDOW_OCTETS: Final = 12 << 20
+WINDOW_COMMANDS: Final = 256
+"""How much may be sent without an answer: enough for a long line, little enough to look for after a failure."""
+
+
+def pipelined(link: Link, verdicts: Verdicts, parcels: Iterable[Parcel], pace: Pace) -> Iterator[Answer]:
+    """Append; see `Destination.append`. `pace` lives longer than one call: what it learned of a server holds for the next."""
+    yield from _Pipeline(link, verdicts, parcels, pace).run()
+
+
+class _Pipeline:
+    """Commands in flight, and what waits for being sent: parts of refused groups first, then new letters."""
+
+    def __init__(self, link: Link, verdicts: Verdicts, parcels: Iterable[Parcel], pace: Pace) -> None:
+        self._link = link
+        self._verdicts = verdicts
+        self._pace = pace
+        octets = BATCH_OCTETS if verdicts.limit is None else min(BATCH_OCTETS, verdicts.limit)
+        self._batches = Batches(self._firsts(parcels), together=link.session.has(b"MULTIAPPEND"), octets=octets)
+        self._flying: deque[tuple[Command, list[Send]]] = deque()
+        self._octets = 0
+        self._letters = 0
+        self._again: deque[list[Send]] = deque()
+        self._held: list[Send] = []
+        self._done: list[Answer] = []
+        self._busy: StoreUnavailable | None = None
+        self._full = False
+        self._stopped: StoreUnavailable | None = None
+
+    def run(self) -> Iterator[Answer]:
+        """Send and judge until nothing is left. Raises what stops the account, after all answers were given."""
+        while True:
+            yield from self._arrived()
+            if self._stopped is not None:
+                yield from self._end(self._stopped)
+            elif self._busy is not None and not self._flying:
+                self._rest(self._busy)
+            elif group := self._following():
+                yield from self._send(group)
+            elif self._flying:
+                yield from self._oldest()
+            elif self._full:
+                self._full = False  # all that had been refused found its place
+            else:
+                yield from self._take()
+                return
+
+    def _firsts(self, parcels: Iterable[Parcel]) -> Iterator[Send]:
+        for parcel in parcels:
+            first = self._verdicts.first(parcel)
+            if isinstance(first, Refused):
+                self._done.append(first)
+            else:
+                yield first
+
+    def _following(self) -> list[Send]:
+        """Give the group to send now; none when there is no room, or first the rest must be heard."""
+        if self._busy is not None:
+            return []
+        if not self._held:
+            if self._again:
+                self._held = self._again.popleft()
+            elif not self._full:
+                self._held = self._batches.take(self._pace.letters)
+        group = self._held
+        if self._flying and (
+            self._octets + _octets(group) > WINDOW_OCTETS
+            or self._letters + len(group) > self._pace.letters
+            or len(self._flying) >= WINDOW_COMMANDS
+        ):
+            return []
+        self._held = []
+        return group
+
+    def _send(self, group: list[Send]) -> Iterator[Answer]:
+        try:
+            session = self._link.session
+            name = session.mailbox(session.names.written(group[0].parcel.mailbox))
+        except StoreUnavailable as error:
+            self._again.appendleft(group)
+            yield from self._lost(error)
+            return
+        try:
+            command = session.wire.send_parts(append_parts(name, group, session.instant))
+        except StoreUnavailable as error:
+            self._done += [Unanswered(send.parcel) for send in group]
+            yield from self._lost(error)
+            return
+        self._flying.append((command, group))
+        self._octets += _octets(group)
+        self._letters += len(group)
+
+    def _arrived(self) -> Iterator[Answer]:
+        """Judge what has been answered, without waiting."""
+        if self._flying:
+            try:
+                self._link.session.wire.pump()
+            except StoreUnavailable as error:
+                yield from self._lost(error)
+        while self._flying and self._flying[0][0].result is not None:
+            self._landed(self._flying[0][0].result)
+        yield from self._take()
+
+    def _oldest(self) -> Iterator[Answer]:
+        """Wait for the oldest answer."""
+        try:
+            self._landed(self._link.session.wire.wait(self._flying[0][0]))
+        except StoreUnavailable as error:
+            yield from self._lost(error)
+        yield from self._take()
+
+    def _landed(self, result: Result) -> None:
+        _, group = self._flying.popleft()
+        self._octets -= _octets(group)
+        self._letters -= len(group)
+        self._judge(group, result)
+
+    def _take(self) -> Iterator[Answer]:
+        done, self._done = self._done, []
+        yield from done
+
+    def _judge(self, group: list[Send], result: Result) -> None:
+        stop = self._verdicts.stop(result)
+        if stop is not None:
+            self._halt(group, stop)
+            return
+        self._pace.answered(len(group))
+        if result.ok:
+            self._link.progressed()
+            self._done += appended(group, result)
+            return
+        closed = self._verdicts.closed(group[0].parcel.mailbox, result)
+        if closed is not None:
+            self._done += [Refused(send.parcel, closed) for send in group]
+        elif len(group) > 1:
+            self._verdicts.strict = True
+            self._again.extendleft(reversed(split(group, looks_odd)))
+        else:
+            following = self._verdicts.another(group[0], result)
+            if isinstance(following, Refused):
+                self._done.append(following)
+            else:
+                self._again.appendleft([following])
+
+    def _halt(self, group: list[Send], stop: StoreUnavailable) -> None:
+        """Take in that the server has had enough: for now, or for good."""
+        self._pace.slow()
+        if stop.retryable:
+            self._busy = _longer(self._busy, stop)
+            self._again.append(group)
+        elif isinstance(stop, OverQuota) and len(group) > 1:
+            # Some of them may still fit. Nothing new is begun before that is known.
+            self._full = True
+            if self._held:
+                self._again.append(self._held)
+                self._held = []
+            middle = len(group) // 2
+            self._again.extendleft((group[middle:], group[:middle]))
+        else:
+            self._stopped = stop
+            self._done += [Refused(send.parcel, str(stop)) for send in group]
+
+    def _rest(self, busy: StoreUnavailable) -> None:
+        """Wait as the server asks, once for all it said so of; a server that is not throttling but ailing gets a new login."""
+        self._busy = None
+        try:
+            if isinstance(busy, Throttled):
+                self._link.pause(busy)
+            else:
+                self._link.again(busy)
+        except StoreUnavailable as error:
+            self._stopped = error
+
+    def _end(self, stopped: StoreUnavailable) -> Iterator[Answer]:
+        """Hear what became of the rest, give up what was refused meanwhile, and stop."""
+        while self._flying:
+            yield from self._oldest()
+        self._done += [Refused(send.parcel, str(stopped)) for group in self._again for send in group]
+        yield from self._take()
+        raise stopped
+
+    def _lost(self, error: StoreUnavailable) -> Iterator[Answer]:
+        """Give up what is in flight and log in again; what the server may have taken is found by looking."""
+        flying, self._flying = list(self._flying), deque()
+        self._octets = self._letters = 0
+        for command, group in flying:
+            if command.result is not None:
+                self._judge(group, command.result)
+            else:
+                self._done += [Unanswered(send.parcel) for send in group]
+        self._pace.slow()
+        yield from self._take()
+        if self._stopped is None:
+            self._link.again(error)
+
+
+def _octets(group: list[Send]) -> int:
+    return sum(len(send.content) for send in group)
+
+
+def _longer(known: StoreUnavailable | None, stop: StoreUnavailable) -> StoreUnavailable:
+    """Choose whom to believe when several answers say how long to wait."""
+    if isinstance(known, Throttled) and (not isinstance(stop, Throttled) or (known.wait or 0) >= (stop.wait or 0)):
+        return known
+    return stop

@@ -1,0 +1,98 @@
+"""What a server's answer to an APPEND means: stored, another try in another form, refused, wait, or stop. No I/O."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, TypeAlias
+
+from mailsync.errors import OverQuota, StoreUnavailable
+from mailsync.mapping import show
+from mailsync.model import Appended, MailboxPath, Parcel, Refused, Unanswered
+from mailsync.stores.imap.appending import Send, allowed, append_uids
+from mailsync.stores.imap.repair import looks_odd, repaired
+from mailsync.stores.imap.session import trouble
+from mailsync.stores.imap.wire import Result
+
+Answer: TypeAlias = Appended | Refused | Unanswered
+Permanent: TypeAlias = Callable[[MailboxPath], "frozenset[str] | None"]
+
+_TOO_BIG: Final = frozenset({b"TOOBIG", b"APPENDLIMIT"})
+_SIZE_WORDS: Final = re.compile(r"(mail|message|letter) (size|is) .{0,30}(larger|too large|too big)|too large|too big", re.IGNORECASE)
+"""Dovecot says [LIMIT], which else means the whole account, of one letter that is too large."""
+
+_QUOTA_WORDS: Final = re.compile(r"quota|mailbox is full|over limit|no space", re.IGNORECASE)
+_NO_MAILBOX: Final = frozenset({b"TRYCREATE", b"NONEXISTENT", b"NOPERM"})
+"""What is true of the mailbox, whatever letter comes (RFC 9051 section 7.1, RFC 5530)."""
+
+
+class Verdicts:
+    """What the answers of one destination mean.
+
+    `repair`: a refused letter may be sent as a repaired copy. `limit` is the APPENDLIMIT of all mailboxes, in octets, None when there
+    is none. `permanent` tells the flags a mailbox keeps. Once a batch was refused the server counts as `strict`.
+    """
+
+    def __init__(self, account: str, *, repair: bool, limit: int | None, permanent: Permanent) -> None:
+        self.account = account
+        self.limit = limit
+        self.strict = False
+        self._repair = repair
+        self._permanent = permanent
+        self._closed: dict[MailboxPath, str] = {}
+
+    def first(self, parcel: Parcel) -> Send | Refused:
+        """Give the form in which a parcel is tried first, or refuse at once what is known to be of no use."""
+        closed = self._closed.get(parcel.mailbox)
+        if closed is not None:
+            return Refused(parcel, closed)
+        size = len(parcel.content)
+        if self.limit is not None and size > self.limit:
+            return Refused(parcel, f"the server takes letters of at most {self.limit:,} octets; this one has {size:,}")
+        return Send(parcel, parcel.content, self._flags(parcel), odd=self.strict and looks_odd(parcel.content))
+
+    def closed(self, mailbox: MailboxPath, result: Result) -> str | None:
+        """Tell why nothing at all can be added to a mailbox, None when the refusal was about the letters; remembered for `first`."""
+        if result.code not in _NO_MAILBOX:
+            return None
+        self._closed[mailbox] = f"the server takes nothing for mailbox {show(mailbox)}: {result.text or 'no reason given'}"
+        return self._closed[mailbox]
+
+    def stop(self, result: Result) -> StoreUnavailable | None:
+        """Tell whether a refusal means that the account must wait (`retryable`) or stop."""
+        if result.ok or _too_big(result):
+            return None
+        if _QUOTA_WORDS.search(result.text):
+            return OverQuota(self.account, f"the server is full: {result.text}")
+        return trouble(self.account, result, "appending letters")
+
+    def another(self, send: Send, result: Result) -> Send | Refused:
+        """After a refusal of one letter alone: give the next form to try, or the refusal, in the server's first words.
+
+        Verbatim without keywords, then repaired, then repaired without keywords: what was no reason for the refusal is kept.
+        """
+        refusal = send.refusal or result.text or "no reason given"
+        if _too_big(result):
+            return Refused(send.parcel, f"it is too big for the server, with {len(send.content):,} octets: {refusal}")
+        if any(not flag.startswith("\\") for flag in send.flags):
+            flags = frozenset(flag for flag in send.flags if flag.startswith("\\"))
+            return replace(send, flags=flags, refusal=refusal)
+        mended = repaired(send.parcel.content) if self._repair and not send.repaired else None
+        if mended is None:
+            return Refused(send.parcel, f"the server refused it: {refusal}")
+        copy, changes = mended
+        return Send(send.parcel, copy, self._flags(send.parcel), f"{changes} (the server had said: {refusal})", refusal)
+
+    def _flags(self, parcel: Parcel) -> frozenset[str]:
+        return allowed(parcel.letter.flags, self._permanent(parcel.mailbox))
+
+
+def appended(group: list[Send], result: Result) -> list[Answer]:
+    """Read the good answer to one command."""
+    validity, uids = append_uids(result, len(group))
+    return [Appended(send.parcel, validity, uid, send.flags, send.repaired) for send, uid in zip(group, uids, strict=True)]
+
+
+def _too_big(result: Result) -> bool:
+    return result.code in _TOO_BIG or bool(_SIZE_WORDS.search(result.text))
