@@ -18,6 +18,7 @@ from typing import Final
 from mailsync.errors import ConnectionLost, ProtocolViolation, TlsError, Unreachable
 
 _CHUNK: Final = 256 * 1024
+_LARGE: Final = 4 * _CHUNK
 LINE_LIMIT: Final = 64 * 1024 * 1024
 """A line longer than this, in octets, is not mail but an attack or a broken server; real ones reach a few megabytes."""
 
@@ -146,14 +147,18 @@ class Connection:
         view.release()
         return bytes(target)
 
-    def read_until(self, terminator: bytes) -> bytes:
-        """Read up to `terminator` and past it; gives what stood before it, however long. Raises ConnectionLost."""
+    def read_until(self, terminator: bytes, keep: int = 0) -> bytes:
+        """Read past `terminator`; gives what stood before it, however long, and its first `keep` octets. Raises ConnectionLost."""
         searched = self._start
         while True:
             end = self._buffer.find(terminator, searched)
             if end >= 0:
-                data = bytes(memoryview(self._buffer)[self._start : end])
+                data = bytes(memoryview(self._buffer)[self._start : end + keep])
                 self._start = end + len(terminator)
+                if self._start > _LARGE:
+                    # Else a large letter would lie here a second time until the next octets come.
+                    del self._buffer[: self._start]
+                    self._start = 0
                 return data
             searched = max(self._start, len(self._buffer) - len(terminator) + 1)
             searched -= self._fill()
