@@ -54,14 +54,25 @@ class PushRun:
             }
 
     def intend(self, mailbox: MailboxPath, state: SyncState, letters: Sequence[Letter]) -> None:
-        """Write down, durably, that these letters are about to be appended to a mailbox in this state."""
+        """Write down, durably, that these letters are about to be appended, with their flags, to a mailbox in this state."""
         now = int(self._clock())
+        write = self._catalogue.flags.write
         with translated(self._root):
             self._sql.executemany(
                 "INSERT OR REPLACE INTO ledger (destination, mailbox, identity, copy, state, uidvalidity, uid, flags, uidnext, since, run) "
-                "VALUES (?, ?, ?, ?, 'intent', ?, NULL, '', ?, ?, ?)",
+                "VALUES (?, ?, ?, ?, 'intent', ?, NULL, ?, ?, ?, ?)",
                 (
-                    (self._destination, show(mailbox), letter.identity, letter.copy, state.uidvalidity, state.uidnext, now, self.id)
+                    (
+                        self._destination,
+                        show(mailbox),
+                        letter.identity,
+                        letter.copy,
+                        state.uidvalidity,
+                        write(letter.flags),
+                        state.uidnext,
+                        now,
+                        self.id,
+                    )
                     for letter in letters
                 ),
             )

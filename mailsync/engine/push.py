@@ -292,7 +292,7 @@ class _Push:
             key = key_of(letter)
             self._found.add((theirs, key))
             if not self._report.dry_run:
-                self._run.settle(theirs, letter, state.uidvalidity, uid, letter.flags if key in asked else ledger[key].flags)
+                self._run.settle(theirs, letter, state.uidvalidity, uid, ledger[key].flags if key in ledger else letter.flags)
         if not self._report.dry_run:
             missing = {key_of(letter) for letter in outcome.missing}
             for letter in moved:

@@ -434,3 +434,14 @@ def test_a_mailbox_removed_there_before_its_flags_are_set_stops_no_other(rig: Ri
     report = rig.push(store=Late(rig.new, "new"))
     assert report.exit_code == 3
     assert rig.new.boxes["Xyz",].letters[1].flags == {"\\Seen"}
+
+
+def test_flags_that_changed_after_a_lost_answer_travel_too(rig: Rig) -> None:
+    filled(rig, 3)
+    rig.new.breaks = [Break(1, "kept", final=True)]
+    rig.push()
+    rig.old.flag(INBOX, 2, "\\Flagged")
+    rig.pull()
+    report = rig.push()
+    assert (report.total.new, report.total.flags, report.exit_code) == (0, 1, 0)
+    assert [letter.flags for letter in rig.new.boxes[INBOX].letters.values()] == [frozenset(), {"\\Flagged"}, frozenset()]
