@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,16 +19,20 @@ from mailsync.archive.lock import Lock
 from mailsync.archive.maildir import MaildirTree
 from mailsync.archive.pull_run import Memory, PullRun
 from mailsync.archive.push_run import PushRun
-from mailsync.archive.shelf import Shelf
+from mailsync.archive.recovery import Recovery
+from mailsync.archive.safekeeping import keep_copy
 from mailsync.archive.verification import Damage, Verification
-from mailsync.errors import ArchiveError, ArchiveLocked, ArchiveNotFound, IntegrityError
-from mailsync.formats import header, maildir
+from mailsync.errors import ArchiveError, ArchiveNotFound, IntegrityError
+from mailsync.formats import header
 from mailsync.model import Letter, MailboxPath
 from mailsync.progress import Progress
 
 CONTAINERS = ("maildir",)
 HEADER_READ = 64 * 1024
-"""Octets read at a time when only the header of a file is wanted."""
+"""Octets read at first when only the header of a file is wanted."""
+
+_OURS = frozenset({errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Failures to read that say nothing about the file."""
 
 
 class Archive:
@@ -37,7 +43,10 @@ class Archive:
         self._lock = lock
         self._dedupe = dedupe
         self._clock = clock
+        self._ran = False
         self._catalogue = Catalogue(schema.connect(directory, writing=lock is not None))
+        with translated(directory):
+            self._is_new = not self._catalogue.has_runs()
         self._tree = MaildirTree(directory / "mail", writing=lock is not None)
 
     @classmethod
@@ -64,10 +73,13 @@ class Archive:
                 for part in ("cur", "new", "tmp"):
                     make_directory(directory / "mail" / part)
             archive = cls(directory, lock, dedupe, clock)
-            with translated(directory):
-                archive._recover()
         except BaseException:
             lock.release()
+            raise
+        try:
+            archive._recover()
+        except BaseException:
+            archive.close()
             raise
         return archive
 
@@ -79,10 +91,15 @@ class Archive:
         return cls(directory, None, "message-id", time.time)
 
     def close(self) -> None:
-        """Close; idempotent."""
+        """Close; idempotent. Once a day an archive that is not new copies its catalogue first."""
         self._tree.close()
         with contextlib.suppress(ArchiveError), translated(self.directory):
-            self._catalogue.sql.close()
+            try:
+                if self._ran and not self._is_new and not self._catalogue.sql.in_transaction:
+                    keep_copy(self._catalogue.sql, self.directory, int(self._clock()))
+            finally:
+                self._ran = False
+                self._catalogue.sql.close()
         if self._lock is not None:
             self._lock.release()
 
@@ -96,6 +113,10 @@ class Archive:
 
     def pull(self, account: str) -> PullRun:
         """Begin a pull into this archive."""
+        if self._ran:
+            # An earlier run of this process may have broken off.
+            self._recover()
+        self._ran = True
         return PullRun(self._catalogue, self._tree, self.directory, account, dedupe=self._dedupe, clock=self._clock)
 
     def memory(self, account: str) -> Memory:
@@ -104,11 +125,13 @@ class Archive:
 
     def push(self, account: str, destination: str) -> PushRun:
         """Begin a push out of it; `destination` is the destination's key."""
+        self._ran = True
         return PushRun(self._catalogue, self.directory, account, destination, self._clock)
 
     def spent(self, account: str, direction: str) -> int:
         """Tell how many octets went `down` from or `up` to an account (a name, or a destination's key) in the last 24 hours."""
-        return self._catalogue.spent(account, direction, int(self._clock()))
+        with translated(self.directory):
+            return self._catalogue.spent(account, direction, int(self._clock()))
 
     def spend(self, account: str, direction: str, octets: int) -> None:
         """Count octets; durable with the next commit of the run under way."""
@@ -119,31 +142,37 @@ class Archive:
 
     def accounts(self) -> Sequence[str]:
         """Name the accounts whose mail is here."""
-        return self._catalogue.accounts()
+        with translated(self.directory):
+            return self._catalogue.accounts()
 
     def mailboxes(self, account: str) -> Sequence[ArchivedMailbox]:
         """Describe an account's mailboxes, the inbox first."""
-        row = self._catalogue.account(account)
-        return [] if row is None else self._catalogue.mailboxes(row)
+        with translated(self.directory):
+            row = self._catalogue.account(account)
+            return [] if row is None else self._catalogue.mailboxes(row)
 
     def letters(self, account: str, mailbox: MailboxPath, *, include_gone: bool = False, as_of: int | None = None) -> Iterator[Letter]:
         """Give the letters of a mailbox, one a file, oldest first; live ones, or all, or those live at the end of run `as_of`."""
-        row = self._catalogue.account(account)
-        found = None if row is None else self._catalogue.mailbox(row, mailbox)
-        return iter(()) if found is None else self._catalogue.letters(found, mailbox, include_gone=include_gone, as_of=as_of)
+        with translated(self.directory):
+            row = self._catalogue.account(account)
+            found = None if row is None else self._catalogue.mailbox(row, mailbox)
+            if found is not None:
+                yield from self._catalogue.letters(found, mailbox, include_gone=include_gone, as_of=as_of)
 
     def find(self, digest_prefix: str) -> Sequence[bytes]:
         """Give the digests that begin with these hex digits."""
         text = digest_prefix.lower()
-        if not text or set(text) - set("0123456789abcdef"):
+        if not 0 < len(text) <= 64 or set(text) - set("0123456789abcdef"):
             return []
         low, high = (bytes.fromhex((text + fill * 64)[:64]) for fill in "0f")
-        rows = self._catalogue.sql.execute("SELECT digest FROM messages WHERE digest BETWEEN ? AND ? ORDER BY digest", (low, high))
-        return [digest for (digest,) in rows]
+        with translated(self.directory):
+            rows = self._catalogue.sql.execute("SELECT digest FROM messages WHERE digest BETWEEN ? AND ? ORDER BY digest", (low, high))
+            return [digest for (digest,) in rows]
 
     def runs(self, account: str | None, limit: int) -> Sequence[RunRecord]:
         """Give the newest runs of an account, or of all."""
-        return self._catalogue.runs(account, limit)
+        with translated(self.directory):
+            return self._catalogue.runs(account, limit)
 
     def run_as_of(self, account: str, moment: int) -> RunRecord | None:
         """Give the last complete pull of an account that had ended by `moment` (epoch seconds)."""
@@ -152,26 +181,29 @@ class Archive:
 
     def content(self, digest: bytes) -> bytes:
         """Give a content, read and hashed. Raises IntegrityError when no file holds it any more, and remembers the damage."""
-        for file, path in self._places(digest):
-            with translated(self.directory):
-                content = path.read_bytes()
-            if identity.digest(content) == digest:
-                return content
-            self._mark(file, damaged=True)
+        with translated(self.directory):
+            for file in self._files(digest):
+                content = self._read(file)
+                if content is not None and identity.digest(content) == digest:
+                    return content
+                if not file.damaged:
+                    self._remember([(file.id, True)])
         raise IntegrityError(f"the file of letter {digest.hex()[:12]} in {self.directory / 'mail'} is damaged or missing")
 
     def header(self, digest: bytes) -> bytes:
         """Give a content's header block, unproven. Raises IntegrityError when no file holds it."""
-        for _, path in self._places(digest):
-            with translated(self.directory), path.open("rb") as file:
-                head = b""
-                while more := file.read(HEADER_READ):
-                    head += more
+        with translated(self.directory):
+            for file in self._files(digest):
+                head = self._read(file, HEADER_READ) or b""
+                while head:
                     block = header.block(head)
                     if len(block) < len(head):
                         return block
-                return head
-        raise IntegrityError(f"the file of letter {digest.hex()[:12]} in {self.directory / 'mail'} is missing")
+                    more = self._read(file, 2 * len(head))
+                    if more is None or len(more) == len(head):
+                        return head
+                    head = more
+        raise IntegrityError(f"the file of letter {digest.hex()[:12]} in {self.directory / 'mail'} is damaged or missing")
 
     def verify(self, progress: Progress) -> Iterator[Damage]:
         """Prove every file and give what is wrong; damage is remembered, so that the next pull mends it."""
@@ -180,59 +212,55 @@ class Archive:
             yield from verification.run(progress)
             self._remember(verification.marks)
 
-    def _places(self, digest: bytes) -> Iterator[tuple[FileRow, Path]]:
-        message = self._catalogue.message_by_digest(digest)
-        for file in [] if message is None else self._catalogue.files_of(message):
-            path = self._tree.locate(file.folder, file.base, file.flags)
-            if path is not None:
-                yield file, path
-            elif not file.damaged:
-                self._mark(file, damaged=True)
+    def _recover(self) -> None:
+        with translated(self.directory):
+            recovery = Recovery(self._catalogue, self._tree, self.directory / "quarantine", self._dedupe)
+            if recovery.needed:
+                recovery.run(int(self._clock()))
 
-    def _mark(self, file: FileRow, *, damaged: bool) -> None:
-        if self._lock is not None:
-            with translated(self.directory):
-                self._catalogue.mark(file.id, damaged=damaged)
+    def _files(self, digest: bytes) -> Sequence[FileRow]:
+        message = self._catalogue.message_by_digest(digest)
+        return [] if message is None else self._catalogue.files_of(message)
+
+    def _read(self, file: FileRow, octets: int = -1) -> bytes | None:
+        """Read a file, or its beginning; None when it is not there or its disk cannot read it."""
+        for _ in range(2):
+            path = self._tree.locate(file.folder, file.base, file.flags)
+            if path is None:
+                return None
+            try:
+                with path.open("rb") as content:
+                    return content.read(octets)
+            except FileNotFoundError:
+                # A mail program gave it another name just now.
+                continue
+            except OSError as error:
+                if error.errno in _OURS:
+                    raise
+                return None
+        return None
 
     def _remember(self, marks: Sequence[tuple[int, bool]]) -> None:
-        """Write down what a verification found; a reader does so only if nobody else is writing."""
+        """Write down what was found of files; a reader does so only if it may and nobody else is writing."""
         if not marks:
             return
         if self._lock is not None:
             self._write_marks(self._catalogue, marks)
             return
-        with contextlib.suppress(ArchiveLocked):
-            lock = Lock(self.directory)
+        with contextlib.suppress(ArchiveError), closing(Lock(self.directory)):
+            catalogue = Catalogue(schema.connect(self.directory, writing=True))
             try:
-                catalogue = Catalogue(schema.connect(self.directory, writing=True))
-                self._write_marks(catalogue, marks)
-                catalogue.sql.close()
+                with translated(self.directory):
+                    self._write_marks(catalogue, marks)
             finally:
-                lock.release()
+                catalogue.sql.close()
 
     @staticmethod
     def _write_marks(catalogue: Catalogue, marks: Sequence[tuple[int, bool]]) -> None:
+        # Within a run they are part of it: its letters must not be committed before their files are in place.
+        running = catalogue.sql.in_transaction
         catalogue.begin()
         for file, damaged in marks:
             catalogue.mark(file, damaged=damaged)
-        catalogue.commit()
-
-    # after a killed run
-
-    def _recover(self) -> None:
-        """Take in files that a killed run put in place without a row; drop its temporary files; end the run in the records."""
-        unfinished = self._catalogue.unfinished_runs()
-        if not unfinished:
-            return
-        self._catalogue.begin()
-        shelf = Shelf(self._catalogue, self._tree, self.directory / "quarantine", self._dedupe, lambda: unfinished[-1])
-        for folder, path in list(self._tree.folders()):
-            for leftover in self._tree.leftovers(folder):
-                leftover.unlink()
-            known = self._catalogue.bases(folder)
-            for base, file in list(self._tree.files(folder)):
-                if base not in known and maildir.parse(base) is not None and not shelf.adopt(path, file, base):
-                    self._tree.set_aside(file, self.directory / "quarantine", "left unfinished by a run that was killed")
-        for run in unfinished:
-            self._catalogue.end_run(run, int(self._clock()), complete=False, report={"killed": True})
-        self._catalogue.commit()
+        if not running:
+            catalogue.commit()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mailsync.mapping import parse_name, show
+from mailsync.archive.paths import read_path, write_path
 from mailsync.model import Known, KnownLetter, Letter, MailboxPath, SyncState
 
 _CHUNK = 500
@@ -141,6 +141,10 @@ class Catalogue:
         """Name the runs that never ended."""
         return [run for (run,) in self.sql.execute("SELECT id FROM runs WHERE ended IS NULL")]
 
+    def has_runs(self) -> bool:
+        """Tell whether any run was ever recorded."""
+        return bool(self._one("SELECT EXISTS (SELECT 1 FROM runs)")[0])
+
     def runs(self, account: str | None, limit: int) -> list[RunRecord]:
         """Give the newest runs, newest first."""
         rows = self.sql.execute(
@@ -184,12 +188,12 @@ class Catalogue:
 
     def folder(self, path: MailboxPath) -> tuple[int, str] | None:
         """Give a mailbox's folder as (row, name)."""
-        row = self._one("SELECT id, name FROM folders WHERE path = ?", show(path))
+        row = self._one("SELECT id, name FROM folders WHERE path = ?", write_path(path))
         return (row[0], row[1]) if row else None
 
     def folders(self) -> list[tuple[int, MailboxPath, str]]:
         """Give every folder as (row, path, name)."""
-        return [(i, parse_name(path), name) for i, path, name in self.sql.execute("SELECT id, path, name FROM folders")]
+        return [(i, read_path(path), name) for i, path, name in self.sql.execute("SELECT id, path, name FROM folders")]
 
     def folder_clashes(self, name: str) -> bool:
         """Tell whether another folder's name differs in case only."""
@@ -197,12 +201,12 @@ class Catalogue:
 
     def make_folder(self, path: MailboxPath, name: str) -> int:
         """Record a folder."""
-        return int(self.sql.execute("INSERT INTO folders (path, name) VALUES (?, ?)", (show(path), name)).lastrowid or 0)
+        return int(self.sql.execute("INSERT INTO folders (path, name) VALUES (?, ?)", (write_path(path), name)).lastrowid or 0)
 
     def mailbox(self, account: int, path: MailboxPath) -> int | None:
         """Give the row of an account's mailbox."""
         row = self._one(
-            "SELECT m.id FROM mailboxes m JOIN folders f ON f.id = m.folder WHERE m.account = ? AND f.path = ?", account, show(path)
+            "SELECT m.id FROM mailboxes m JOIN folders f ON f.id = m.folder WHERE m.account = ? AND f.path = ?", account, write_path(path)
         )
         return row[0] if row else None
 
@@ -238,7 +242,7 @@ class Catalogue:
             (account,),
         )
         return [
-            ArchivedMailbox(parse_name(path), self.flags.read(uses), bool(sub), live, gone, octets, at, bool(incomplete), bool(removed))
+            ArchivedMailbox(read_path(path), self.flags.read(uses), bool(sub), live, gone, octets, at, bool(incomplete), bool(removed))
             for path, uses, sub, at, incomplete, removed, live, gone, octets in rows
         ]
 
@@ -304,10 +308,9 @@ class Catalogue:
         row = self._one("SELECT count(*), coalesce(sum(m.size), 0) FROM files f JOIN messages m ON m.id = f.message")
         return int(row[0]), int(row[1])
 
-    def bases(self, folder: str) -> set[str]:
-        """Give the base names the catalogue knows in a folder."""
-        rows = self.sql.execute("SELECT f.base FROM files f JOIN folders d ON d.id = f.folder WHERE d.name = ?", (folder,))
-        return {base for (base,) in rows}
+    def bases(self, folder: str) -> dict[str, int]:
+        """Give the base names the catalogue knows in a folder, with their rows."""
+        return dict(self.sql.execute("SELECT f.base, f.id FROM files f JOIN folders d ON d.id = f.folder WHERE d.name = ?", (folder,)))
 
     def mark(self, file: int, *, damaged: bool) -> None:
         """Say of a file whether it holds what it should."""

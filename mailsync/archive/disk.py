@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from mailsync.errors import ArchiveError, DiskFull, IntegrityError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+R = TypeVar("R", bound="Rooted")
+ROOM: Final = 1 << 20
+"""With less than this left, an I/O error of SQLite is a full disk: it cannot always tell."""
 
 
 @contextlib.contextmanager
@@ -26,11 +34,36 @@ def translated(place: Path) -> Iterator[None]:
         raise ArchiveError(f"cannot use {where}: {error.strerror or error}") from error
     except sqlite3.Error as error:
         text = str(error)
-        if "full" in text:
+        if "full" in text or ("I/O" in text and _is_full(place)):
             raise DiskFull(f"no space left for the catalogue in {place}: make room and run it again; everything stored is safe") from error
         if "malformed" in text or "not a database" in text:
             raise IntegrityError(f"the catalogue of {place} is damaged ({text}); the mail itself lies in {place / 'mail'}") from error
         raise ArchiveError(f"cannot use the catalogue of {place}: {text}") from error
+
+
+def _is_full(place: Path) -> bool:
+    try:
+        disk = os.statvfs(place)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < ROOM
+
+
+class Rooted(Protocol):
+    """Something that lives in an archive at `_root`."""
+
+    _root: Path
+
+
+def guarded(method: Callable[Concatenate[R, P], T]) -> Callable[Concatenate[R, P], T]:
+    """Make a method raise as `translated` does."""
+
+    @functools.wraps(method)
+    def wrapper(self: R, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with translated(self._root):
+            return method(self, *args, **kwargs)
+
+    return wrapper
 
 
 def make_directory(path: Path) -> bool:

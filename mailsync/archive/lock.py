@@ -32,6 +32,10 @@ class Lock:
             self._descriptor = -1
             raise
 
+    def close(self) -> None:
+        """Do as `release` does, for `contextlib.closing`."""
+        self.release()
+
     def release(self) -> None:
         """Let go; idempotent."""
         if self._descriptor >= 0:

@@ -132,7 +132,7 @@ class MaildirTree:
         # Dovecot and others show a file's mtime as INTERNALDATE.
         name = maildir.parse(base)
         mtime = name.internaldate if name else None
-        self._waiting.written.append((self._pool.submit(write_file, temporary, content, mtime), temporary, final))
+        self._waiting.written.append((self._pool.submit(_write, temporary, content, mtime), temporary, final))
         self._waiting.octets += len(content)
         self._fresh[folder, base] = temporary
 
@@ -165,6 +165,7 @@ class MaildirTree:
         # Before any name uses a new letter, the folder says what it stands for.
         self._write_keywords()
         for _, temporary, final in waiting.written:
+            self._make_way(final, temporary)
             os.rename(temporary, final)  # noqa: PTH104  os is what the crash seam watches
             touched.add(final.parent)
         for source, folder, final in waiting.links:
@@ -249,16 +250,22 @@ class MaildirTree:
         try:
             os.link(path, final)
         except FileExistsError:
-            # No row names what lies there, so it is not to be believed.
+            self._make_way(final, path)
+            temporary.unlink(missing_ok=True)
             os.link(path, temporary)
         except OSError:
             # No links here (FAT, some network shares), or too many of one file: a copy serves as well.
-            write_file(temporary, path.read_bytes(), int(path.stat().st_mtime))
+            _write(temporary, path.read_bytes(), int(path.stat().st_mtime))
         else:
             return
         os.rename(temporary, final)  # noqa: PTH104  os is what the crash seam watches
         # Between two names of one file a rename does nothing.
         temporary.unlink(missing_ok=True)
+
+    def _make_way(self, final: Path, content: Path) -> None:
+        """Let nothing be overwritten that differs: no row names what lies there, but it may be somebody's."""
+        if final.exists() and sha256_of(final) != sha256_of(content):
+            self.set_aside(final, self.root.parent / "quarantine", "lay under the name of a letter, but is not that letter")
 
     def _rename(self, folder: str, base: str, was: frozenset[str], flags: frozenset[str]) -> set[Path]:
         path = self.locate(folder, base, was)
@@ -305,6 +312,15 @@ class MaildirTree:
             letters = {letter: keyword for keyword, letter in self._keywords[folder].items()}
             replace_file(self.folder(folder) / "dovecot-keywords", maildir.format_keywords(letters))
         self._new_keywords.clear()
+
+
+def _write(temporary: Path, content: bytes, mtime: int | None) -> None:
+    try:
+        write_file(temporary, content, mtime)
+    except FileExistsError:
+        # Left by a process that died with our number (in containers it is always the same): the lock says that it is nobody's now.
+        temporary.unlink(missing_ok=True)
+        write_file(temporary, content, mtime)
 
 
 def sha256_of(path: Path) -> bytes:

@@ -9,11 +9,13 @@ from typing import Final, Self
 
 from mailsync import identity
 from mailsync.archive.catalogue import Catalogue
-from mailsync.archive.disk import translated
+from mailsync.archive.disk import guarded, translated
 from mailsync.archive.maildir import MaildirTree
+from mailsync.archive.paths import read_path
+from mailsync.archive.placements import Placements
 from mailsync.archive.shelf import Shelf
+from mailsync.errors import ArchiveError
 from mailsync.formats.header import block
-from mailsync.mapping import parse_name
 from mailsync.model import (
     INBOX,
     Entry,
@@ -79,6 +81,7 @@ class PullRun:
         self.started = int(clock())
         self._dedupe = dedupe
         self._unwritten = 0
+        self._failed = False
         self._shelf = Shelf(catalogue, tree, root / "quarantine", dedupe, lambda: self.id)
         self._mailboxes: dict[MailboxPath, int] = {}
         with translated(root):
@@ -88,6 +91,7 @@ class PullRun:
             catalogue.commit()
             catalogue.begin()
             self._memory = Memory(catalogue, account)
+        self._placements = Placements(catalogue, self._shelf, self.id)
 
     def __enter__(self) -> Self:
         return self
@@ -109,10 +113,12 @@ class PullRun:
         with translated(self._root):
             return self._memory.known(scan)
 
+    @guarded
     def candidates(self, entries: Sequence[Entry]) -> list[Entry]:
         """Name the entries whose size says that their content may have been here before this run."""
         return [entry for entry in entries if entry.size and self._catalogue.has_size(entry.size, self.id)]
 
+    @guarded
     def same_object(self, entry: Entry) -> bytes | None:
         """Give the stored digest of a letter to which this account's server gave the same object id."""
         row = self._sql.execute(
@@ -122,6 +128,7 @@ class PullRun:
         ).fetchone()
         return row[0] if row else None
 
+    @guarded
     def recognise(self, header: Part) -> bytes | None:
         """Give the digest of a stored content of that size with the same one Message-ID and an equal header block."""
         message_id = identity.message_id_key(header.content)
@@ -133,13 +140,14 @@ class PullRun:
                 return row.digest
         return None
 
+    @guarded
     def tail_equals(self, digest: bytes, tail: Part) -> bool:
         """Tell whether the stored content ends in these octets."""
         message = self._catalogue.message_by_digest(digest)
         for file in self._catalogue.files_of(message) if message is not None else ():
             path = None if file.damaged else self._tree.locate(file.folder, file.base, file.flags)
             if path is not None:
-                with translated(self._root), path.open("rb") as content:
+                with path.open("rb") as content:
                     content.seek(max(0, path.stat().st_size - len(tail.content)))
                     return content.read() == tail.content
         return False
@@ -162,6 +170,7 @@ class PullRun:
                 ),
             )
 
+    @guarded
     def absent(self, listed: Collection[MailboxPath]) -> Sequence[MailboxPath]:
         """Mark the mailboxes a complete list does not name, and their letters, as gone; gives those not so marked before."""
         there = set(listed)
@@ -169,19 +178,17 @@ class PullRun:
             "SELECT f.path FROM mailboxes m JOIN folders f ON f.id = m.folder WHERE m.account = ? AND m.removed_run IS NULL ORDER BY 1",
             (self._account,),
         )
-        lost = [path for (text,) in rows if (path := parse_name(text)) not in there]
+        lost = [path for (text,) in rows if (path := read_path(text)) not in there]
         for path in lost:
             row = self._mailbox(path)
-            self._sql.execute(
-                "UPDATE placements SET gone_run = ? WHERE mailbox = ? AND gone_run IS NULL AND uid IS NOT NULL", (self.id, row)
-            )
+            self._placements.lose(row)
             self._sql.execute("UPDATE mailboxes SET removed_run = ?, uidvalidity = NULL, incomplete = 0 WHERE id = ?", (self.id, row))
         return lost
 
+    @guarded
     def retire(self, mailbox: MailboxPath) -> None:
         """Say that the UIDs held of a mailbox mean other letters now; the letters stay live until the next complete scan."""
-        # A number of its own for each, since letters of several UIDVALIDITYs may have had the same UID.
-        self._sql.execute("UPDATE placements SET uidvalidity = -id WHERE mailbox = ? AND uidvalidity > 0", (self._mailbox(mailbox),))
+        self._placements.retire(self._mailbox(mailbox))
         self._sql.execute("UPDATE mailboxes SET uidvalidity = NULL WHERE id = ?", (self._mailbox(mailbox),))
 
     def add(self, message: Message) -> Stored:
@@ -191,10 +198,11 @@ class PullRun:
         with translated(self._root):
             mailbox = self._mailbox(path)
             print_ = identity.fingerprint(content)
-            held = self._file_held(mailbox, entry, print_.digest) if self._dedupe == "none" else None
+            known = self._placements.find(mailbox, entry, print_.digest) if self._dedupe == "none" else None
+            held = None if known is None else self._placements.file_of(known)[0]
             stowed = self._shelf.stow(path, (content, print_), self._date(entry), entry.flags, held)
-            if not self._place(mailbox, entry, stowed.file, print_.digest, matched=False):
-                self._replace(mailbox, entry, stowed.file, print_.digest)
+            if not self._placements.insert(mailbox, entry, stowed.file, print_.digest, matched=False):
+                self._placements.replace(mailbox, entry, stowed.file, print_.digest)
             self._flush_if_full()
         kind = Kind.MENDED if stowed.mended else Kind.NEW if stowed.new else Kind.DUPLICATE
         return Stored(kind, stowed.digest, stowed.collides)
@@ -206,12 +214,14 @@ class PullRun:
         """
         with translated(self._root):
             mailbox = self._mailbox(entry.ref.mailbox)
-            known = self._placement(mailbox, entry, digest)
+            known = self._placements.find(mailbox, entry, digest)
             if known is None:
                 file = self._shelf.place(entry.ref.mailbox, digest, self._date(entry), entry.flags)
                 if file is None:
                     return None
-                self._place(mailbox, entry, file, digest, matched=True)
+                self._placements.insert(mailbox, entry, file, digest, matched=True)
+            elif self._placements.file_of(known)[1]:
+                return None
             self._flush_if_full()
         return Stored(Kind.MATCHED, digest)
 
@@ -220,12 +230,13 @@ class PullRun:
         changed = 0
         with translated(self._root):
             for entry in entries:
-                placement = self._placement(self._mailbox(entry.ref.mailbox), entry, None)
+                placement = self._placements.find(self._mailbox(entry.ref.mailbox), entry, None)
                 if placement is not None:
-                    changed += self._reflag(placement, entry.flags)
-            self._flush_if_full()
+                    changed += self._placements.reflag(placement, entry.flags)
+                    self._flush_if_full()
         return changed
 
+    @guarded
     def mark_gone(self, mailbox: MailboxPath, uidvalidity: int, uids: Iterable[int]) -> int:
         """Say that live letters are no longer there; they stay in the archive. Tells how many."""
         row = self._mailbox(mailbox)
@@ -235,6 +246,7 @@ class PullRun:
         )
         return max(0, cursor.rowcount)
 
+    @guarded
     def complete(self, scan: Scan) -> int:
         """Advance a mailbox to the state of a scan whose letters were all taken in.
 
@@ -242,31 +254,22 @@ class PullRun:
         """
         row = self._mailbox(scan.mailbox.path)
         state = scan.state
-        lost = 0
-        if state.uidvalidity:
-            lost = self._sql.execute(
-                "SELECT count(*) FROM placements o "
-                "WHERE o.mailbox = ?1 AND o.uidvalidity <> ?2 AND o.uid IS NOT NULL AND o.gone_run IS NULL "
-                "AND NOT EXISTS (SELECT 1 FROM placements n WHERE n.file = o.file AND n.mailbox = ?1 AND n.uidvalidity = ?2)",
-                (row, state.uidvalidity),
-            ).fetchone()[0]
-            self._sql.execute(
-                "UPDATE placements SET gone_run = ? WHERE mailbox = ? AND uidvalidity <> ? AND uid IS NOT NULL AND gone_run IS NULL",
-                (self.id, row, state.uidvalidity),
-            )
+        lost = self._placements.renew(row, state.uidvalidity) if state.uidvalidity else 0
         self._sql.execute(
             "UPDATE mailboxes SET uidvalidity = ?, uidnext = ?, messages = ?, highestmodseq = ?, complete_run = ?, complete_at = ?, "
             "incomplete = 0 WHERE id = ?",
             (state.uidvalidity, state.uidnext, state.messages, state.highestmodseq, self.id, self.started, row),
         )
-        return int(lost)
+        return lost
 
+    @guarded
     def incomplete(self, mailbox: MailboxPath) -> None:
         """Say that something of a mailbox is missing, so that it is looked at again."""
         self._sql.execute("UPDATE mailboxes SET incomplete = 1 WHERE id = ?", (self._mailbox(mailbox),))
 
     # what an owner's policies need
 
+    @guarded
     def held(self, entries: Sequence[Entry], before: int) -> dict[Entry, bytes]:
         """Give the letters of a POP3 listing that were fetched before that time and are stored as they were, with their digests.
 
@@ -288,6 +291,7 @@ class PullRun:
                 found[entry] = stored[0]
         return found
 
+    @guarded
     def proves(self, digest: bytes, header: Part) -> bool:
         """Read a letter's file, hash it, and tell whether it is sound and has this header block."""
         message = self._catalogue.message_by_digest(digest)
@@ -295,8 +299,7 @@ class PullRun:
             path = self._tree.locate(file.folder, file.base, file.flags)
             if path is None:
                 continue
-            with translated(self._root):
-                content = path.read_bytes()
+            content = path.read_bytes()
             if identity.digest(content) != digest:
                 self._catalogue.mark(file.id, damaged=True)
                 continue
@@ -307,11 +310,18 @@ class PullRun:
     # when it becomes durable
 
     def flush(self) -> None:
-        """Put everything taken in so far on disk, then commit it."""
+        """Put everything taken in so far on disk, then commit it.
+
+        Where that fails the run is over: nothing of it is committed any more, and the last commit stays the truth.
+        """
+        if self._failed:
+            raise ArchiveError(f"nothing more is stored in {self._root} by this run, because something could not be written")
+        self._failed = True
         with translated(self._root):
             self._tree.settle()
             self._catalogue.commit()
             self._catalogue.begin()
+        self._failed = False
         self._unwritten = 0
 
     def finish(self, *, complete: bool, report: Mapping[str, object]) -> None:
@@ -336,86 +346,3 @@ class PullRun:
             folder, _ = self._shelf.folder(path)
             row = self._mailboxes[path] = self._catalogue.make_mailbox(self._account, folder)
         return row
-
-    def _placement(self, mailbox: int, entry: Entry, digest: bytes | None) -> int | None:
-        """Find the placement an entry is, if it was ever recorded."""
-        ref = entry.ref
-        if isinstance(ref, UidRef):
-            where, values = "uidvalidity = ? AND uid = ?", (ref.uidvalidity, ref.uid)
-        elif ref.uidl is not None:
-            where, values = "uid IS NULL AND uidl = ? AND size IS ?", (ref.uidl, entry.size)  # type: ignore[assignment]
-        elif digest is not None:
-            where, values = "uid IS NULL AND uidl IS NULL AND digest = ?", (digest,)  # type: ignore[assignment]
-        else:
-            return None
-        row = self._sql.execute(f"SELECT id FROM placements WHERE mailbox = ? AND {where}", (mailbox, *values)).fetchone()  # noqa: S608
-        return row[0] if row else None
-
-    def _place(self, mailbox: int, entry: Entry, file: int, digest: bytes, *, matched: bool) -> bool:
-        """Record a placement; False when it was recorded before."""
-        ref = entry.ref
-        if isinstance(ref, UidRef):
-            uid, validity, uidl = ref.uid, ref.uidvalidity, None
-        else:
-            uid, validity, uidl = None, 0, ref.uidl
-            if self._placement(mailbox, entry, digest) is not None:
-                return False
-        cursor = self._sql.execute(
-            "INSERT INTO placements (mailbox, file, digest, size, uidvalidity, uid, uidl, object_id, internaldate, flags, "
-            "first_run, since_run, matched) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (
-                mailbox,
-                file,
-                digest,
-                entry.size,
-                validity,
-                uid,
-                uidl,
-                entry.object_id,
-                entry.internaldate,
-                self._catalogue.flags.write(entry.flags),
-                self.id,
-                self.id,
-                matched,
-            ),
-        )
-        return cursor.rowcount == 1
-
-    def _replace(self, mailbox: int, entry: Entry, file: int, digest: bytes) -> None:
-        """Point a known placement at the content that was fetched again for it.
-
-        Another content under a UID is another letter (RFC 9051 section 2.3.1.1 forbids it): the old one is kept, gone, beside it.
-        """
-        placement = self._placement(mailbox, entry, digest)
-        moved = self._sql.execute(
-            "UPDATE placements SET uidvalidity = -id, gone_run = coalesce(gone_run, ?) "
-            "WHERE id = ? AND uid IS NOT NULL AND digest <> ? AND NOT matched",
-            (self.id, placement, digest),
-        )
-        if moved.rowcount == 1:
-            self._place(mailbox, entry, file, digest, matched=False)
-        elif placement is not None:
-            self._sql.execute(
-                "UPDATE placements SET file = ?, digest = ?, size = coalesce(?, size), matched = 0, unconfirmed = 0 WHERE id = ?",
-                (file, digest, entry.size, placement),
-            )
-            self._reflag(placement, entry.flags)
-
-    def _file_held(self, mailbox: int, entry: Entry, digest: bytes) -> int | None:
-        placement = self._placement(mailbox, entry, digest)
-        row = self._sql.execute("SELECT file FROM placements WHERE id = ?", (placement,)).fetchone()
-        return row[0] if row else None
-
-    def _reflag(self, placement: int, flags: frozenset[str]) -> bool:
-        file, old, since, gone = self._sql.execute(
-            "SELECT file, flags, since_run, gone_run FROM placements WHERE id = ?", (placement,)
-        ).fetchone()
-        text = self._catalogue.flags.write(flags)
-        if old == text and gone is None:
-            return False
-        end = self.id if gone is None else gone
-        if since < end:
-            self._sql.execute("INSERT INTO spans (placement, from_run, to_run, flags) VALUES (?, ?, ?, ?)", (placement, since, end, old))
-        self._sql.execute("UPDATE placements SET flags = ?, since_run = ?, gone_run = NULL WHERE id = ?", (text, self.id, placement))
-        self._shelf.reflag(file, flags)
-        return True

@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from mailsync.archive.catalogue import Catalogue
 from mailsync.archive.disk import translated
-from mailsync.mapping import show
+from mailsync.archive.paths import write_path
 from mailsync.model import LedgerLine, Letter, MailboxPath, SyncState
 
 GROUP: Final = 512
@@ -46,7 +46,7 @@ class PushRun:
         with translated(self._root):
             rows = self._sql.execute(
                 "SELECT identity, copy, uidvalidity, uid, flags, state, uidnext, since FROM ledger WHERE destination = ? AND mailbox = ?",
-                (self._destination, show(mailbox)),
+                (self._destination, write_path(mailbox)),
             )
             return {
                 (identity, copy): LedgerLine(validity, uid, read(flags), state == "intent", uidnext, since, state == "removed")
@@ -64,7 +64,7 @@ class PushRun:
                 (
                     (
                         self._destination,
-                        show(mailbox),
+                        write_path(mailbox),
                         letter.identity,
                         letter.copy,
                         state.uidvalidity,
@@ -86,7 +86,7 @@ class PushRun:
                 "VALUES (?, ?, ?, ?, 'sent', ?, ?, ?, 0, ?, ?)",
                 (
                     self._destination,
-                    show(mailbox),
+                    write_path(mailbox),
                     letter.identity,
                     letter.copy,
                     uidvalidity,
@@ -105,7 +105,7 @@ class PushRun:
         with translated(self._root):
             self._sql.execute(
                 "DELETE FROM ledger WHERE destination = ? AND mailbox = ? AND identity = ? AND copy = ? AND state = 'intent'",
-                (self._destination, show(mailbox), letter.identity, letter.copy),
+                (self._destination, write_path(mailbox), letter.identity, letter.copy),
             )
 
     def reflagged(self, mailbox: MailboxPath, identity: bytes, copy: int, flags: frozenset[str]) -> None:
@@ -113,7 +113,7 @@ class PushRun:
         with translated(self._root):
             self._sql.execute(
                 "UPDATE ledger SET flags = ? WHERE destination = ? AND mailbox = ? AND identity = ? AND copy = ?",
-                (self._catalogue.flags.write(flags), self._destination, show(mailbox), identity, copy),
+                (self._catalogue.flags.write(flags), self._destination, write_path(mailbox), identity, copy),
             )
 
     def removed(self, mailbox: MailboxPath, keys: Iterable[tuple[bytes, int]]) -> None:
@@ -121,7 +121,7 @@ class PushRun:
         with translated(self._root):
             self._sql.executemany(
                 "UPDATE ledger SET state = 'removed' WHERE destination = ? AND mailbox = ? AND identity = ? AND copy = ?",
-                ((self._destination, show(mailbox), identity, copy) for identity, copy in keys),
+                ((self._destination, write_path(mailbox), identity, copy) for identity, copy in keys),
             )
 
     def flush(self) -> None:

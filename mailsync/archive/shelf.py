@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,10 +29,12 @@ class Stowed:
 class _Found:
     """What is stored already: the content (row, digest) that counts as the same, or else another letter with its Message-ID.
 
-    `variant`: other contents of the same letter are stored, which `dedupe` does not let count.
+    `lost` are contents of the same letter that no sound file holds any more. `variant`: others are stored, which `dedupe` does not
+    let count.
     """
 
     stored: tuple[int, bytes] | None = None
+    lost: Sequence[int] = ()
     collides: bytes | None = None
     variant: bool = False
 
@@ -85,6 +87,8 @@ class Shelf:
         digest = print_.digest
         spot = _Spot(path, internaldate, flags)
         found = self._stored_as(print_)
+        if found.lost:
+            return self._succeed(spot, found.lost, content, print_)
         if found.stored is None:
             file = self._write(spot, self._record(print_, len(content)), digest, content, first=not found.variant)
             return Stowed(file, digest, new=True, collides=found.collides)
@@ -93,8 +97,7 @@ class Shelf:
         if there is not None:
             return there
         if stored_digest != digest:
-            own = self._catalogue.message_by_digest(digest) or self._record(print_, len(content))
-            return Stowed(self._write(spot, own, digest, content), digest, new=True)
+            return self._succeed(spot, [message], content, print_)
         mended = self._mend(message, digest, content)
         here = self._here(path, message, held)
         return Stowed(here[0].id if here else self._write(spot, message, digest, content), digest, new=not mended, mended=mended)
@@ -142,15 +145,19 @@ class Shelf:
         ).fetchall()
         if not rows:
             return _NOTHING
-        for row, digest, _ in rows:
-            if digest == print_.digest:
-                return _Found((row, digest))
+        collides = next((digest for _, digest, known in rows if known != print_.identity), None)
+        own = next((row for row, digest, _ in rows if digest == print_.digest), None)
         alike = sorted((row, digest) for row, digest, known in rows if known == print_.identity)
-        if self._dedupe == "message-id":
-            for row, digest in alike:
-                if any(not file.damaged for file in self._catalogue.files_of(row)):
-                    return _Found((row, digest))
-        return _Found(None, next((digest for _, digest, known in rows if known != print_.identity), None), bool(alike))
+        if self._dedupe != "message-id":
+            return _Found((own, print_.digest)) if own is not None else _Found(collides=collides, variant=bool(alike))
+        # Its own content first, if that is sound; then the one that came first.
+        alike.sort(key=lambda one: one[0] != own)
+        for row, digest in alike:
+            if any(not file.damaged for file in self._catalogue.files_of(row)):
+                return _Found((row, digest))
+        if own is not None:
+            return _Found((own, print_.digest))
+        return _Found(lost=[row for row, _ in alike], collides=collides)
 
     def _record(self, print_: Fingerprint, size: int) -> int:
         cursor = self._sql.execute(
@@ -241,6 +248,20 @@ class Shelf:
                 self._tree.add(file.folder, file.base, content, file.flags)
             self._catalogue.mark(file.id, damaged=False)
         return bool(damaged)
+
+    def _succeed(self, spot: _Spot, lost: Sequence[int], content: bytes, print_: Fingerprint) -> Stowed:
+        """Let a content take the place of others of the same letter that are damaged: their files, and so their placements, are its."""
+        message = self._catalogue.message_by_digest(print_.digest) or self._record(print_, len(content))
+        damaged = [file for one in lost for file in self._catalogue.files_of(one) if file.damaged]
+        for file in damaged:
+            self._set_aside(file)
+            date, copy = self._sql.execute("SELECT internaldate, copy FROM files WHERE id = ?", (file.id,)).fetchone()
+            base = maildir.name(date, print_.digest, len(content), copy)
+            self._sql.execute("UPDATE files SET message = ?, base = ?, damaged = 0 WHERE id = ?", (message, base, file.id))
+            self._tree.add(file.folder, base, content, file.flags)
+        here = self._here(spot.path, message, None)
+        place = here[0].id if here else self._write(spot, message, print_.digest, content)
+        return Stowed(place, print_.digest, new=not damaged, mended=bool(damaged))
 
     def _set_aside(self, file: FileRow) -> None:
         path = self._tree.locate(file.folder, file.base, file.flags)

@@ -1,0 +1,130 @@
+"""All SQL over placements: which letter was seen where, under which name of its server, with which flags, from when to when."""
+
+from __future__ import annotations
+
+from mailsync.archive.catalogue import Catalogue
+from mailsync.archive.shelf import Shelf
+from mailsync.model import Entry, UidRef
+
+
+class Placements:
+    """The placements of one account, as run `run` writes them.
+
+    Their key is (mailbox, UIDVALIDITY, UID), or (mailbox, UIDL, announced size), or, where a server has no UIDL, (mailbox, digest).
+    """
+
+    def __init__(self, catalogue: Catalogue, shelf: Shelf, run: int) -> None:
+        self._catalogue = catalogue
+        self._sql = catalogue.sql
+        self._shelf = shelf
+        self._run = run
+
+    def find(self, mailbox: int, entry: Entry, digest: bytes | None) -> int | None:
+        """Give the row of the placement an entry is, if it was ever recorded."""
+        ref = entry.ref
+        if isinstance(ref, UidRef):
+            where, values = "uidvalidity = ? AND uid = ?", (ref.uidvalidity, ref.uid)
+        elif ref.uidl is not None:
+            where, values = "uid IS NULL AND uidl = ? AND size IS ?", (ref.uidl, entry.size)  # type: ignore[assignment]
+        elif digest is not None:
+            where, values = "uid IS NULL AND uidl IS NULL AND digest = ?", (digest,)  # type: ignore[assignment]
+        else:
+            return None
+        row = self._sql.execute(f"SELECT id FROM placements WHERE mailbox = ? AND {where}", (mailbox, *values)).fetchone()  # noqa: S608
+        return row[0] if row else None
+
+    def file_of(self, placement: int) -> tuple[int, bool]:
+        """Give the file of a placement, and whether it is known to be damaged."""
+        file, damaged = self._sql.execute(
+            "SELECT f.id, f.damaged FROM placements p JOIN files f ON f.id = p.file WHERE p.id = ?", (placement,)
+        ).fetchone()
+        return int(file), bool(damaged)
+
+    def insert(self, mailbox: int, entry: Entry, file: int, digest: bytes, *, matched: bool) -> bool:
+        """Record a placement; False when it was recorded before."""
+        ref = entry.ref
+        if isinstance(ref, UidRef):
+            uid, validity, uidl = ref.uid, ref.uidvalidity, None
+        else:
+            uid, validity, uidl = None, 0, ref.uidl
+            if self.find(mailbox, entry, digest) is not None:
+                return False
+        cursor = self._sql.execute(
+            "INSERT INTO placements (mailbox, file, digest, size, uidvalidity, uid, uidl, object_id, internaldate, flags, "
+            "first_run, since_run, matched) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (
+                mailbox,
+                file,
+                digest,
+                entry.size,
+                validity,
+                uid,
+                uidl,
+                entry.object_id,
+                entry.internaldate,
+                self._catalogue.flags.write(entry.flags),
+                self._run,
+                self._run,
+                matched,
+            ),
+        )
+        return cursor.rowcount == 1
+
+    def replace(self, mailbox: int, entry: Entry, file: int, digest: bytes) -> None:
+        """Point a known placement at the content that was fetched again for it.
+
+        Another content under a UID is another letter (RFC 9051 section 2.3.1.1 forbids it): the old one is kept, gone, beside it.
+        """
+        placement = self.find(mailbox, entry, digest)
+        moved = self._sql.execute(
+            "UPDATE placements SET uidvalidity = -id, gone_run = coalesce(gone_run, ?) "
+            "WHERE id = ? AND uid IS NOT NULL AND digest <> ? AND NOT matched",
+            (self._run, placement, digest),
+        )
+        if moved.rowcount == 1:
+            self.insert(mailbox, entry, file, digest, matched=False)
+        elif placement is not None:
+            self._sql.execute(
+                "UPDATE placements SET file = ?, digest = ?, size = coalesce(?, size), matched = 0, unconfirmed = 0 WHERE id = ?",
+                (file, digest, entry.size, placement),
+            )
+            self.reflag(placement, entry.flags)
+
+    def reflag(self, placement: int, flags: frozenset[str]) -> bool:
+        """Give a placement, live or gone, other flags and make it live; what it was goes to the spans. False when nothing changed."""
+        file, old, since, gone = self._sql.execute(
+            "SELECT file, flags, since_run, gone_run FROM placements WHERE id = ?", (placement,)
+        ).fetchone()
+        text = self._catalogue.flags.write(flags)
+        if old == text and gone is None:
+            return False
+        end = self._run if gone is None else gone
+        if since < end:
+            self._sql.execute("INSERT INTO spans (placement, from_run, to_run, flags) VALUES (?, ?, ?, ?)", (placement, since, end, old))
+        self._sql.execute("UPDATE placements SET flags = ?, since_run = ?, gone_run = NULL WHERE id = ?", (text, self._run, placement))
+        self._shelf.reflag(file, flags)
+        return True
+
+    def lose(self, mailbox: int) -> None:
+        """Say that the letters of a mailbox are no longer on its server; those of a POP3 server never count as lost."""
+        self._sql.execute(
+            "UPDATE placements SET gone_run = ? WHERE mailbox = ? AND gone_run IS NULL AND uid IS NOT NULL", (self._run, mailbox)
+        )
+
+    def retire(self, mailbox: int) -> None:
+        """Take their UIDs away from the letters of a mailbox."""
+        # A number of its own for each, since letters of several UIDVALIDITYs may have had the same UID.
+        self._sql.execute("UPDATE placements SET uidvalidity = -id WHERE mailbox = ? AND uidvalidity > 0", (mailbox,))
+
+    def renew(self, mailbox: int, uidvalidity: int) -> int:
+        """Make letters gone that are live under another UIDVALIDITY; tells how many of them are not there under this one."""
+        lost = self._sql.execute(
+            "SELECT count(*) FROM placements o WHERE o.mailbox = ?1 AND o.uidvalidity <> ?2 AND o.uid IS NOT NULL AND o.gone_run IS NULL "
+            "AND NOT EXISTS (SELECT 1 FROM placements n WHERE n.file = o.file AND n.mailbox = ?1 AND n.uidvalidity = ?2)",
+            (mailbox, uidvalidity),
+        ).fetchone()[0]
+        self._sql.execute(
+            "UPDATE placements SET gone_run = ? WHERE mailbox = ? AND uidvalidity <> ? AND uid IS NOT NULL AND gone_run IS NULL",
+            (self._run, mailbox, uidvalidity),
+        )
+        return int(lost)

@@ -1,0 +1,60 @@
+"""After a killed run, or with the catalogue lost: bring tree and catalogue to agree on what is really there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mailsync.archive.catalogue import Catalogue
+from mailsync.archive.disk import sync_directory
+from mailsync.archive.maildir import MaildirTree
+from mailsync.archive.shelf import Shelf
+from mailsync.formats import maildir
+from mailsync.model import MailboxPath
+
+
+class Recovery:
+    """One look at every folder. A killed run leaves an unfinished one in the records; without any run the catalogue is new."""
+
+    def __init__(self, catalogue: Catalogue, tree: MaildirTree, quarantine: Path, dedupe: str) -> None:
+        self._catalogue = catalogue
+        self._tree = tree
+        self._quarantine = quarantine
+        self._unfinished = catalogue.unfinished_runs()
+        run = max(self._unfinished, default=0)
+        self._shelf = Shelf(catalogue, tree, quarantine, dedupe, lambda: run)
+
+    @property
+    def needed(self) -> bool:
+        """Whether tree and catalogue may disagree."""
+        return bool(self._unfinished) or not self._catalogue.has_runs()
+
+    def run(self, now: int) -> None:
+        """Take in files without a row, mark rows without a file, drop our temporary files, and end the runs in the records."""
+        self._catalogue.begin()
+        for folder, path in list(self._tree.folders()):
+            for leftover in self._tree.leftovers(folder):
+                leftover.unlink(missing_ok=True)
+            self._reconcile(folder, path)
+        for run in self._unfinished:
+            self._catalogue.end_run(run, now, complete=False, report={"killed": True})
+        self._catalogue.commit()
+
+    def _reconcile(self, folder: str, path: MailboxPath) -> None:
+        missing = self._catalogue.bases(folder)
+        known = set(missing)
+        adopted = False
+        for base, file in list(self._tree.files(folder)):
+            missing.pop(base, None)
+            if base in known or maildir.parse(base) is None:
+                continue
+            known.add(base)
+            if self._shelf.adopt(path, file, base):
+                adopted = True
+            else:
+                self._tree.set_aside(file, self._quarantine, "left unfinished by a run that was killed")
+        # A run killed between setting a damaged file aside and putting a good one in its place.
+        for row in missing.values():
+            self._catalogue.mark(row, damaged=True)
+        if adopted:
+            for part in ("cur", "new"):
+                sync_directory(self._tree.folder(folder) / part)
