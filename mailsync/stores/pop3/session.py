@@ -99,6 +99,10 @@ class Pop3Session:
             )
         return StoreUnavailable(self.account, f"{self.endpoint} refused at {doing}: {words or 'no reason given'}")
 
+    def learn(self) -> None:
+        """Read the answer to a CAPA sent after the login: some servers tell all they can only then (RFC 2449 section 5)."""
+        self.capabilities = self._told() or self.capabilities
+
     def lines(self) -> list[bytes]:
         """Read a multi-line answer's lines, without line ends."""
         return self.content().splitlines()
@@ -108,7 +112,7 @@ class Pop3Session:
         if self.wire.peek(3) == b".\r\n":
             self.wire.read(3)
             return b""
-        data = self.wire.read_until(b"\r\n.\r\n") + b"\r\n"
+        data = self.wire.read_until(b"\r\n.\r\n", keep=2)
         # Only doubled dots are unstuffed: a server that forgets to double a single one must not lose it.
         if data.startswith(b".."):
             data = data[1:]
@@ -142,6 +146,9 @@ class Pop3Session:
     def _capa(self) -> dict[str, str]:
         """Ask what the server can do; an old server that does not know the question can do the least."""
         self.send(b"CAPA")
+        return self._told()
+
+    def _told(self) -> dict[str, str]:
         ok, _ = self.reply()
         if not ok:
             return {}

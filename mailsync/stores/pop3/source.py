@@ -73,8 +73,8 @@ class Pop3Source:
         self._moved = False
 
     def capabilities(self) -> Sequence[str]:
-        """Tell what the server announced."""
-        return sorted(f"{name} {rest}".strip() for name, rest in self._open().capabilities.items())
+        """Tell what the server announced after login."""
+        return sorted(f"{name} {rest}".strip() for name, rest in self._ready().capabilities.items())
 
     def mailboxes(self) -> Sequence[Mailbox]:
         """Log in, and give the one mailbox there is."""
@@ -95,7 +95,7 @@ class Pop3Source:
 
     def headers(self, wanted: Iterable[Entry]) -> Iterator[Part]:
         """Bring header blocks by TOP, an optional command: nothing comes from a server without it."""
-        capabilities = self._open().capabilities
+        capabilities = self._ready().capabilities
         if capabilities and "TOP" not in capabilities:
             return
         for entry, got in self._bring(wanted, b"TOP %d 0"):
@@ -174,22 +174,32 @@ class Pop3Source:
         self._sleep(wait)
 
     def _list(self, session: Pop3Session) -> None:
-        """Ask for UIDL and LIST, in one flight where the server pipelines."""
-        if session.pipelines:
-            session.send(b"UIDL", b"LIST")
-        else:
-            session.send(b"UIDL")
+        """Ask for UIDL and LIST, in one flight where the server pipelines; first, or with them, what it can do now."""
+        together = session.pipelines
+        if together:
+            session.send(b"CAPA", b"UIDL", b"LIST")
+        elif session.capabilities:
+            session.send(b"CAPA")
+        if session.capabilities:
+            session.learn()
+        if not together:
+            together = session.pipelines
+            session.send(*((b"UIDL", b"LIST") if together else (b"UIDL",)))
         uidls = self._table(session, required=False)
-        if not session.pipelines:
+        if not together:
             session.send(b"LIST")
         sizes = self._table(session, required=True)
         times: dict[bytes, int] = {}
         for uidl in uidls.values():
             times[uidl] = times.get(uidl, 0) + 1
-        unique = {number: uidl for number, uidl in uidls.items() if times[uidl] == 1}
+        unique = {number: uidl for number, uidl in uidls.items() if uidl and times[uidl] == 1}
         flags = _SEEN if self._mark == "seen" else NO_FLAGS
         before = [entry.size for entry in self._listing.values()]
-        self._listing = {number: Entry(UidlRef(unique.get(number), number), _size(size), flags) for number, size in sorted(sizes.items())}
+        # A letter that only one of the two answers names is a letter all the same.
+        self._listing = {
+            number: Entry(UidlRef(unique.get(number), number), _size(sizes.get(number, b"")), flags)
+            for number in sorted(sizes.keys() | uidls.keys())
+        }
         self._numbers = {unique[number]: number for number in self._listing if number in unique}
         # New letters come at the end; anything else makes the old numbers worthless.
         self._moved = self._moved or before != [entry.size for entry in self._listing.values()][: len(before)]
@@ -203,7 +213,7 @@ class Pop3Source:
                 raise session.refusal(words, "listing the mailbox")
             return {}
         parts = (line.split(None, 1) for line in session.lines())
-        return {int(part[0]): part[1].strip() for part in parts if len(part) == 2 and part[0].isdigit() and len(part[0]) < 12}
+        return {int(part[0]): b"".join(part[1:]).strip() for part in parts if part and part[0].isdigit() and len(part[0]) < 12}
 
     def _bring(self, wanted: Iterable[Entry], command: bytes) -> Iterator[tuple[Entry, bytes | Unfetched]]:
         """Ask for each entry and give what came."""
