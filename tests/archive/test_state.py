@@ -42,12 +42,17 @@ def test_the_state_is_that_of_the_scan(tmp_path: Path) -> None:
 
 def test_a_run_that_breaks_off_completes_nothing_it_had_not_committed(tmp_path: Path) -> None:
     with opened(tmp_path / "a") as archive:
-        with pytest.raises(KeyboardInterrupt), archive.pull("alice") as run:
-            run.add(THREE[0])
-            run.flush()
-            run.add(THREE[1])
-            run.complete(scan(THREE))
-            raise KeyboardInterrupt
+
+        def pull_and_die() -> None:
+            with archive.pull("alice") as run:
+                run.add(THREE[0])
+                run.flush()
+                run.add(THREE[1])
+                run.complete(scan(THREE))
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            pull_and_die()
         assert archive.memory("alice").state(INBOX) is None
         assert [letter.digest for letter in letters(archive)] == [sha256(plain(1))]
         assert len(files(tmp_path / "a")) == 1
@@ -202,3 +207,12 @@ def test_a_letter_stays_live_while_one_of_its_placements_does(tmp_path: Path) ->
         (letter,) = letters(archive)
         assert letter.flags == {"\\Seen"}
         assert len(letters(archive, gone=True)) == 1
+
+
+def test_a_uid_that_suddenly_holds_another_letter_costs_neither(tmp_path: Path) -> None:
+    with opened(tmp_path / "a") as archive:
+        pull(archive, [uid(1, plain(1))])
+        pull(archive, [uid(1, plain(2))])
+        assert len(files(tmp_path / "a")) == 2
+        assert [letter.digest for letter in letters(archive)] == [sha256(plain(2))]
+        assert {letter.digest for letter in letters(archive, gone=True)} == {sha256(plain(1)), sha256(plain(2))}
