@@ -1,4 +1,4 @@
-"""What a POP3 source makes of ugly letters, odd listings and every way to log in; and that it never deletes."""
+"""What a POP3 source makes of ugly letters, odd listings and every way to log in; and that reading never deletes."""
 
 from __future__ import annotations
 
