@@ -312,10 +312,9 @@ class PullRun:
     def flush(self) -> None:
         """Put everything taken in so far on disk, then commit it.
 
-        Where that fails the run is over: nothing of it is committed any more, and the last commit stays the truth.
+        Where that fails the run is over: it takes in nothing more, and the last commit stays the truth.
         """
-        if self._failed:
-            raise ArchiveError(f"nothing more is stored in {self._root} by this run, because something could not be written")
+        self._go_on()
         self._failed = True
         with translated(self._root):
             self._tree.settle()
@@ -340,7 +339,12 @@ class PullRun:
     def _date(self, entry: Entry) -> int:
         return self.started if entry.internaldate is None else entry.internaldate
 
+    def _go_on(self) -> None:
+        if self._failed:
+            raise ArchiveError(f"nothing more is stored in {self._root} by this run, because something could not be written")
+
     def _mailbox(self, path: MailboxPath) -> int:
+        self._go_on()
         row = self._mailboxes.get(path)
         if row is None:
             folder, _ = self._shelf.folder(path)
