@@ -242,7 +242,8 @@ class ImapDestination:
         system = [(sign, flags & SYSTEM_FLAGS, some) for sign, flags, some in refused if flags & SYSTEM_FLAGS]
         for command in self._in_flight(session, [_store(one) for one in system]):
             self._done(command, mailbox)
-        there = {uid for command in flights[len(stores) :] for uid in searched(command)}
+        # Dovecot answers a search before it says that an earlier change is done, so any command may have got the answer.
+        there = {uid for command in flights for uid in searched(command)}
         return [uid for uid in changes if uid in there]
 
     def _stored(self, command: Command, flags: frozenset[str], mailbox: MailboxPath) -> bool:

@@ -1,0 +1,159 @@
+"""IMAP servers that take letters: Dovecot and pymap read back by IMAPClient, and a scripted one that refuses what a test wants."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from imapclient import IMAPClient
+
+from mailsync.model import MailboxPath
+from mailsync.stores.credentials import Credentials
+from mailsync.stores.imap.destination import ImapDestination
+from tests.servers.scripted import Command, Conversation
+from tests.stores.destination_contract import Arrived
+from tests.stores.imap_houses import endpoint
+
+_LITERAL = re.compile(rb"\{(\d+)(\+?)\}\r\n")
+
+
+def destination(port: int, user: str = "alice", password: str = "secret", **options: object) -> ImapDestination:
+    """Make a destination that waits for nothing unless told."""
+    options = {"sleep": lambda _: None, "jitter": lambda: 0.5, **options}
+    return ImapDestination("new", endpoint(port), Credentials.fixed(user, password), **options)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class ImapHouse:
+    """One account of a server, read by IMAPClient; `kept` is what the server makes of a letter."""
+
+    port: int
+    user: str
+    password: str
+    kept: Callable[[bytes], bytes]
+    keywords: bool = True
+
+    def destination(self, *, repair: bool = True) -> ImapDestination:
+        return destination(self.port, self.user, self.password, repair=repair)
+
+    @contextmanager
+    def client(self) -> Iterator[Any]:
+        with IMAPClient("127.0.0.1", self.port, ssl=False) as client:
+            client.normalise_times = False
+            client.login(self.user, self.password)
+            yield client
+
+    def arrived(self, mailbox: MailboxPath) -> list[Arrived]:
+        with self.client() as client:
+            if not client.select_folder("/".join(mailbox), readonly=True)[b"EXISTS"]:
+                return []
+            got = client.fetch(client.search("ALL"), ["BODY.PEEK[]", "FLAGS", "INTERNALDATE"])
+        return [
+            Arrived(
+                uid,
+                one[b"BODY[]"],
+                frozenset(flag.decode() for flag in one[b"FLAGS"] if flag != b"\\Recent"),
+                int(one[b"INTERNALDATE"].timestamp()),
+            )
+            for uid, one in sorted(got.items())
+        ]
+
+    def subscribed(self) -> set[MailboxPath]:
+        with self.client() as client:
+            return {tuple(name.split("/")) for _, _, name in client.list_sub_folders()}
+
+
+def dovecot_keeps(content: bytes) -> bytes:
+    """What Dovecot delivers for an appended letter: bare LF as CRLF, no CR in front of a line end, NUL as 0x80."""
+    lined = re.sub(rb"\r+\n", b"\n", content).replace(b"\n", b"\r\n")
+    return re.sub(rb"\r\Z", b"", lined).replace(b"\0", b"\x80")
+
+
+def pymap_keeps(content: bytes) -> bytes:
+    """What pymap delivers: every octet, but for the last LF of a letter that has no blank line."""
+    return content if re.search(rb"(?:\n|\A)[ \t]*\r?\n", content) else content.removesuffix(b"\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A letter as the client sent it; `literal` is its announcement, `{5}` or `{5+}`."""
+
+    mailbox: str
+    flags: frozenset[str]
+    content: bytes
+    literal: str
+
+
+def letters_in(command: Command) -> list[Taken]:
+    """Read an APPEND command."""
+    mailbox = command.text.split(b'"')[1].decode()
+    found: list[Taken] = []
+    position = 0
+    while literal := _LITERAL.search(command.text, position):
+        head = command.text[position : literal.start()]
+        flags = frozenset(head[head.index(b"(") + 1 : head.index(b")")].decode().split())
+        end = literal.end() + int(literal[1])
+        found.append(Taken(mailbox, flags, command.text[literal.end() : end], literal[0].decode().strip()))
+        position = end
+    return found
+
+
+Says = Callable[[list[Taken]], str]
+
+
+@dataclass(slots=True)
+class Receiver:
+    """A dialogue for `Scripted`: takes letters into `taken`, unless `says` answers an APPEND with something else than OK.
+
+    `on[NAME]` may answer any other command itself, returning True. Each APPEND's letters are counted in `commands`.
+    """
+
+    says: Says = lambda _: "OK done"
+    capability: str = "IMAP4rev1 AUTH=PLAIN SASL-IR LITERAL+ MULTIAPPEND UIDPLUS NAMESPACE"
+    permanent: str = "\\Seen \\Flagged \\Answered \\Deleted \\Draft \\*"
+    taken: list[Taken] = field(default_factory=list)
+    commands: list[int] = field(default_factory=list)
+    on: dict[str, Callable[[Conversation, Command], bool]] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, talk: Conversation) -> None:
+        talk.line(f"* OK [CAPABILITY {self.capability}] ready")
+        while True:
+            command = talk.command()
+            handler = self.on.get(command.name)
+            if handler is not None and handler(talk, command):
+                continue
+            match command.name:
+                case "LOGOUT":
+                    talk.line("* BYE", f"{command.tag} OK bye")
+                    return
+                case "AUTHENTICATE" | "LOGIN":
+                    talk.line(f"{command.tag} OK [CAPABILITY {self.capability}] in")
+                case "NAMESPACE":
+                    talk.line('* NAMESPACE (("" "/")) NIL NIL', f"{command.tag} OK done")
+                case "LIST":
+                    talk.line('* LIST (\\Noselect) "/" ""', f"{command.tag} OK done")
+                case "SELECT":
+                    talk.line(
+                        "* 0 EXISTS", "* OK [UIDVALIDITY 7] v", f"* OK [PERMANENTFLAGS ({self.permanent})] p", f"{command.tag} OK open"
+                    )
+                case "APPEND":
+                    self._append(talk, command)
+                case _:
+                    talk.line(f"{command.tag} OK done")
+
+    def _append(self, talk: Conversation, command: Command) -> None:
+        letters = letters_in(command)
+        with self.lock:
+            self.commands.append(len(letters))
+            said = self.says(letters)
+            if said.startswith("OK"):
+                self.taken += letters
+        if said:
+            talk.line(f"{command.tag} {said}")
+        else:
+            talk.close()
