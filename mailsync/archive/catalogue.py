@@ -225,20 +225,25 @@ class Catalogue:
     def _damaged(self, mailbox: int) -> bool:
         return bool(
             self._one(
-                "SELECT 1 FROM files f JOIN placements p ON p.file = f.id WHERE f.damaged AND p.mailbox = ? AND p.gone_run IS NULL LIMIT 1",
+                # CROSS JOIN: begin with the few damaged files, not with the many placements.
+                "SELECT 1 FROM files f CROSS JOIN placements p ON p.file = f.id "
+                "WHERE f.damaged AND p.mailbox = ? AND p.gone_run IS NULL LIMIT 1",
                 mailbox,
             )
         )
 
     def mailboxes(self, account: int) -> list[ArchivedMailbox]:
         """Describe the mailboxes of an account by name."""
+        # Each table is gone through once, however many mailboxes there are.
         rows = self.sql.execute(
+            "WITH held AS (SELECT * FROM placements WHERE mailbox IN (SELECT id FROM mailboxes WHERE account = ?1)), "
+            "counts AS (SELECT mailbox, sum(gone_run IS NULL) AS live, sum(gone_run IS NOT NULL) AS gone FROM held GROUP BY mailbox), "
+            "contents AS (SELECT DISTINCT h.mailbox, x.message FROM held h JOIN files x ON x.id = h.file), "
+            "sizes AS (SELECT c.mailbox, sum(s.size) AS octets FROM contents c JOIN messages s ON s.id = c.message GROUP BY c.mailbox) "
             "SELECT f.path, m.attributes, m.subscribed, m.complete_at, m.incomplete, m.removed_run IS NOT NULL, "
-            "(SELECT count(*) FROM placements p WHERE p.mailbox = m.id AND p.gone_run IS NULL), "
-            "(SELECT count(*) FROM placements p WHERE p.mailbox = m.id AND p.gone_run IS NOT NULL), "
-            "(SELECT coalesce(sum(size), 0) FROM messages WHERE id IN "
-            "  (SELECT x.message FROM files x JOIN placements p ON p.file = x.id WHERE p.mailbox = m.id)) "
-            "FROM mailboxes m JOIN folders f ON f.id = m.folder WHERE m.account = ? ORDER BY f.path <> 'INBOX', f.path",
+            "coalesce(counts.live, 0), coalesce(counts.gone, 0), coalesce(sizes.octets, 0) "
+            "FROM mailboxes m JOIN folders f ON f.id = m.folder LEFT JOIN counts ON counts.mailbox = m.id "
+            "LEFT JOIN sizes ON sizes.mailbox = m.id WHERE m.account = ?1 ORDER BY f.path <> 'INBOX', f.path",
             (account,),
         )
         return [
@@ -320,10 +325,10 @@ class Catalogue:
 
     def known(self, mailbox: int, uidvalidity: int, state: SyncState | None) -> Known:
         """Give every letter of a mailbox under this UIDVALIDITY (0: by UIDL)."""
-        key = "uid" if uidvalidity else "uidl"
+        key, keyed = ("uid", "p.uidvalidity = ?2") if uidvalidity else ("uidl", "p.uid IS NULL AND ?2 = 0")
         rows = self.sql.execute(
             f"SELECT p.{key}, p.size, p.flags, p.gone_run IS NOT NULL, f.damaged FROM placements p JOIN files f ON f.id = p.file "  # noqa: S608
-            f"WHERE p.mailbox = ? AND p.uidvalidity = ? AND p.{key} IS NOT NULL",
+            f"WHERE p.mailbox = ?1 AND {keyed} AND p.{key} IS NOT NULL ORDER BY p.id",
             (mailbox, uidvalidity),
         )
         read = self.flags.read

@@ -35,7 +35,7 @@ CREATE TABLE messages (
 );
 CREATE INDEX messages_identity ON messages (identity);
 CREATE INDEX messages_message_id ON messages (message_id) WHERE message_id <> '';
-CREATE INDEX messages_size ON messages (size);
+CREATE INDEX messages_size ON messages (size, first_run);
 CREATE TABLE files (
   id INTEGER PRIMARY KEY, folder INTEGER NOT NULL REFERENCES folders, message INTEGER NOT NULL REFERENCES messages,
   copy INTEGER NOT NULL, base TEXT NOT NULL,
@@ -52,9 +52,10 @@ CREATE TABLE placements (
 );
 CREATE UNIQUE INDEX placements_uid ON placements (mailbox, uidvalidity, uid) WHERE uid IS NOT NULL;
 CREATE INDEX placements_uidl ON placements (mailbox, uidl) WHERE uid IS NULL;
-CREATE INDEX placements_live ON placements (mailbox, uidvalidity) WHERE gone_run IS NULL;
+CREATE INDEX placements_content ON placements (mailbox, digest) WHERE uid IS NULL AND uidl IS NULL;
+CREATE INDEX placements_live ON placements (mailbox, uidvalidity, gone_run) WHERE gone_run IS NULL;
 CREATE INDEX placements_file ON placements (file);
-CREATE INDEX placements_size ON placements (size);
+CREATE INDEX placements_size ON placements (size, first_run);
 CREATE INDEX placements_object ON placements (object_id) WHERE object_id IS NOT NULL;
 CREATE TABLE spans (
   placement INTEGER NOT NULL REFERENCES placements, from_run INTEGER NOT NULL, to_run INTEGER NOT NULL, flags TEXT NOT NULL
