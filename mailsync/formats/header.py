@@ -13,8 +13,9 @@ from email.header import decode_header
 from email.utils import mktime_tz, parsedate_tz
 from typing import Final
 
-_BLANK: Final = re.compile(rb"\n\r?\n|\A\r?\n")
+_BLANK: Final = re.compile(rb"\n\r?\n")
 _NAME: Final = re.compile(rb"[!-9;-~\x80-\xff]+")
+_END: Final = re.compile(rb"\n(?![ \t])")
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
 _SPACE: Final = re.compile(rb"[ \t\r\n]+")
 _COMMENT: Final = re.compile(rb"\([^()]*\)")
@@ -29,6 +30,8 @@ _TEXT_LIMIT: Final = 10_000
 
 def block(content: bytes) -> bytes:
     """Give the header block with its blank line; all of `content` when there is no blank line."""
+    if content.startswith((b"\n", b"\r\n")):
+        return content[: content.index(b"\n") + 1]
     found = _BLANK.search(content)
     return content[: found.end()] if found else content
 
@@ -38,28 +41,36 @@ def fields(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
     Lines that are no field (a leading mbox "From " line, rubbish) are passed over.
     """
+    return (piece for piece in pieces(content) if piece[0])
+
+
+def pieces(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Give what `fields` gives and, with an empty name, the lines between them that are no field; no mbox "From " line at the top."""
     head = block(content)
-    position, end = 0, len(head)
-    while position < end:
-        stop = _field_end(head, position, end)
-        raw = head[position:stop]
-        position = stop
+    start = 0
+    for end in _ends(head):
+        raw = head[start:end]
         name, colon, value = raw.partition(b":")
         name = name.rstrip(b" \t")
         if colon and _NAME.fullmatch(name):
             yield name.lower(), value.rstrip(b"\r\n")
+        elif start or not _mbox_line(raw):
+            rest = raw.rstrip(b"\r\n")
+            if rest:
+                yield b"", rest
+        start = end
 
 
-def _field_end(head: bytes, start: int, end: int) -> int:
-    """Find where a field ends: after the first line end that no white space follows."""
-    position = start
-    while True:
-        newline = head.find(b"\n", position)
-        if newline < 0:
-            return end
-        position = newline + 1
-        if position >= end or head[position] not in b" \t":
-            return position
+def _ends(head: bytes) -> Iterator[int]:
+    """Give where each field ends: after a line end that no white space follows."""
+    for found in _END.finditer(head):
+        yield found.end()
+    if not head.endswith(b"\n"):
+        yield len(head)
+
+
+def _mbox_line(raw: bytes) -> bool:
+    return raw.startswith((b"From ", b">From ")) and b"\n" not in raw[:-1]
 
 
 def first(content: bytes, name: bytes) -> bytes | None:

@@ -66,8 +66,8 @@ def flags_of(letters: str, keywords: Mapping[str, str]) -> frozenset[str]:
 def parse_keywords(content: bytes) -> dict[str, str]:
     """Read a `dovecot-keywords` file: lines of `<number> <keyword>`; gives letter to keyword."""
     found: dict[str, str] = {}
-    for line in content.decode("utf-8", "replace").splitlines():
-        number, _, keyword = line.partition(" ")
+    for line in content.decode("utf-8", "replace").split("\n"):
+        number, _, keyword = line.removesuffix("\r").partition(" ")
         if keyword and number.isascii() and number.isdigit() and len(number) < 3 and int(number) < len(KEYWORD_LETTERS):
             found[KEYWORD_LETTERS[int(number)]] = keyword
     return found

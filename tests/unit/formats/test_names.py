@@ -175,6 +175,11 @@ def test_a_keyword_file_tells_what_it_was_made_of(keywords: dict[str, str]) -> N
     assert maildir.parse_keywords(maildir.format_keywords(keywords)) == keywords
 
 
+def test_a_keyword_file_written_elsewhere_is_read() -> None:
+    written = b"0 $Junk\r\n1 a\x0bb\n26 late\n3\n4 \n25 last"
+    assert maildir.parse_keywords(written) == {"a": "$Junk", "b": "a\x0bb", "z": "last"}
+
+
 @given(
     st.binary()
     | st.lists(st.sampled_from([b"0 a", b"\n", b"25 z", b"26 x", b"-1 x", b" ", b"\xc2\xb2 x", b"999 x", b"7 \r\n"])).map(b"".join)
