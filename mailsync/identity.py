@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -23,7 +23,7 @@ TRACE_FIELDS: Final = frozenset(
 )
 """Fields that a letter's way adds, not its writer: two deliveries of one letter differ in these."""
 
-Fields: TypeAlias = Sequence[tuple[bytes, bytes]]
+Pieces: TypeAlias = Iterable[tuple[bytes, bytes]]
 
 _HIGH: Final = bytes(range(128)) + b"X" * 128
 _HIGH_NAME: Final = bytes(range(128)) + b"x" * 128
@@ -61,13 +61,13 @@ def fingerprint(content: bytes) -> Fingerprint:
     """Read a content once, for storing it."""
     own = digest(content)
     block = header.block(content)
-    fields = list(header.fields(block))
-    first = dict(reversed(fields))
+    pieces = list(header.pieces(block))
+    first = dict(reversed(pieces))
     return Fingerprint(
         own,
-        _identity(fields, content, len(block), own),
-        _message_id_key(fields),
-        _presence_key(fields if (stored := _as_stored(block)) == block else list(header.fields(stored))),
+        _identity(pieces, content, len(block), own),
+        _message_id_key(pieces),
+        _presence_key(pieces if (stored := _as_stored(block)) == block else header.fields(stored)),
         header_digest(block),
         first.get(b"subject", b""),
         first.get(b"from", b""),
@@ -81,26 +81,37 @@ def identity(content: bytes, digest: bytes) -> bytes:
     device that mails the same alert daily has sent as many letters as it sent. Line ends and a missing last newline are folded.
     """
     block = header.block(content)
-    return _identity(list(header.fields(block)), content, len(block), digest)
+    return _identity(header.pieces(block), content, len(block), digest)
 
 
-def _identity(fields: Fields, content: bytes, start: int, digest: bytes) -> bytes:
-    ids = [one for name, value in fields if name == b"message-id" and (one := header.message_id(value))]
-    if len(ids) != 1 or not any(name == b"date" and value.strip() for name, value in fields):
+def _identity(pieces: Pieces, content: bytes, start: int, digest: bytes) -> bytes:
+    ids = []
+    kept = []
+    dated = False
+    for name, value in pieces:
+        if name in TRACE_FIELDS:
+            continue
+        # Lines that are no field count too: where the blank line is missing, they are the body.
+        kept.append(name + b":" + value)
+        if name == b"message-id":
+            ids.append(header.message_id(value))
+        elif name == b"date":
+            dated = dated or bool(value.strip())
+    ids = [one for one in ids if one]
+    if len(ids) != 1 or not dated:
         return digest
-    kept = [name + b":" + _folded(value) + b"\n" for name, value in fields if name not in TRACE_FIELDS]
-    hashed = hashlib.sha256(b"".join((*kept, b"\n", ids[0], b"\n")))
+    hashed = hashlib.sha256(b"\n".join((*kept, b"", ids[0], b"")).replace(b"\r\n", b"\n"))
     hashed.update(_body(content, start))
     return hashed.digest()
 
 
 def message_id_key(content: bytes) -> str:
     """Give the one Message-ID for grouping, 8-bit bytes as X; empty when there is none or several."""
-    return _message_id_key(list(header.fields(content)))
+    return _message_id_key(header.fields(content))
 
 
-def _message_id_key(fields: Fields) -> str:
-    ids = [one for name, value in fields if name == b"message-id" and (one := header.message_id(value))]
+def _message_id_key(pieces: Pieces) -> str:
+    ids = [one for name, value in pieces if name == b"message-id" and (one := header.message_id(value))]
     return ids[0].translate(_HIGH).decode("ascii") if len(ids) == 1 else ""
 
 
@@ -110,7 +121,7 @@ def presence_key(head: bytes) -> bytes:
     Survives what servers do to headers: trace fields added, 8-bit bytes turned into X (Cyrus, also in Message-ID), bare CR dropped
     (Courier), NUL replaced (Dovecot), folding and white space changed. The order of fields does not count.
     """
-    return _presence_key(list(header.fields(_as_stored(head))))
+    return _presence_key(header.fields(_as_stored(head)))
 
 
 def _as_stored(head: bytes) -> bytes:
@@ -120,9 +131,11 @@ def _as_stored(head: bytes) -> bytes:
     return head.replace(b"\0", b"\x80")
 
 
-def _presence_key(fields: Fields) -> bytes:
+def _presence_key(pieces: Pieces) -> bytes:
     lines = sorted(
-        name.translate(_HIGH_NAME) + b":" + _SPACE.sub(b"", value).translate(_HIGH) for name, value in fields if name not in TRACE_FIELDS
+        name.translate(_HIGH_NAME) + b":" + value.translate(_HIGH, b" \t\r\n")
+        for name, value in pieces
+        if name and name not in TRACE_FIELDS
     )
     return hashlib.sha256(b"\n".join(lines)).digest()[:16]
 
@@ -160,10 +173,6 @@ def _said(head: bytes, name: bytes) -> bytes:
 
 def _stored(content: bytes, start: int) -> bytes:
     return content[start:].replace(b"\r", b"").replace(b"\0", b"\x80").rstrip(b"\n")
-
-
-def _folded(value: bytes) -> bytes:
-    return value.replace(b"\r\n", b"\n") if b"\n" in value else value
 
 
 def _body(content: bytes, start: int) -> bytes | memoryview:

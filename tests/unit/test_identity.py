@@ -71,10 +71,33 @@ def test_folding_is_kept_but_its_line_ends_are_folded() -> None:
         LETTER.replace(b"Subject: hello", b"Subject: hello\r\nX-More: yes"),
         LETTER.replace(b"\r\n\r\n", b"\r\n\r\n\r\n"),
         HEAD,
+        LETTER.replace(b"Date:", b"Date:\r\nDate:"),
     ],
 )
 def test_another_subject_body_sender_or_date_is_another_letter_though_the_message_id_is_the_same(other: bytes) -> None:
     assert of(other) != of(LETTER)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (HEAD + b"The text, without a blank line before it.\r\n", HEAD + b"Another text, without a blank line before it.\r\n"),
+        (HEAD + b"Text.\r\n\r\nMore.\r\n", HEAD + b"Words.\r\n\r\nMore.\r\n"),
+        (b"Not a field\r\n" + LETTER, LETTER),
+        (b"From bob Mon\r\n and more\r\n" + LETTER, b"From bob Mon\r\n or less\r\n" + LETTER),
+        (HEAD + b"From bob Mon\r\n", HEAD + b"From eve Mon\r\n"),
+        (HEAD + b"strange name: 1\r\n\r\n", HEAD + b"strange name: 2\r\n\r\n"),
+    ],
+)
+def test_lines_of_a_header_that_are_no_fields_tell_letters_apart(one: bytes, other: bytes) -> None:
+    assert of(one) != of(other)
+    assert of(one) == of(one.replace(b"\r\n", b"\n"))
+
+
+@pytest.mark.parametrize("line", [b"From bob Mon Jun  1 00:00:00 2015\r\n", b"From bob\n", b">From bob\r\n"])
+def test_a_line_that_an_mbox_put_before_a_letter_makes_no_other_letter(line: bytes) -> None:
+    assert of(line + LETTER) == of(LETTER)
+    assert key(line + LETTER) == key(LETTER)
 
 
 @pytest.mark.parametrize(
