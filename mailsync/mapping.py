@@ -23,6 +23,8 @@ _USUAL: Final[Mapping[str, tuple[str, ...]]] = {
     "\\Archive": ("Archive", "Archives", "Archiv", "Archivo", "Archivio", "Archief", "Arkiv", "Архив"),
 }  # fmt: skip
 
+_FOLDED: Final = {role: tuple((name.casefold(),) for name in names) for role, names in _USUAL.items()}
+
 _ESCAPE: Final = re.compile(r"[/\\]")
 _WRITTEN: Final = re.compile(r"\\([/\\])|(/)")
 
@@ -52,55 +54,87 @@ class MappingPlan:
 
 
 def plan_mapping(ours: Sequence[Mailbox], theirs: Sequence[Mailbox], rules: MappingRules) -> MappingPlan:
-    """Decide for all mailboxes at once. Of two that would meet by role, the second keeps its own name."""
-    taken: dict[MailboxPath, list[Mailbox]] = {}
-    moves: list[Move] = []
-    for mailbox in ours:
-        path = destination_path(mailbox, ours, theirs, rules)
-        if path in taken and _by_rule(mailbox.path, rules) is None:
-            own = (*rules.into, *mailbox.path)
-            path = own if own not in taken else path
-        if path is not None:
-            taken.setdefault(path, []).append(mailbox)
-        moves.append(Move(mailbox, path))
-    collisions = {
-        path: tuple(mailbox.path for mailbox in boxes)
-        for path, boxes in taken.items()
-        if len([mailbox for mailbox in boxes if _by_rule(mailbox.path, rules) is None]) > 1
-    }
-    return MappingPlan(tuple(moves), collisions)
+    """Decide for all mailboxes at once.
+
+    Of several that would meet without the user having said so, one keeps the place (the one of that very name, else the first) and
+    the others keep their own names; only where that name is taken too do they meet, as a collision.
+    """
+    roles, there = _roles(ours), _There(theirs)
+    places = [_place(mailbox, roles, there, rules) for mailbox in ours]
+    ruled = [_by_rule(mailbox.path, rules) is not None for mailbox in ours]
+    own = [(*rules.into, *mailbox.path) for mailbox in ours]
+    taken: dict[MailboxPath, list[int]] = {}
+    for each in sorted(range(len(ours)), key=lambda each: (not ruled[each], places[each] != own[each])):
+        place = places[each]
+        if place is None:
+            continue
+        if place in taken and not ruled[each] and own[each] not in taken:
+            place = places[each] = own[each]
+        taken.setdefault(place, []).append(each)
+    met = {place: [each for each in sorted(those) if not ruled[each]] for place, those in taken.items()}
+    collisions = {place: tuple(ours[each].path for each in those) for place, those in met.items() if len(those) > 1}
+    return MappingPlan(tuple(map(Move, ours, places)), collisions)
 
 
 def destination_path(mailbox: Mailbox, ours: Sequence[Mailbox], theirs: Sequence[Mailbox], rules: MappingRules) -> MailboxPath | None:
     """Decide where one mailbox goes: by the user's rule, by its role or its parent's, else by its own name; None for a view."""
+    return _place(mailbox, _roles(ours), _There(theirs), rules)
+
+
+def archive_of(theirs: Sequence[Mailbox], rules: MappingRules) -> MailboxPath:
+    """Tell where letters go that live in no mailbox of their own but only in a view of all mail (RFC 6154 `\\All`)."""
+    there = _There(theirs)
+    return (*rules.into, *(there.box("\\Archive") or there.spelled(("Archive",))))
+
+
+def spelled_there(path: MailboxPath, theirs: Sequence[Mailbox]) -> MailboxPath:
+    """Give `path` as the destination spells it, where a mailbox or a parent of that name differs in case only."""
+    return _There(theirs).spelled(path)
+
+
+def _roles(ours: Sequence[Mailbox]) -> Mapping[MailboxPath, frozenset[str]]:
+    return {mailbox.path: mailbox.special_use for mailbox in ours}
+
+
+class _There:
+    """A destination's mailboxes, by name and by role: made once for all questions, so that a thousand mailboxes take no time."""
+
+    def __init__(self, theirs: Sequence[Mailbox]) -> None:
+        self._exact = {mailbox.path[:depth] for mailbox in theirs for depth in range(1, len(mailbox.path) + 1)}
+        self._folded = {_fold(known): known for known in sorted(self._exact, reverse=True)}
+        self._by_role = {role: mailbox.path for mailbox in reversed(theirs) for role in mailbox.special_use}
+        self._by_name = {_fold(mailbox.path): mailbox.path for mailbox in theirs if len(mailbox.path) == 1 and not mailbox.special_use}
+
+    def spelled(self, path: MailboxPath) -> MailboxPath:
+        """Give the longest beginning of `path` that is there as it is written there."""
+        for depth in range(len(path), 0, -1):
+            if path[:depth] in self._exact:
+                return path
+            found = self._folded.get(_fold(path[:depth]))
+            if found:
+                return (*found, *path[depth:])
+        return path
+
+    def box(self, role: str) -> MailboxPath | None:
+        """Find the mailbox of a role: as the server says, else by a usual name at the top."""
+        return self._by_role.get(role) or next((self._by_name[name] for name in _FOLDED[role] if name in self._by_name), None)
+
+
+def _fold(path: MailboxPath) -> MailboxPath:
+    return tuple(part.casefold() for part in path)
+
+
+def _place(mailbox: Mailbox, roles: Mapping[MailboxPath, frozenset[str]], there: _There, rules: MappingRules) -> MailboxPath | None:
     ruled = _by_rule(mailbox.path, rules)
     if ruled is not None:
         return ruled
     if mailbox.attributes & VIEWS:
         return None
     if rules.into:
-        return spelled_there((*rules.into, *mailbox.path), theirs)
+        return there.spelled((*rules.into, *mailbox.path))
     if mailbox.path == INBOX:
         return INBOX
-    return _by_role(mailbox.path, ours, theirs) or spelled_there(mailbox.path, theirs)
-
-
-def archive_of(theirs: Sequence[Mailbox], rules: MappingRules) -> MailboxPath:
-    """Tell where letters go that live in no mailbox of their own but only in a view of all mail (RFC 6154 `\\All`)."""
-    return (*rules.into, *(_their_box("\\Archive", theirs) or spelled_there(("Archive",), theirs)))
-
-
-def spelled_there(path: MailboxPath, theirs: Sequence[Mailbox]) -> MailboxPath:
-    """Give `path` as the destination spells it, where a mailbox or a parent of that name differs in case only."""
-    exact = {mailbox.path[:depth] for mailbox in theirs for depth in range(1, len(mailbox.path) + 1)}
-    folded = {tuple(part.casefold() for part in known): known for known in sorted(exact, reverse=True)}
-    for depth in range(len(path), 0, -1):
-        if path[:depth] in exact:
-            return path
-        found = folded.get(tuple(part.casefold() for part in path[:depth]))
-        if found:
-            return (*found, *path[depth:])
-    return path
+    return _by_role(mailbox.path, roles, there) or there.spelled(mailbox.path)
 
 
 def _by_rule(path: MailboxPath, rules: MappingRules) -> MailboxPath | None:
@@ -110,25 +144,15 @@ def _by_rule(path: MailboxPath, rules: MappingRules) -> MailboxPath | None:
     return None
 
 
-def _by_role(path: MailboxPath, ours: Sequence[Mailbox], theirs: Sequence[Mailbox]) -> MailboxPath | None:
+def _by_role(path: MailboxPath, roles: Mapping[MailboxPath, frozenset[str]], there: _There) -> MailboxPath | None:
     """Follow a role from our server to theirs, for the mailbox itself or for the nearest parent that has one."""
-    uses = {mailbox.path: mailbox.special_use for mailbox in ours}
     for depth in range(len(path), 0, -1):
-        held = uses.get(path[:depth], frozenset())
+        held = roles.get(path[:depth], frozenset())
         for role in ROLES:
-            there = _their_box(role, theirs) if role in held else None
-            if there:
-                return spelled_there((*there, *path[depth:]), theirs)
+            box = there.box(role) if role in held else None
+            if box:
+                return there.spelled((*box, *path[depth:]))
     return None
-
-
-def _their_box(role: str, theirs: Sequence[Mailbox]) -> MailboxPath | None:
-    """Find their mailbox of a role: as the server says, else by a usual name at the top."""
-    for mailbox in theirs:
-        if role in mailbox.special_use:
-            return mailbox.path
-    by_name = {mailbox.path[0].casefold(): mailbox.path for mailbox in theirs if len(mailbox.path) == 1 and not mailbox.special_use}
-    return next((by_name[name.casefold()] for name in _USUAL[role] if name.casefold() in by_name), None)
 
 
 def parse_name(text: str) -> MailboxPath:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -137,16 +139,42 @@ def test_of_two_that_meet_by_role_the_second_keeps_its_own_name() -> None:
     assert plan.collisions == {}
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (["Sent Items=\\Sent", "Sent"], ["Sent=\\Sent"]),
+        (["Sent", "Sent Items=\\Sent"], ["Sent=\\Sent"]),
+        (["Work", "work"], ["work"]),
+        (["work", "Work"], ["work"]),
+    ],
+)
+def test_the_mailbox_of_that_very_name_keeps_the_place_in_any_order(ours: list[str], theirs: list[str]) -> None:
+    mailboxes = boxes(*ours)
+    plan = plan_mapping(mailboxes, boxes(*theirs), NO_RULES)
+    assert [move.theirs for move in plan.moves] == [mailbox.path for mailbox in mailboxes]
+    assert plan.collisions == {}
+
+
 def test_two_that_must_meet_are_told() -> None:
-    ours = boxes("Sent Items=\\Sent", "Sent")
-    plan = plan_mapping(ours, boxes("Sent=\\Sent"), NO_RULES)
-    assert [move.theirs for move in plan.moves] == [("Sent",), ("Sent",)]
-    assert plan.collisions == {("Sent",): (("Sent Items",), ("Sent",))}
+    ours = boxes("Trash Can=\\Trash", "Sent Mail=\\Sent", "Bin=\\Sent")
+    plan = plan_mapping(ours, boxes("Sent=\\Sent", "Bin=\\Trash"), NO_RULES)
+    assert [move.theirs for move in plan.moves] == [("Bin",), ("Sent",), ("Sent",)]
+    assert plan.collisions == {("Sent",): (("Sent Mail",), ("Bin",))}
 
 
-def test_two_that_differ_in_case_where_the_destination_has_one_are_told() -> None:
-    plan = plan_mapping(boxes("Work", "work"), boxes("work"), NO_RULES)
-    assert plan.collisions == {("work",): (("Work",), ("work",))}
+def test_a_place_the_user_gave_away_is_kept_for_whom_it_was_given_to() -> None:
+    plan = plan_mapping(boxes("Old=\\Sent", "A"), boxes("B=\\Sent"), MappingRules({("A",): ("B",)}))
+    assert [move.theirs for move in plan.moves] == [("Old",), ("B",)]
+    assert plan.collisions == {}
+
+
+def test_thousands_of_mailboxes_are_mapped_in_no_time() -> None:
+    ours = [Mailbox(("Sent", f"Project {number}", "mail"), frozenset()) for number in range(3_000)] + boxes("Sent=\\Sent")
+    theirs = [Mailbox(("Gesendet", f"project {number}", "mail"), frozenset()) for number in range(3_000)] + boxes("Gesendet=\\Sent")
+    begun = time.process_time()
+    plan = plan_mapping(ours, theirs, NO_RULES)
+    assert time.process_time() - begun < 5
+    assert plan.moves[7].theirs == ("Gesendet", "project 7", "mail")
 
 
 def test_a_meeting_that_the_user_asked_for_is_no_collision() -> None:
