@@ -66,16 +66,17 @@ def guarded(method: Callable[Concatenate[R, P], T]) -> Callable[Concatenate[R, P
     return wrapper
 
 
-def make_directory(path: Path) -> bool:
-    """Make a private directory and its parents durably; tells whether it was not there before."""
+def make_directory(path: Path, *, sync: bool = True) -> bool:
+    """Make a private directory and its parents, durably unless the caller syncs; tells whether it was not there before."""
     if path.is_dir():
         return False
     if not path.parent.is_dir():
-        make_directory(path.parent)
+        make_directory(path.parent, sync=sync)
     with contextlib.suppress(FileExistsError):
         path.mkdir(mode=0o700)
         path.chmod(0o700)
-    sync_directory(path.parent)
+    if sync:
+        sync_directory(path.parent)
     return True
 
 

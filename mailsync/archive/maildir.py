@@ -77,6 +77,7 @@ class MaildirTree:
         self._new_keywords: set[str] = set()
         self._listings: dict[str, _Listing] = {}
         self._made: set[str] = set()
+        self._unsynced: set[Path] = set()
         self._separator: str | None = None
 
     def close(self) -> None:
@@ -88,15 +89,19 @@ class MaildirTree:
         """Give the directory of a folder."""
         return self.root / name if name else self.root
 
-    def make_folder(self, path: MailboxPath, *, hashed: bool = False) -> str:
-        """Make the folder of a mailbox and give its name."""
+    def make_folder(self, path: MailboxPath, *, hashed: bool = False, recorded: bool = False) -> str:
+        """Make the folder of a mailbox and give its name; it is on disk after `settle`. `recorded`: the catalogue names it already."""
         name = folder_name(path, hashed=hashed)
         if name not in self._made:
             directory = self.folder(name)
-            for part in _SUBDIRECTORIES:
-                make_directory(directory / part)
-            if name and not (directory / "maildirfolder").exists():
-                replace_file(directory / "maildirfolder", b"")
+            made = [make_directory(directory / part, sync=False) for part in _SUBDIRECTORIES]
+            marker = directory / "maildirfolder"
+            if name and not marker.exists():
+                os.close(os.open(marker, os.O_WRONLY | os.O_CREAT, 0o600))
+                made.append(True)
+            # Once for all folders of a group: a thousand new mailboxes would wait for the disk several thousand times.
+            if any(made) or not recorded:
+                self._unsynced |= {directory, self.root}
             if is_shortened(name) and not (directory / _NAME_FILE).exists():
                 replace_file(directory / _NAME_FILE, json.dumps(list(path)).encode())
             self._made.add(name)
@@ -159,7 +164,7 @@ class MaildirTree:
         What an error leaves undone is for `forget`; what is in place by then is taken in by whoever opens the archive next.
         """
         waiting = self._waiting
-        touched: set[Path] = set()
+        touched = set(self._unsynced)
         for future, _, _ in waiting.written:
             future.result()
         # Before any name uses a new letter, the folder says what it stands for.
@@ -173,8 +178,9 @@ class MaildirTree:
             touched.add(final.parent)
         for (folder, base), (was, flags) in waiting.renames.items():
             touched |= self._rename(folder, base, was, flags)
-        for directory in touched:
-            sync_directory(directory)
+        for _ in self._pool.map(sync_directory, touched):
+            pass
+        self._unsynced.clear()
         self._waiting = _Waiting()
         self._fresh.clear()
 

@@ -282,7 +282,7 @@ class PullRun:
                 continue
             stored = self._sql.execute(
                 "SELECT m.digest, m.size FROM placements p JOIN files f ON f.id = p.file JOIN messages m ON m.id = f.message "
-                "JOIN runs r ON r.id = p.first_run WHERE p.mailbox = ? AND p.uid IS NULL AND p.uidl = ? AND p.size = ? "
+                "JOIN runs r ON r.id = p.first_run WHERE p.mailbox = ? AND p.uid IS NULL AND p.uidl = ? AND +p.size = ? "
                 "AND p.digest = m.digest AND NOT p.matched AND NOT f.damaged AND r.started <= ?",
                 (row, entry.ref.uidl, entry.size, before),
             ).fetchone()

@@ -53,7 +53,7 @@ CREATE TABLE placements (
 CREATE UNIQUE INDEX placements_uid ON placements (mailbox, uidvalidity, uid) WHERE uid IS NOT NULL;
 CREATE INDEX placements_uidl ON placements (mailbox, uidl) WHERE uid IS NULL;
 CREATE INDEX placements_content ON placements (mailbox, digest) WHERE uid IS NULL AND uidl IS NULL;
-CREATE INDEX placements_live ON placements (mailbox, uidvalidity, gone_run) WHERE gone_run IS NULL;
+CREATE INDEX placements_mailbox ON placements (mailbox, gone_run, uidvalidity);
 CREATE INDEX placements_file ON placements (file);
 CREATE INDEX placements_size ON placements (size, first_run);
 CREATE INDEX placements_object ON placements (object_id) WHERE object_id IS NOT NULL;

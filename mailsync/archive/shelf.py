@@ -72,7 +72,7 @@ class Shelf:
                 name = self._tree.make_folder(path, hashed=self._catalogue.folder_clashes(folder_name(path)))
                 found = (self._catalogue.make_folder(path, name), name)
             else:
-                self._tree.make_folder(path, hashed=is_shortened(found[1]))
+                self._tree.make_folder(path, hashed=is_shortened(found[1]), recorded=True)
             known = self._folders[path] = found
         return known
 
