@@ -191,6 +191,11 @@ class Catalogue:
         row = self._one("SELECT id, name FROM folders WHERE path = ?", write_path(path))
         return (row[0], row[1]) if row else None
 
+    def path_of_folder(self, name: str) -> MailboxPath | None:
+        """Give the mailbox whose folder has this name."""
+        row = self._one("SELECT path FROM folders WHERE name = ?", name)
+        return read_path(row[0]) if row else None
+
     def folders(self) -> list[tuple[int, MailboxPath, str]]:
         """Give every folder as (row, path, name)."""
         return [(i, read_path(path), name) for i, path, name in self.sql.execute("SELECT id, path, name FROM folders")]

@@ -32,11 +32,14 @@ class Recovery:
         """Take in files without a row, mark rows without a file, drop our temporary files, and end the runs in the records."""
         self._catalogue.begin()
         for folder, path in list(self._tree.folders()):
+            # The catalogue's word counts: the file that tells a shortened folder's whole name may be lost.
+            path = self._catalogue.path_of_folder(folder) or path  # noqa: PLW2901
             for leftover in self._tree.leftovers(folder):
                 leftover.unlink(missing_ok=True)
             self._reconcile(folder, path)
         for run in self._unfinished:
             self._catalogue.end_run(run, now, complete=False, report={"killed": True})
+        self._tree.settle()
         self._catalogue.commit()
 
     def _reconcile(self, folder: str, path: MailboxPath) -> None:
@@ -45,7 +48,7 @@ class Recovery:
         adopted = False
         for base, file in list(self._tree.files(folder)):
             missing.pop(base, None)
-            if base in known or maildir.parse(base) is None:
+            if base in known or maildir.parse(base) is None or not self._shelf.is_home(path, folder):
                 continue
             known.add(base)
             if self._shelf.adopt(path, file, base):

@@ -76,6 +76,13 @@ class Shelf:
             known = self._folders[path] = found
         return known
 
+    def is_home(self, path: MailboxPath, name: str) -> bool:
+        """Tell whether a folder found in the tree is that of a mailbox; a mailbox without one in the catalogue takes it."""
+        found = self._catalogue.folder(path)
+        if found is None:
+            found = self._folders[path] = (self._catalogue.make_folder(path, name), name)
+        return found[1] == name
+
     def stow(
         self, path: MailboxPath, letter: tuple[bytes, Fingerprint], internaldate: int, flags: frozenset[str], held: int | None = None
     ) -> Stowed:

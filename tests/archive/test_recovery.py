@@ -237,3 +237,30 @@ def test_a_mending_interrupted_before_its_commit_is_made_good(tmp_path: Path, mo
         assert pull(archive, SIX[:1])[0].kind is Kind.MENDED
         assert damages(archive) == []
         assert archive.content(sha256(plain(1))) == plain(1)
+
+
+def test_with_the_catalogue_lost_every_folder_keeps_its_letters_whatever_its_name(tmp_path: Path) -> None:
+    mailboxes: list[MailboxPath] = [("work",), ("WORK",), ("Work",), LONG, ("x" * 299 + "y",), ("a.b", "c/d"), ("\ud83d",)]
+    with opened(tmp_path / "a") as archive:
+        pull(archive, [uid(1, plain(n), mailbox) for n, mailbox in enumerate(mailboxes)])
+        names = files(tmp_path / "a")
+    for path in (tmp_path / "a").glob("catalogue*"):
+        path.unlink()
+    with opened(tmp_path / "a") as archive:
+        assert damages(archive) == []
+        pull(archive, [uid(1, plain(n), mailbox) for n, mailbox in enumerate(mailboxes)])
+        assert files(tmp_path / "a") == names
+        assert damages(archive) == []
+
+
+def test_a_shortened_folder_that_lost_its_name_file_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(tmp_path / "a") as archive:
+        pull(archive, [uid(7, plain(7), LONG)])
+        interrupted_before_commit(archive, monkeypatch, KeyboardInterrupt("now"))
+    (name_file,) = (tmp_path / "a/mail").glob(".x*/mailsync-mailbox.json")
+    name_file.unlink()
+    with opened(tmp_path / "a") as archive:
+        pull(archive, SIX)
+        assert damages(archive) == []
+        assert {letter.digest for letter in letters(archive, LONG)} == {sha256(plain(4)), sha256(plain(7))}
+        assert len(files(tmp_path / "a")) == len(SIX) + 1
