@@ -14,7 +14,7 @@ from imapclient import IMAPClient
 from mailsync.model import MailboxPath
 from mailsync.stores.credentials import Credentials
 from mailsync.stores.imap.destination import ImapDestination
-from tests.servers.scripted import Command, Conversation
+from tests.servers.scripted import ClientGone, Command, Conversation
 from tests.stores.destination_contract import Arrived
 from tests.stores.imap_houses import endpoint
 
@@ -88,6 +88,19 @@ class Taken:
     literal: str
 
 
+def command_of(talk: Conversation) -> Command:
+    """Read a command as `Conversation.command` does, but keep the line ends that end its last literal."""
+    text = talk.readline()
+    while literal := re.search(rb"\{(\d+)(\+?)\}\Z", text):
+        if not literal[2]:
+            talk.line("+ go on")
+        text += b"\r\n" + talk.read(int(literal[1]))
+        text += b"\0" + talk.readline()  # so that a letter's own {5} at its end is none of ours
+    tag, _, rest = text.partition(b" ")
+    words = rest.decode("latin-1").upper().split(" ")
+    return Command(tag.decode("latin-1"), " ".join(words[:2]) if words[0] == "UID" else words[0], text)
+
+
 def letters_in(command: Command) -> list[Taken]:
     """Read an APPEND command."""
     mailbox = command.text.split(b'"')[1].decode()
@@ -98,7 +111,7 @@ def letters_in(command: Command) -> list[Taken]:
         flags = frozenset(head[head.index(b"(") + 1 : head.index(b")")].decode().split())
         end = literal.end() + int(literal[1])
         found.append(Taken(mailbox, flags, command.text[literal.end() : end], literal[0].decode().strip()))
-        position = end
+        position = end + 1
     return found
 
 
@@ -123,7 +136,7 @@ class Receiver:
     def __call__(self, talk: Conversation) -> None:
         talk.line(f"* OK [CAPABILITY {self.capability}] ready")
         while True:
-            command = talk.command()
+            command = command_of(talk)
             handler = self.on.get(command.name)
             if handler is not None and handler(talk, command):
                 continue
@@ -157,3 +170,4 @@ class Receiver:
             talk.line(f"{command.tag} {said}")
         else:
             talk.close()
+            raise ClientGone

@@ -62,7 +62,7 @@ class _Lanes:
     ) -> None:
         self._open_link = open_link
         self._verdicts = verdicts
-        self._connections = connections
+        self._wanted = self._connections = connections
         self._note = note
         self._pool = ThreadPoolExecutor(connections, thread_name_prefix="mailsync-append")
         self._idle: LifoQueue[Link] = LifoQueue()
@@ -104,7 +104,7 @@ class _Lanes:
     def _go_on_with_fewer(self, handed: _Handed) -> None:
         self._more.remove(handed.link)
         self._connections = min(self._connections, len(self._more) + 1)
-        self._note(f"{self._verdicts.account}: going on with {self._connections} connections: {handed.why}")
+        self._note(f"{self._verdicts.account}: going on with {self._connections} of {self._wanted} connections: {handed.why}")
         self._start(handed.parcel)
 
     def _append(self, parcel: Parcel) -> _Outcome:
