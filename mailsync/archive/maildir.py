@@ -78,6 +78,7 @@ class MaildirTree:
         self._listings: dict[str, _Listing] = {}
         self._made: set[str] = set()
         self._unsynced: set[Path] = set()
+        self._parts: dict[tuple[str, str], Path] = {}
         self._separator: str | None = None
 
     def close(self) -> None:
@@ -232,7 +233,14 @@ class MaildirTree:
         return path_of(name)
 
     def _temporary(self, folder: str) -> Path:
-        return self.folder(folder) / "tmp" / f"{os.getpid()}.{next(self._numbers)}.mailsync"
+        return self._part(folder, "tmp") / f"{os.getpid()}.{next(self._numbers)}.mailsync"
+
+    def _part(self, folder: str, part: str) -> Path:
+        """Give `cur` or `tmp` of a folder; kept, since joining paths costs more than making their files' names."""
+        found = self._parts.get((folder, part))
+        if found is None:
+            found = self._parts[folder, part] = self.folder(folder) / part
+        return found
 
     def _stamp(self, folder: str) -> tuple[int, ...]:
         stamp = []
@@ -288,7 +296,7 @@ class MaildirTree:
 
     def _named(self, folder: str, base: str, flags: frozenset[str], *, assign: bool = True) -> Path:
         keywords = self._letters(folder, flags if assign else frozenset())
-        return self.folder(folder) / "cur" / maildir.with_flags(base, flags, keywords, self.separator)
+        return self._part(folder, "cur") / maildir.with_flags(base, flags, keywords, self.separator)
 
     @property
     def separator(self) -> str:
