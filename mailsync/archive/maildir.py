@@ -150,6 +150,8 @@ class MaildirTree:
 
     def reflag(self, folder: str, base: str, flags: frozenset[str], was: frozenset[str] = NO_FLAGS) -> None:
         """Give a file the name that says these flags; done by `settle`. `was` is a guess that saves a look at the whole folder."""
+        # New keywords get their letters now, so that `settle` can say what they mean before a name uses them.
+        self._letters(folder, flags)
         first = self._waiting.renames.get((folder, base))
         self._waiting.renames[folder, base] = (first[0] if first else was, flags)
 

@@ -1,0 +1,122 @@
+"""Content, then names, then directories, then the catalogue: a row never names a file that a power cut could take away."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailsync.archive import Archive
+from mailsync.model import INBOX
+from tests.archive.house import pulling, uid
+from tests.letters import plain
+
+WORK = ("Work",)
+
+
+@dataclass
+class Recorder:
+    """What an archive did to the disk, in order."""
+
+    steps: list[tuple[str, str]] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, what: str, where: str) -> None:
+        with self.lock:
+            self.steps.append((what, where))
+
+    def at(self, what: str, where: str) -> int:
+        """The last time this was done."""
+        return max(n for n, step in enumerate(self.steps) if step == (what, where))
+
+
+@pytest.fixture
+def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    recorder = Recorder()
+
+    def watch(name: str, describe: Callable[..., str]) -> None:
+        real = getattr(os, name)
+
+        def watched(*arguments: Any, **options: Any) -> Any:
+            where = describe(*arguments)
+            done = real(*arguments, **options)
+            recorder.note(name, where)
+            return done
+
+        monkeypatch.setattr(os, name, watched)
+
+    watch("fsync", lambda descriptor: str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+    watch("rename", lambda _, target: str(target))
+    watch("link", lambda _, target: str(target))
+    return recorder
+
+
+def record_commits(archive: Archive, recorder: Recorder) -> None:
+    connection: sqlite3.Connection = archive._catalogue.sql
+    connection.set_trace_callback(lambda statement: recorder.note("sql", statement) if statement == "COMMIT" else None)
+
+
+def test_contents_then_names_then_directories_then_the_catalogue(tmp_path: Path, recorder: Recorder) -> None:
+    mail = tmp_path / "a/mail"
+    with Archive.open(tmp_path / "a") as archive, pulling(archive) as run:
+        run.flush()
+        record_commits(archive, recorder)
+        begin = len(recorder.steps)
+        for number in range(20):
+            run.add(uid(number + 1, plain(number)))
+        run.add(uid(1, plain(3), WORK))
+        run.flush()
+        commit = recorder.at("sql", "COMMIT")
+    written = [n for n, (what, where) in enumerate(recorder.steps) if n > begin and what == "fsync" and f"{mail}/tmp/" in where]
+    named = [n for n, (what, where) in enumerate(recorder.steps) if what == "rename" and where.startswith(f"{mail}/cur/")]
+    linked = [n for n, (what, where) in enumerate(recorder.steps) if what == "link" and where.startswith(f"{mail}/.Work/cur/")]
+    assert (len(named), len(linked)) == (20, 1)
+    inbox, work, parent = (recorder.at("fsync", str(place)) for place in (mail / "cur", mail / ".Work/cur", mail))
+    assert max(written[:20]) < min(named)
+    assert max(named) < inbox < commit
+    assert max(linked) < work < commit
+    assert parent < commit
+    assert recorder.at("fsync", str(mail / ".Work")) < commit
+
+
+def test_flags_are_on_disk_before_the_catalogue_says_so(tmp_path: Path, recorder: Recorder) -> None:
+    letter = uid(1, plain(1))
+    with Archive.open(tmp_path / "a") as archive, pulling(archive) as run:
+        run.add(letter)
+        run.flush()
+        record_commits(archive, recorder)
+        run.reflag([uid(1, plain(1), flags=["\\Seen", "work"]).entry])
+        run.flush()
+        commit = recorder.at("sql", "COMMIT")
+        renamed = max(n for n, (what, where) in enumerate(recorder.steps) if what == "rename" and where.endswith(":2,Sa"))
+        assert renamed < recorder.at("fsync", str(tmp_path / "a/mail/cur")) < commit
+        keywords = next(n for n, (what, where) in enumerate(recorder.steps) if what == "fsync" and "dovecot-keywords" in where)
+        assert keywords < renamed
+
+
+def test_a_group_bounds_what_waits_in_memory_and_what_a_crash_can_cost(tmp_path: Path, recorder: Recorder) -> None:
+    with Archive.open(tmp_path / "a") as archive, pulling(archive) as run:
+        record_commits(archive, recorder)
+        for number in range(1_100):
+            run.add(uid(number + 1, plain(number)))
+        assert len([step for step in recorder.steps if step == ("sql", "COMMIT")]) == 2
+        for number in range(4):
+            run.add(uid(number + 2_000, plain(number) + bytes(5 << 20)))
+        assert len([step for step in recorder.steps if step == ("sql", "COMMIT")]) == 3
+        with Archive.read(tmp_path / "a") as reader:
+            assert len(list(reader.letters("alice", INBOX))) >= 1_100
+
+
+def test_what_moves_no_file_is_committed_in_groups_as_well(tmp_path: Path, recorder: Recorder) -> None:
+    entries = [uid(number + 1, plain(7)) for number in range(1_100)]
+    with Archive.open(tmp_path / "a") as archive, pulling(archive) as run:
+        record_commits(archive, recorder)
+        for message in entries:
+            run.add(message)
+        assert len([step for step in recorder.steps if step == ("sql", "COMMIT")]) == 2
