@@ -21,7 +21,9 @@ class Lock:
         """Take the lock, waiting up to `wait` seconds. Raises ArchiveLocked, which names who holds it."""
         self._path = directory / "lock"
         with translated(directory):
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+            self._descriptor = os.open(
+                self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0), 0o600
+            )
         try:
             with translated(directory):
                 self._wait(time.monotonic() + wait, sleep)

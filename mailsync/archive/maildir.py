@@ -290,7 +290,9 @@ class MaildirTree:
         target = self._named(folder, base, flags)
         if path == target:
             return set()
+        self._make_way(target, path)
         os.rename(path, target)  # noqa: PTH104  os is what the crash seam watches
+        # Were both names of one file, this did nothing; removing one could remove it all where the disk ignores case (`s`, `S`).
         listing = self._listings.get(folder)
         if listing is not None:
             listing.names[base] = f"{target.parent.name}/{target.name}"

@@ -136,3 +136,17 @@ def test_reflagging_a_letter_nobody_knows_does_nothing(tmp_path: Path) -> None:
     with opened(tmp_path / "a") as archive:
         assert reflag(archive, uid(9, plain(9)).entry) == 0
         assert files(tmp_path / "a") == []
+
+
+def test_a_rename_never_overwrites_another_file_of_that_name(tmp_path: Path) -> None:
+    """A mail program that copied a file within its folder left two with one base name; either may be the sound one."""
+    with opened(tmp_path / "a") as archive:
+        pull(archive, [uid(1, plain(1))])
+        path = only_file(tmp_path / "a")
+        copied = path.with_name(path.name + "S")
+        copied.write_bytes(b"what somebody else keeps there")
+        reflag(archive, uid(1, plain(1), flags=["\\Seen"]).entry)
+        held = [file.read_bytes() for file in (*files(tmp_path / "a"), *(tmp_path / "a").glob("quarantine/*"))]
+        assert plain(1) in held
+        assert b"what somebody else keeps there" in held
+        assert archive.content(sha256(plain(1))) == plain(1)

@@ -162,3 +162,12 @@ def test_an_archive_is_made_with_its_parents(tmp_path: Path) -> None:
     with opened(tmp_path / "deep/er/a") as archive, pulling(archive) as run:
         run.add(uid(1, plain(1)))
     assert {"catalogue.sqlite3", "lock", "mail"} <= {path.name for path in (tmp_path / "deep/er/a").iterdir()}
+
+
+def test_a_lock_that_is_a_link_empties_nothing(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_bytes(b"mine")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(ArchiveError, match="lock"):
+        opened(tmp_path / "a")
+    assert (tmp_path / "precious").read_bytes() == b"mine"
