@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
@@ -31,7 +31,11 @@ FLAGS = ["\\Seen", "\\Flagged", "work"]
 paths = st.sampled_from(PATHS)
 places = st.integers(0, 10_000)
 flag_sets = st.frozensets(st.sampled_from(FLAGS))
+kinds = st.sampled_from(["alert", "plain", "bare"])
 fates: st.SearchStrategy[Literal["lost", "kept", "late"]] = st.sampled_from(["lost", "kept", "late"])
+
+
+PHASES: list[Phase] = [Phase.generate, Phase.shrink]
 
 
 class Killed(BaseException):
@@ -91,7 +95,10 @@ class Mailboxes(RuleBasedStateMachine):
 
     # what happens at the source
 
-    @rule(path=paths, kind=st.sampled_from(["plain", "alert", "bare"]), count=st.integers(1, 12), flags=flag_sets)
+    @rule(path=paths, kind=kinds, count=st.integers(3, 12), flags=flag_sets)
+    def letters_come(self, path: MailboxPath, kind: str, count: int, flags: frozenset[str]) -> None:
+        self.deliver(path, kind, count, flags)
+
     def deliver(self, path: MailboxPath, kind: str, count: int, flags: frozenset[str]) -> None:
         for _ in range(count):
             self.number += 1
@@ -108,10 +115,9 @@ class Mailboxes(RuleBasedStateMachine):
         if uid:
             self.rig.old.expunge(path, uid)
 
-    @rule(place=places, flags=flag_sets)
-    def flag(self, place: int, flags: frozenset[str]) -> None:
-        path, uid = self._pick(place)
-        if uid:
+    @rule(path=paths, nth=st.integers(1, 3), flags=flag_sets)
+    def flag(self, path: MailboxPath, nth: int, flags: frozenset[str]) -> None:
+        for uid in list(self.rig.old.boxes[path].letters)[::nth] if path in self.rig.old.boxes else ():
             self.rig.old.flag(path, uid, *flags)
 
     @rule(place=places, to=paths)
@@ -156,17 +162,22 @@ class Mailboxes(RuleBasedStateMachine):
 
     # runs
 
-    @rule(fetches=st.integers(0, 8))
-    def a_pull_breaks(self, fetches: int) -> None:
+    @rule(path=paths, kind=kinds, fetches=st.integers(0, 8))
+    def a_pull_breaks(self, path: MailboxPath, kind: str, fetches: int) -> None:
+        self.deliver(path, kind, 6, frozenset())
         self.rig.old.fetches_left = fetches
         self.rig.pull()
         self.rig.old.fetches_left = None
 
-    @rule(steps=st.integers(0, 12))
-    def a_pull_is_killed(self, steps: int) -> None:
+    @rule(path=paths, kind=kinds, steps=st.integers(0, 12))
+    def a_pull_is_killed(self, path: MailboxPath, kind: str, steps: int) -> None:
+        self.deliver(path, kind, 10, frozenset())
         self._killed(steps, pulling=True)
 
     @rule()
+    def a_pull(self) -> None:
+        self.pull()
+
     def pull(self) -> None:
         report = self.rig.pull()
         assert report.exit_code == 0 or {note.kind for note in report.notes if report.trouble} >= {"mass-vanishing"}, report
@@ -180,17 +191,19 @@ class Mailboxes(RuleBasedStateMachine):
             self.seen |= contents
         self._nothing_is_lost()
 
-    @precondition(lambda self: self.seen)
-    @rule(after=st.integers(1, 12), then=fates, final=st.booleans())
-    def a_push_breaks(self, after: int, then: Literal["lost", "kept", "late"], final: bool) -> None:
+    @rule(path=paths, kind=kinds, after=st.integers(1, 4), then=fates, final=st.booleans())
+    def a_push_breaks(self, path: MailboxPath, kind: str, after: int, then: Literal["lost", "kept", "late"], final: bool) -> None:
+        self.deliver(path, kind, 6, frozenset())
+        self.pull()
         self.rig.new.breaks = [Break(after, then, final)]
         self.rig.push()
         self.rig.new.breaks = []
         self._nothing_is_doubled()
 
-    @precondition(lambda self: self.seen)
-    @rule(steps=st.integers(0, 12), then=fates)
-    def a_push_is_killed(self, steps: int, then: Literal["lost", "kept", "late"]) -> None:
+    @rule(path=paths, kind=kinds, steps=st.integers(0, 12), then=fates)
+    def a_push_is_killed(self, path: MailboxPath, kind: str, steps: int, then: Literal["lost", "kept", "late"]) -> None:
+        self.deliver(path, kind, 10, frozenset())
+        self.pull()
         self.rig.new.breaks = [Break(steps + 1, then)]
         self._killed(steps, pulling=False)
         self.rig.new.breaks = []
@@ -202,9 +215,10 @@ class Mailboxes(RuleBasedStateMachine):
         self.rig.new.settle()
         self.rig.forget_ledger()
 
-    @precondition(lambda self: self.seen)
-    @rule()
-    def push(self) -> None:
+    @rule(pulled=st.booleans())
+    def push(self, pulled: bool) -> None:
+        if pulled:
+            self.pull()
         report = self.rig.push()
         assert report.exit_code == 0, report
         taken = self.rig.new.taken
@@ -280,15 +294,16 @@ def tried(examples: int, *, derandomize: bool) -> None:
         derandomize=derandomize,
         database=None,
         suppress_health_check=list(HealthCheck),
+        phases=PHASES,
     )
-    run_state_machine_as_test(Mailboxes, settings=chosen)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Mailboxes, settings=chosen)
 
 
 def test_nothing_is_lost_and_nothing_is_doubled() -> None:
-    tried(40, derandomize=True)
+    tried(20, derandomize=True)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_nothing_is_lost_and_nothing_is_doubled_however_long_it_is_tried() -> None:
-    tried(300, derandomize=False)
+    tried(1000, derandomize=False)
