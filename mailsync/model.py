@@ -289,3 +289,11 @@ class Present:
 
     entry: Entry
     header: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many octets a destination still takes in these mailboxes together."""
+
+    mailboxes: frozenset[MailboxPath]
+    octets: int

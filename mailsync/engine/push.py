@@ -5,6 +5,7 @@ Nothing is ever deleted or overwritten there, and what the user moved or deleted
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,15 +16,18 @@ from mailsync.archive import PushRun
 from mailsync.engine.budget import Budget, unlimited
 from mailsync.engine.report import Report
 from mailsync.engine.targets import Targets
-from mailsync.errors import IntegrityError, MailboxError, StoreUnavailable
+from mailsync.errors import IntegrityError, MailboxError, OverQuota, StoreUnavailable
 from mailsync.mapping import show
 from mailsync.model import Appended, LedgerLine, Letter, MailboxPath, Parcel, Present, Refused, SyncState, UidRef
 from mailsync.plan import FlagChange, Sighting, compare, flag_change, unlocated, unsettled
 from mailsync.progress import Progress
-from mailsync.stores.base import Destination
+from mailsync.stores.base import BoundedDestination, Destination
 
 INTENTS_TOGETHER = 256
 """Letters whose intents are written in one commit: few enough to look for after a crash, many enough to hide the fsync."""
+
+NAMES_SHOWN = 5
+"""Mailboxes named in one remark."""
 
 Key = tuple[bytes, int]
 
@@ -62,6 +66,8 @@ def push(
         changes = work.count()
         if not report.dry_run:
             work.create()
+        work.measure()
+        if not report.dry_run:
             work.send(work.parcels())
             work.change_flags(changes)
             work.settle_doubts()
@@ -89,6 +95,7 @@ class _Push:
         self._states: dict[MailboxPath, SyncState] = {}
         self._refused: set[MailboxPath] = set()
         self._found: set[tuple[MailboxPath, Key]] = set()
+        self._needed: Counter[MailboxPath] = Counter()
         self._looked_at = patience.clock()
         self._unanswered = False
         self.budget = unlimited()
@@ -134,6 +141,7 @@ class _Push:
                             tally.flags += 1
                     else:
                         known.add(key)
+                        self._needed[theirs] += letter.size
                         self._progress.expect(1, letter.size)
                         if self._report.dry_run:
                             tally.new += 1
@@ -148,6 +156,22 @@ class _Push:
                 self._report.trouble_with("mailbox", path, "", str(error))
             elif path not in self._states:
                 self._states[path] = SyncState(0, 1, 0)
+
+    def measure(self) -> None:
+        """Compare what is to be sent with what the server still takes. Raises OverQuota, before the first letter is sent."""
+        needed = {theirs: octets for theirs, octets in self._needed.items() if theirs not in self._refused}
+        if not needed or not isinstance(self._destination, BoundedDestination):
+            return
+        full: list[str] = []
+        for room in self._destination.rooms(list(needed)):
+            asked = sum(needed.get(theirs, 0) for theirs in room.mailboxes)
+            if asked > room.octets:
+                names = ", ".join(sorted(map(show, room.mailboxes))[:NAMES_SHOWN]) + (", …" if len(room.mailboxes) > NAMES_SHOWN else "")
+                full.append(f"the letters for {names} have {asked:,} octets, and there is room for {room.octets:,}")
+        for words in full:
+            self._report.trouble_with("quota", None, "", words)
+        if full:
+            raise OverQuota(self._destination.account, "the server has too little room for all of it, so nothing was sent")
 
     def parcels(self) -> Iterator[Parcel]:
         """Name what the ledger knows nothing of, an intent ahead of each; content is read as the destination asks for it."""

@@ -21,6 +21,7 @@ from mailsync.model import (
     Part,
     Present,
     Refused,
+    Room,
     Scan,
     ScanRequest,
     SyncState,
@@ -118,3 +119,11 @@ class Destination(Store, Protocol):
 
     def set_flags(self, mailbox: MailboxPath, changes: Mapping[int, tuple[frozenset[str], frozenset[str]]]) -> Sequence[int]:
         """Add and remove flags, `{uid: (add, remove)}`; returns the UIDs that still exist. Raises MailboxError."""
+
+
+@runtime_checkable
+class BoundedDestination(Destination, Protocol):
+    """A destination that can tell how much it still takes."""
+
+    def rooms(self, mailboxes: Sequence[MailboxPath]) -> Sequence[Room]:
+        """Tell what bounds these mailboxes, there already or not; several may share a bound, and one may have several or none."""

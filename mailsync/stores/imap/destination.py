@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from mailsync.errors import MailboxError, StoreUnavailable
 from mailsync.mapping import show
-from mailsync.model import SYSTEM_FLAGS, Appended, Mailbox, MailboxPath, Parcel, Present, Refused, SyncState, UidRef, Unanswered
+from mailsync.model import SYSTEM_FLAGS, Appended, Mailbox, MailboxPath, Parcel, Present, Refused, Room, SyncState, UidRef, Unanswered
 from mailsync.progress import Progress, Silence
 from mailsync.stores.credentials import Credentials
 from mailsync.stores.imap.abreast import abreast
@@ -23,6 +23,7 @@ from mailsync.stores.imap.listing import OUTSTANDING, list_mailboxes
 from mailsync.stores.imap.names import Names, status
 from mailsync.stores.imap.pipeline import pipelined
 from mailsync.stores.imap.presence import LOOK, body_there, letters_there, searched
+from mailsync.stores.imap.quota import rooms
 from mailsync.stores.imap.session import Session, trouble
 from mailsync.stores.imap.verdicts import Verdicts
 from mailsync.stores.imap.wire import Command, Result, result_of
@@ -96,6 +97,10 @@ class ImapDestination:
         A server that says a mailbox exists already, in any words, is believed when the mailbox can be selected.
         """
         return self._trying(lambda: self._create(wanted))
+
+    def rooms(self, mailboxes: Sequence[MailboxPath]) -> Sequence[Room]:
+        """Tell how much the quotas of these mailboxes still let in; nothing where the server tells of none."""
+        return self._trying(lambda: rooms(self._named(), mailboxes))
 
     def state(self, mailbox: MailboxPath) -> SyncState:
         """Tell the mailbox's state now (STATUS). Raises MailboxError."""
