@@ -123,12 +123,12 @@ class ImapDestination:
         seen: set[UidRef] = set()
         while True:
             try:
-                for present in letters_there(self._link, self.account, mailbox, first_uid):
+                for present in letters_there(self._link, self.account, mailbox, first_uid, seen):
                     ref = present.entry.ref
                     if isinstance(ref, UidRef) and ref not in seen:
                         seen.add(ref)
+                        self._link.progressed()
                         yield present
-                    self._link.progressed()
             except StoreUnavailable as error:
                 self._link.again(error)
             else:

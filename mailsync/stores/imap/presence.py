@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Final
 
 from mailsync.errors import MailboxError
@@ -29,8 +29,11 @@ _HEAD: Final = re.compile(rb"\d+ FETCH \((?:" + _ITEM + rb" )*BODY\[HEADER\] ~?\
 _REST: Final = re.compile(rb"(?: " + _ITEM + rb")*\)\Z", re.IGNORECASE)
 
 
-def letters_there(link: Link, account: str, mailbox: MailboxPath, first_uid: int) -> Iterator[Present]:
-    """List the letters from `first_uid` on, by UID as a rule; some may come twice. Raises MailboxError, StoreUnavailable."""
+def letters_there(link: Link, account: str, mailbox: MailboxPath, first_uid: int, seen: Container[UidRef] = ()) -> Iterator[Present]:
+    """List the letters from `first_uid` on, by UID as a rule; some may come twice. Raises MailboxError, StoreUnavailable.
+
+    Those `seen` before a line broke are not asked for again: a line that lasts for a part only would never bring the rest.
+    """
     session = link.session
     examined = link.examine(mailbox, fresh=True)
     search = session.wire.send(b"UID SEARCH UID %d:*" % first_uid)
@@ -41,7 +44,7 @@ def letters_there(link: Link, account: str, mailbox: MailboxPath, first_uid: int
         return
     _done(account, mailbox, link, search)
     # `n:*` names the last letter even when its UID is below n (RFC 9051 section 9).
-    uids = sorted(uid for uid in searched(search) if uid >= first_uid)
+    uids = sorted(uid for uid in searched(search) if uid >= first_uid and UidRef(mailbox, state.uidvalidity, uid) not in seen)
     rest = deque(uids[start : start + LOOK] for start in range(0, len(uids), LOOK))
     flights: deque[Command] = deque()
     while rest or flights:
