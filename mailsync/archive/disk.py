@@ -80,7 +80,7 @@ def make_directory(path: Path, *, sync: bool = True) -> bool:
     return True
 
 
-def sync_directory(path: Path) -> None:
+def sync_directory(path: Path | str) -> None:
     """Force a directory's entries to disk."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     try:
@@ -93,17 +93,26 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+def create_file(path: Path | str) -> int:
+    """Make a new private file and give its descriptor; fails when it exists."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+
+
+def fill_file(descriptor: int, content: bytes, mtime: int | None = None) -> None:
+    """Write all of a file; `mtime` (epoch seconds) is set where the disk can hold it."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+    if mtime is not None:
+        with contextlib.suppress(OverflowError, OSError):
+            os.utime(descriptor, (mtime, mtime))
+
+
 def write_file(path: Path, content: bytes, mtime: int | None = None) -> None:
-    """Write a new private file and force it to disk; fails when it exists. `mtime` (epoch seconds) is set where the disk can hold it."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+    """Write a new private file and force it to disk; fails when it exists."""
+    descriptor = create_file(path)
     try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        os.fchmod(descriptor, 0o600)
-        if mtime is not None:
-            with contextlib.suppress(OverflowError, OSError):
-                os.utime(descriptor, (mtime, mtime))
+        fill_file(descriptor, content, mtime)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

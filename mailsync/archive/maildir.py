@@ -1,7 +1,8 @@
 """The mail tree as Maildir++: folders, files, flags in names, keywords as Dovecot keeps them. Knows no catalogue.
 
-Content is written to `tmp/` and forced to disk by a few threads while the caller goes on; `settle` then puts everything in place, in
-order, and forces the directories. A file is known by its base name: what follows `:2,` belongs to whoever changed it last.
+Content is written to `tmp/` and forced to disk while the caller goes on; `settle` then puts everything in place, in order, and forces
+the directories. A file is known by its base name: what follows `:2,` belongs to whoever changed it last. Paths are text where every
+letter needs them: making Path objects of them costs more than all else that is done here.
 """
 
 from __future__ import annotations
@@ -13,18 +14,17 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Final
 
 from mailsync.archive.disk import make_directory, replace_file, sync_directory, write_file
+from mailsync.archive.writers import Writers
 from mailsync.formats import maildir
 from mailsync.formats.folders import folder_name, is_shortened, path_of
 from mailsync.model import NO_FLAGS, SYSTEM_FLAGS, MailboxPath
 
-WRITERS: Final = 4
 LISTINGS: Final = 4
 """Folders whose listing is kept in memory at a time."""
 
@@ -46,9 +46,9 @@ class Source:
 
 @dataclass(slots=True)
 class _Waiting:
-    """What `settle` has to put in place: written files, then links, then names with other flags (was, is)."""
+    """What `settle` has to put in place: files (temporary and final path), then links, then names with other flags (was, is)."""
 
-    written: list[tuple[Future[None], Path, Path]] = field(default_factory=list)
+    written: list[tuple[str, str]] = field(default_factory=list)
     links: list[tuple[Source, str, Path]] = field(default_factory=list)
     renames: dict[tuple[str, str], tuple[frozenset[str], frozenset[str]]] = field(default_factory=dict)
     octets: int = 0
@@ -69,22 +69,23 @@ class MaildirTree:
     def __init__(self, root: Path, *, writing: bool) -> None:
         self.root = root
         self._writing = writing
-        self._pool = ThreadPoolExecutor(WRITERS, thread_name_prefix="mailsync-writer")
+        self._writers = Writers()
         self._numbers = count()
         self._waiting = _Waiting()
-        self._fresh: dict[tuple[str, str], Path] = {}
+        self._fresh: set[tuple[str, str]] = set()
         self._keywords: dict[str, dict[str, str]] = {}
         self._new_keywords: set[str] = set()
         self._listings: dict[str, _Listing] = {}
         self._made: set[str] = set()
         self._unsynced: set[Path] = set()
-        self._parts: dict[tuple[str, str], Path] = {}
+        self._parts: dict[tuple[str, str], str] = {}
+        self._suffixes: dict[tuple[str, frozenset[str]], str] = {}
         self._separator: str | None = None
 
     def close(self) -> None:
         """Stop the writers; what was not settled is forgotten, its temporary files removed."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
         self.forget()
+        self._writers.close()
 
     def folder(self, name: str) -> Path:
         """Give the directory of a folder."""
@@ -134,19 +135,17 @@ class MaildirTree:
     def add(self, folder: str, base: str, content: bytes, flags: frozenset[str]) -> None:
         """Start writing a file; it is in place after `settle`."""
         temporary = self._temporary(folder)
-        final = self._named(folder, base, flags)
         # Dovecot and others show a file's mtime as INTERNALDATE.
         name = maildir.parse(base)
-        mtime = name.internaldate if name else None
-        self._waiting.written.append((self._pool.submit(_write, temporary, content, mtime), temporary, final))
+        self._writers.add(temporary, content, name.internaldate if name else None)
+        self._waiting.written.append((temporary, self._named(folder, base, flags)))
         self._waiting.octets += len(content)
-        self._fresh[folder, base] = temporary
+        self._fresh.add((folder, base))
 
     def link(self, source: Source, folder: str, base: str, flags: frozenset[str]) -> None:
         """Give a content a second name; it is in place after `settle`. The caller hashed it."""
-        final = self._named(folder, base, flags)
-        self._waiting.links.append((source, folder, final))
-        self._fresh[folder, base] = final
+        self._waiting.links.append((source, folder, Path(self._named(folder, base, flags))))
+        self._fresh.add((folder, base))
 
     def reflag(self, folder: str, base: str, flags: frozenset[str], was: frozenset[str] = NO_FLAGS) -> None:
         """Give a file the name that says these flags; done by `settle`. `was` is a guess that saves a look at the whole folder."""
@@ -167,22 +166,20 @@ class MaildirTree:
         What an error leaves undone is for `forget`; what is in place by then is taken in by whoever opens the archive next.
         """
         waiting = self._waiting
-        touched = set(self._unsynced)
-        for future, _, _ in waiting.written:
-            future.result()
+        touched = {str(directory) for directory in self._unsynced}
+        self._writers.settle()
         # Before any name uses a new letter, the folder says what it stands for.
         self._write_keywords()
-        for _, temporary, final in waiting.written:
+        for temporary, final in waiting.written:
             self._make_way(final, temporary)
             os.rename(temporary, final)  # noqa: PTH104  os is what the crash seam watches
-            touched.add(final.parent)
-        for source, folder, final in waiting.links:
-            self._link(source, folder, final)
-            touched.add(final.parent)
+        touched.update({final.rpartition("/")[0] for _, final in waiting.written})
+        for source, folder, place in waiting.links:
+            self._link(source, folder, place)
+            touched.add(str(place.parent))
         for (folder, base), (was, flags) in waiting.renames.items():
             touched |= self._rename(folder, base, was, flags)
-        for _ in self._pool.map(sync_directory, touched):
-            pass
+        self._writers.sync(touched)
         self._unsynced.clear()
         self._waiting = _Waiting()
         self._fresh.clear()
@@ -190,17 +187,15 @@ class MaildirTree:
     def forget(self) -> None:
         """Drop what was not settled, and its temporary files."""
         waiting, self._waiting = self._waiting, _Waiting()
-        for future, temporary, _ in waiting.written:
-            if not future.cancel():
-                with contextlib.suppress(OSError):
-                    future.result()
+        self._writers.forget()
+        for temporary, _ in waiting.written:
             with contextlib.suppress(OSError):
-                temporary.unlink()
+                os.unlink(temporary)  # noqa: PTH108  os is what the crash seam watches
         self._fresh.clear()
 
     def locate(self, folder: str, base: str, flags: frozenset[str] = NO_FLAGS) -> Path | None:
         """Find a file by its base name; `flags` is a guess that saves a look at the whole folder."""
-        guess = self._named(folder, base, flags, assign=False)
+        guess = Path(self._named(folder, base, flags, assign=False))
         if guess.exists():
             return guess
         listing = self._listings.get(folder)
@@ -234,14 +229,14 @@ class MaildirTree:
                 return tuple(str(part) for part in json.loads((self.folder(name) / _NAME_FILE).read_bytes()))
         return path_of(name)
 
-    def _temporary(self, folder: str) -> Path:
-        return self._part(folder, "tmp") / f"{os.getpid()}.{next(self._numbers)}.mailsync"
+    def _temporary(self, folder: str) -> str:
+        return f"{self._part(folder, 'tmp')}/{os.getpid()}.{next(self._numbers)}.mailsync"
 
-    def _part(self, folder: str, part: str) -> Path:
-        """Give `cur` or `tmp` of a folder; kept, since joining paths costs more than making their files' names."""
+    def _part(self, folder: str, part: str) -> str:
+        """Give the path of `cur` or `tmp` of a folder."""
         found = self._parts.get((folder, part))
         if found is None:
-            found = self._parts[folder, part] = self.folder(folder) / part
+            found = self._parts[folder, part] = str(self.folder(folder) / part)
         return found
 
     def _stamp(self, folder: str) -> tuple[int, ...]:
@@ -262,45 +257,52 @@ class MaildirTree:
         path = self.locate(source.folder, source.base, source.flags)
         if path is None:
             raise FileNotFoundError(2, "vanished while it was being used", str(self.folder(source.folder) / "cur" / source.base))
-        temporary = self._temporary(folder)
+        temporary = Path(self._temporary(folder))
         try:
             os.link(path, final)
         except FileExistsError:
-            self._make_way(final, path)
+            self._make_way(str(final), str(path))
             temporary.unlink(missing_ok=True)
             os.link(path, temporary)
         except OSError:
             # No links here (FAT, some network shares), or too many of one file: a copy serves as well.
-            _write(temporary, path.read_bytes(), int(path.stat().st_mtime))
+            temporary.unlink(missing_ok=True)
+            write_file(temporary, path.read_bytes(), int(path.stat().st_mtime))
         else:
             return
         os.rename(temporary, final)  # noqa: PTH104  os is what the crash seam watches
         # Between two names of one file a rename does nothing.
         temporary.unlink(missing_ok=True)
 
-    def _make_way(self, final: Path, content: Path) -> None:
+    def _make_way(self, final: str, content: str) -> None:
         """Let nothing be overwritten that differs: no row names what lies there, but it may be somebody's."""
-        if final.exists() and sha256_of(final) != sha256_of(content):
-            self.set_aside(final, self.root.parent / "quarantine", "lay under the name of a letter, but is not that letter")
+        if os.path.exists(final) and sha256_of(Path(final)) != sha256_of(Path(content)):  # noqa: PTH110  see the top
+            self.set_aside(Path(final), self.root.parent / "quarantine", "lay under the name of a letter, but is not that letter")
 
-    def _rename(self, folder: str, base: str, was: frozenset[str], flags: frozenset[str]) -> set[Path]:
+    def _rename(self, folder: str, base: str, was: frozenset[str], flags: frozenset[str]) -> set[str]:
         path = self.locate(folder, base, was)
         if path is None:
             return set()
-        target = self._named(folder, base, flags)
+        target = Path(self._named(folder, base, flags))
         if path == target:
             return set()
-        self._make_way(target, path)
+        self._make_way(str(target), str(path))
         os.rename(path, target)  # noqa: PTH104  os is what the crash seam watches
         # Were both names of one file, this did nothing; removing one could remove it all where the disk ignores case (`s`, `S`).
         listing = self._listings.get(folder)
         if listing is not None:
             listing.names[base] = f"{target.parent.name}/{target.name}"
-        return {path.parent, target.parent}
+        return {str(path.parent), str(target.parent)}
 
-    def _named(self, folder: str, base: str, flags: frozenset[str], *, assign: bool = True) -> Path:
-        keywords = self._letters(folder, flags if assign else frozenset())
-        return self._part(folder, "cur") / maildir.with_flags(base, flags, keywords, self.separator)
+    def _named(self, folder: str, base: str, flags: frozenset[str], *, assign: bool = True) -> str:
+        """Give the path that says these flags; new keywords get their letters when `assign`."""
+        suffix = self._suffixes.get((folder, flags))
+        if suffix is None:
+            suffix = maildir.with_flags("", flags, self._letters(folder, flags if assign else NO_FLAGS), self.separator)
+            if assign:
+                # Letters are given for good.
+                self._suffixes[folder, flags] = suffix
+        return f"{self._part(folder, 'cur')}/{base}{suffix}"
 
     @property
     def separator(self) -> str:
@@ -330,15 +332,6 @@ class MaildirTree:
             letters = {letter: keyword for keyword, letter in self._keywords[folder].items()}
             replace_file(self.folder(folder) / "dovecot-keywords", maildir.format_keywords(letters))
         self._new_keywords.clear()
-
-
-def _write(temporary: Path, content: bytes, mtime: int | None) -> None:
-    try:
-        write_file(temporary, content, mtime)
-    except FileExistsError:
-        # Left by a process that died with our number (in containers it is always the same): the lock says that it is nobody's now.
-        temporary.unlink(missing_ok=True)
-        write_file(temporary, content, mtime)
 
 
 def sha256_of(path: Path) -> bytes:
