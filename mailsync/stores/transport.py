@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from mailsync.errors import ConnectionLost, ProtocolViolation, TlsError, Unreachable
+from mailsync.stores.tls import TlsSocket
 
 _CHUNK: Final = 256 * 1024
 _LARGE: Final = 4 * _CHUNK
@@ -71,14 +72,14 @@ class Connection:
         self.account = account
         self.received = 0
         self.sent = 0
-        self._sock = sock
+        self._sock: socket.socket | TlsSocket = sock
         self._buffer = bytearray()
         self._start = 0
 
     @property
     def encrypted(self) -> bool:
         """Whether what we send now is encrypted."""
-        return isinstance(self._sock, ssl.SSLSocket)
+        return isinstance(self._sock, TlsSocket)
 
     def start_tls(self) -> None:
         """Encrypt and verify. Anything the server sent before in plain text is thrown away as forged (RFC 2595, CVE-2011-0411)."""
@@ -92,7 +93,9 @@ class Connection:
             self.abandon()
             raise
         try:
-            self._sock = context.wrap_socket(self._sock, server_hostname=name)
+            encrypted = TlsSocket(self._plain(), context, name)
+            encrypted.handshake()
+            self._sock = encrypted
         except ssl.SSLCertVerificationError as error:
             self.abandon()
             raise TlsError(self.account, _certificate_trouble(error, self.endpoint, name)) from error
@@ -176,7 +179,7 @@ class Connection:
 
     def readable(self, timeout: float = 0.0) -> bool:
         """Tell whether a read would find something without waiting longer than `timeout` seconds."""
-        if self.buffered or (isinstance(self._sock, ssl.SSLSocket) and self._sock.pending()):
+        if self.buffered or (isinstance(self._sock, TlsSocket) and self._sock.pending()):
             return True
         return bool(select.select([self._sock], [], [], timeout)[0])
 
@@ -186,13 +189,14 @@ class Connection:
         position = 0
         try:
             self._sock.settimeout(0.0)
-            while position < len(view):
+            while position < len(view) or self._unsent:
                 try:
-                    position += self._sock.send(view[position : position + _CHUNK])
-                except (BlockingIOError, ssl.SSLWantWriteError):
-                    self._wait(writing=True)
-                except ssl.SSLWantReadError:
-                    self._wait(writing=False)
+                    if position < len(view):
+                        position += self._sock.send(view[position : position + _CHUNK])
+                    elif isinstance(self._sock, TlsSocket):
+                        self._sock.flush()
+                except BlockingIOError:
+                    self._wait()
         except (OSError, ssl.SSLError) as error:
             raise self._lost(error) from error
         finally:
@@ -211,15 +215,24 @@ class Connection:
         with contextlib.suppress(OSError):
             self._sock.close()
 
-    def _wait(self, *, writing: bool) -> None:
-        """Wait until the socket can go on, taking in whatever the server says in the meantime."""
-        readable, writable, _ = select.select([self._sock], [self._sock] if writing else [], [], self.endpoint.timeout)
+    @property
+    def _unsent(self) -> bool:
+        return isinstance(self._sock, TlsSocket) and self._sock.unsent
+
+    def _plain(self) -> socket.socket:
+        if isinstance(self._sock, TlsSocket):
+            raise TypeError("encrypted already")
+        return self._sock
+
+    def _wait(self) -> None:
+        """Wait until the socket takes more, taking in whatever the server says in the meantime."""
+        readable, writable, _ = select.select([self._sock], [self._sock], [], self.endpoint.timeout)
         if not readable and not writable:
             raise TimeoutError
         if readable:
             try:
                 data = self._sock.recv(_CHUNK)
-            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            except BlockingIOError:
                 return
             if not data:
                 raise ConnectionResetError("closed by the server")
