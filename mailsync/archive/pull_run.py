@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -32,9 +33,11 @@ from mailsync.model import (
     UidRef,
 )
 
-GROUP_FILES: Final = 512
-GROUP_OCTETS: Final = 16 << 20
-"""A group is committed when it has so many files or octets: the fsyncs of one group run in parallel."""
+GROUP_FILES: Final = 2048
+GROUP_OCTETS: Final = 64 << 20
+GROUP_SECONDS: Final = 3.0
+"""A group is committed when it has so many files or octets, or is so old: large ones cost the fast line the fewest waits for the
+disk, and a slow line loses no more than seconds' worth when the process dies."""
 
 
 class Memory:
@@ -81,6 +84,7 @@ class PullRun:
         self.started = int(clock())
         self._dedupe = dedupe
         self._unwritten = 0
+        self._due = time.monotonic() + GROUP_SECONDS
         self._failed = False
         self._shelf = Shelf(catalogue, tree, root / "quarantine", dedupe, lambda: self.id)
         self._mailboxes: dict[MailboxPath, int] = {}
@@ -322,6 +326,7 @@ class PullRun:
             self._catalogue.begin()
         self._failed = False
         self._unwritten = 0
+        self._due = time.monotonic() + GROUP_SECONDS
 
     def finish(self, *, complete: bool, report: Mapping[str, object]) -> None:
         """Flush and end the run."""
@@ -333,7 +338,7 @@ class PullRun:
     def _flush_if_full(self) -> None:
         self._unwritten += 1
         files, octets = self._tree.waiting
-        if max(files, self._unwritten) >= GROUP_FILES or octets >= GROUP_OCTETS:
+        if max(files, self._unwritten) >= GROUP_FILES or octets >= GROUP_OCTETS or time.monotonic() >= self._due:
             self.flush()
 
     def _date(self, entry: Entry) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeAlias
 
@@ -16,6 +17,8 @@ from mailsync.archive.disk import create_file, fill_file, sync_directory
 THREADS: Final = 3
 BATCH_FILES: Final = 16
 BATCH_OCTETS: Final = 1 << 20
+BACKLOG: Final = 16
+"""Batches that may wait for a slow disk, in memory, before the caller does."""
 
 _File: TypeAlias = tuple[str, bytes, int | None]
 
@@ -27,21 +30,20 @@ class Writers:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="mailsync-writer")
         self._batch: list[_File] = []
         self._octets = 0
-        self._under_way: list[Future[None]] = []
+        self._under_way: deque[Future[None]] = deque()
+        self._error: OSError | None = None
 
     def add(self, path: str, content: bytes, mtime: int | None) -> None:
-        """Have a file written (`mtime` in epoch seconds, where the disk can hold it); it is on disk after `settle`."""
+        """Have a file written (`mtime` in epoch seconds, where the disk can hold it); it is on disk after `settle`. Raises OSError."""
         self._batch.append((path, content, mtime))
         self._octets += len(content)
         if len(self._batch) >= BATCH_FILES or self._octets >= BATCH_OCTETS:
             self._send()
 
     def settle(self) -> None:
-        """Wait until all files added so far are on disk. Raises OSError."""
+        """Wait until all files added so far are on disk. Raises OSError, again and again until `forget`."""
         self._send()
-        for future in self._under_way:
-            future.result()
-        self._under_way.clear()
+        self._await(0)
 
     def forget(self) -> None:
         """Write nothing more of what was added; returns once nothing is under way."""
@@ -51,6 +53,7 @@ class Writers:
                 with contextlib.suppress(OSError):
                     future.result()
         self._under_way.clear()
+        self._error = None
 
     def sync(self, directories: set[str]) -> None:
         """Force the entries of directories to disk, side by side. Raises OSError."""
@@ -65,6 +68,17 @@ class Writers:
         if self._batch:
             self._under_way.append(self._pool.submit(_write, self._batch))
             self._batch, self._octets = [], 0
+        self._await(BACKLOG)
+
+    def _await(self, backlog: int) -> None:
+        try:
+            while self._error is None and len(self._under_way) > backlog:
+                self._under_way.popleft().result()
+        except OSError as error:
+            self._error = error
+        if self._error is not None:
+            # One file that is not whole spoils what was to be settled together.
+            raise self._error
 
 
 def _write(batch: list[_File]) -> None:

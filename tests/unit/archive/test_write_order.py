@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import threading
@@ -12,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from mailsync.archive import Archive
+from mailsync.archive import Archive, pull_run, writers
+from mailsync.errors import ArchiveError, DiskFull
 from mailsync.model import INBOX
 from tests.archive.house import pulling, uid
 from tests.letters import plain
@@ -100,23 +102,91 @@ def test_flags_are_on_disk_before_the_catalogue_says_so(tmp_path: Path, recorder
         assert keywords < renamed
 
 
-def test_a_group_bounds_what_waits_in_memory_and_what_a_crash_can_cost(tmp_path: Path, recorder: Recorder) -> None:
+def commits(recorder: Recorder) -> int:
+    return recorder.steps.count(("sql", "COMMIT"))
+
+
+def test_a_group_is_committed_when_it_has_so_many_files_or_octets(
+    tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pull_run, "GROUP_SECONDS", 3600.0)
     with Archive.open(tmp_path / "a") as archive, pulling(archive) as run:
         record_commits(archive, recorder)
-        for number in range(1_100):
+        for number in range(pull_run.GROUP_FILES + 100):
             run.add(uid(number + 1, plain(number)))
-        assert len([step for step in recorder.steps if step == ("sql", "COMMIT")]) == 2
+        assert commits(recorder) == 1
         for number in range(4):
-            run.add(uid(number + 2_000, plain(number) + bytes(5 << 20)))
-        assert len([step for step in recorder.steps if step == ("sql", "COMMIT")]) == 3
+            run.add(uid(number + 5_000, plain(number) + bytes(pull_run.GROUP_OCTETS // 4 + 1)))
+        assert commits(recorder) == 2
         with Archive.read(tmp_path / "a") as reader:
-            assert len(list(reader.letters("alice", INBOX))) >= 1_100
+            assert len(list(reader.letters("alice", INBOX))) >= pull_run.GROUP_FILES + 100
 
 
-def test_what_moves_no_file_is_committed_in_groups_as_well(tmp_path: Path, recorder: Recorder) -> None:
-    entries = [uid(number + 1, plain(7)) for number in range(1_100)]
+def test_a_slow_line_loses_no_more_than_seconds_of_work_to_a_crash(
+    tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pull_run, "GROUP_SECONDS", 0.0)
+    with Archive.open(tmp_path / "a") as archive, pulling(archive) as run:
+        record_commits(archive, recorder)
+        for number in range(3):
+            run.add(uid(number + 1, plain(number)))
+        assert commits(recorder) == 3
+
+
+def test_what_moves_no_file_is_committed_in_groups_as_well(tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pull_run, "GROUP_SECONDS", 3600.0)
+    entries = [uid(number + 1, plain(7)) for number in range(pull_run.GROUP_FILES + 50)]
     with Archive.open(tmp_path / "a") as archive, pulling(archive) as run:
         record_commits(archive, recorder)
         for message in entries:
             run.add(message)
-        assert len([step for step in recorder.steps if step == ("sql", "COMMIT")]) == 2
+        assert commits(recorder) == 1
+
+
+def test_a_slow_disk_is_waited_for_instead_of_filling_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, allowed, added = os.fsync, threading.Semaphore(0), 0
+
+    def slow(descriptor: int) -> None:
+        assert allowed.acquire(timeout=60)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    files = writers.Writers()
+
+    def feed() -> None:
+        nonlocal added
+        for number in range(60):
+            files.add(str(tmp_path / str(number)), bytes(writers.BATCH_OCTETS), None)
+            added += 1
+
+    feeder = threading.Thread(target=feed, daemon=True)
+    feeder.start()
+    feeder.join(2)
+    assert added == writers.BACKLOG
+    allowed.release(60)
+    feeder.join(60)
+    files.settle()
+    assert added == 60
+    assert {path.stat().st_size for path in tmp_path.iterdir()} == {writers.BATCH_OCTETS}
+    files.close()
+
+
+def test_after_a_write_that_failed_nothing_of_its_group_is_ever_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.fsync
+
+    def failing(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").readlink().parent.name == "tmp":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(descriptor)
+
+    with Archive.open(tmp_path / "a") as archive:
+        with archive.pull("alice") as run:
+            monkeypatch.setattr(os, "fsync", failing)
+            run.add(uid(1, plain(1)))
+            with pytest.raises(DiskFull):
+                run.flush()
+            monkeypatch.setattr(os, "fsync", real)
+            with pytest.raises(ArchiveError):
+                run.flush()
+        assert not list(archive.letters("alice", INBOX))
+    assert not [path for path in (tmp_path / "a/mail").rglob("*.mailsync*") if path.is_file()]
