@@ -273,6 +273,12 @@ class Catalogue:
         )
         return [MessageRow(*row) for row in rows]
 
+    def has_messages(self, before_run: int) -> bool:
+        """Tell whether any content came before that run."""
+        # Rows are numbered as they come, so that the first one tells.
+        row = self._one("SELECT first_run FROM messages ORDER BY id LIMIT 1")
+        return row is not None and row[0] < before_run
+
     def has_size(self, size: int, before_run: int) -> bool:
         """Tell whether `messages_of_size` would find any."""
         return bool(

@@ -7,8 +7,9 @@ import errno
 import functools
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 from typing import Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from mailsync.errors import ArchiveError, DiskFull, IntegrityError
@@ -20,25 +21,40 @@ ROOM: Final = 1 << 20
 """With less than this left, an I/O error of SQLite is a full disk: it cannot always tell."""
 
 
-@contextlib.contextmanager
-def translated(place: Path) -> Iterator[None]:
-    """Turn what disk and SQLite raise into ours, with the path in question."""
-    try:
-        yield
-    except OSError as error:
-        where = error.filename or place
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise DiskFull(f"no space left for {where}: make room and run it again; everything stored so far is safe") from error
-        if error.errno in {errno.EMFILE, errno.ENFILE}:
-            raise ArchiveError(f"too many open files while at {where}: raise the limit (ulimit -n) and run it again") from error
-        raise ArchiveError(f"cannot use {where}: {error.strerror or error}") from error
-    except sqlite3.Error as error:
-        text = str(error)
-        if "full" in text or ("I/O" in text and _is_full(place)):
-            raise DiskFull(f"no space left for the catalogue in {place}: make room and run it again; everything stored is safe") from error
-        if "malformed" in text or "not a database" in text:
-            raise IntegrityError(f"the catalogue of {place} is damaged ({text}); the mail itself lies in {place / 'mail'}") from error
-        raise ArchiveError(f"cannot use the catalogue of {place}: {text}") from error
+class translated:  # noqa: N801  reads as the word it is, and is used for every letter: a generator would cost ten times as much
+    """Turn what disk and SQLite raise in this block into ours, with the path in question."""
+
+    __slots__ = ("_place",)
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if isinstance(error, OSError):
+            raise _disk_error(error, self._place) from error
+        if isinstance(error, sqlite3.Error):
+            raise _catalogue_error(error, self._place) from error
+
+
+def _disk_error(error: OSError, place: Path) -> ArchiveError:
+    where = error.filename or place
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return DiskFull(f"no space left for {where}: make room and run it again; everything stored so far is safe")
+    if error.errno in {errno.EMFILE, errno.ENFILE}:
+        return ArchiveError(f"too many open files while at {where}: raise the limit (ulimit -n) and run it again")
+    return ArchiveError(f"cannot use {where}: {error.strerror or error}")
+
+
+def _catalogue_error(error: sqlite3.Error, place: Path) -> ArchiveError:
+    text = str(error)
+    if "full" in text or ("I/O" in text and _is_full(place)):
+        return DiskFull(f"no space left for the catalogue in {place}: make room and run it again; everything stored is safe")
+    if "malformed" in text or "not a database" in text:
+        return IntegrityError(f"the catalogue of {place} is damaged ({text}); the mail itself lies in {place / 'mail'}")
+    return ArchiveError(f"cannot use the catalogue of {place}: {text}")
 
 
 def _is_full(place: Path) -> bool:

@@ -120,6 +120,8 @@ class PullRun:
     @guarded
     def candidates(self, entries: Sequence[Entry]) -> list[Entry]:
         """Name the entries whose size says that their content may have been here before this run."""
+        if not self._catalogue.has_messages(self.id):
+            return []
         return [entry for entry in entries if entry.size and self._catalogue.has_size(entry.size, self.id)]
 
     @guarded
