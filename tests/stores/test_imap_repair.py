@@ -45,6 +45,9 @@ def read(content: bytes) -> email.message.EmailMessage:
 @example(b"X: 1\r\r\nY: 2\r\n\r\n")
 @example(b"X: " + b" " * 3000 + b"y\r\n\r\n")
 @example(b"\0")
+@example(b"\r\r\n" + b"x" * 1200 + b":")
+@example(b"x" * 997 + b":y\r\n\r\n")
+@example(b"x" * 900 + b" " * 200 + b":y\r\n\r\n")
 def test_a_repaired_copy_is_what_the_strictest_server_takes(content: bytes) -> None:
     made = repaired(content)
     if made is None:

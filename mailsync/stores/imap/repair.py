@@ -22,7 +22,9 @@ MARK: Final = b"X-Mailsync-Repaired"
 
 _LINE_END: Final = re.compile(rb"\r+\n|\n")
 _BARE_CR: Final = re.compile(rb"\r(?!\n)")
-_FIELD: Final = re.compile(rb"([!-9;-~]+)([ \t]*):")
+_FIELD: Final = re.compile(rb"([!-9;-~]{1,900})([ \t]*):")
+"""A field's name and colon must fit into one line; whatever is longer is none."""
+
 _SPACE: Final = re.compile(rb"[ \t]+")
 _TOO_LONG: Final = re.compile(rb"[^\r\n]{%d}" % (LINE_LIMIT + 1))
 _PLAIN_CODING: Final = frozenset({b"", b"7bit", b"8bit", b"binary"})
