@@ -96,7 +96,7 @@ class Archive:
         with contextlib.suppress(ArchiveError), translated(self.directory):
             try:
                 if self._ran and not self._is_new and not self._catalogue.sql.in_transaction:
-                    keep_copy(self._catalogue.sql, self.directory, int(self._clock()))
+                    keep_copy(self._catalogue.sql.connection, self.directory, int(self._clock()))
             finally:
                 self._ran = False
                 self._catalogue.sql.close()

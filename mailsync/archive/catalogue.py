@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailsync.archive.paths import read_path, write_path
+from mailsync.archive.statements import Statements
 from mailsync.model import Known, KnownLetter, Letter, MailboxPath, SyncState
 
 _CHUNK = 500
@@ -88,7 +89,7 @@ class Catalogue:
     """Questions and statements over one open catalogue."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self.sql = connection
+        self.sql = Statements(connection)
         self.flags = FlagSets()
 
     def _one(self, statement: str, *values: Any) -> Any:  # noqa: ANN401  a row of SQLite is untyped
@@ -106,6 +107,7 @@ class Catalogue:
 
     def rollback(self) -> None:
         """Forget everything since `begin`."""
+        self.sql.forget()
         if self.sql.in_transaction:
             self.sql.execute("ROLLBACK")
 

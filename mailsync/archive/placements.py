@@ -18,6 +18,7 @@ class Placements:
         self._sql = catalogue.sql
         self._shelf = shelf
         self._run = run
+        self._highest: dict[tuple[int, int], int] = {}
 
     def find(self, mailbox: int, entry: Entry, digest: bytes | None) -> int | None:
         """Give the row of the placement an entry is, if it was ever recorded."""
@@ -43,15 +44,11 @@ class Placements:
     def insert(self, mailbox: int, entry: Entry, file: int, digest: bytes, *, matched: bool) -> bool:
         """Record a placement; False when it was recorded before."""
         ref = entry.ref
-        if isinstance(ref, UidRef):
-            uid, validity, uidl = ref.uid, ref.uidvalidity, None
-        else:
-            uid, validity, uidl = None, 0, ref.uidl
-            if self.find(mailbox, entry, digest) is not None:
-                return False
-        cursor = self._sql.execute(
-            "INSERT INTO placements (mailbox, file, digest, size, uidvalidity, uid, uidl, object_id, internaldate, flags, "
-            "first_run, since_run, matched) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        uid, validity, uidl = (ref.uid, ref.uidvalidity, None) if isinstance(ref, UidRef) else (None, 0, ref.uidl)
+        if (uid is None or not self._is_higher(mailbox, validity, uid)) and self.find(mailbox, entry, digest) is not None:
+            return False
+        self._sql.insert(
+            "placements",
             (
                 mailbox,
                 file,
@@ -68,7 +65,18 @@ class Placements:
                 matched,
             ),
         )
-        return cursor.rowcount == 1
+        return True
+
+    def _is_higher(self, mailbox: int, uidvalidity: int, uid: int) -> bool:
+        """Tell whether a UID is above all recorded in a mailbox, as that of a new letter is, without asking for each."""
+        highest = self._highest.get((mailbox, uidvalidity))
+        if highest is None:
+            highest = self._sql.execute(
+                "SELECT coalesce(max(uid), 0) FROM placements WHERE mailbox = ? AND uidvalidity = ? AND uid IS NOT NULL",
+                (mailbox, uidvalidity),
+            ).fetchone()[0]
+        self._highest[mailbox, uidvalidity] = max(highest, uid)
+        return uid > highest
 
     def replace(self, mailbox: int, entry: Entry, file: int, digest: bytes) -> None:
         """Point a known placement at the content that was fetched again for it.

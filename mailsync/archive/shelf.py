@@ -144,12 +144,15 @@ class Shelf:
         """Find the stored content this one counts as, and, failing that, another letter with its Message-ID."""
         # The condition on the empty text lets SQLite use the index, which leaves letters without a Message-ID out; a device that
         # writes one Message-ID into every letter has thousands of them, of which one is enough.
-        rows = self._sql.execute(
+        rows = self._sql.ask(
             "SELECT id, digest, identity FROM messages WHERE digest = ?1 OR identity = ?2 UNION ALL "
             "SELECT * FROM (SELECT id, digest, identity FROM messages "
             "WHERE message_id = ?3 AND message_id <> '' AND +identity <> ?2 LIMIT 1)",
             (print_.digest, print_.identity, print_.message_id),
-        ).fetchall()
+            print_.digest,
+            print_.identity,
+            print_.message_id,
+        )
         if not rows:
             return _NOTHING
         collides = next((digest for _, digest, known in rows if known != print_.identity), None)
@@ -167,9 +170,8 @@ class Shelf:
         return _Found(lost=[row for row, _ in alike], collides=collides)
 
     def _record(self, print_: Fingerprint, size: int) -> int:
-        cursor = self._sql.execute(
-            "INSERT INTO messages (digest, size, identity, message_id, header, presence, subject, sender, first_run) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        return self._sql.insert(
+            "messages",
             (
                 print_.digest,
                 size,
@@ -181,8 +183,10 @@ class Shelf:
                 _storable(header.text(print_.sender)),
                 self._run(),
             ),
+            print_.digest,
+            print_.identity,
+            print_.message_id or print_.digest,
         )
-        return int(cursor.lastrowid or 0)
 
     def _write(self, spot: _Spot, message: int, digest: bytes, content: bytes, *, first: bool = False) -> int:
         """Start writing a content; `first` says that no file of this letter can be in the folder."""
@@ -285,11 +289,10 @@ class Shelf:
         return int(row[0])
 
     def _insert_file(self, spot: _Spot, message: int, base: str, copy: int) -> int:
-        cursor = self._sql.execute(
-            "INSERT INTO files (folder, message, copy, base, internaldate, flags) VALUES (?, ?, ?, ?, ?, ?)",
+        return self._sql.insert(
+            "files",
             (self.folder(spot.path)[0], message, copy, base, spot.internaldate, self._catalogue.flags.write(spot.flags)),
         )
-        return int(cursor.lastrowid or 0)
 
 
 def _storable(text: str) -> str:

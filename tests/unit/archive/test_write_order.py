@@ -60,7 +60,7 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
 
 
 def record_commits(archive: Archive, recorder: Recorder) -> None:
-    connection: sqlite3.Connection = archive._catalogue.sql
+    connection: sqlite3.Connection = archive._catalogue.sql.connection
     connection.set_trace_callback(lambda statement: recorder.note("sql", statement) if statement == "COMMIT" else None)
 
 
