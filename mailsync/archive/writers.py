@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeAlias
@@ -81,12 +82,18 @@ class Writers:
             raise self._error
 
 
+_creating: Final = threading.Lock()
+"""Only one file can be made in a directory at a time: the kernel would let the others burn the time by spinning."""
+
+
 def _write(batch: list[_File]) -> None:
     descriptors: list[int] = []
     try:
-        for path, content, mtime in batch:
-            descriptors.append(_create(path))
-            fill_file(descriptors[-1], content, mtime)
+        with _creating:
+            for path, _, _ in batch:
+                descriptors.append(_create(path))
+        for descriptor, (_, content, mtime) in zip(descriptors, batch, strict=True):
+            fill_file(descriptor, content, mtime)
         if hasattr(os, "posix_fadvise"):
             for descriptor in descriptors:
                 # On Linux this starts the writing; elsewhere it may do nothing, and `fsync` does it all.
