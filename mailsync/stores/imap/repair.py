@@ -5,204 +5,213 @@ Only made after a server refused the letter as it is (RFC 9051 section 6.3.12 le
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 import re
-from collections.abc import Sequence
 from typing import Final
 
-from mailsync.formats import header
-from mailsync.stores.imap.encoded import HIGH, ascii_field
+from mailsync.identity import TRACE_FIELDS
+from mailsync.stores.imap.encoded import HIGH, ascii_field, charset_of
+from mailsync.stores.imap.lines import LINE_LIMIT, TOO_LONG, ends_clean, folded
+from mailsync.stores.imap.parts import Mending, first, needs_mending
 
-LINE_LIMIT: Final = 998
-"""Octets a line may have (RFC 5322 section 2.1.1)."""
+__all__ = ["LINE_LIMIT", "MARK", "looks_odd", "repaired"]
 
 MARK: Final = b"X-Mailsync-Repaired"
 """The field by which a repaired copy is known again: it names the SHA-256 of the original."""
 
-_LINE_END: Final = re.compile(rb"\r+\n|\n")
-_BARE_CR: Final = re.compile(rb"\r(?!\n)")
-_FIELD: Final = re.compile(rb"([!-9;-~]{1,900})([ \t]*):")
+_FIELD: Final = re.compile(rb"([!-9;-~\x80-\xff]{1,900})([ \t]*):")
 """A field's name and colon must fit into one line; whatever is longer is none."""
 
-_SPACE: Final = re.compile(rb"[ \t]+")
-_TOO_LONG: Final = re.compile(rb"[^\r\n]{%d}" % (LINE_LIMIT + 1))
-_PLAIN_CODING: Final = frozenset({b"", b"7bit", b"8bit", b"binary"})
+_CR: Final = re.compile(rb"\r+")
+_HIGH_NAME: Final = bytes(range(128)) + b"X" * 128
+_NAME_LIMIT: Final = 900
+_HINT: Final = 20_000
+"""Octets of a body in which the charset of its writer is looked for."""
+
+_ENDS: Final = "line ends were made CRLF"
+_NULS: Final = "NUL octets were replaced"
+_MBOX: Final = (b"From ", b">From ")
+_PREFIXES: Final = (b"x-", b"list-", b"resent-", b"content-", b"arc-")
+_ONCE: Final = frozenset(
+    b"from date subject sender reply-to to cc bcc message-id in-reply-to references mime-version content-type "
+    b"content-transfer-encoding content-disposition return-path".split()
+)
+_KNOWN: Final = (
+    TRACE_FIELDS
+    | _ONCE
+    | frozenset(
+        b"comments keywords organization priority importance precedence sensitivity thread-topic thread-index user-agent "
+        b"errors-to disposition-notification-to auto-submitted autocrypt newsgroups path xref followup-to encoding".split()
+    )
+)
 
 
 def repaired(content: bytes) -> tuple[bytes, str] | None:
     """Give a copy that any server should take, and a sentence about what was changed; None when there is nothing to mend."""
     changes: list[str] = []
-    if content.strip():
-        block, body = _parted(content)
-        fields = _fields(block, changes)
-        body = _body(fields, body, changes)
-        mended = b"".join(fields)
-    else:
-        mended, body = b"Subject: (empty letter)\r\n", b""
-        changes.append("it was empty and got a subject")
+    fields, body = _mended(content, changes)
     if not changes:
         return None
+    # The first such field counts: a letter may be a repaired copy already.
     mark = b"%s: %s\r\n" % (MARK, hashlib.sha256(content).hexdigest().encode("ascii"))
-    return mended + mark + b"\r\n" + body, "sent as a repaired copy: " + ", ".join(dict.fromkeys(changes))
+    return mark + b"".join(fields) + b"\r\n" + body, "sent as a repaired copy: " + ", ".join(dict.fromkeys(changes))
 
 
 def looks_odd(content: bytes) -> bool:
     """Tell whether a strict server may refuse a letter that a lenient one takes."""
-    return repaired(content) is not None
+    changes: list[str] = []
+    _mended(content, changes)
+    return bool(changes)
 
 
-def _parted(content: bytes) -> tuple[bytes, bytes]:
-    """Part header and body; where no blank line does, the body begins with the first line that is no field."""
-    block = header.block(content)
-    if _ended(block):
-        return block, content[len(block) :]
-    position = 0
-    for line in block.splitlines(keepends=True):
-        folded = line[:1] in {b" ", b"\t"} and position
-        if line.strip() and not folded and not _FIELD.match(line) and not (position == 0 and line.startswith(b"From ")):
-            return content[:position], content[position:]
-        position += len(line)
-    return content, b""
-
-
-def _ended(block: bytes) -> bool:
-    return block.endswith((b"\n\r\n", b"\n\n")) or block in {b"\r\n", b"\n"}
-
-
-def _fields(block: bytes, changes: list[str]) -> list[bytes]:
-    """Make the header plain ASCII and only fields, each with its line end, no blank line after them."""
-    lined = _LINE_END.sub(b"\r\n", block)
-    # A CR on its own in a header ends no line for any server; it would for a careless one.
-    straight = _BARE_CR.sub(b" ", lined)
-    if straight != block:
-        changes.append("line ends were made CRLF")
-    if b"\0" in straight:
-        straight = straight.replace(b"\0", b"?")
-        changes.append("NUL octets were replaced")
-    if not _ended(straight):
-        changes.append("a blank line was put after the header")
-    kept = [_field(raw, changes) for raw in _unfolded(straight.removesuffix(b"\r\n"), changes)]
-    if not kept:
+def _mended(content: bytes, changes: list[str]) -> tuple[list[bytes], bytes]:
+    """Give the header fields, each with its line end, and the body; `changes` learns what was done."""
+    if not content.strip():
+        changes.append("it was empty and got a subject")
+        return [b"Subject: (empty letter)\r\n"], b""
+    unix = b"\r\n" not in content
+    if b"\n" not in content and b"\r" in content:
+        # As old Macintoshes ended their lines.
+        content = content.replace(b"\r", b"\r\n")
+        changes.append(_ENDS)
+    lines, body = _parted(content, changes)
+    raw = [_readable(field, changes) for field in _unfolded(lines, changes)]
+    charset = charset_of(first(raw, b"content-type") + body[:_HINT])
+    fields = [_ascii(field, charset, changes) + b"\r\n" for field in raw]
+    if not fields:
         changes.append("it had no header and got a subject")
-        return [b"Subject: (no header)\r\n"]
-    return kept
+        fields.append(b"Subject: (no header)\r\n")
+    # A boundary that could not stay as it is changes in both places.
+    renamed = _NULS in changes or HIGH.search(first(raw, b"content-type"))
+    if renamed or needs_mending(body):
+        count = len(fields)
+        coded = list(fields)
+        body = Mending(changes, unix=unix).entity(coded, body)
+        if coded != fields and not first(coded, b"mime-version"):
+            coded.insert(count, b"MIME-Version: 1.0\r\n")
+        fields = coded
+    return fields, body
 
 
-def _field(raw: bytes, changes: list[str]) -> bytes:
-    """Mend one field, folded lines and all, given without its last line end."""
-    found = _FIELD.match(raw)
-    if found is None:
-        changes.append("header lines that are no fields were renamed")
-        raw = b"X-Unreadable: " + HIGH.sub(b"?", raw.strip())
-    elif found[2]:
-        changes.append("white space before colons was taken away")
-        raw = found[1] + raw[found.end() - 1 :]
-    if HIGH.search(raw):
-        changes.append("8-bit characters in the header were encoded")
-        raw = ascii_field(raw)
-    if _TOO_LONG.search(raw):
-        changes.append("long header lines were folded")
-        raw = b"\r\n".join(_folded(line) for line in raw.split(b"\r\n"))
-    return raw + b"\r\n"
+def _parted(content: bytes, changes: list[str]) -> tuple[list[bytes], bytes]:
+    """Part the lines of the header, without their line ends, and the body.
+
+    The header ends at the first blank line. Where there is none, or lines that are no fields stand before it, it ends where no
+    more fields come that every reader knows. Text without any such field is all body.
+    """
+    lines, starts, position = _lines(content)
+    blank = content.find(b"\n", position) + 1 if position < len(content) else 0
+    end, start = len(lines), blank or len(content)
+    if not blank or not all(_in_header(number, line) for number, line in enumerate(lines)):
+        end = _header_end(lines)
+        after = next((number for number in range(end, len(lines)) if lines[number].strip(b" \t")), len(lines))
+        if after < len(lines):
+            start = starts[after] if end else 0
+        if not blank or after < len(lines):
+            changes.append("a blank line was put after the header")
+    if not ends_clean(content[:start]):
+        changes.append(_ENDS)
+    if b"\0" in content[:start]:
+        changes.append(_NULS)
+    return lines[:end], content[start:]
 
 
-def _unfolded(block: bytes, changes: list[str]) -> list[bytes]:
-    """Part a header block into fields with their folded lines, without the last line end; lines of blanks are left out."""
+def _lines(content: bytes) -> tuple[list[bytes], list[int], int]:
+    """Give the lines before the first blank one, where they begin, and where the blank one does (at the end where there is none)."""
+    lines: list[bytes] = []
+    starts: list[int] = []
+    position = 0
+    while position < len(content):
+        until = content.find(b"\n", position) + 1 or len(content)
+        line = content[position:until].strip(b"\r\n").replace(b"\0", b"?")
+        if not line:
+            break
+        lines.append(line)
+        starts.append(position)
+        position = until
+    return lines, starts, position
+
+
+def _in_header(number: int, line: bytes) -> bool:
+    """Tell whether a line may stand in a header: a field, a folded line, a nameless field, an mbox "From " line at the top."""
+    if line[:1] in {b" ", b"\t"}:
+        return number > 0 or not line.strip(b" \t")
+    return line.startswith(b":") or _FIELD.match(line) is not None or (number == 0 and line.startswith(_MBOX))
+
+
+def _header_end(lines: list[bytes]) -> int:
+    """Tell how many lines are the header's where no reader can be sure.
+
+    Rubbish between fields is the header's when at least as many fields follow it that every reader knows; whatever else is no field
+    begins the body, and so does what follows a line of blanks after the last such field.
+    """
+    known = _known(lines)
+    if not known:
+        return 0
+    strange = [number for number, line in enumerate(lines[: known[-1]]) if not _in_header(number, line)]
+    for place, number in enumerate(strange):
+        if len(strange) - place > sum(one > number for one in known):
+            return number
+    for number in range(known[-1] + 1, len(lines)):
+        line = lines[number]
+        following = lines[number + 1][:1] if number + 1 < len(lines) else b""
+        if not _in_header(number, line) or (not line.strip(b" \t") and following not in {b" ", b"\t"}):
+            return number
+    return len(lines)
+
+
+def _known(lines: list[bytes]) -> list[int]:
+    """Give which lines are fields that every reader knows; what a letter has once counts once."""
+    seen: set[bytes] = set()
+    known: list[int] = []
+    for number, line in enumerate(lines):
+        found = _FIELD.match(line)
+        name = found[1].lower() if found else b""
+        if name not in seen and (name in _KNOWN or name.startswith(_PREFIXES)):
+            known.append(number)
+            if name in _ONCE:
+                seen.add(name)
+    return known
+
+
+def _unfolded(lines: list[bytes], changes: list[str]) -> list[bytes]:
+    """Make fields of lines, folded ones and all, without the last line end; lines of blanks are left out."""
     fields: list[bytes] = []
-    for line in block.split(b"\r\n"):
-        if not line.strip(b" \t"):
-            if line:
+    for whole in lines:
+        # A CR on its own ends a line for many readers; where what follows could not begin one, it is a blank.
+        for line in _CR.sub(_line_end, whole).split(b"\n"):
+            if not line.strip(b" \t"):
                 changes.append("header lines of nothing but blanks were left out")
-        elif line[:1] in {b" ", b"\t"} and fields:
-            fields[-1] += b"\r\n" + line
-        else:
-            fields.append(line)
+            elif line[:1] in {b" ", b"\t"} and fields:
+                fields[-1] += b"\r\n" + line
+            else:
+                fields.append(line)
     return fields
 
 
-def _folded(line: bytes) -> bytes:
-    """Fold a header line at white space where there is any."""
-    if len(line) <= LINE_LIMIT:
-        return line
-    # Runs of blanks would become lines of blanks, which some take for the header's end.
-    line = line[:1] + _SPACE.sub(b" ", line[1:].rstrip(b" \t"))
-    parts: list[bytes] = []
-    while len(line) > LINE_LIMIT:
-        cut = line.rfind(b" ", 1, LINE_LIMIT)
-        if cut < 1 or not line[:cut].strip():
-            cut = LINE_LIMIT - 1
-            parts.append(line[:cut])
-            line = b" " + line[cut:].lstrip(b" ")
-            continue
-        parts.append(line[:cut])
-        line = line[cut:]
-    return b"\r\n".join([*parts, line])
+def _line_end(found: re.Match[bytes]) -> bytes:
+    rest = found.string[found.end() : found.end() + _NAME_LIMIT]
+    folds = rest[:1] in {b" ", b"\t"} and rest.strip(b" \t")
+    return b"\n" if folds or _FIELD.match(rest) else b" "
 
 
-def _body(fields: list[bytes], body: bytes, changes: list[str]) -> bytes:
-    """Mend a body so that its reader sees the same; `fields` learn of another transfer encoding (RFC 2045 section 6)."""
-    coding = _first(fields, b"content-transfer-encoding")
-    leaf = coding in _PLAIN_CODING and not _first(fields, b"content-type").startswith((b"multipart/", b"message/"))
-    if b"\0" in body:
-        if leaf:
-            return _quoted(fields, body, changes)
-        body = body.replace(b"\0", b"\x80")  # as Dovecot shows it
-        changes.append("NUL octets were replaced")
-    lined = _BARE_CR.sub(b"\r\n", _LINE_END.sub(b"\r\n", body))
-    if lined != body:
-        changes.append("line ends were made CRLF")
-    if not _TOO_LONG.search(lined):
-        return lined
-    if leaf:
-        return _quoted(fields, lined, changes)
-    changes.append(f"lines of more than {LINE_LIMIT} characters were broken")
-    broken = _softly_broken if coding == b"quoted-printable" else _broken
-    return b"\r\n".join(broken(line) for line in lined.split(b"\r\n"))
+def _readable(raw: bytes, changes: list[str]) -> bytes:
+    """Make one field of whatever it is."""
+    found = _FIELD.match(raw)
+    if found is None:
+        changes.append("header lines that are no fields were renamed")
+        return b"X-Unreadable: " + raw.strip()
+    if found[2]:
+        changes.append("white space before colons was taken away")
+    return found[1].translate(_HIGH_NAME) + raw[found.end() - 1 :]
 
 
-def _quoted(fields: list[bytes], body: bytes, changes: list[str]) -> bytes:
-    """Code a body as quoted-printable: its reader gets every octet as it was."""
-    changes.append("the text was coded as quoted-printable, which changes nothing of what it says")
-    fields[:] = [field for field in fields if _name(field) != b"content-transfer-encoding"]
-    if not _first(fields, b"mime-version"):
-        fields.append(b"MIME-Version: 1.0\r\n")
-    fields.append(b"Content-Transfer-Encoding: quoted-printable\r\n")
-    lines = (binascii.b2a_qp(line, istext=False).replace(b"=\n", b"=\r\n") for line in body.split(b"\r\n"))
-    return b"\r\n".join(lines)
-
-
-def _name(field: bytes) -> bytes:
-    return field.partition(b":")[0].lower()
-
-
-def _first(fields: Sequence[bytes], name: bytes) -> bytes:
-    """Give the first value of a field, lower case, without white space around it."""
-    return next((field.partition(b":")[2].strip().lower() for field in fields if _name(field) == name), b"")
-
-
-def _softly_broken(line: bytes) -> bytes:
-    """Break a quoted-printable line by soft line breaks, never within `=3D` (RFC 2045 section 6.7)."""
-    parts: list[bytes] = []
-    while len(line) > LINE_LIMIT:
-        cut = LINE_LIMIT - 1
-        escape = line.rfind(b"=", cut - 2, cut)
-        cut = escape if escape > 0 else cut
-        parts.append(line[:cut] + b"=")
-        line = line[cut:]
-    return b"\r\n".join([*parts, line])
-
-
-def _broken(line: bytes) -> bytes:
-    """Break a body line after a space, or anywhere where there is none; not within a UTF-8 character."""
-    parts: list[bytes] = []
-    while len(line) > LINE_LIMIT:
-        cut = line.rfind(b" ", 1, LINE_LIMIT) + 1 or LINE_LIMIT
-        start = cut
-        while start > cut - 4 and 0x80 <= line[start] < 0xC0:
-            start -= 1
-        if line[start] >= 0xC0:
-            cut = start
-        parts.append(line[:cut])
-        line = line[cut:]
-    return b"\r\n".join([*parts, line])
+def _ascii(raw: bytes, charset: str, changes: list[str]) -> bytes:
+    """Write one field, given without its last line end, as ASCII and in lines that are not too long."""
+    if HIGH.search(raw):
+        changes.append("8-bit characters in the header were encoded")
+        raw = ascii_field(raw, charset)
+    if TOO_LONG.search(raw):
+        changes.append("long header lines were folded")
+        raw = folded(ascii_field(raw, charset))
+    return raw
