@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Concatenate, Final, ParamSpec, Protocol, TypeVar
 
+from mailsync.archive import scribe
 from mailsync.errors import ArchiveError, DiskFull, IntegrityError
 
 P = ParamSpec("P")
@@ -109,26 +110,11 @@ def sync_directory(path: Path | str) -> None:
         os.close(descriptor)
 
 
-def create_file(path: Path | str) -> int:
-    """Make a new private file and give its descriptor; fails when it exists."""
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
-
-
-def fill_file(descriptor: int, content: bytes, mtime: int | None = None) -> None:
-    """Write all of a file; `mtime` (epoch seconds) is set where the disk can hold it."""
-    view = memoryview(content)
-    while view:
-        view = view[os.write(descriptor, view) :]
-    if mtime is not None:
-        with contextlib.suppress(OverflowError, OSError):
-            os.utime(descriptor, (mtime, mtime))
-
-
 def write_file(path: Path, content: bytes, mtime: int | None = None) -> None:
     """Write a new private file and force it to disk; fails when it exists."""
-    descriptor = create_file(path)
+    descriptor = scribe.create(path)
     try:
-        fill_file(descriptor, content, mtime)
+        scribe.fill(descriptor, content, mtime)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

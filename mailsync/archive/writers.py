@@ -1,115 +1,139 @@
-"""Files written and forced to disk by a few threads, in batches.
+"""Who writes the files: threads of this process and, once there is much to write, a process of its own.
 
-The files of a batch are all written, then all on their way to the disk, and only then waited for: most of the waits then find
-that one write of the journal has served them too. That makes a batch several times as fast as one file after the other.
+Threads that write wake and sleep many times for every file, and Python lets only one thread run at a time: a first pull from a fast
+server spends a fifth of its time on that. A process beside it costs a tenth of a second to start, so small runs do without.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-import threading
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final, TypeAlias
+import subprocess
+import sys
+from collections.abc import Iterable
+from typing import Final
 
-from mailsync.archive.disk import create_file, fill_file, sync_directory
+from mailsync.archive import scribe
+from mailsync.archive.disk import sync_directory
 
-THREADS: Final = 3
-BATCH_FILES: Final = 16
-BATCH_OCTETS: Final = 1 << 20
-BACKLOG: Final = 16
-"""Batches that may wait for a slow disk, in memory, before the caller does."""
-
-_File: TypeAlias = tuple[str, bytes, int | None]
+MUCH: Final = 8 << 20
+"""Octets in one run after which a process of its own writes the rest."""
 
 
 class Writers:
-    """Writes private files that must not exist yet; a file left under that name by a dead process is replaced."""
+    """Writes private files; a file left under the name of a new one by a dead process is replaced."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="mailsync-writer")
-        self._batch: list[_File] = []
+        self._crew = scribe.Crew()
+        self._process: _Process | None = None
+        self._alone = False
         self._octets = 0
-        self._under_way: deque[Future[None]] = deque()
-        self._error: OSError | None = None
 
     def add(self, path: str, content: bytes, mtime: int | None) -> None:
         """Have a file written (`mtime` in epoch seconds, where the disk can hold it); it is on disk after `settle`. Raises OSError."""
-        self._batch.append((path, content, mtime))
         self._octets += len(content)
-        if len(self._batch) >= BATCH_FILES or self._octets >= BATCH_OCTETS:
-            self._send()
+        if self._process is None and self._octets > MUCH and not self._alone:
+            self._process = _started()
+            self._alone = self._process is None
+        (self._process or self._crew).add(path, content, mtime)
 
     def settle(self) -> None:
         """Wait until all files added so far are on disk. Raises OSError, again and again until `forget`."""
-        self._send()
-        self._await(0)
+        self._crew.settle()
+        if self._process is not None:
+            self._process.settle()
 
     def forget(self) -> None:
         """Write nothing more of what was added; returns once nothing is under way."""
-        self._batch, self._octets = [], 0
-        for future in self._under_way:
-            if not future.cancel():
-                with contextlib.suppress(OSError):
-                    future.result()
-        self._under_way.clear()
-        self._error = None
+        self._crew.forget()
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
+        self._octets = 0
 
-    def sync(self, directories: set[str]) -> None:
+    def sync(self, directories: Iterable[str]) -> None:
         """Force the entries of directories to disk, side by side. Raises OSError."""
-        for _ in self._pool.map(sync_directory, directories):
+        for _ in self._crew.pool.map(sync_directory, directories):
             pass
 
     def close(self) -> None:
-        """Stop the threads; what was not settled may be left undone."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """Stop; what was not settled may be left undone."""
+        self.forget()
+        self._crew.close()
 
-    def _send(self) -> None:
-        if self._batch:
-            self._under_way.append(self._pool.submit(_write, self._batch))
-            self._batch, self._octets = [], 0
-        self._await(BACKLOG)
 
-    def _await(self, backlog: int) -> None:
-        try:
-            while self._error is None and len(self._under_way) > backlog:
-                self._under_way.popleft().result()
-        except OSError as error:
-            self._error = error
-        if self._error is not None:
-            # One file that is not whole spoils what was to be settled together.
+class _Process:
+    """The writing process, seen from here."""
+
+    def __init__(self, running: subprocess.Popen[bytes]) -> None:
+        self._running = running
+        assert running.stdin is not None  # noqa: S101  `_started` made it
+        assert running.stdout is not None  # noqa: S101  `_started` made it
+        self._files, self._answers = running.stdin, running.stdout
+        self._error: OSError | None = None
+
+    def add(self, path: str, content: bytes, mtime: int | None) -> None:
+        """Hand a file over; waits while the process has more than enough. Raises OSError."""
+        name = os.fsencode(path)
+        dated = mtime is not None and abs(mtime) < 1 << 63
+        self._send(scribe.HEADER.pack(len(name), len(content), (mtime or 0) if dated else 0, dated) + name, content)
+
+    def settle(self) -> None:
+        """Wait until all files handed over are on disk. Raises OSError."""
+        self._send(scribe.HEADER.pack(0, 0, 0, False), b"")
+        number, octets = scribe.ANSWER.unpack(self._read(scribe.ANSWER.size))
+        path = os.fsdecode(self._read(octets))
+        if number:
+            self._error = OSError(number, os.strerror(number), path or None)
             raise self._error
 
+    def stop(self) -> None:
+        """End the process; returns once it writes nothing more."""
+        with contextlib.suppress(OSError):
+            self._files.close()
+        self._answers.close()
+        self._running.wait()
 
-_creating: Final = threading.Lock()
-"""Only one file can be made in a directory at a time: the kernel would let the others burn the time by spinning."""
+    def _send(self, head: bytes, content: bytes) -> None:
+        if self._error is not None:
+            raise self._error
+        try:
+            rest = [memoryview(head), memoryview(content)]
+            while rest[0] or rest[1]:
+                sent = os.writev(self._files.fileno(), rest)
+                first = min(sent, len(rest[0]))
+                rest = [rest[0][first:], rest[1][sent - first :]]
+        except BrokenPipeError:
+            self._lost()
+
+    def _read(self, octets: int) -> bytes:
+        data = b""
+        while len(data) < octets:
+            more = self._answers.read(octets - len(data))
+            if not more:
+                self._lost()
+            data += more
+        return data
+
+    def _lost(self) -> None:
+        self._error = OSError(errno.EIO, "the process that writes the files has ended unexpectedly")
+        raise self._error
 
 
-def _write(batch: list[_File]) -> None:
-    descriptors: list[int] = []
+def _started() -> _Process | None:
+    """Start the writing process; None where that is not possible, which costs speed only."""
+    if not sys.executable or not hasattr(os, "writev") or not os.path.isfile(scribe.__file__):  # noqa: PTH113  of a path Python gave
+        return None
     try:
-        with _creating:
-            for path, _, _ in batch:
-                descriptors.append(_create(path))
-        for descriptor, (_, content, mtime) in zip(descriptors, batch, strict=True):
-            fill_file(descriptor, content, mtime)
-        if hasattr(os, "posix_fadvise"):
-            for descriptor in descriptors:
-                # On Linux this starts the writing; elsewhere it may do nothing, and `fsync` does it all.
-                with contextlib.suppress(OSError):
-                    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        for descriptor in descriptors:
-            os.fsync(descriptor)
-    finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
+        running = subprocess.Popen(  # noqa: S603  our own file by our own interpreter
+            [sys.executable, "-I", "-S", scribe.__file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+        )
+    except OSError:
+        return None
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            import fcntl  # noqa: PLC0415  not everywhere
 
-
-def _create(path: str) -> int:
-    try:
-        return create_file(path)
-    except FileExistsError:
-        # Left by a process that died with our number (in containers it is always the same): the lock says that it is nobody's now.
-        os.unlink(path)  # noqa: PTH108  os is what the crash seam watches
-        return create_file(path)
+            fcntl.fcntl(running.stdin.fileno(), fcntl.F_SETPIPE_SZ, scribe.PIPE)  # type: ignore[union-attr]  # a pipe was asked for
+    return _Process(running)
