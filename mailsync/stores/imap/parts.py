@@ -21,8 +21,8 @@ _BOUNDARY_LIMIT: Final = 900
 _BYTE_ORDER: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _PLAIN: Final = b"text/plain"
 _LINE: Final = re.compile(rb"[^\r\n]*(?:\r+\n|\n|\r|\Z)")
-_FIELD: Final = re.compile(rb"[!-9;-~\x80-\xff]*:|>?From ")
-_LAST_END: Final = re.compile(rb"(?:\r*\n|\r)\Z")
+_FIELD: Final = re.compile(rb"[!-9;-~\x80-\xff]{0,900}:|>?From ")
+_LAST_END: Final = re.compile(rb"(?:\r?\n|\r)\Z")
 _COMMENT: Final = re.compile(r'("(?:[^"\\]|\\.)*")|\([^()]*\)', re.DOTALL)
 _UUENCODED: Final = re.compile(rb"x-?uu|uu|x-yenc|yenc|(x-|mac-)?binhex")
 
@@ -66,7 +66,7 @@ class Mending:
             return self._multipart(typed, body, depth)
         if typed.kind.startswith(b"message/") and coding == b"":
             if typed.kind == b"message/delivery-status":
-                return folded(self._opaque(body, long=False))
+                return self._folded(self._opaque(body, long=False))
             return self._part(body, _PLAIN, depth + 1)
         return self._leaf(fields, body, typed, coding)
 
@@ -85,7 +85,7 @@ class Mending:
                 pieces.append(self._opaque(inner))
                 continue
             # The line end before a boundary is the boundary's.
-            last = _LAST_END.search(inner[-90:]) if until < len(body) else None
+            last = _LAST_END.search(inner[-2:]) if until < len(body) else None
             end = last[0] if last else b""
             pieces += [self._part(inner.removesuffix(end), default, depth + 1), crlf(end)]
         made = b"".join(pieces)
@@ -119,10 +119,13 @@ class Mending:
         if b"\0" in made:
             self._nuls()
             made = made.replace(b"\0", b"?")
-        if TOO_LONG.search(made):
-            self._changes.append("long header lines were folded")
-            made = folded(made)
-        return made
+        return self._folded(made)
+
+    def _folded(self, fields: bytes) -> bytes:
+        if not TOO_LONG.search(fields):
+            return fields
+        self._changes.append("long header lines were folded")
+        return folded(fields)
 
     def _leaf(self, fields: list[bytes], body: bytes, typed: _Typed, coding: bytes) -> bytes:
         if not needs_mending(body):

@@ -76,7 +76,7 @@ def _mended(content: bytes, changes: list[str]) -> tuple[list[bytes], bytes]:
         changes.append(_ENDS)
     lines, body = _parted(content, changes)
     raw = [_readable(field, changes) for field in _unfolded(lines, changes)]
-    charset = charset_of(first(raw, b"content-type") + body[:_HINT])
+    charset = charset_of(first(raw, b"content-type") + b"\n" + body[:_HINT])
     fields = [_ascii(field, charset, changes) + b"\r\n" for field in raw]
     if not fields:
         changes.append("it had no header and got a subject")
