@@ -348,7 +348,7 @@ CONTENTS = st.one_of(
             b"\r\n",
             b"",
             b"-- \r\nBob\r\n",
-            b"x" * 998,
+            b"x" * 998 + b"\r\n",
             b"=3D" * 400,
         ]
     ),
