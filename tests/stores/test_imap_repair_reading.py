@@ -56,7 +56,9 @@ def _content(part: Message) -> bytes:
         return b"" if part.is_multipart() else b"".join(str(payload).encode("ascii", "replace").replace(b"\0", b"?").split())
     if isinstance(payload, list):
         inner = [field for one in payload if isinstance(one, Message) for field in one.items()]
-        return "|".join(f"{name}: {' '.join(str(value).split())}" for name, value in inner if name.lower() != CODING).encode()
+        return "|".join(
+            f"{name}: {' '.join(str(value).replace(chr(0), '?').split())}" for name, value in inner if name.lower() != CODING
+        ).encode()
     if CODING in part:
         part.replace_header(CODING, str(part[CODING]).strip())
     raw = part.get_payload(decode=True)

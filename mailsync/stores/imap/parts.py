@@ -78,10 +78,11 @@ class Mending:
             return self._opaque(body)
         default = b"message/rfc822" if typed.kind == b"multipart/digest" else _PLAIN
         pieces = [self._opaque(body[: marks[0].start()])]
-        for mark, until in zip(marks, [*(mark.start() for mark in marks[1:]), len(body)], strict=True):
+        for number, mark in enumerate(marks):
+            until = marks[number + 1].start() if number + 1 < len(marks) else len(body)
             pieces.append(self._mark(boundary, mark))
             inner = body[mark.end() : until]
-            if mark["end"]:
+            if _closes(mark, marks[number - 1].end() if number else -1):
                 pieces.append(self._opaque(inner))
                 continue
             # The line end before a boundary is the boundary's.
@@ -226,11 +227,18 @@ def _marks(boundary: bytes, body: bytes) -> Iterator[re.Match[bytes]]:
     """Find the boundary lines up to the closing one (RFC 2046 section 5.1.1); the header may have lost its 8-bit octets and NULs."""
     spelled = re.escape(boundary).replace(rb"\?", rb"[?\0]").replace(b"X", rb"[X\x80-\xff]")
     pattern = re.compile(rb"--" + spelled + rb"(?P<end>--)?(?P<line>[ \t]*(?:\r*\n|\r|\Z))")
+    before = -1
     for mark in pattern.finditer(body):
         if mark.start() == 0 or body[mark.start() - 1] in b"\r\n":
             yield mark
-            if mark["end"]:
+            if _closes(mark, before):
                 return
+            before = mark.end()
+
+
+def _closes(mark: re.Match[bytes], before: int) -> bool:
+    """Tell whether a boundary is the last one; some readers take one right after another for the same."""
+    return mark["end"] is not None and mark.start() != before
 
 
 def _headed(raw: bytes) -> tuple[list[bytes], bytes, bytes]:
