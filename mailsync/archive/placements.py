@@ -113,11 +113,20 @@ class Placements:
         self._shelf.reflag(file, flags)
         return True
 
-    def lose(self, mailbox: int) -> None:
-        """Say that the letters of a mailbox are no longer on its server; those of a POP3 server never count as lost."""
+    def lose(self, mailbox: int) -> int:
+        """Say that the letters of a mailbox are no longer on its server; those of a POP3 server never count as lost.
+
+        Tells how many of them are live nowhere else.
+        """
         self._sql.execute(
             "UPDATE placements SET gone_run = ? WHERE mailbox = ? AND gone_run IS NULL AND uid IS NOT NULL", (self._run, mailbox)
         )
+        row = self._sql.execute(
+            "SELECT count(*) FROM placements p JOIN files f ON f.id = p.file WHERE p.mailbox = ? AND p.gone_run = ? AND NOT EXISTS "
+            "(SELECT 1 FROM files g JOIN placements q ON q.file = g.id WHERE g.message = f.message AND q.gone_run IS NULL)",
+            (mailbox, self._run),
+        ).fetchone()
+        return int(row[0])
 
     def retire(self, mailbox: int) -> None:
         """Take their UIDs away from the letters of a mailbox."""

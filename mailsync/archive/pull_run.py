@@ -177,19 +177,23 @@ class PullRun:
             )
 
     @guarded
-    def absent(self, listed: Collection[MailboxPath]) -> Sequence[MailboxPath]:
-        """Mark the mailboxes a complete list does not name, and their letters, as gone; gives those not so marked before."""
+    def absent(self, listed: Collection[MailboxPath]) -> dict[MailboxPath, int]:
+        """Mark the mailboxes a complete list does not name, and their letters, as gone.
+
+        Gives those not so marked before, with how many of their letters are in no other mailbox of the archive's accounts.
+        """
         there = set(listed)
         rows = self._sql.execute(
             "SELECT f.path FROM mailboxes m JOIN folders f ON f.id = m.folder WHERE m.account = ? AND m.removed_run IS NULL ORDER BY 1",
             (self._account,),
         )
         lost = [path for (text,) in rows if (path := read_path(text)) not in there]
+        counts = {}
         for path in lost:
             row = self._mailbox(path)
-            self._placements.lose(row)
+            counts[path] = self._placements.lose(row)
             self._sql.execute("UPDATE mailboxes SET removed_run = ?, uidvalidity = NULL, incomplete = 0 WHERE id = ?", (self.id, row))
-        return lost
+        return counts
 
     @guarded
     def retire(self, mailbox: MailboxPath) -> None:

@@ -12,8 +12,23 @@ from mailsync.engine.report import Report
 from mailsync.errors import MailboxError, StoreUnavailable
 from mailsync.formats import header
 from mailsync.mapping import matches
-from mailsync.model import Entry, Kind, Known, Mailbox, MailboxPath, Message, Part, Scan, ScanRequest, Stored, SyncState, UidRef, Unfetched
-from mailsync.plan import plan_pull, stands_still
+from mailsync.model import (
+    INBOX,
+    Entry,
+    Kind,
+    Known,
+    Mailbox,
+    MailboxPath,
+    Message,
+    Part,
+    Scan,
+    ScanRequest,
+    Stored,
+    SyncState,
+    UidRef,
+    Unfetched,
+)
+from mailsync.plan import ALARM_COUNT, plan_pull, stands_still
 from mailsync.progress import Progress
 from mailsync.stores.base import HeaderSource, Source, TailSource
 
@@ -116,9 +131,20 @@ def choose(listed: Iterable[Mailbox], among: Sequence[str], only: Sequence[str])
 
 
 def _note_absent(run: PullRun, report: Report, listed: Collection[Mailbox]) -> None:
-    """Record what the complete list of mailboxes no longer names; the letters stay in the archive."""
-    for path in run.absent([mailbox.path for mailbox in listed if mailbox.selectable]):
-        report.note("mailbox-gone", path, "", "is no longer on the server; its letters stay in the archive")
+    """Record what the complete list of mailboxes no longer names; the letters stay in the archive.
+
+    Every account has an INBOX (RFC 9051 section 5.1), so a list without one is no list to conclude anything from.
+    """
+    if not any(mailbox.path == INBOX for mailbox in listed):
+        text = "the server's list of mailboxes does not name INBOX, so it is not believed, and nothing is marked as gone"
+        report.trouble_with("mailbox", INBOX, "", text)
+        return
+    for path, letters in run.absent([mailbox.path for mailbox in listed if mailbox.selectable]).items():
+        if letters > ALARM_COUNT:
+            text = f"is no longer on the server, and {letters} letters vanished with it; the archive keeps every one of them"
+            report.trouble_with("mass-vanishing", path, "", text)
+        else:
+            report.note("mailbox-gone", path, "", "is no longer on the server; its letters stay in the archive")
 
 
 class _Pull:

@@ -162,8 +162,8 @@ def test_a_mailbox_that_is_no_longer_listed_is_removed_with_its_letters_kept(tmp
         pull_whole(archive, THREE)
         pull_whole(archive, [uid(1, plain(4), WORK)], WORK)
         with pulling(archive) as run:
-            assert run.absent([INBOX]) == [WORK]
-            assert run.absent([INBOX]) == []
+            assert list(run.absent([INBOX])) == [WORK]
+            assert not run.absent([INBOX])
             assert run.state(WORK) is None
             assert run.state(INBOX) is not None
         assert letters(archive, WORK) == []
@@ -183,7 +183,7 @@ def test_an_empty_list_of_one_account_leaves_the_others_alone(tmp_path: Path) ->
     with opened(tmp_path / "a") as archive:
         pull_whole(archive, THREE)
         with pulling(archive, "bob") as run:
-            assert run.absent([]) == []
+            assert not run.absent([])
         assert len(letters(archive)) == 3
 
 

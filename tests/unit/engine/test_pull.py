@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from mailsync.errors import ConnectionLost, MailboxError
-from mailsync.model import INBOX, Entry, Message, Scan, ScanRequest, Unfetched
+from mailsync.model import INBOX, Entry, Mailbox, Message, Scan, ScanRequest, Unfetched
 from mailsync.progress import Silence
 from mailsync.stores.memory import MemoryBox, MemoryMaildrop, MemoryServer, MemoryStore
 from tests.letters import plain
-from tests.unit.engine.rig import Rig, kinds
+from tests.unit.engine.rig import ACCOUNT, Rig, kinds
 
 SENT = ("Sent",)
 ALL = ("All Mail",)
@@ -101,6 +101,40 @@ def test_the_letters_of_a_removed_mailbox_stay(rig: Rig) -> None:
     assert report.exit_code == 0
     assert rig.archived(("Work",), gone=True) == [plain(1)]
     assert kinds(rig.pull())["mailbox-gone"] == 0
+
+
+def test_a_mailbox_that_vanishes_with_many_letters_is_said_loudly(rig: Rig) -> None:
+    for number in range(30):
+        rig.old.deliver(("Work",), plain(number))
+    rig.pull()
+    del rig.old.boxes["Work",]
+    report = rig.pull()
+    assert (report.exit_code, kinds(report)["mass-vanishing"]) == (3, 1)
+    assert len(rig.archived(("Work",), gone=True)) == 30
+    assert rig.pull().exit_code == 0
+
+
+def test_a_large_mailbox_that_only_has_another_name_now_alarms_nobody(rig: Rig) -> None:
+    for number in range(30):
+        rig.old.deliver(("Work",), plain(number))
+    rig.pull()
+    rig.old.rename(("Work",), ("Jobs",))
+    assert rig.pull().exit_code == 0
+
+
+def test_a_list_of_mailboxes_without_an_inbox_is_not_believed(rig: Rig) -> None:
+    filled(rig, 3)
+    rig.old.deliver(("Work",), plain(1))
+    rig.pull()
+
+    class Blind(MemoryStore):
+        def mailboxes(self) -> list[Mailbox]:
+            return []
+
+    report = rig.pull(source=Blind(rig.old, ACCOUNT))
+    assert report.exit_code == 3
+    assert len(rig.archived(INBOX)) == 3
+    assert rig.archived(("Work",)) == [plain(1)]
 
 
 def test_a_mailbox_removed_between_list_and_scan_is_told_and_the_others_come(rig: Rig) -> None:
