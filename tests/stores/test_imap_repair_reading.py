@@ -57,7 +57,7 @@ def _content(part: Message) -> bytes:
     if isinstance(payload, list):
         inner = [field for one in payload if isinstance(one, Message) for field in one.items()]
         return "|".join(
-            f"{name}: {' '.join(str(value).replace(chr(0), '?').split())}" for name, value in inner if name.lower() != CODING
+            f"{name}: {''.join(str(value).replace(chr(0), '?').split())}" for name, value in inner if name.lower() != CODING
         ).encode()
     if CODING in part:
         part.replace_header(CODING, str(part[CODING]).strip())

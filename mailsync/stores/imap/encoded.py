@@ -33,7 +33,7 @@ _RIGID: Final = frozenset(
 )
 _PROSE: Final = frozenset({b"subject", b"comments", b"thread-topic"})
 _FREE: Final = re.compile(rb"\s+|=\?[^?\s]+\?[bBqQ]\?[^?\s]*\?=|(?:(?!=\?[^?\s]+\?[bBqQ]\?[^?\s]*\?=)\S)+")
-_STRUCTURED: Final = re.compile(rb'\s+|"(?:[^"\\]|\\.){0,998}"(?:@[^<>,;\s]*)?|<[^<>]*>|[^"<>,;:()\s]+|.', re.DOTALL)
+_STRUCTURED: Final = re.compile(rb'\s+|(?<!\\)"(?:[^"\\]|\\.){0,998}"(?:@[^<>,;\s]*)?|<[^<>]*>|[^"<>,;:()\s]+|.', re.DOTALL)
 _PARAMETER: Final = re.compile(rb'(?<![^\s;"])([!#$%&\'*+\-.^_`|~0-9A-Za-z]+)\s*=\s*("(?:[^"\\]|\\.){0,998}"|[^;"\r\n]*[^;"\s])', re.DOTALL)
 _ENCODED: Final = re.compile(rb"=\?([^?\s]+)\?([bBqQ])\?([^?\s]*)\?=\Z")
 _CHARSET: Final = re.compile(rb'charset\s*=\s*"?([A-Za-z0-9._-]+)', re.IGNORECASE)

@@ -18,6 +18,7 @@ _DEPTH: Final = 30
 """Parts within parts are followed so far; no mail program shows more."""
 
 _BOUNDARY_LIMIT: Final = 900
+_VALUE_LIMIT: Final = 10_000
 _BYTE_ORDER: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _PLAIN: Final = b"text/plain"
 _LINE: Final = re.compile(rb"[^\r\n]*(?:\r+\n|\n|\r|\Z)")
@@ -64,7 +65,7 @@ class Mending:
         coding = _coding(first(fields, b"content-transfer-encoding"))
         if typed.kind.startswith(b"multipart/"):
             return self._multipart(typed, body, depth)
-        if typed.kind.startswith(b"message/") and coding == b"":
+        if typed.kind.startswith(b"message/") and coding == b"" and depth < _DEPTH:
             if typed.kind == b"message/delivery-status":
                 return self._folded(self._opaque(body, long=False))
             return self._part(body, _PLAIN, depth + 1)
@@ -190,11 +191,13 @@ class Mending:
 
 def _typed(value: bytes, default: bytes) -> _Typed:
     """Read a Content-Type field however it is spelled: with comments, capital letters, folded, white space around the slash."""
-    raw = " ".join(value.decode("latin-1").split())
+    if not value:
+        return _Typed(default, [], wide=False)
+    raw = " ".join(value[:_VALUE_LIMIT].decode("latin-1").split())
     bare = _COMMENT.sub(r"\1", raw)
     kind = re.sub(r"\s*/\s*", "/", bare.partition(";")[0]).strip(" \"'").lower().encode("latin-1", "replace")
     if kind.count(b"/") != 1:
-        kind = default if not kind else b"multipart/mixed" if kind == b"multipart" else _PLAIN
+        kind = b"multipart/mixed" if kind == b"multipart" else _PLAIN
     boundaries = [found for text in (raw, bare) if (found := _parameter(text, "boundary"))]
     charset = _parameter(bare, "charset").lower()
     return _Typed(
@@ -218,7 +221,7 @@ def _parameter(text: str, name: str) -> bytes:
 
 def _coding(value: bytes) -> bytes:
     """Give a transfer encoding, empty for those that change nothing and for those that nobody knows."""
-    token = re.sub(rb"\([^()]*\)", b"", value).strip().lower().partition(b";")[0].strip(b" \t\"'")
+    token = re.sub(rb"\([^()]*\)", b"", value[:_VALUE_LIMIT]).strip().lower().partition(b";")[0].strip(b" \t\"'")
     known = token in {b"base64", b"quoted-printable"} or _UUENCODED.match(token)
     return token if known else b""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from bisect import bisect_right
 from typing import Final
 
 from mailsync.identity import TRACE_FIELDS
@@ -150,7 +151,7 @@ def _header_end(lines: list[bytes]) -> int:
         return 0
     strange = [number for number, line in enumerate(lines[: known[-1]]) if not _in_header(number, line)]
     for place, number in enumerate(strange):
-        if len(strange) - place > sum(one > number for one in known):
+        if len(strange) - place > len(known) - bisect_right(known, number):
             return number
     for number in range(known[-1] + 1, len(lines)):
         line = lines[number]
@@ -176,17 +177,17 @@ def _known(lines: list[bytes]) -> list[int]:
 
 def _unfolded(lines: list[bytes], changes: list[str]) -> list[bytes]:
     """Make fields of lines, folded ones and all, without the last line end; lines of blanks are left out."""
-    fields: list[bytes] = []
+    fields: list[list[bytes]] = []
     for whole in lines:
         # A CR on its own ends a line for many readers; where what follows could not begin one, it is a blank.
         for line in _CR.sub(_line_end, whole).split(b"\n"):
             if not line.strip(b" \t"):
                 changes.append("header lines of nothing but blanks were left out")
             elif line[:1] in {b" ", b"\t"} and fields:
-                fields[-1] += b"\r\n" + line
+                fields[-1].append(line)
             else:
-                fields.append(line)
-    return fields
+                fields.append([line])
+    return [b"\r\n".join(field) for field in fields]
 
 
 def _line_end(found: re.Match[bytes]) -> bytes:
