@@ -382,8 +382,32 @@ SPELLED = st.sampled_from(
 def test_any_tree_of_parts_reads_as_before(spelled: bytes, tree: list[tuple[bytes, bytes]]) -> None:
     body = b"".join(b"--b\r\n" + head + b"\r\n" + content + b"\r\n" for head, content in tree) + b"--b--\r\n"
     content = letter(b"Content-Type: " + spelled + b"\r\n", body)
-    if repaired(content) is not None:
+    # After a soft line break that is a bare CR, Python leaves text out that the copy shows.
+    if repaired(content) is not None and b"=\r" not in content.replace(b"\r\n", b""):
         assert_reads_the_same(content)
+
+
+@pytest.mark.parametrize("kind", [b"message/rfc822\r\n\r\n", b"multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n"])
+def test_parts_within_parts_without_end_are_mended_all_the_same(kind: bytes) -> None:
+    nested = b"".join(b"Content-Type: " + kind.replace(b"%d", b"%d" % number) for number in range(5_000))
+    copy, _ = repaired(HEAD + nested + b"\0\r\n" + LONG) or (b"", "")
+    assert_strict(copy)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"From: " + b'\\"' * 50_000 + b"\xff\r\n",
+        b"Content-Type: text/plain" + b"; x=y" * 50_000 + b"\r\n",
+        b"X-A: b\r\nrubbish\r\n" * 20_000,
+        b"Subject: a\r\n" + b" b\r\n" * 100_000,
+        b"Subject: " + b"\r " * 100_000 + b"\r\n",
+    ],
+    ids=["quotes", "parameters", "rubbish", "folds", "carriage returns"],
+)
+def test_a_header_without_end_is_mended_in_linear_time(head: bytes) -> None:
+    copy, _ = repaired(HEAD + head + b"\r\n\0") or (b"", "")
+    assert_strict(copy)
 
 
 def test_grown_mailboxes_read_as_before_whatever_befalls_them() -> None:

@@ -140,7 +140,7 @@ class Mending:
         based = coding == b"base64"
         if b"\0" in body:
             self._nuls()
-            body = body.replace(b"\0", b"" if based else b"=00")
+            body = body.replace(b"\0", b"") if based else body.replace(b"=\0", b"=3D\0").replace(b"\0", b"=00")
         lined = self._opaque(body, long=False)
         if not TOO_LONG.search(lined):
             return lined
