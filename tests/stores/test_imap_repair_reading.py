@@ -10,6 +10,7 @@ import binascii
 import email
 import email.policy
 import random
+import re
 from dataclasses import dataclass
 from email.message import Message
 
@@ -73,7 +74,7 @@ def _content(part: Message) -> bytes:
 
 
 def _lines(text: bytes) -> bytes:
-    return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return re.sub(rb"\r+\n|\r", b"\n", text)
 
 
 def assert_reads_the_same(content: bytes) -> bytes:
