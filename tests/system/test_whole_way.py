@@ -19,7 +19,7 @@ from tests import letters
 from tests.servers.dovecot import Dovecot
 
 FLAGS = [(), ("\\Seen",), ("\\Seen", "\\Answered"), ("\\Flagged", "work"), ("\\Draft",), ("$Forwarded", "\\Seen")]
-EMPTY_REPAIRED = b"Subject: (empty letter)\r\nX-Mailsync-Repaired: " + hashlib.sha256(b"").hexdigest().encode() + b"\r\n\r\n"
+EMPTY_REPAIRED = b"X-Mailsync-Repaired: " + hashlib.sha256(b"").hexdigest().encode() + b"\r\nSubject: (empty letter)\r\n\r\n"
 BOXES = ["INBOX", "Sent", "Drafts", "Projects", "Projects/2024", "Projects/2024/Jürgen & Söhne", "日本語", "a dot. in a name"]
 
 
