@@ -165,6 +165,8 @@ def test_accounts_that_fail_differently_end_with_3(tmp_path: Path, config: Path)
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_command_ends_with_130_and_says_that_nothing_is_lost(tmp_path: Path, which: signal.Signals) -> None:
+    # What a shell starts in the background ignores Ctrl-C, and so would all that it starts.
+    before = signal.signal(which, signal.default_int_handler)
     started = tmp_path / "started"
     program = f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(60)"
     slow = shlex.join([sys.executable, "-c", program])
@@ -177,6 +179,7 @@ def test_an_interrupted_command_ends_with_130_and_says_that_nothing_is_lost(tmp_
         stderr=subprocess.PIPE,
         text=True,
     )
+    signal.signal(which, before)
     deadline = time.monotonic() + 30
     while not started.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
