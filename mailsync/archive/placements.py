@@ -31,8 +31,9 @@ class Placements:
             where, values = "uid IS NULL AND uidl IS NULL AND digest = ?", (digest,)  # type: ignore[assignment]
         else:
             return None
-        row = self._sql.execute(f"SELECT id FROM placements WHERE mailbox = ? AND {where}", (mailbox, *values)).fetchone()  # noqa: S608
-        return row[0] if row else None
+        question = f"SELECT id FROM placements WHERE mailbox = ? AND {where} LIMIT 1"  # noqa: S608  our own words
+        rows = self._sql.ask(question, (mailbox, *values), _key(mailbox, entry, digest))
+        return rows[0][0] if rows else None
 
     def file_of(self, placement: int) -> tuple[int, bool]:
         """Give the file of a placement, and whether it is known to be damaged."""
@@ -64,6 +65,7 @@ class Placements:
                 self._run,
                 matched,
             ),
+            _key(mailbox, entry, digest),
         )
         return True
 
@@ -150,3 +152,10 @@ class Placements:
                 (self._run, mailbox, uidvalidity),
             )
         return lost
+
+
+def _key(mailbox: int, entry: Entry, digest: bytes | None) -> tuple[object, ...]:
+    ref = entry.ref
+    if isinstance(ref, UidRef):
+        return mailbox, ref.uidvalidity, ref.uid
+    return mailbox, "digest" if ref.uidl is None else "uidl", digest if ref.uidl is None else ref.uidl
