@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from mailsync import identity
 from mailsync.archive import PushRun
 from mailsync.engine.budget import Budget, unlimited
 from mailsync.engine.report import Report
-from mailsync.engine.targets import Targets
+from mailsync.engine.targets import Target, Targets
 from mailsync.errors import IntegrityError, MailboxError, OverQuota, StoreUnavailable
 from mailsync.mapping import show
 from mailsync.model import Appended, LedgerLine, Letter, MailboxPath, Parcel, Present, Refused, SyncState, UidRef
 from mailsync.plan import FlagChange, Sighting, compare, flag_change, unlocated, unsettled
 from mailsync.progress import Progress
-from mailsync.stores.base import BoundedDestination, Destination
+from mailsync.stores.base import BoundedDestination, Destination, NamingDestination
 
 INTENTS_TOGETHER = 256
 """Letters whose intents are written in one commit: few enough to look for after a crash, many enough to hide the fsync."""
@@ -62,10 +62,11 @@ def push(
     work.believing = not restore
     progress.begin(f"pushing to {report.destination}")
     try:
-        work.look()
-        changes = work.count()
+        work.name()
         if not report.dry_run:
             work.create()
+        work.look()
+        changes = work.count()
         work.measure()
         if not report.dry_run:
             work.send(work.parcels())
@@ -94,6 +95,7 @@ class _Push:
         self._patience = patience
         self._states: dict[MailboxPath, SyncState] = {}
         self._refused: set[MailboxPath] = set()
+        self._renamed: set[MailboxPath] = set()
         self._found: set[tuple[MailboxPath, Key]] = set()
         self._needed: Counter[MailboxPath] = Counter()
         self._looked_at = patience.clock()
@@ -101,12 +103,22 @@ class _Push:
         self.budget = unlimited()
         self.believing = True
 
+    def name(self) -> None:
+        """Give mailboxes the names they will have there, before anything is asked of or sent to them; no two share one."""
+        if isinstance(self._destination, NamingDestination):
+            self._rename(self._destination.fitted(list(self._targets.by_theirs)), "its name cannot be written there, or is another's")
+
     def look(self) -> None:
         """Compare what the ledger does not know with what is there; what is there already is settled, not sent."""
-        for mailbox in self._targets.theirs:
-            if mailbox.path in self._targets.by_theirs and mailbox.selectable:
-                with self._mailbox_of_its_own(mailbox.path):
-                    self._states[mailbox.path] = mailbox.state or self._destination.state(mailbox.path)
+        listed = {mailbox.path: mailbox.state for mailbox in self._targets.theirs if mailbox.selectable}
+        for theirs in self._targets.by_theirs:
+            if theirs in self._refused:
+                continue
+            if theirs in listed or theirs in self._renamed:
+                with self._mailbox_of_its_own(theirs):
+                    self._states[theirs] = listed.get(theirs) or self._destination.state(theirs)
+            elif not self._report.dry_run:
+                self._states[theirs] = SyncState(0, 1, 0)  # made just now
         self._looked_at = self._patience.clock()
         for theirs, state in self._states.items():
             if not state.messages:
@@ -154,8 +166,9 @@ class _Push:
             if error is not None:
                 self._refused.add(path)
                 self._report.trouble_with("mailbox", path, "", str(error))
-            elif path not in self._states:
-                self._states[path] = SyncState(0, 1, 0)
+        if isinstance(self._destination, NamingDestination):
+            self._renamed = set(self._destination.instead().values())
+            self._rename(self._destination.instead(), "the server refuses its name")
 
     def measure(self) -> None:
         """Compare what is to be sent with what the server still takes. Raises OverQuota, before the first letter is sent."""
@@ -238,6 +251,16 @@ class _Push:
         self.send(parcel for theirs, letters in self._doubts().items() for parcel in self._intended(theirs, letters))
         for theirs, letters in self._doubts().items():
             self._report.trouble_with("unanswered", theirs, "", f"{len(letters)} letters had no answer; the next push looks for them first")
+
+    def _rename(self, places: Mapping[MailboxPath, MailboxPath], why: str) -> None:
+        """Send letters to other mailboxes than meant; say so where a name changed, not where only its place below a prefix did."""
+        by_theirs: dict[MailboxPath, list[Target]] = {}
+        for theirs, targets in self._targets.by_theirs.items():
+            place = places.get(theirs, theirs)
+            by_theirs.setdefault(place, []).extend(replace(target, theirs=place) for target in targets)
+            if place != theirs[-len(place) :]:
+                self._report.note("renamed", theirs, "", f"is called {show(place)} there: {why}; `map:` gives it another name")
+        self._targets = replace(self._targets, by_theirs=by_theirs)
 
     def _ledger(self, theirs: MailboxPath) -> dict[Key, LedgerLine]:
         """Give what is believed of the ledger: all of it, or, for a restore, only what has no answer yet."""

@@ -127,3 +127,14 @@ class BoundedDestination(Destination, Protocol):
 
     def rooms(self, mailboxes: Sequence[MailboxPath]) -> Sequence[Room]:
         """Tell what bounds these mailboxes, there already or not; several may share a bound, and one may have several or none."""
+
+
+@runtime_checkable
+class NamingDestination(Destination, Protocol):
+    """A destination that cannot have every name."""
+
+    def fitted(self, mailboxes: Sequence[MailboxPath]) -> Mapping[MailboxPath, MailboxPath]:
+        """Tell under which path each of these would be listed there; no two are the same."""
+
+    def instead(self) -> Mapping[MailboxPath, MailboxPath]:
+        """Tell which mailboxes `create` made under other paths, because the server refused their names."""

@@ -17,16 +17,18 @@ from mailsync.progress import Progress, Silence
 from mailsync.stores.credentials import Credentials
 from mailsync.stores.imap.abreast import abreast
 from mailsync.stores.imap.appending import Pace, allowed
-from mailsync.stores.imap.fetched import attributes_of, uid_set
+from mailsync.stores.imap.fetched import uid_set
+from mailsync.stores.imap.fitting import fitted
 from mailsync.stores.imap.link import Link
 from mailsync.stores.imap.listing import OUTSTANDING, list_mailboxes
+from mailsync.stores.imap.making import Maker, permanent_flags
 from mailsync.stores.imap.names import Names, status
 from mailsync.stores.imap.pipeline import pipelined
 from mailsync.stores.imap.presence import LOOK, body_there, letters_there, searched
 from mailsync.stores.imap.quota import rooms
 from mailsync.stores.imap.session import Session, trouble
 from mailsync.stores.imap.verdicts import Verdicts
-from mailsync.stores.imap.wire import Command, Result, result_of
+from mailsync.stores.imap.wire import Command, Result
 from mailsync.stores.transport import Endpoint
 
 Done = TypeVar("Done")
@@ -72,8 +74,7 @@ class ImapDestination:
         self._new_link = link
         self._link = link()
         self._pace = Pace()
-        self._permanent: dict[MailboxPath, frozenset[str] | None] = {}
-        self._there: set[MailboxPath] = set()
+        self._maker = Maker(account)
 
     @property
     def key(self) -> str:
@@ -88,15 +89,24 @@ class ImapDestination:
         """List the personal mailboxes, in the server's order, with their states."""
         found = self._trying(lambda: list_mailboxes(self._link.session))
         self._names = self._link.session.names
-        self._there = {mailbox.path for mailbox in found if mailbox.selectable}
+        self._maker.there = {mailbox.path for mailbox in found if mailbox.selectable}
         return found
 
     def create(self, wanted: Sequence[Mailbox]) -> Mapping[MailboxPath, MailboxError | None]:
         """Make what is missing, subscribe where wanted, and learn which flags each mailbox keeps: all in one flight.
 
-        A server that says a mailbox exists already, in any words, is believed when the mailbox can be selected.
+        A server that says a mailbox exists already, in any words, is believed when the mailbox can be selected. One that refuses
+        a name is offered plainer ones; `instead` tells which it took.
         """
-        return self._trying(lambda: self._create(wanted))
+        return self._trying(lambda: self._maker.make(self._link, self._named(), wanted))
+
+    def fitted(self, mailboxes: Sequence[MailboxPath]) -> Mapping[MailboxPath, MailboxPath]:
+        """Tell under which paths the server would list these mailboxes, each another one."""
+        return self._trying(lambda: fitted(self._named().names, mailboxes))
+
+    def instead(self) -> Mapping[MailboxPath, MailboxPath]:
+        """Tell which mailboxes `create` made under other names, because the server refused theirs."""
+        return self._maker.instead
 
     def rooms(self, mailboxes: Sequence[MailboxPath]) -> Sequence[Room]:
         """Tell how much the quotas of these mailboxes still let in; nothing where the server tells of none."""
@@ -179,52 +189,9 @@ class ImapDestination:
             raise MailboxError(self.account, mailbox, f"the server refuses mailbox {show(mailbox)}: {result.text or 'no reason given'}")
         return result
 
-    def _create(self, wanted: Sequence[Mailbox]) -> dict[MailboxPath, MailboxError | None]:
-        session = self._named()
-        special = session.has(b"CREATE-SPECIAL-USE")
-        found = self._made(session, wanted, special=special)
-        # A server may make the mailbox but not give it the role (RFC 6154 section 3).
-        plain = [mailbox for mailbox in wanted if special and mailbox.special_use and found[mailbox.path] is not None]
-        return found | self._made(session, plain, special=False)
-
-    def _made(self, session: Session, wanted: Sequence[Mailbox], *, special: bool) -> dict[MailboxPath, MailboxError | None]:
-        flights: list[tuple[Mailbox, Command | None, Command]] = []
-        waiting = 0
-        for mailbox in wanted:
-            while session.wire.outstanding > OUTSTANDING:
-                session.wire.wait(flights[waiting][2])
-                waiting += 1
-            name = session.mailbox(session.names.written(mailbox.path))
-            made = None
-            if mailbox.path not in self._there:
-                role = min(mailbox.special_use, default="") if special else ""
-                made = session.wire.send(b"CREATE ", name, b" (USE (" + role.encode("ascii") + b"))" if role else b"")
-            if mailbox.subscribed:
-                session.wire.send(b"SUBSCRIBE ", name)
-            flights.append((mailbox, made, session.wire.send(b"SELECT ", name)))
-        self._link.forget_selected()
-        found: dict[MailboxPath, MailboxError | None] = {}
-        for mailbox, made, selected in flights:
-            result = session.wire.wait(selected)
-            stop = trouble(self.account, result, "opening a mailbox")
-            if stop is not None:
-                raise stop
-            found[mailbox.path] = None if result.ok else self._not_made(mailbox, made, result)
-            if result.ok:
-                self._there.add(mailbox.path)
-                self._permanent[mailbox.path] = _permanent(selected)
-        return found
-
-    def _not_made(self, mailbox: Mailbox, made: Command | None, selected: Result) -> MailboxError:
-        refusal = made.result if made is not None and made.result is not None and not made.result.ok else selected
-        words = refusal.text or "no reason given"
-        return MailboxError(
-            self.account, mailbox.path, f"the server will not make mailbox {show(mailbox.path)}: {words}; give it another name with `map:`"
-        )
-
     def _permanent_flags(self, mailbox: MailboxPath) -> frozenset[str] | None:
         """Give the flags a mailbox keeps, as `create` learned them; None, which lets everything be tried, where it was not asked."""
-        return self._permanent.get(mailbox)
+        return self._maker.permanent.get(mailbox)
 
     def _set_flags(self, mailbox: MailboxPath, changes: Mapping[int, tuple[frozenset[str], frozenset[str]]]) -> list[int]:
         """Change flags and look which letters are there, all in flight behind one SELECT's answer."""
@@ -232,7 +199,7 @@ class ImapDestination:
         self._link.forget_selected()
         selected = session.wire.send(b"SELECT ", session.mailbox(session.names.written(mailbox)))
         self._done(selected, mailbox)
-        permanent = _permanent(selected)
+        permanent = permanent_flags(selected)
         alike: dict[tuple[bytes, frozenset[str]], list[int]] = {}
         for uid, (add, remove) in changes.items():
             for sign, flags in ((b"+", allowed(add, permanent)), (b"-", allowed(remove, permanent))):
@@ -283,15 +250,6 @@ def _sets(uids: Iterable[int]) -> Iterator[bytes]:
     """Write UIDs as sets short enough for one command line."""
     ordered = sorted(uids)
     return (uid_set(ordered[start : start + LOOK]) for start in range(0, len(ordered), LOOK))
-
-
-def _permanent(selected: Command) -> frozenset[str] | None:
-    """Read PERMANENTFLAGS from the answers to a SELECT (RFC 9051 section 7.1); None when the server did not say."""
-    for answer in selected.answers:
-        said = result_of(answer.line)
-        if said is not None and said.code == b"PERMANENTFLAGS":
-            return attributes_of(said.argument)
-    return None
 
 
 def _limit(capabilities: frozenset[bytes]) -> int | None:

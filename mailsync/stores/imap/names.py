@@ -151,6 +151,7 @@ class Names:
         self._others = [prefix for prefix, _ in spaces[1:]]
         self._foreign = [prefix for prefix, _ in foreign or []]
         self._written: dict[MailboxPath, bytes] = {}
+        self._listed: dict[bytes, MailboxPath] = {}
 
     def learn(self, name: bytes, delimiter: bytes | None) -> MailboxPath | None:
         """Take in a listed name and give its path; None when it is not the user's own (another user's, shared)."""
@@ -161,6 +162,7 @@ class Names:
             # Two names the prefix alone tells apart: the later one keeps its whole name.
             path = tuple(decode_utf7(part) for part in _split(name, delimiter))
         self._written[path] = name
+        self._listed[name] = path
         return path
 
     def written(self, path: MailboxPath) -> bytes:
@@ -178,6 +180,11 @@ class Names:
         if path[0].upper() == "INBOX" and self.prefix.upper().startswith(b"INBOX"):
             return joined  # children of the inbox live under this prefix anyway
         return self.prefix + joined
+
+    def settled(self, path: MailboxPath) -> MailboxPath:
+        """Give the path a mailbox has once it is written and listed again: another one where the server cannot write this one."""
+        name = self.written(path)
+        return self._listed.get(name) or self._path(name, self.delimiter)
 
     def _own(self, name: bytes) -> bool:
         """Whether the longest namespace prefix that fits is a personal one."""

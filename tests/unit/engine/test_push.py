@@ -391,14 +391,14 @@ def test_a_full_destination_ends_the_push_and_the_next_goes_on(rig: Rig) -> None
 
 
 class Vanishing(MemoryStore):
-    """A destination on which another program removes a mailbox while it is looked at."""
+    """A destination on which another program removes a mailbox once it was made."""
 
     victim = WORK
 
-    def mailboxes(self) -> list[Mailbox]:
-        found = list(super().mailboxes())
-        self._server.boxes.pop(self.victim, None)
-        return found
+    def create(self, wanted: Sequence[Mailbox]) -> Mapping[MailboxPath, MailboxError | None]:
+        answers = super().create(wanted)
+        del self._server.boxes[self.victim]
+        return answers
 
 
 def test_a_mailbox_removed_there_meanwhile_stops_no_other(rig: Rig) -> None:
@@ -414,6 +414,21 @@ def test_a_mailbox_removed_there_meanwhile_stops_no_other(rig: Rig) -> None:
     assert rig.there(WORK) == [plain(1), plain(2)]
 
 
+def test_a_mailbox_removed_there_before_it_is_made_is_made_anew(rig: Rig) -> None:
+    class Early(MemoryStore):
+        def mailboxes(self) -> list[Mailbox]:
+            found = list(super().mailboxes())
+            self._server.boxes.pop(WORK, None)
+            return found
+
+    rig.old.deliver(WORK, plain(1))
+    rig.old.deliver(WORK, plain(2))
+    rig.pull()
+    rig.new.deliver(WORK, plain(1))
+    assert rig.push(store=Early(rig.new, "new")).exit_code == 0
+    assert rig.there(WORK) == [plain(1), plain(2)]
+
+
 def test_a_mailbox_removed_there_before_its_flags_are_set_stops_no_other(rig: Rig) -> None:
     rig.old.deliver(WORK, plain(1))
     rig.old.deliver(("Xyz",), plain(3))
@@ -422,16 +437,7 @@ def test_a_mailbox_removed_there_before_its_flags_are_set_stops_no_other(rig: Ri
     rig.old.flag(("Xyz",), 1, "\\Seen")
     rig.pull()
 
-    class Late(Vanishing):
-        def create(self, wanted: Sequence[Mailbox]) -> Mapping[MailboxPath, MailboxError | None]:
-            answers = super().create(wanted)
-            del self._server.boxes[self.victim]
-            return answers
-
-        def mailboxes(self) -> list[Mailbox]:
-            return list(MemoryStore.mailboxes(self))
-
-    report = rig.push(store=Late(rig.new, "new"))
+    report = rig.push(store=Vanishing(rig.new, "new"))
     assert report.exit_code == 3
     assert rig.new.boxes["Xyz",].letters[1].flags == {"\\Seen"}
 
