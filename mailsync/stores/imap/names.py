@@ -183,8 +183,10 @@ class Names:
 
     def settled(self, path: MailboxPath) -> MailboxPath:
         """Give the path a mailbox has once it is written and listed again: another one where the server cannot write this one."""
-        name = self.written(path)
-        return self._listed.get(name) or self._path(name, self.delimiter)
+        for _ in range(len(path) + 1):  # an inbox below an inbox reads as one less each time
+            name = self.written(path)
+            path = self._listed.get(name) or self._path(name, self.delimiter)
+        return path
 
     def _own(self, name: bytes) -> bool:
         """Whether the longest namespace prefix that fits is a personal one."""
