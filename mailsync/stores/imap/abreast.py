@@ -1,30 +1,46 @@
-"""Appending one letter at a time on each of several connections, for servers that make every literal wait (RFC 9051 section 4.3)."""
+"""Appending on several connections at once, for servers that make literals wait for their consent (RFC 9051 section 4.3).
+
+Each connection takes a few letters at a time and sends them as one alone would (`pipeline.py`): the consent to a letter and the answer
+to the one before it come in one round trip.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import LifoQueue
-from typing import TypeAlias
+from typing import Final
 
-from mailsync.errors import StoreUnavailable, Throttled
-from mailsync.model import Parcel, Refused, Unanswered
-from mailsync.stores.imap.appending import Send, append_parts
+from mailsync.errors import OverQuota, StoreUnavailable, Throttled
+from mailsync.model import Parcel
+from mailsync.stores.imap.appending import Pace
 from mailsync.stores.imap.link import Link
-from mailsync.stores.imap.verdicts import Answer, Verdicts, appended
+from mailsync.stores.imap.pipeline import pipelined
+from mailsync.stores.imap.verdicts import Answer, Verdicts
+
+TOGETHER_LETTERS: Final = 16
+TOGETHER_OCTETS: Final = 1 << 20
+"""What one connection takes at a time: enough to hide the wait at its end, little enough to hold and to share out evenly."""
+
+
+@dataclass(slots=True)
+class _Lane:
+    """A connection. `tried`: it was open once, so a failure is worth a wait."""
+
+    link: Link
+    pace: Pace = field(default_factory=Pace)
+    tried: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class _Handed:
-    """A parcel that found no connection: its own could not be opened."""
+class _Outcome:
+    """What became of some parcels on one lane: answers, what was not sent because of `error`, which ended the lane."""
 
-    parcel: Parcel
-    link: Link
-    why: StoreUnavailable
-
-
-_Outcome: TypeAlias = "tuple[Answer | None, StoreUnavailable | None] | _Handed"
+    lane: _Lane
+    answers: Sequence[Answer]
+    unsent: Sequence[Parcel] = ()
+    error: StoreUnavailable | None = None
 
 
 def abreast(
@@ -38,12 +54,13 @@ def abreast(
 ) -> Iterator[Answer]:
     """Append; see `Destination.append`. `first` stays open, up to `connections` - 1 others are opened while all are busy.
 
-    A server that allows fewer connections gets fewer, which `note` tells.
+    A server that allows fewer connections, from the start or later, gets fewer, which `note` tells; only the last one's end, a full
+    server or a wait nobody would sit out stop the push.
     """
     lanes = _Lanes(first, open_link, verdicts, connections, note)
     try:
-        for parcel in parcels:
-            lanes.send(parcel)
+        for some in _shares(parcels):
+            lanes.send(some)
             yield from lanes.answered(all_of_them=False)
             if lanes.stopped is not None:
                 break
@@ -54,6 +71,20 @@ def abreast(
         raise lanes.stopped
 
 
+def _shares(parcels: Iterable[Parcel]) -> Iterator[list[Parcel]]:
+    """Part parcels, in order; draws none ahead."""
+    some: list[Parcel] = []
+    octets = 0
+    for parcel in parcels:
+        some.append(parcel)
+        octets += len(parcel.content)
+        if len(some) >= TOGETHER_LETTERS or octets >= TOGETHER_OCTETS:
+            yield some
+            some, octets = [], 0
+    if some:
+        yield some
+
+
 class _Lanes:
     """Threads, each with a connection of its own while it appends."""
 
@@ -62,104 +93,79 @@ class _Lanes:
     ) -> None:
         self._open_link = open_link
         self._verdicts = verdicts
-        self._wanted = self._connections = connections
+        self._wanted = self._allowed = connections
         self._note = note
         self._pool = ThreadPoolExecutor(connections, thread_name_prefix="mailsync-append")
-        self._idle: LifoQueue[Link] = LifoQueue()
-        self._idle.put(first)
-        self._more: list[Link] = []
+        self._lanes = [_Lane(first, tried=True)]
+        self._opened: list[Link] = []
+        self._idle: LifoQueue[_Lane] = LifoQueue()
+        self._idle.put(self._lanes[0])
         self._flying: set[Future[_Outcome]] = set()
+        self._leaving = False
         self.stopped: StoreUnavailable | None = None
 
-    def send(self, parcel: Parcel) -> None:
+    def send(self, parcels: Sequence[Parcel]) -> None:
         """Start appending; on one more connection while the others are busy and more are allowed."""
-        if len(self._more) + 1 < self._connections and len(self._flying) > len(self._more):
-            self._more.append(self._open_link())
-            self._idle.put(self._more[-1])
-        self._start(parcel)
+        if len(self._lanes) < self._allowed and len(self._flying) >= len(self._lanes):
+            lane = _Lane(self._open_link())
+            self._opened.append(lane.link)
+            self._lanes.append(lane)
+            self._idle.put(lane)
+        self._start(parcels)
 
     def answered(self, *, all_of_them: bool) -> Iterator[Answer]:
-        """Give answers, waiting for one when every connection is busy, or for all."""
-        while self._flying and (all_of_them or len(self._flying) >= self._connections):
+        """Give answers, waiting for some when every connection is busy, or for all."""
+        while self._flying and (all_of_them or len(self._flying) >= self._allowed):
             done, self._flying = wait(self._flying, return_when=FIRST_COMPLETED)
             for future in done:
                 outcome = future.result()
-                if isinstance(outcome, _Handed):
-                    self._go_on_with_fewer(outcome)
-                    continue
-                answer, error = outcome
-                self.stopped = self.stopped or error
-                if answer is not None:
-                    yield answer
+                yield from outcome.answers
+                if outcome.error is not None:
+                    self._ended(outcome.lane, outcome.error)
+                if outcome.unsent and self.stopped is None:
+                    self._start(outcome.unsent)
 
     def close(self) -> None:
         """Let go of the threads and of the connections that were opened here."""
+        self._leaving = True
         self._pool.shutdown(wait=True, cancel_futures=True)
-        for link in self._more:
+        for link in self._opened:
             link.close()
 
-    def _start(self, parcel: Parcel) -> None:
-        self._flying.add(self._pool.submit(self._append, parcel))
+    def _start(self, parcels: Sequence[Parcel]) -> None:
+        self._flying.add(self._pool.submit(self._append, parcels))
 
-    def _go_on_with_fewer(self, handed: _Handed) -> None:
-        self._more.remove(handed.link)
-        self._connections = min(self._connections, len(self._more) + 1)
-        self._note(f"{self._verdicts.account}: going on with {self._connections} of {self._wanted} connections: {handed.why}")
-        self._start(handed.parcel)
+    def _ended(self, lane: _Lane, error: StoreUnavailable) -> None:
+        """Go on without a lane, or stop when it was the last or when the server has had enough of all of them."""
+        if len(self._lanes) > 1 and not isinstance(error, OverQuota | Throttled):
+            self._lanes.remove(lane)
+            self._allowed = len(self._lanes)
+            self._note(f"{self._verdicts.account}: going on with {self._allowed} of {self._wanted} connections: {error}")
+            return
+        self.stopped = self.stopped or error
+        self._leaving = True
+        self._idle.put(lane)  # whoever waits for a lane must hear of it
 
-    def _append(self, parcel: Parcel) -> _Outcome:
-        link = self._idle.get()
+    def _append(self, parcels: Sequence[Parcel]) -> _Outcome:
+        lane = self._idle.get()
+        answers: list[Answer] = []
+        if self._leaving:
+            self._idle.put(lane)  # for the next one who waits
+            return _Outcome(lane, answers, parcels)
         try:
-            link.connect()
+            if not lane.tried:
+                lane.link.connect()
+                lane.tried = True
+            for answer in pipelined(lane.link, self._verdicts, self._until_leaving(parcels), lane.pace):
+                answers.append(answer)  # noqa: PERF402  extend() would lose what came before an error
         except StoreUnavailable as error:
-            if link in self._more:
-                return _Handed(parcel, link, error)
-        try:
-            return _single(link, self._verdicts, parcel)
-        finally:
-            self._idle.put(link)
+            told = {id(answer.parcel) for answer in answers}
+            return _Outcome(lane, answers, [parcel for parcel in parcels if id(parcel) not in told], error)
+        self._idle.put(lane)
+        return _Outcome(lane, answers)
 
-
-def _single(link: Link, verdicts: Verdicts, parcel: Parcel) -> tuple[Answer | None, StoreUnavailable | None]:
-    """Append one letter and wait for the answer, in as many forms as it takes; gives also what stops the account."""
-    form = verdicts.first(parcel)
-    while isinstance(form, Send):
-        try:
-            session = link.session
-            name = session.mailbox(session.names.written(parcel.mailbox))
-        except StoreUnavailable as error:
-            return None, error
-        try:
-            result = session.wire.wait(session.wire.send_parts(append_parts(name, [form], session.instant)))
-        except StoreUnavailable as error:
-            return Unanswered(parcel), _again(link, error)
-        stop = verdicts.stop(result)
-        if result.ok:
-            link.progressed()
-            return appended([form], result)[0], None
-        if stop is None:
-            closed = verdicts.closed(parcel.mailbox, result)
-            form = Refused(parcel, closed) if closed is not None else verdicts.another(form, result)
-        elif not stop.retryable or (stop := _rest(link, stop)) is not None:
-            return Refused(parcel, str(stop)), stop
-    return form, None
-
-
-def _again(link: Link, error: StoreUnavailable) -> StoreUnavailable | None:
-    """Connect again; gives what made that impossible."""
-    try:
-        link.again(error)
-    except StoreUnavailable as final:
-        return final
-    return None
-
-
-def _rest(link: Link, busy: StoreUnavailable) -> StoreUnavailable | None:
-    """Wait as the server asks; gives what made that useless."""
-    if not isinstance(busy, Throttled):
-        return _again(link, busy)
-    try:
-        link.pause(busy)
-    except StoreUnavailable as final:
-        return final
-    return None
+    def _until_leaving(self, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
+        for parcel in parcels:
+            if self._leaving:
+                return
+            yield parcel

@@ -152,7 +152,7 @@ class ImapDestination:
         """Add each parcel by the fastest way the server offers; see `Destination.append`."""
         session = self._trying(self._named)
         verdicts = Verdicts(self.account, repair=self._repair, limit=_limit(session.capabilities), permanent=self._permanent_flags)
-        if session.has(b"LITERAL+") or (session.has(b"LITERAL-") and self._connections == 1):
+        if session.has(b"LITERAL+") or self._connections == 1:
             return pipelined(self._link, verdicts, parcels, self._pace)
         return abreast(self._link, self._new_link, verdicts, parcels, connections=self._connections, note=self._note)
 
