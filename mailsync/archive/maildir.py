@@ -308,7 +308,7 @@ class MaildirTree:
     def separator(self) -> str:
         """What stands before flags here: `!` where the disk takes no colon. Reading finds files whatever stands there."""
         if self._separator is None:
-            self._separator = ":" if not self._writing or _takes_colons(self.root) else "!"
+            self._separator = ":" if not self._writing or _takes_colons(self.root / "tmp") else "!"
         return self._separator
 
     def _letters(self, folder: str, flags: frozenset[str]) -> dict[str, str]:
@@ -341,7 +341,8 @@ def sha256_of(path: Path) -> bytes:
 
 
 def _takes_colons(directory: Path) -> bool:
-    probe = directory / "mailsync:probe"
+    # Under a name that is cleared away when a process dies before it does so itself.
+    probe = directory / "probe:.mailsync"
     try:
         os.close(os.open(probe, os.O_WRONLY | os.O_CREAT, 0o600))
         # A disk may take the name and store another one.
