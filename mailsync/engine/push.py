@@ -203,9 +203,7 @@ class _Push:
             tally = self._report.of(letter.mailbox)
             if isinstance(answer, Appended):
                 self._run.settle(theirs, letter, answer.uidvalidity, answer.uid, letter.flags)
-                self.budget.spend(letter.size)
-                tally.new += 1
-                tally.octets += letter.size
+                self._arrived(letter)
                 if answer.repaired:
                     tally.repaired += 1
                     self._report.note("repaired", letter.mailbox, name_of(letter), answer.repaired)
@@ -213,10 +211,9 @@ class _Push:
                 self._run.withdraw(theirs, letter)
                 tally.failed += 1
                 self._report.trouble_with("refused", letter.mailbox, name_of(letter), answer.why)
+                self._progress.advance(1, letter.size)
             else:
                 self._unanswered = True
-                continue
-            self._progress.advance(1, letter.size)
         self._run.flush()
 
     def change_flags(self, changes: Sequence[tuple[MailboxPath, FlagChange]]) -> None:
@@ -236,20 +233,29 @@ class _Push:
         self._run.flush()
 
     def settle_doubts(self) -> None:
-        """Send again what stayed without an answer, but only after two looks, far enough apart for a slow server to finish."""
-        if self._unanswered and self._doubts():
-            self._look_again()
-        doubts = self._doubts()
-        if not doubts:
-            return
-        wait = self._looked_at + self._patience.seconds - self._patience.clock()
-        if wait > 0:
+        """Send again what stayed without an answer, but only after two looks, far enough apart for a slow server to finish.
+
+        Once more as long as there is less of it each time: a bad line gets everything through, a letter that breaks lines does not.
+        """
+        before: int | None = None
+        while True:
+            if self._unanswered and self._doubts():
+                self._look_again()
+            self._unanswered = False
+            doubts = self._doubts()
             many = sum(len(letters) for letters in doubts.values())
-            self._progress.note(f"{many} letters had no answer; looking again in {wait:.0f} s, in case the server is still storing them")
-            self._patience.sleep(wait)
-        self._look_again()
-        self.send(parcel for theirs, letters in self._doubts().items() for parcel in self._intended(theirs, letters))
-        for theirs, letters in self._doubts().items():
+            if not many or (before is not None and many >= before):
+                break
+            before = many
+            wait = self._looked_at + self._patience.seconds - self._patience.clock()
+            if wait > 0:
+                self._progress.note(
+                    f"{many} letters had no answer; looking again in {wait:.0f} s, in case the server is still storing them"
+                )
+                self._patience.sleep(wait)
+            self._look_again()
+            self.send(parcel for theirs, letters in self._doubts().items() for parcel in self._intended(theirs, letters))
+        for theirs, letters in doubts.items():
             self._report.trouble_with("unanswered", theirs, "", f"{len(letters)} letters had no answer; the next push looks for them first")
 
     def _rename(self, places: Mapping[MailboxPath, MailboxPath], why: str) -> None:
@@ -318,6 +324,16 @@ class _Push:
             with self._mailbox_of_its_own(theirs):
                 self._states[theirs] = self._destination.state(theirs)
                 self._compare(theirs, self._states[theirs], letters)
+                for letter in letters:
+                    if (theirs, key_of(letter)) in self._found:
+                        self._arrived(letter)
+
+    def _arrived(self, letter: Letter) -> None:
+        tally = self._report.of(letter.mailbox)
+        tally.new += 1
+        tally.octets += letter.size
+        self.budget.spend(letter.size)
+        self._progress.advance(1, letter.size)
 
     def _compare(self, theirs: MailboxPath, state: SyncState, letters: Sequence[Letter], moved: Sequence[Letter] = ()) -> None:
         """Look for `letters` from the first UID any of them can have, and for `moved`, whose UIDs are not known; settle what is there.

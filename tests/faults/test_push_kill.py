@@ -26,6 +26,7 @@ from mailsync.engine.push import Patience, push
 from mailsync.engine.report import Report
 from mailsync.engine.selection import Selection
 from mailsync.engine.targets import find_targets
+from mailsync.errors import StoreUnavailable
 from mailsync.mapping import MappingRules
 from mailsync.progress import Silence
 from mailsync.stores.credentials import Credentials
@@ -179,6 +180,8 @@ def pushed(archive: Path, port: int, user: str) -> Report:
                 patience = Patience(PATIENCE, time.monotonic, time.sleep)
                 push(run, destination, report, targets=targets, progress=Silence(), patience=patience)
                 run.finish(complete=report.complete, report=report.as_json())
+    except StoreUnavailable as error:
+        report.error = error
     finally:
         destination.close()
     return report
@@ -225,3 +228,20 @@ def test_a_line_cut_at_any_octet_leaves_one_copy_of_each_letter(origin: Origin, 
 @pytest.mark.timeout(7200)
 def test_a_line_cut_at_seventy_octets_leaves_one_copy_of_each_letter(origin: Origin, mask: Dovecot, tmp_path: Path) -> None:
     cut_often(origin, mask, tmp_path, range(100, 170))
+
+
+@pytest.mark.parametrize("direction", ["to_server", "from_server"])
+def test_a_line_that_always_breaks_at_the_same_octet_ends_and_loses_nothing(
+    direction: str, origin: Origin, mask: Dovecot, tmp_path: Path, long: bool
+) -> None:
+    for after in range(300, 60_000, 1_500) if long else (300, 30_000):
+        user, archive = mask.user("new"), origin.copied(tmp_path / f"after-{after}")
+        with Cutter(mask.imap_port, Cut(after, direction, None)) as line:  # type: ignore[arg-type]
+            reports = [pushed(archive, line.port, user) for _ in range(2)]
+            assert {report.exit_code for report in reports} <= {0, 3, 75}, (after, reports)
+            assert len(line.dialogues) < 20 * LETTERS
+        reports.append(pushed(archive, mask.imap_port, user))
+        assert reports[-1].exit_code == 0, after
+        assert sum(report.total.new for report in reports) <= LETTERS, after
+        assert held(mask, user) == origin.expected, after
+        mask.forget(user)
