@@ -62,12 +62,13 @@ def fingerprint(content: bytes) -> Fingerprint:
     own = digest(content)
     block = header.block(content)
     pieces = list(header.pieces(block))
+    lasting = [piece for piece in pieces if piece[0] not in TRACE_FIELDS]
     first = dict(reversed(pieces))
     return Fingerprint(
         own,
-        _identity(pieces, content, len(block), own),
-        _message_id_key(pieces),
-        _presence_key(pieces if (stored := _as_stored(block)) == block else header.fields(stored)),
+        _identity(lasting, content, len(block), own),
+        _message_id_key(lasting),
+        _presence_key(lasting if (stored := _as_stored(block)) == block else header.fields(stored)),
         header_digest(block),
         first.get(b"subject", b""),
         first.get(b"from", b""),

@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from email.errors import HeaderParseError
 from email.header import decode_header
 from email.utils import mktime_tz, parsedate_tz
+from functools import lru_cache
 from typing import Final
 
 _BLANK: Final = re.compile(rb"\n\r?\n")
 _NAME: Final = re.compile(rb"[!-9;-~\x80-\xff]+")
 _END: Final = re.compile(rb"\n(?![ \t])")
+_NAME_KEPT: Final = 80
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
 _SPACE: Final = re.compile(rb"[ \t\r\n]+")
 _COMMENT: Final = re.compile(rb"\([^()]*\)")
@@ -46,31 +48,29 @@ def fields(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def pieces(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Give what `fields` gives and, with an empty name, the lines between them that are no field; no mbox "From " line at the top."""
-    head = block(content)
-    start = 0
-    for end in _ends(head):
-        raw = head[start:end]
+    for number, raw in enumerate(_END.split(block(content))):
         name, colon, value = raw.partition(b":")
-        name = name.rstrip(b" \t")
-        if colon and _NAME.fullmatch(name):
-            yield name.lower(), value.rstrip(b"\r\n")
-        elif start or not _mbox_line(raw):
+        known = _field_name(name) if colon and len(name) < _NAME_KEPT else _named(name) if colon else b""
+        if known:
+            yield known, value.rstrip(b"\r\n")
+        elif number or not _mbox_line(raw):
             rest = raw.rstrip(b"\r\n")
             if rest:
                 yield b"", rest
-        start = end
 
 
-def _ends(head: bytes) -> Iterator[int]:
-    """Give where each field ends: after a line end that no white space follows."""
-    for found in _END.finditer(head):
-        yield found.end()
-    if not head.endswith(b"\n"):
-        yield len(head)
+def _named(raw: bytes) -> bytes:
+    """Give a field's name in lower case; empty for what is none."""
+    name = raw.rstrip(b" \t")
+    return name.lower() if _NAME.fullmatch(name) else b""
+
+
+# All letters have much the same few names; long ones are no names anybody uses.
+_field_name = lru_cache(maxsize=2048)(_named)
 
 
 def _mbox_line(raw: bytes) -> bool:
-    return raw.startswith((b"From ", b">From ")) and b"\n" not in raw[:-1]
+    return raw.startswith((b"From ", b">From ")) and b"\n" not in raw
 
 
 def first(content: bytes, name: bytes) -> bytes | None:
@@ -105,6 +105,8 @@ def text(value: bytes) -> str:
     plain = _decode(raw)
     if "=?" in plain:
         plain = _words(plain)
+    elif plain.isascii() and plain.isprintable():
+        return plain
     return _UNSAFE.sub(" ", plain).strip()
 
 
