@@ -215,7 +215,7 @@ def test_a_push_that_broke_for_good_is_finished_by_the_next(rig: Rig, then: str)
     assert rig.new.taken == 20
 
 
-def test_letters_that_break_the_connection_twice_are_left_to_the_next_push(rig: Rig) -> None:
+def test_letters_that_break_the_connection_again_are_left_to_the_next_push(rig: Rig) -> None:
     everything = filled(rig)
     rig.new.breaks = [Break(1), Break(13)]
     report = rig.push()
