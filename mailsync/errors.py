@@ -5,6 +5,7 @@ MailsyncError                         exit 1
 ├─ StoreError(account)
 │  ├─ MessageError                    3   one letter; the run goes on
 │  ├─ MailboxError                    3   one mailbox is skipped
+│  │  └─ MailboxMissing               3   it is not there, whatever a list says
 │  └─ StoreUnavailable               75   this account stops
 │     ├─ AuthenticationFailed        12
 │     ├─ TlsError                    14
@@ -83,6 +84,10 @@ class MailboxError(StoreError):
     def __init__(self, account: str, mailbox: tuple[str, ...], message: str) -> None:
         self.mailbox = mailbox
         super().__init__(account, message)
+
+
+class MailboxMissing(MailboxError):
+    """A server that lists a mailbox says that it does not exist; what was in it is gone from there."""
 
 
 class StoreUnavailable(StoreError):

@@ -143,9 +143,11 @@ def _presence_key(pieces: Pieces) -> bytes:
 
 def stored_key(content: bytes) -> bytes:
     """Give 16 octets that recognise a letter fetched from a destination, as its server stores it: by subject, date, sender and body."""
-    head = _head(content)
+    # Without its bare CR a letter may have another end of its header, so that goes first.
+    plain = content.replace(b"\r", b"").replace(b"\0", b"\x80")
+    head = _head(plain)
     said = b"".join(_said(head, name) + b"\n" for name in (b"subject", b"date", b"from"))
-    return hashlib.sha256(said + _stored(content, len(head))).digest()[:16]
+    return hashlib.sha256(said + plain[len(head) :].rstrip(b"\n")).digest()[:16]
 
 
 def same_letter(ours: bytes, theirs: bytes) -> bool:
@@ -169,11 +171,7 @@ def _head(content: bytes) -> bytes:
 
 
 def _said(head: bytes, name: bytes) -> bytes:
-    return _SPACE.sub(b"", header.first(head, name) or b"").replace(b"\0", b"\x80").translate(_HIGH)
-
-
-def _stored(content: bytes, start: int) -> bytes:
-    return content[start:].replace(b"\r", b"").replace(b"\0", b"\x80").rstrip(b"\n")
+    return _SPACE.sub(b"", header.first(head, name) or b"").translate(_HIGH)
 
 
 def _body(content: bytes, start: int) -> bytes | memoryview:

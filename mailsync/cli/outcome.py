@@ -15,7 +15,9 @@ from mailsync.engine.report import Note, Report, Tally, exit_code
 from mailsync.mapping import show as name_of
 
 NOTES_SHOWN: Final = 20
-REMARKS: Final = frozenset({"expunged", "collision", "mailbox-gone", "repaired", "removed-there", "renamed", "rehearsal", "as-of", "kept"})
+REMARKS: Final = frozenset(
+    {"expunged", "collision", "mailbox-gone", "mailbox-missing", "repaired", "removed-there", "renamed", "rehearsal", "as-of", "kept"}
+)
 """Kinds of notes that are told for completeness; all others are trouble."""
 
 _ALWAYS: Final = ("seen", "new", "duplicate", "skipped", "failed")

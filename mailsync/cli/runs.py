@@ -238,4 +238,4 @@ def migrate_one(origin: Login, target: Login, secrets: tuple[str, str], reports:
     except MailsyncError as error:
         at.error = error
         at.ended = int(time.time())
-    return [pulled, pushed] if pulled.ended else [at]
+    return [pulled, pushed] if at is pushed and pulled.ended else [at]

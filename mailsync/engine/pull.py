@@ -9,9 +9,9 @@ from typing import Protocol
 from mailsync.archive import PullRun
 from mailsync.engine.budget import Budget, unlimited
 from mailsync.engine.report import Report
-from mailsync.errors import MailboxError, StoreUnavailable
+from mailsync.errors import ConfigError, MailboxError, MailboxMissing, StoreUnavailable
 from mailsync.formats import header
-from mailsync.mapping import matches
+from mailsync.mapping import matches, show
 from mailsync.model import (
     INBOX,
     Entry,
@@ -61,23 +61,33 @@ def pull(
     it merely shows is recognised instead of fetched; `\\Flagged` and `\\Important` are left out unless a glob names them.
     """
     work = _Pull(source, run, report, progress, budget or unlimited())
+    chosen: Sequence[Mailbox] = ()
     progress.begin(f"pulling from {report.account}")
     try:
         listed = source.mailboxes()
         chosen = choose(listed, among, only)
-        for mailbox in chosen:
-            run.mailbox(mailbox)
+        _demand(chosen, only, report.account, choose(listed, among, ()))
         work.bring([mailbox for mailbox in chosen if not mailbox.is_view])
         work.bring([mailbox for mailbox in chosen if mailbox.is_view])
-        _note_absent(run, report, listed)
-    except StoreUnavailable as error:
+        _note_absent(run, report, [mailbox for mailbox in listed if mailbox.path not in work.missing])
+    except (ConfigError, StoreUnavailable) as error:
         report.error = error
     finally:
         progress.end()
+    for mailbox in chosen:
+        if mailbox.path not in work.missing:
+            run.mailbox(mailbox)
     for path in work.unfinished():
         report.of(path).incomplete = True
         run.incomplete(path)
     return report
+
+
+def _demand(chosen: Sequence[Mailbox], only: Sequence[str], account: str, there: Iterable[Mailbox]) -> None:
+    """Raise ConfigError when a person named mailboxes and none of them is there: doing nothing is not what was asked."""
+    if only and not chosen:
+        names = ", ".join(show(mailbox.path) for mailbox in there) or "none"
+        raise ConfigError(f"no mailbox of {account} matches {' '.join(only)}; there is: {names}")
 
 
 class Memory(Protocol):
@@ -96,10 +106,15 @@ def rehearse(source: Source, memory: Memory, report: Report, *, only: Sequence[s
     Letters that would be recognised instead of fetched are counted as new: telling them apart takes their headers.
     """
     try:
-        requests = [ScanRequest(mailbox, memory.state(mailbox.path)) for mailbox in choose(source.mailboxes(), among, only)]
+        listed = source.mailboxes()
+        chosen = choose(listed, among, only)
+        _demand(chosen, only, report.account, choose(listed, among, ()))
+        requests = [ScanRequest(mailbox, memory.state(mailbox.path)) for mailbox in chosen]
         moved = [request for request in requests if not stands_still(request.mailbox, request.since)]
         report.unchanged = len(requests) - len(moved)
         for scan in source.scan(ScanRequest(request.mailbox) for request in moved):
+            if isinstance(scan, MailboxMissing):
+                continue
             if isinstance(scan, MailboxError):
                 report.trouble_with("mailbox", scan.mailbox, "", str(scan))
                 continue
@@ -111,7 +126,7 @@ def rehearse(source: Source, memory: Memory, report: Report, *, only: Sequence[s
             tally.octets += sum(entry.size or 0 for entry in wanted)
             tally.flags += len(plan.reflag)
             tally.gone += len(plan.gone)
-    except StoreUnavailable as error:
+    except (ConfigError, StoreUnavailable) as error:
         report.error = error
     return report
 
@@ -162,6 +177,7 @@ class _Pull:
         self._twins_found = 0
         self._again: list[Mailbox] = []
         self._broken: set[MailboxPath] = set()
+        self.missing: set[MailboxPath] = set()
 
     def bring(self, mailboxes: Sequence[Mailbox]) -> None:
         """Scan these mailboxes and bring what is new in them; what does not add up is scanned once more, in full."""
@@ -193,7 +209,10 @@ class _Pull:
     def _wanted(self, requests: Sequence[ScanRequest]) -> Iterator[Entry]:
         """Scan ahead and name the letters to fetch, as the source asks for them."""
         for scan in self._source.scan(requests):
-            if isinstance(scan, MailboxError):
+            if isinstance(scan, MailboxMissing):
+                self.missing.add(scan.mailbox)
+                self._report.note("mailbox-missing", scan.mailbox, "", str(scan))
+            elif isinstance(scan, MailboxError):
                 self._report.of(scan.mailbox).incomplete = True
                 self._report.trouble_with("mailbox", scan.mailbox, "", str(scan))
                 self._broken.add(scan.mailbox)

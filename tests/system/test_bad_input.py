@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from imapclient import IMAPClient
 
 from tests import letters
 from tests.servers import dovecot as dovecots
@@ -135,8 +136,32 @@ def test_a_mailbox_that_vanishes_while_it_is_pulled_is_named_and_the_others_come
     with Scripted(vanishing) as server:
         home.configure(a=settings("imap", server.port, "security: none"))
         done = home.run("pull")
-    assert done.returncode == 3, done.stderr
-    assert "Gone" in done.stderr
+    assert done.returncode == 0, done.stderr
+    assert "Gone: is in the server's list but not there" in done.stdout
+
+
+def test_a_deleted_parent_that_dovecot_goes_on_listing_is_gone_and_can_be_restored(dovecot: Dovecot, home: Home) -> None:
+    user = filled(dovecot, 2)
+    for number in range(30):
+        dovecot.deliver(user, "Projects", letters.plain(100 + number))
+    dovecot.deliver(user, "Projects/2024", letters.plain(200))
+    home.configure(a=imap(dovecot, user))
+    home.well("pull")
+    with IMAPClient("127.0.0.1", dovecot.imap_port, ssl=False) as client:
+        client.login(user, dovecot.password)
+        client.delete_folder("Projects")
+    assert home.run("pull").returncode == 3
+    assert home.run("pull").returncode == 0
+    home.well("restore", "a", "--mailbox", "Projects", "--include-gone")
+    assert len(dovecot.letters(user, "Projects")) == 30
+
+
+def test_a_mailbox_nobody_has_is_no_success(dovecot: Dovecot, home: Home) -> None:
+    home.configure(a=imap(dovecot, filled(dovecot, 2)))
+    for command in (["pull"], ["pull", "--dry-run"]):
+        done = home.run(*command, "--mailbox", "Bogus")
+        assert done.returncode == 2
+        assert "no mailbox of a matches Bogus; there is: " in done.stderr
 
 
 def test_pop3_and_imap_of_one_mailbox_share_an_archive_and_nothing_is_fetched_twice(dovecot: Dovecot, home: Home) -> None:

@@ -89,7 +89,8 @@ class ImapDestination:
         """List the personal mailboxes, in the server's order, with their states."""
         found = self._trying(lambda: list_mailboxes(self._link.session))
         self._names = self._link.session.names
-        self._maker.there = {mailbox.path for mailbox in found if mailbox.selectable}
+        # One that has no state may be a name without a mailbox: Dovecot lists the parents of what exists. Making it anew does no harm.
+        self._maker.there = {mailbox.path for mailbox in found if mailbox.selectable and mailbox.state is not None}
         return found
 
     def create(self, wanted: Sequence[Mailbox]) -> Mapping[MailboxPath, MailboxError | None]:

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from mailsync.errors import MailboxError, ProtocolViolation, StoreUnavailable
-from mailsync.model import NO_FLAGS, Entry, Scan, ScanRequest, SyncState, UidRef
+from mailsync.errors import MailboxError, MailboxMissing, ProtocolViolation, StoreUnavailable
+from mailsync.model import INBOX, NO_FLAGS, Entry, Scan, ScanRequest, SyncState, UidRef
 from mailsync.stores.imap.fetched import Line, line_of, ranges_of
 from mailsync.stores.imap.link import Examined, Link
-from mailsync.stores.imap.session import Session, trouble
+from mailsync.stores.imap.session import Session, missing, trouble
 from mailsync.stores.imap.wire import Answer, Command, Result, Wire
 
 WINDOW: Final = 20_000
@@ -164,7 +164,7 @@ class _Look:
             self._busy = examined.refused
             raise
         if not result.ok:
-            return self._error(f"cannot be opened: {result.text}")
+            return self._unopened(result)
         state = examined.state
         if not state.uidvalidity:
             return self._error("has no UIDVALIDITY, so its letters cannot be told apart from one run to the next")
@@ -184,6 +184,11 @@ class _Look:
             self._again()
             return None
         return self._complete(state, listing) if self._full else self._changes(link, state, listing)
+
+    def _unopened(self, result: Result) -> MailboxError:
+        if missing(result) and self._path != INBOX:
+            return MailboxMissing(self._account, self._path, f"is in the server's list but not there: {result.text}")
+        return self._error(f"cannot be opened: {result.text}")
 
     def _since(self, session: Session) -> SyncState | None:
         """Tell the state to ask changes from, None to ask for everything."""

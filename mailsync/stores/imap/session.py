@@ -32,6 +32,7 @@ _REV2: Final = frozenset(
 
 _BUSY: Final = frozenset({b"UNAVAILABLE", b"INUSE", b"IN-USE", b"LIMIT"})
 _BUSY_WORDS: Final = re.compile(r"too many|simultaneous|temporar|try again|in use|connection limit", re.IGNORECASE)
+_MISSING_WORDS: Final = re.compile(r"does ?n[o']t exist|non-?existent|no such (?:mailbox|folder)|unknown (?:mailbox|folder)", re.IGNORECASE)
 _THROTTLE_WORDS: Final = re.compile(r"throttl|back-?off|bandwidth limit|download.{0,20}limit", re.IGNORECASE)
 _WAIT: Final = re.compile(r"(\d{1,9})(?:\.\d+)?\s*(milliseconds?|msec|ms|seconds?|secs?|s|minutes?|mins?)\b", re.IGNORECASE)
 _WAIT_BARE: Final = re.compile(r"back-?off\s*(?:time)?\s*[:=]?\s*(\d{1,9})\b", re.IGNORECASE)
@@ -63,6 +64,11 @@ def trouble(account: str, result: Result, doing: str) -> StoreUnavailable | None
         message = f"the server is busy while {doing}: {result.text}"
         return Throttled(account, message, wait) if wait is not None else ServerBusy(account, message)
     return None
+
+
+def missing(result: Result) -> bool:
+    """Tell whether a refusal says that a mailbox does not exist: by its code (RFC 9051 section 7.1), or in the words servers use."""
+    return result.status == b"NO" and (result.code == b"NONEXISTENT" or (not result.code and bool(_MISSING_WORDS.search(result.text))))
 
 
 class Session:
