@@ -83,6 +83,8 @@ class PullRun:
         self._clock = clock
         self.started = int(clock())
         self._dedupe = dedupe
+        self.commits = 0
+        """How many groups are durable; what was taken in after the last of them is not yet."""
         self._unwritten = 0
         self._due = time.monotonic() + GROUP_SECONDS
         self._failed = False
@@ -329,6 +331,7 @@ class PullRun:
         with translated(self._root):
             self._tree.settle()
             self._catalogue.commit()
+            self.commits += 1
             self._catalogue.begin()
         self._failed = False
         self._unwritten = 0

@@ -149,6 +149,10 @@ def push_from(archive: Archive, login: Login, to: tuple[Login, Destination], rep
     mapped = {parse_name(ours): parse_name(theirs) for ours, theirs in settings.map_.items()}
     rules = MappingRules({**mapped, **terms.renamed}, terms.into)
     selection = as_of(archive, login, replace(terms.selection, globs=tuple(terms.globs)), terms.moment, report)
+    boxes = archive.mailboxes(login.name)
+    if terms.globs and not any(selection.mailbox(box.path) for box in boxes):
+        names = ", ".join(show(box.path) for box in boxes) or "none"
+        raise ConfigError(f"no mailbox of {login.name} in the archive matches {' '.join(terms.globs)}; there is: {names}")
     targets = find_targets(archive, login.name, destination.mailboxes(), rules, selection)
     for theirs, ours in targets.mapping.collisions.items():
         names = ", ".join(show(path) for path in ours)

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from mailsync.archive import PullRun
 from mailsync.engine.budget import Budget, unlimited
-from mailsync.engine.report import Report
-from mailsync.errors import ConfigError, MailboxError, MailboxMissing, StoreUnavailable
+from mailsync.engine.report import Report, Tally
+from mailsync.errors import ArchiveError, ConfigError, MailboxError, MailboxMissing, StoreUnavailable
 from mailsync.formats import header
 from mailsync.mapping import matches, show
 from mailsync.model import (
@@ -72,6 +72,9 @@ def pull(
         _note_absent(run, report, [mailbox for mailbox in listed if mailbox.path not in work.missing])
     except (ConfigError, StoreUnavailable) as error:
         report.error = error
+    except ArchiveError:
+        work.take_back()
+        raise
     finally:
         progress.end()
     for mailbox in chosen:
@@ -80,6 +83,11 @@ def pull(
     for path in work.unfinished():
         report.of(path).incomplete = True
         run.incomplete(path)
+    try:
+        run.flush()
+    except ArchiveError:
+        work.take_back()
+        raise
     return report
 
 
@@ -178,6 +186,15 @@ class _Pull:
         self._again: list[Mailbox] = []
         self._broken: set[MailboxPath] = set()
         self.missing: set[MailboxPath] = set()
+        self._counted: list[tuple[Tally, Stored, int]] = []
+        self._commits = run.commits
+
+    def take_back(self) -> None:
+        """Count nothing that was not durable when the archive failed."""
+        if self._run.commits == self._commits:
+            for tally, stored, octets in self._counted:
+                tally.count(stored, octets, times=-1)
+        self._counted.clear()
 
     def bring(self, mailboxes: Sequence[Mailbox]) -> None:
         """Scan these mailboxes and bring what is new in them; what does not add up is scanned once more, in full."""
@@ -330,7 +347,13 @@ class _Pull:
 
     def _count(self, entry: Entry, stored: Stored, octets: int) -> None:
         path = entry.ref.mailbox
-        self._report.of(path).count(stored, octets)
+        tally = self._report.of(path)
+        tally.count(stored, octets)
+        if self._run.commits != self._commits:
+            self._commits = self._run.commits
+            self._counted.clear()
+        else:
+            self._counted.append((tally, stored, octets))
         if stored.collides is not None and stored.kind is Kind.NEW:
             self._report.note(
                 "collision",

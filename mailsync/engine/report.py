@@ -33,18 +33,18 @@ class Tally:
     to: str = ""
     incomplete: bool = False
 
-    def count(self, stored: Stored, octets: int) -> None:
-        """Count what the archive did with a letter of `octets`."""
+    def count(self, stored: Stored, octets: int, times: int = 1) -> None:
+        """Count what the archive did with a letter of `octets`; -1 times takes it back."""
         if stored.kind is Kind.DUPLICATE:
-            self.duplicate += 1
+            self.duplicate += times
         elif stored.kind is Kind.MATCHED:
-            self.matched += 1
+            self.matched += times
         elif stored.kind is Kind.MENDED:
-            self.mended += 1
-            self.octets += octets
+            self.mended += times
+            self.octets += times * octets
         else:
-            self.new += 1
-            self.octets += octets
+            self.new += times
+            self.octets += times * octets
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mailsync.errors import ConnectionLost, MailboxError
+from mailsync.archive import scribe
+from mailsync.engine.pull import pull
+from mailsync.engine.report import Report
+from mailsync.errors import ConnectionLost, DiskFull, MailboxError
 from mailsync.model import INBOX, Entry, Mailbox, Message, Scan, ScanRequest, Unfetched
 from mailsync.progress import Silence
 from mailsync.stores.memory import MemoryBox, MemoryMaildrop, MemoryServer, MemoryStore
@@ -364,6 +369,24 @@ def test_very_many_letters_vanishing_at_once_is_said_loudly_and_loses_nothing(ri
     assert kinds(report)["mass-vanishing"] == 1
     assert len(rig.archived(INBOX, gone=True)) == 100
     assert rig.pull().exit_code == 0
+
+
+def test_what_a_full_disk_did_not_take_is_not_counted(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(rig, 5)
+    assert rig.pull().total.new == 5
+    for number in range(20, 30):
+        rig.old.deliver(INBOX, plain(number))
+
+    def full(_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    report = Report("pull", ACCOUNT)
+    with monkeypatch.context() as disk, rig.archive() as archive, archive.pull(ACCOUNT) as run:
+        disk.setattr(scribe, "write", full)
+        with pytest.raises(DiskFull):
+            pull(MemoryStore(rig.old, ACCOUNT), run, report, Silence())
+    assert (report.total.new, report.total.octets) == (0, 0)
+    assert rig.pull().total.new == 10
 
 
 def test_a_damaged_letter_is_fetched_anew(rig: Rig) -> None:
