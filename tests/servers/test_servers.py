@@ -178,6 +178,20 @@ def test_the_far_proxy_delays_each_exchange_by_its_round_trip(dovecot: Dovecot) 
     assert 0.09 < answered - greeted < 0.5
 
 
+def test_the_far_proxy_counts_octets_and_the_words_that_waited_for_an_answer() -> None:
+    with Scripted(echo) as server, Proxy(server.port, rtt=0.02) as proxy:
+        for words in ([b"one\r\n", b"two\r\n", b"three\r\n"], [b"one\r\ntwo\r\nthree\r\n"]):
+            with socket.create_connection((proxy.host, proxy.port), timeout=5) as sock, sock.makefile("rb") as lines:
+                lines.readline()
+                for said in words:
+                    sock.sendall(said)
+                    for _ in said.splitlines():
+                        lines.readline()
+
+            (seen,) = proxy.traffic()
+            assert (seen.to_server, seen.from_server, seen.turns) == (17, 51, len(words))
+
+
 def echo(talk: Conversation) -> None:
     talk.line("hello")
     while True:
