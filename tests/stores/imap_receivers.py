@@ -68,14 +68,14 @@ class ImapHouse:
 
 
 def dovecot_keeps(content: bytes) -> bytes:
-    """What Dovecot delivers for an appended letter: bare LF as CRLF, no CR in front of a line end, NUL as 0x80."""
-    lined = re.sub(rb"\r+\n", b"\n", content).replace(b"\n", b"\r\n")
+    """What Dovecot delivers for an appended letter: bare LF as CRLF, a CR less in front of a line end, no CR at the end, NUL as 0x80."""
+    lined = re.sub(rb"(?<!\r)\n", b"\r\n", content.replace(b"\r\n", b"\n"))
     return re.sub(rb"\r\Z", b"", lined).replace(b"\0", b"\x80")
 
 
 def pymap_keeps(content: bytes) -> bytes:
-    """What pymap delivers: every octet, but for the last LF of a letter that has no blank line."""
-    return content if re.search(rb"(?:\n|\A)[ \t]*\r?\n", content) else content.removesuffix(b"\n")
+    """What pymap delivers: every octet, but for the line end, or half of one, at the end of a letter that has no blank line."""
+    return content if re.search(rb"(?:\n|\A)[ \t]*\r?\n", content) else re.sub(rb"\n\Z|((?:\A|\n)\r*)\r\Z", rb"\1", content)
 
 
 @dataclass(frozen=True, slots=True)

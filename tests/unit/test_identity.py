@@ -235,3 +235,10 @@ def test_letters_that_are_all_body_are_compared_whole() -> None:
 )
 def test_a_repaired_copy_names_its_original(head: bytes, digest: bytes) -> None:
     assert identity.original_of(head + b"\r\n") == digest
+
+
+def test_a_letter_is_known_by_its_body_also_when_its_header_ends_elsewhere_without_bare_cr() -> None:
+    ours = b"From: a\nTo: b\n\r\r\nSubject: c\r\n\r\nd\r\n"
+    theirs = b"From: a\r\nTo: b\r\n\r\nSubject: c\r\n\r\nd\r\n"
+    assert identity.same_letter(ours, theirs)
+    assert not identity.same_letter(ours, theirs.replace(b"d", b"e"))
