@@ -20,6 +20,9 @@ from mailsync.stores.tls import TlsSocket
 
 _CHUNK: Final = 256 * 1024
 _LARGE: Final = 4 * _CHUNK
+QUIET: Final = 5.0
+"""Seconds without a greeting after which we ask ourselves whether the server waits for us."""
+
 LINE_LIMIT: Final = 64 * 1024 * 1024
 """A line longer than this, in octets, is not mail but an attack or a broken server; real ones reach a few megabytes."""
 
@@ -273,8 +276,29 @@ class Connection:
 
 def connect(endpoint: Endpoint, account: str) -> Connection:
     """Open a connection, encrypted from the start when `security` is `tls`. Raises Unreachable, ConnectionLost or TlsError."""
+    sock = _reached(endpoint, account)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    # A laptop that slept, a NAT that forgot us: notice within minutes, not hours.
+    for option, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 4)):
+        if hasattr(socket, option):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    connection = Connection(sock, endpoint, account)
+    if endpoint.security == "tls":
+        connection.start_tls()
+    elif endpoint.timeout > QUIET and not connection.readable(QUIET) and _waits_for_tls(endpoint, account):
+        connection.abandon()
+        raise TlsError(
+            account,
+            f"{endpoint} is silent because it waits for encryption from the first byte on: use `security: tls`, or imaps:// or pop3s:// "
+            "in a URL (nothing was sent)",
+        )
+    return connection
+
+
+def _reached(endpoint: Endpoint, account: str) -> socket.socket:
     try:
-        sock = socket.create_connection((endpoint.host, endpoint.port), timeout=endpoint.timeout)
+        return socket.create_connection((endpoint.host, endpoint.port), timeout=endpoint.timeout)
     except socket.gaierror as error:
         raise Unreachable(account, f"unknown host {endpoint.host!r}: check the spelling, and that this machine is online") from error
     except UnicodeError as error:
@@ -287,16 +311,18 @@ def connect(endpoint: Endpoint, account: str) -> Connection:
         raise ConnectionLost(account, f"{endpoint} hung up at once: {_reason(error)}") from error
     except OSError as error:
         raise Unreachable(account, f"cannot reach {endpoint}: {_reason(error)}") from error
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    # A laptop that slept, a NAT that forgot us: notice within minutes, not hours.
-    for option, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 4)):
-        if hasattr(socket, option):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-    connection = Connection(sock, endpoint, account)
-    if endpoint.security == "tls":
-        connection.start_tls()
-    return connection
+
+
+def _waits_for_tls(endpoint: Endpoint, account: str) -> bool:
+    """Try a TLS handshake on a second connection; a certificate that is not trusted answers the question as well as one that is."""
+    try:
+        with socket.create_connection((endpoint.host, endpoint.port), timeout=QUIET) as sock:
+            TlsSocket(sock, tls_context(endpoint, account), endpoint.tls_name or endpoint.host).handshake()
+    except ssl.SSLCertVerificationError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _reason(error: OSError) -> str:

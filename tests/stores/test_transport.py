@@ -159,6 +159,31 @@ def test_a_server_that_speaks_no_tls_there_gets_a_hint() -> None:
         connect(endpoint(server.port, "tls"), "home")
 
 
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_server_that_waits_for_tls_is_found_out_in_seconds(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch, *, trusted: bool
+) -> None:
+    monkeypatch.setattr(transport, "QUIET", 0.2)
+    with (
+        Scripted(hang_on, certificates.good) as server,
+        pytest.raises(TlsError, match="waits for encryption from the first byte on: use `security: tls`"),
+    ):
+        connect(endpoint(server.port, "starttls", ca_file=certificates.ca_file if trusted else None), "home")
+
+
+def test_a_server_that_is_merely_slow_to_greet_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "QUIET", 0.2)
+
+    def slow(talk: Conversation) -> None:
+        if talk.number == 1:
+            talk.silence(1)
+            talk.line("+OK at last")
+        talk.silence()
+
+    with Scripted(slow) as server, connected(server, security="starttls") as connection:
+        assert connection.readline() == b"+OK at last\r\n"
+
+
 @pytest.mark.parametrize("end", ["close", "reset"])
 def test_a_server_that_hangs_up_in_the_handshake_is_worth_another_try_and_gets_a_hint(end: str) -> None:
     def hang_up(talk: Conversation) -> None:
