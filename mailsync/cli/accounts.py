@@ -46,15 +46,19 @@ def login(session: Session, text: str, archive: Path | None = None) -> Login:
     return _configured(configuration(session), text, archive)
 
 
-def logins(session: Session, texts: Sequence[str], archive: Path | None = None, protocol: str | None = None) -> list[Login]:
-    """Find several accounts; all configured ones (of `protocol`, if given) when none is named."""
+def logins(session: Session, texts: Sequence[str], archive: Path | None = None, *, kept: bool = False) -> list[Login]:
+    """Find several accounts; all configured ones when none is named, with `kept` only those whose mail is kept here (`backup:`)."""
     if texts and all(is_url(text) for text in texts):
         return [login(session, text, archive) for text in dict.fromkeys(texts)]
     config = configuration(session)
-    names = texts or [name for name, account in config.settings.accounts.items() if protocol in {None, account.protocol}]
+    names = texts or [name for name, account in config.settings.accounts.items() if not kept or _is_kept(account)]
     if archive is not None and len(names) > 1:
         raise ConfigError("--archive names one archive, so one account must be named with it")
     return [login(session, name, archive) if is_url(name) else _configured(config, name, archive) for name in dict.fromkeys(names)]
+
+
+def _is_kept(account: Pop3Account | ImapAccount) -> bool:
+    return account.backup if isinstance(account, ImapAccount) else True
 
 
 def _configured(config: Configuration, name: str, archive: Path | None) -> Login:

@@ -16,6 +16,7 @@ def known(archive: Archive, login: Login) -> Archive:
     """Give back an archive that holds mail of this account. Raises ArchiveNotFound for another's."""
     accounts = archive.accounts()
     if login.name not in accounts:
-        held = f"only of {', '.join(accounts)}" if accounts else "of nobody yet"
-        raise ArchiveNotFound(f"the archive {login.directory} holds no mail of {login.name}, {held}")
+        if not accounts:
+            raise ArchiveNotFound(f"there is no archive of {login.name} yet: `mailsync pull {login.name}` makes it in {login.directory}")
+        raise ArchiveNotFound(f"the archive {login.directory} holds no mail of {login.name}, only of {', '.join(accounts)}")
     return archive

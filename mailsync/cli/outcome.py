@@ -16,7 +16,19 @@ from mailsync.mapping import show as name_of
 
 NOTES_SHOWN: Final = 20
 REMARKS: Final = frozenset(
-    {"expunged", "collision", "mailbox-gone", "mailbox-missing", "repaired", "removed-there", "renamed", "rehearsal", "as-of", "kept"}
+    {
+        "expunged",
+        "collision",
+        "mailbox-gone",
+        "mailbox-missing",
+        "repaired",
+        "removed-there",
+        "renamed",
+        "flags-left-out",
+        "rehearsal",
+        "as-of",
+        "kept",
+    }
 )
 """Kinds of notes that are told for completeness; all others are trouble."""
 

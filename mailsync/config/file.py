@@ -54,7 +54,9 @@ def find(named: Path | None, environ: Mapping[str, str], here: Path, home: Path)
         if candidate.is_file():
             return candidate
     looked = " and ".join(str(candidate) for candidate in candidates)
-    raise ConfigError(f"no configuration found; looked for {looked}. Name one with --config FILE, or use URLs: mailsync migrate --help")
+    raise ConfigError(
+        f"no configuration found; looked for {looked}. Name one with --config FILE, or use URLs such as imaps://alice@mail.example.org"
+    )
 
 
 def load(path: Path) -> Configuration:

@@ -269,6 +269,10 @@ class ImapAccount(_Account):
     }
 
     protocol: Annotated[Literal["imap"], Field(description="How the server is spoken to.")]
+    backup: Annotated[
+        bool,
+        Field(description="false: letters are only sent here; pull, verify and status leave the account out unless it is named."),
+    ] = True
     mailboxes: Annotated[
         tuple[str, ...],
         AfterValidator(_globs),

@@ -164,7 +164,10 @@ def _note_absent(run: PullRun, report: Report, listed: Collection[Mailbox]) -> N
         return
     for path, letters in run.absent([mailbox.path for mailbox in listed if mailbox.selectable]).items():
         if letters > ALARM_COUNT:
-            text = f"is no longer on the server, and {letters} letters vanished with it; the archive keeps every one of them"
+            text = (
+                f"is no longer on the server, and {letters} letters vanished with it; the archive keeps every one of them. To bring them "
+                f"back: mailsync restore {report.account} --mailbox '{show(path)}' --include-gone"
+            )
             report.trouble_with("mass-vanishing", path, "", text)
         else:
             report.note("mailbox-gone", path, "", "is no longer on the server; its letters stay in the archive")

@@ -6,20 +6,20 @@ Nothing is ever deleted or overwritten there, and what the user moved or deleted
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from mailsync import identity
 from mailsync.archive import PushRun
 from mailsync.engine.budget import Budget, unlimited
+from mailsync.engine.likeness import Key, held_by, key_of, must_be_found, sighting_of, told_by_bodies
 from mailsync.engine.report import Report
 from mailsync.engine.targets import Target, Targets
 from mailsync.errors import IntegrityError, MailboxError, OverQuota, StoreUnavailable
 from mailsync.mapping import show
-from mailsync.model import Appended, LedgerLine, Letter, MailboxPath, Parcel, Present, Refused, SyncState, UidRef
-from mailsync.plan import FlagChange, Sighting, compare, flag_change, unlocated, unsettled
+from mailsync.model import Appended, LedgerLine, Letter, MailboxPath, Parcel, Refused, SyncState
+from mailsync.plan import FlagChange, compare, flag_change, unlocated, unsettled
 from mailsync.progress import Progress
 from mailsync.stores.base import BoundedDestination, Destination, NamingDestination
 
@@ -28,8 +28,6 @@ INTENTS_TOGETHER = 256
 
 NAMES_SHOWN = 5
 """Mailboxes named in one remark."""
-
-Key = tuple[bytes, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ def push(
     work = _Push(run, destination, report, targets=targets, progress=progress, patience=patience)
     work.budget = budget or work.budget
     work.believing = not restore
-    progress.begin(f"pushing to {report.destination}")
+    progress.begin(f"restoring to {report.destination}" if restore else f"pushing to {report.destination}")
     try:
         work.name()
         if not report.dry_run:
@@ -72,6 +70,7 @@ def push(
             work.send(work.parcels())
             work.change_flags(changes)
             work.settle_doubts()
+            work.tell_flags()
             work.budget.settle(report.destination)
     except StoreUnavailable as error:
         report.error = error
@@ -98,6 +97,7 @@ class _Push:
         self._renamed: set[MailboxPath] = set()
         self._found: set[tuple[MailboxPath, Key]] = set()
         self._needed: Counter[MailboxPath] = Counter()
+        self._unkept: dict[MailboxPath, Counter[str]] = {}
         self._looked_at = patience.clock()
         self._unanswered = False
         self.budget = unlimited()
@@ -125,7 +125,7 @@ class _Push:
                 continue
             ledger = self._ledger(theirs)
             letters = list(self._letters(theirs))
-            moved = [letter for letter in letters if (line := ledger.get(key_of(letter))) and _must_be_found(letter, line, state)]
+            moved = [letter for letter in letters if (line := ledger.get(key_of(letter))) and must_be_found(letter, line, state)]
             unknown = list(unsettled(letters, ledger))
             if unknown or moved:
                 with self._mailbox_of_its_own(theirs):
@@ -204,6 +204,8 @@ class _Push:
             if isinstance(answer, Appended):
                 self._run.settle(theirs, letter, answer.uidvalidity, answer.uid, letter.flags)
                 self._arrived(letter)
+                self.budget.spend(letter.size)
+                self._unkept.setdefault(theirs, Counter()).update(letter.flags - answer.flags)
                 if answer.repaired:
                     tally.repaired += 1
                     self._report.note("repaired", letter.mailbox, name_of(letter), answer.repaired)
@@ -214,6 +216,7 @@ class _Push:
                 self._progress.advance(1, letter.size)
             else:
                 self._unanswered = True
+                self.budget.spend(letter.size)  # it crossed the line, as far as the server's own count goes
         self._run.flush()
 
     def change_flags(self, changes: Sequence[tuple[MailboxPath, FlagChange]]) -> None:
@@ -257,6 +260,15 @@ class _Push:
             self.send(parcel for theirs, letters in self._doubts().items() for parcel in self._intended(theirs, letters))
         for theirs, letters in doubts.items():
             self._report.trouble_with("unanswered", theirs, "", f"{len(letters)} letters had no answer; the next push looks for them first")
+
+    def tell_flags(self) -> None:
+        """Say which flags letters came without, because a mailbox does not keep them."""
+        for theirs, flags in self._unkept.items():
+            words = ", ".join(f"{flag} ({many})" for flag, many in flags.most_common(NAMES_SHOWN)) + (
+                ", …" if len(flags) > NAMES_SHOWN else ""
+            )
+            if words:
+                self._report.note("flags-left-out", theirs, "", f"letters came without flags that are not kept there: {words}")
 
     def _rename(self, places: Mapping[MailboxPath, MailboxPath], why: str) -> None:
         """Send letters to other mailboxes than meant; say so where a name changed, not where only its place below a prefix did."""
@@ -332,7 +344,6 @@ class _Push:
         tally = self._report.of(letter.mailbox)
         tally.new += 1
         tally.octets += letter.size
-        self.budget.spend(letter.size)
         self._progress.advance(1, letter.size)
 
     def _compare(self, theirs: MailboxPath, state: SyncState, letters: Sequence[Letter], moved: Sequence[Letter] = ()) -> None:
@@ -344,14 +355,14 @@ class _Push:
         asked = {key_of(letter) for letter in letters}
         lines = [ledger.get(key) for key in asked]
         first = 1 if moved else min((line.uidnext if line and line.uidvalidity == state.uidvalidity else 1) for line in lines)
-        rivals = self._rivals(theirs, {key for key in ledger.keys() - asked if unlocated(ledger[key], state.uidvalidity)})
+        rivals = held_by(self._targets, theirs, {key for key in ledger.keys() - asked if unlocated(ledger[key], state.uidvalidity)})
         if first > 1:
             looks, ids = {letter.presence for letter in letters}, {letter.message_id for letter in letters} - {""}
             rivals = [rival for rival in rivals if rival.presence in looks or rival.message_id in ids]
         taken = [line.uid for key, line in ledger.items() if key not in asked and line.uid and line.uidvalidity == state.uidvalidity]
-        sightings = (_sighting(present) for present in self._destination.presence(theirs, 1 if rivals else max(first, 1)))
+        sightings = (sighting_of(present) for present in self._destination.presence(theirs, 1 if rivals else max(first, 1)))
         outcome = compare([*rivals, *letters], sightings, taken)
-        for letter, uid in [*outcome.there, *self._by_body(theirs, outcome.ambiguous)]:
+        for letter, uid in [*outcome.there, *told_by_bodies(self._targets, self._destination, theirs, outcome.ambiguous)]:
             key = key_of(letter)
             self._found.add((theirs, key))
             if not self._report.dry_run:
@@ -363,53 +374,10 @@ class _Push:
                     self._was_removed(theirs, letter)
             self._run.flush()
 
-    def _rivals(self, theirs: MailboxPath, keys: Collection[Key]) -> list[Letter]:
-        """Give the letters behind these lines of the ledger, also when they left the source meanwhile."""
-        found: dict[Key, Letter] = {}
-        for target in self._targets.by_theirs.get(theirs, ()) if keys else ():
-            for letter in self._archive.letters(self._targets.account, target.ours.path, include_gone=True):
-                if key_of(letter) in keys:
-                    found.setdefault(key_of(letter), letter)
-        return list(found.values())
-
-    def _by_body(self, theirs: MailboxPath, ambiguous: Iterable[tuple[Letter, tuple[int, ...]]]) -> Iterator[tuple[Letter, int]]:
-        """Tell by their bodies which of the named UIDs letters are; each body is brought once, each UID serves one letter."""
-        bodies: dict[int, bytes] = {}
-        used: set[int] = set()
-        for letter, uids in ambiguous:
-            try:
-                ours = identity.stored_key(self._archive.content(letter.digest))
-            except IntegrityError:
-                continue  # told when it comes to sending it
-            for uid in uids:
-                if uid not in bodies:
-                    body = self._destination.body(theirs, uid)
-                    bodies[uid] = b"" if body is None else identity.stored_key(body)
-                if uid not in used and bodies[uid] == ours:
-                    used.add(uid)
-                    yield letter, uid
-                    break
-
     def _was_removed(self, theirs: MailboxPath, letter: Letter) -> None:
         self._run.removed(theirs, [key_of(letter)])
         self._report.of(letter.mailbox).removed += 1
         self._report.note("removed-there", letter.mailbox, name_of(letter), "was taken away on the destination; not brought back")
-
-
-def key_of(letter: Letter) -> Key:
-    """Give what the ledger knows a letter by."""
-    return letter.identity, letter.copy
-
-
-def _must_be_found(letter: Letter, line: LedgerLine, state: SyncState) -> bool:
-    """Tell whether its flags changed while nobody knows under which UID it is there."""
-    return unlocated(line, state.uidvalidity) and line.flags != letter.flags
-
-
-def _sighting(present: Present) -> Sighting:
-    ref, head = present.entry.ref, present.header
-    uid = ref.uid if isinstance(ref, UidRef) else 0
-    return Sighting(uid, identity.presence_key(head), identity.message_id_key(head), identity.original_of(head))
 
 
 def name_of(letter: Letter) -> str:

@@ -46,7 +46,7 @@ def command(
     given = options.given(passwords, "source")
     terms = Terms(progress_for(session, sys.stderr), globs, wait)
     reports: list[Report] = []
-    for login in logins(session, accounts, archive):
+    for login in logins(session, accounts, archive, kept=True):
         report = Report("pull", login.name, archive=str(login.directory), dry_run=dry_run, started=int(time.time()))
         reports.append(report)
         try:

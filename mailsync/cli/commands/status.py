@@ -50,7 +50,7 @@ def command(session: Session, accounts: tuple[str, ...], *, max_age: float | Non
     With --max-age (for monitoring), ends with exit code 3 if any account had no complete pull for that long.
     """
     now = time.time()
-    states = [_state(login, now, max_age) for login in logins(session, accounts, archive)]
+    states = [_state(login, now, max_age) for login in logins(session, accounts, archive, kept=True)]
     code = EXIT_INCOMPLETE if any(state.stale for state in states) else 0
     if session.json:
         exits.print_json(session, code, {"accounts": [asdict(state) for state in states]})

@@ -30,7 +30,7 @@ def command(session: Session, accounts: tuple[str, ...], *, archive: Path | None
     found: dict[Path, list[Damage]] = {}
     missing: list[ArchiveNotFound] = []
     progress = progress_for(session, sys.stderr)
-    for login in logins(session, accounts, archive):
+    for login in logins(session, accounts, archive, kept=True):
         if login.directory not in found:
             try:
                 with Archive.read(login.directory) as opened:

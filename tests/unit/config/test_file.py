@@ -73,7 +73,7 @@ def test_the_schema_knows_every_key_and_no_other() -> None:
     common = {"protocol", "host", "port", "security", "allow_plaintext", "username", "password", "authorization_id", "ca_file", "tls_name"}
     common |= {"timeout", "archive", "limits"}
     assert set(definitions["Pop3Account"]["properties"]) == common | {"keep", "mark", "pipelining"}
-    assert set(definitions["ImapAccount"]["properties"]) == common | {"mailboxes", "map", "connections", "repair"}
+    assert set(definitions["ImapAccount"]["properties"]) == common | {"mailboxes", "map", "connections", "repair", "backup"}
     assert all(definitions[name]["additionalProperties"] is False for name in ("Pop3Account", "ImapAccount", "ArchiveSettings"))
 
 
