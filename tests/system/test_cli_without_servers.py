@@ -80,7 +80,7 @@ def test_the_configuration_may_be_named_by_option_or_environment(tmp_path: Path,
 def test_an_account_that_is_only_sent_to_is_left_out_unless_it_is_named(tmp_path: Path, config: Path) -> None:
     text = config.read_text()
     config.write_text(text.replace("home: {", "home: {backup: false, "))
-    everything, named = run(tmp_path, "--json", "status"), run(tmp_path, "--json", "status", "home")
+    everything, named = run(tmp_path, "status", "--json"), run(tmp_path, "status", "home", "--json")
     assert [account["account"] for account in json.loads(everything.stdout)["accounts"]] == ["old"]
     assert [account["account"] for account in json.loads(named.stdout)["accounts"]] == ["home"]
 
