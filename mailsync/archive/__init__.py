@@ -4,6 +4,7 @@ from mailsync.archive.archive import Archive
 from mailsync.archive.catalogue import ArchivedMailbox, RunRecord
 from mailsync.archive.pull_run import PullRun
 from mailsync.archive.push_run import PushRun
+from mailsync.archive.reindex import Reindexed, reindex
 from mailsync.archive.verification import Damage
 
-__all__ = ["Archive", "ArchivedMailbox", "Damage", "PullRun", "PushRun", "RunRecord"]
+__all__ = ["Archive", "ArchivedMailbox", "Damage", "PullRun", "PushRun", "Reindexed", "RunRecord", "reindex"]

@@ -14,7 +14,7 @@ from typing import Self
 from mailsync import identity
 from mailsync.archive import schema
 from mailsync.archive.catalogue import ArchivedMailbox, Catalogue, FileRow, RunRecord
-from mailsync.archive.disk import make_directory, translated
+from mailsync.archive.disk import REINDEX, make_directory, translated
 from mailsync.archive.lock import Lock
 from mailsync.archive.maildir import MaildirTree
 from mailsync.archive.pull_run import Memory, PullRun
@@ -23,7 +23,7 @@ from mailsync.archive.recovery import Recovery
 from mailsync.archive.safekeeping import keep_copy
 from mailsync.archive.verification import Damage, Verification
 from mailsync.errors import ArchiveError, ArchiveNotFound, IntegrityError
-from mailsync.formats import header
+from mailsync.formats import header, maildir
 from mailsync.model import Letter, MailboxPath
 from mailsync.progress import Progress
 
@@ -69,6 +69,7 @@ class Archive:
             make_directory(directory)
         lock = Lock(directory, wait)
         try:
+            _demand_catalogue(directory)
             with translated(directory):
                 for part in ("cur", "new", "tmp"):
                     make_directory(directory / "mail" / part)
@@ -86,7 +87,8 @@ class Archive:
     @classmethod
     def read(cls, directory: Path) -> Archive:
         """Open for looking, beside any writer. Raises ArchiveNotFound."""
-        if not (directory / "catalogue.sqlite3").is_file():
+        _demand_catalogue(directory)
+        if not (directory / schema.NAME).is_file():
             raise ArchiveNotFound(f"there is no archive at {directory}; `mailsync pull` makes one")
         return cls(directory, None, "message-id", time.time)
 
@@ -264,3 +266,13 @@ class Archive:
             catalogue.mark(file, damaged=damaged)
         if not running:
             catalogue.commit()
+
+
+def _demand_catalogue(directory: Path) -> None:
+    """Raise IntegrityError where mail lies without its catalogue: a new one would know nothing of what was gone, or pushed where."""
+    with translated(directory):
+        if (directory / schema.NAME).exists():
+            return
+        tree = MaildirTree(directory / "mail", writing=False)
+        if any(maildir.parse(base) for folder, _ in tree.folders() for base, _ in tree.files(folder)):
+            raise IntegrityError(f"the catalogue of {directory} is missing; the mail itself lies in {directory / 'mail'}: {REINDEX}")

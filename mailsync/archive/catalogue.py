@@ -147,6 +147,10 @@ class Catalogue:
         """Tell whether any run was ever recorded."""
         return bool(self._one("SELECT EXISTS (SELECT 1 FROM runs)")[0])
 
+    def was_reindexed(self) -> bool:
+        """Tell whether this catalogue was ever built from the tree."""
+        return bool(self._one("SELECT EXISTS (SELECT 1 FROM runs WHERE kind = 'reindex')")[0])
+
     def runs(self, account: str | None, limit: int) -> list[RunRecord]:
         """Give the newest runs, newest first."""
         rows = self.sql.execute(
@@ -313,22 +317,53 @@ class Catalogue:
     def _file(self, row: Sequence[Any]) -> FileRow:
         return FileRow(row[0], row[1], row[2], row[3], self.flags.read(row[4]), bool(row[5]))
 
-    def all_files(self) -> Iterator[tuple[FileRow, bytes]]:
-        """Give every file with the digest it must have, folder by folder."""
+    def all_files(self, newest: int | None = None) -> Iterator[tuple[FileRow, bytes]]:
+        """Give every file (up to that row) with the digest it must have, folder by folder."""
         rows = self.sql.execute(
             "SELECT f.id, d.name, f.base, f.message, f.flags, f.damaged, m.digest FROM files f JOIN folders d ON d.id = f.folder "
-            "JOIN messages m ON m.id = f.message ORDER BY f.folder, f.id"
+            "JOIN messages m ON m.id = f.message WHERE ?1 IS NULL OR f.id <= ?1 ORDER BY f.folder, f.id",
+            (newest,),
         )
         return ((self._file(row), row[6]) for row in rows)
 
-    def count_files(self) -> tuple[int, int]:
-        """Count files and their octets."""
-        row = self._one("SELECT count(*), coalesce(sum(m.size), 0) FROM files f JOIN messages m ON m.id = f.message")
+    def newest_file(self) -> int:
+        """Give the row of the file that came last, 0 when there is none."""
+        return int(self._one("SELECT coalesce(max(id), 0) FROM files")[0])
+
+    def count_files(self, newest: int | None = None) -> tuple[int, int]:
+        """Count files (up to that row) and their octets."""
+        row = self._one(
+            "SELECT count(*), coalesce(sum(m.size), 0) FROM files f JOIN messages m ON m.id = f.message WHERE ?1 IS NULL OR f.id <= ?1",
+            newest,
+        )
         return int(row[0]), int(row[1])
 
     def bases(self, folder: str) -> dict[str, int]:
         """Give the base names the catalogue knows in a folder, with their rows."""
         return dict(self.sql.execute("SELECT f.base, f.id FROM files f JOIN folders d ON d.id = f.folder WHERE d.name = ?", (folder,)))
+
+    def unplaced_folders(self) -> list[tuple[int, MailboxPath]]:
+        """Give the folders with files that no placement names, as (row, path)."""
+        rows = self.sql.execute(
+            "SELECT DISTINCT d.id, d.path FROM files f JOIN folders d ON d.id = f.folder "
+            "WHERE NOT EXISTS (SELECT 1 FROM placements p WHERE p.file = f.id) ORDER BY d.id"
+        )
+        return [(row, read_path(path)) for row, path in rows]
+
+    def place_unconfirmed(self, mailbox: int, folder: int, run: int, *, by_uid: bool) -> int:
+        """Place the files of a folder that no placement names in a mailbox, without a UID or UIDL; tells how many.
+
+        With `by_uid` they have a UIDVALIDITY that no server gives, so that a complete scan makes those gone that it does not find.
+        """
+        cursor = self.sql.execute(
+            "INSERT INTO placements "
+            "(mailbox, file, digest, size, uidvalidity, uid, internaldate, flags, first_run, since_run, unconfirmed) "
+            "SELECT ?1, f.id, m.digest, m.size, iif(?4, -f.id, 0), iif(?4, 0, NULL), f.internaldate, f.flags, ?3, ?3, 1 "
+            "FROM files f JOIN messages m ON m.id = f.message "
+            "WHERE f.folder = ?2 AND NOT EXISTS (SELECT 1 FROM placements p WHERE p.file = f.id)",
+            (mailbox, folder, run, by_uid),
+        )
+        return cursor.rowcount
 
     def mark(self, file: int, *, damaged: bool) -> None:
         """Say of a file whether it holds what it should."""

@@ -22,6 +22,10 @@ ROOM: Final = 1 << 20
 """With less than this left, an I/O error of SQLite is a full disk: it cannot always tell."""
 
 
+REINDEX: Final = "`mailsync reindex ACCOUNT` builds the catalogue again from it"
+"""What helps an archive without a catalogue that can be used."""
+
+
 class translated:  # noqa: N801  reads as the word it is, and is used for every letter: a generator would cost ten times as much
     """Turn what disk and SQLite raise in this block into ours, with the path in question."""
 
@@ -54,7 +58,7 @@ def _catalogue_error(error: sqlite3.Error, place: Path) -> ArchiveError:
     if "full" in text or ("I/O" in text and _is_full(place)):
         return DiskFull(f"no space left for the catalogue in {place}: make room and run it again; everything stored is safe")
     if "malformed" in text or "not a database" in text:
-        return IntegrityError(f"the catalogue of {place} is damaged ({text}); the mail itself lies in {place / 'mail'}")
+        return IntegrityError(f"the catalogue of {place} is damaged ({text}); the mail itself lies in {place / 'mail'}: {REINDEX}")
     return ArchiveError(f"cannot use the catalogue of {place}: {text}")
 
 

@@ -311,6 +311,10 @@ class MaildirTree:
             self._separator = ":" if not self._writing or _takes_colons(self.root / "tmp") else "!"
         return self._separator
 
+    def keywords(self, folder: str) -> dict[str, str]:
+        """Give what letters in the names of a folder's files stand for."""
+        return {letter: keyword for keyword, letter in self._letters(folder, NO_FLAGS).items()}
+
     def _letters(self, folder: str, flags: frozenset[str]) -> dict[str, str]:
         """Give keyword to letter for a folder; new keywords get the next letters while there are any."""
         known = self._keywords.get(folder)

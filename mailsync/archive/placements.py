@@ -136,13 +136,16 @@ class Placements:
         self._sql.execute("UPDATE placements SET uidvalidity = -id WHERE mailbox = ? AND uidvalidity > 0", (mailbox,))
 
     def renew(self, mailbox: int, uidvalidity: int) -> int:
-        """Make letters gone that are live under another UIDVALIDITY; tells how many of them are not there under this one."""
+        """Make letters gone that are live under another UIDVALIDITY; tells how many of them are not there under this one.
+
+        Letters of which nobody knew whether they were there do not count as lost now.
+        """
         lost = 0
         # Two ranges instead of `<>`, which would read every letter of the mailbox each time.
         for other in ("<", ">"):
             lost += self._sql.execute(
                 "SELECT count(*) FROM placements o "  # noqa: S608
-                f"WHERE o.mailbox = ?1 AND o.uidvalidity {other} ?2 AND o.uid IS NOT NULL AND o.gone_run IS NULL "
+                f"WHERE o.mailbox = ?1 AND o.uidvalidity {other} ?2 AND o.uid IS NOT NULL AND o.gone_run IS NULL AND NOT o.unconfirmed "
                 "AND NOT EXISTS (SELECT 1 FROM placements n WHERE n.file = o.file AND n.mailbox = ?1 AND n.uidvalidity = ?2)",
                 (mailbox, uidvalidity),
             ).fetchone()[0]
@@ -152,6 +155,15 @@ class Placements:
                 (self._run, mailbox, uidvalidity),
             )
         return lost
+
+    def confirm(self, mailbox: int) -> None:
+        """Forget the places that a reindex only guessed where a scan has shown the true ones."""
+        guessed = (
+            "SELECT g.id FROM placements g WHERE g.mailbox = ?1 AND g.unconfirmed AND EXISTS "
+            "(SELECT 1 FROM placements p WHERE p.file = g.file AND p.mailbox = ?1 AND NOT p.unconfirmed)"
+        )
+        self._sql.execute(f"DELETE FROM spans WHERE placement IN ({guessed})", (mailbox,))  # noqa: S608  our own words
+        self._sql.execute(f"DELETE FROM placements WHERE id IN ({guessed})", (mailbox,))  # noqa: S608  our own words
 
 
 def _key(mailbox: int, entry: Entry, digest: bytes | None) -> tuple[object, ...]:

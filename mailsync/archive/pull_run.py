@@ -88,6 +88,7 @@ class PullRun:
         self._unwritten = 0
         self._due = time.monotonic() + GROUP_SECONDS
         self._failed = False
+        self._guesses: bool | None = None
         self._shelf = Shelf(catalogue, tree, root / "quarantine", dedupe, lambda: self.id)
         self._mailboxes: dict[MailboxPath, int] = {}
         with translated(root):
@@ -266,6 +267,8 @@ class PullRun:
         """
         row = self._mailbox(scan.mailbox.path)
         state = scan.state
+        if self._has_unconfirmed():
+            self._placements.confirm(row)
         lost = self._placements.renew(row, state.uidvalidity) if state.uidvalidity else 0
         self._sql.execute(
             "UPDATE mailboxes SET uidvalidity = ?, uidnext = ?, messages = ?, highestmodseq = ?, complete_run = ?, complete_at = ?, "
@@ -352,6 +355,12 @@ class PullRun:
 
     def _date(self, entry: Entry) -> int:
         return self.started if entry.internaldate is None else entry.internaldate
+
+    def _has_unconfirmed(self) -> bool:
+        """Tell whether a reindex may have left letters whose places are guesses."""
+        if self._guesses is None:
+            self._guesses = self._catalogue.was_reindexed()
+        return self._guesses
 
     def _go_on(self) -> None:
         if self._failed:

@@ -10,6 +10,7 @@ from mailsync.archive.maildir import MaildirTree
 from mailsync.archive.shelf import Shelf
 from mailsync.formats import maildir
 from mailsync.model import MailboxPath
+from mailsync.progress import Progress, Silence
 
 
 class Recovery:
@@ -22,14 +23,19 @@ class Recovery:
         self._unfinished = catalogue.unfinished_runs()
         run = max(self._unfinished, default=0)
         self._shelf = Shelf(catalogue, tree, quarantine, dedupe, lambda: run)
+        self._progress: Progress = Silence()
+        self.adopted = 0
+        self.refused: list[Path] = []
+        """How many files were taken in, and which were not what their names say."""
 
     @property
     def needed(self) -> bool:
         """Whether tree and catalogue may disagree."""
         return bool(self._unfinished) or not self._catalogue.has_runs()
 
-    def run(self, now: int) -> None:
+    def run(self, now: int, progress: Progress | None = None) -> None:
         """Take in files without a row, mark rows without a file, drop our temporary files, and end the runs in the records."""
+        self._progress = progress or self._progress
         self._catalogue.begin()
         for folder, path in list(self._tree.folders()):
             # The catalogue's word counts: the file that tells a shortened folder's whole name may be lost.
@@ -45,19 +51,23 @@ class Recovery:
     def _reconcile(self, folder: str, path: MailboxPath) -> None:
         missing = self._catalogue.bases(folder)
         known = set(missing)
-        adopted = False
+        adopted = self.adopted
         for base, file in list(self._tree.files(folder)):
             missing.pop(base, None)
             if base in known or maildir.parse(base) is None or not self._shelf.is_home(path, folder):
                 continue
             known.add(base)
+            size = file.stat().st_size
+            self._progress.expect(1, size)
             if self._shelf.adopt(path, file, base):
-                adopted = True
+                self.adopted += 1
             else:
-                self._tree.set_aside(file, self._quarantine, "left unfinished by a run that was killed")
+                self._tree.set_aside(file, self._quarantine, f"is not what its name says; was in {file.parent}")
+                self.refused.append(file)
+            self._progress.advance(1, size)
         # A run killed between setting a damaged file aside and putting a good one in its place.
         for row in missing.values():
             self._catalogue.mark(row, damaged=True)
-        if adopted:
+        if adopted != self.adopted:
             for part in ("cur", "new"):
                 sync_directory(self._tree.folder(folder) / part)

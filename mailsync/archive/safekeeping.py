@@ -26,7 +26,7 @@ def keep_copy(catalogue: sqlite3.Connection, directory: Path, now: int) -> bool:
     try:
         fresh.touch(mode=0o600)
         fresh.chmod(0o600)
-        if not _copied(catalogue, fresh):
+        if not copied(catalogue, fresh):
             return False
         os.utime(fresh, (now, now))
         descriptor = os.open(fresh, os.O_RDONLY)
@@ -41,7 +41,8 @@ def keep_copy(catalogue: sqlite3.Connection, directory: Path, now: int) -> bool:
     return True
 
 
-def _copied(catalogue: sqlite3.Connection, to: Path) -> bool:
+def copied(catalogue: sqlite3.Connection, to: Path) -> bool:
+    """Copy an open catalogue into an empty file; tells whether SQLite finds the copy sound."""
     target = sqlite3.connect(to, isolation_level=None)
     try:
         # Page by page into a file nobody knows yet: its own journal would only be written for nothing.

@@ -76,9 +76,12 @@ MIGRATIONS: Final = (_FIRST,)
 """Scripts that lead from each version to the next; the number of them is the version of this mailsync."""
 
 
-def connect(directory: Path, *, writing: bool) -> sqlite3.Connection:
+NAME: Final = "catalogue.sqlite3"
+
+
+def connect(directory: Path, *, writing: bool, name: str = NAME) -> sqlite3.Connection:
     """Open the catalogue of an archive, made or brought up to date when `writing`. Raises SchemaTooNew, ArchiveError."""
-    path = directory / "catalogue.sqlite3"
+    path = directory / name
     with translated(directory):
         if writing and not path.exists():
             path.touch(mode=0o600)
@@ -103,14 +106,20 @@ def _mode(path: Path, *, writing: bool) -> str:
     return "mode=ro&immutable=1" if frozen else "mode=ro"
 
 
-def _prepare(connection: sqlite3.Connection, directory: Path, *, writing: bool) -> None:
-    connection.execute("PRAGMA foreign_keys = ON")
+def version_of(connection: sqlite3.Connection, directory: Path) -> int:
+    """Give the version of a catalogue's schema, 0 for an empty one. Raises SchemaTooNew."""
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > len(MIGRATIONS):
         raise SchemaTooNew(
             f"{directory} was written by a newer mailsync (catalogue version {version}, this one knows {len(MIGRATIONS)}): "
             "install the newer version"
         )
+    return version
+
+
+def _prepare(connection: sqlite3.Connection, directory: Path, *, writing: bool) -> None:
+    connection.execute("PRAGMA foreign_keys = ON")
+    version = version_of(connection, directory)
     if writing:
         connection.execute("PRAGMA cache_size = -16000")
         connection.execute("PRAGMA journal_mode = WAL")

@@ -129,7 +129,7 @@ class Shelf:
         if name is None or name.size != len(content) or name.digest_prefix != print_.digest[: maildir.DIGEST_SHOWN]:
             return False
         message = self._catalogue.message_by_digest(print_.digest) or self._record(print_, len(content))
-        flags = maildir.flags_of(maildir.split(file.name)[1], {})
+        flags = maildir.flags_of(maildir.split(file.name)[1], self._tree.keywords(self.folder(path)[1]))
         self._insert_file(_Spot(path, name.internaldate, flags), message, base, name.copy)
         return True
 
@@ -230,7 +230,7 @@ class Shelf:
         return [file for file in files if file.id == held] or [file for file in files if not self._is_placed(file.id)]
 
     def _is_placed(self, file: int) -> bool:
-        return self._sql.execute("SELECT 1 FROM placements WHERE file = ? LIMIT 1", (file,)).fetchone() is not None
+        return self._sql.execute("SELECT 1 FROM placements WHERE file = ? AND NOT unconfirmed LIMIT 1", (file,)).fetchone() is not None
 
     def _is_sound(self, file: FileRow, digest: bytes) -> bool:
         """Hash a file unless its damage is known or it was written just now; what is found damaged is marked."""

@@ -39,20 +39,24 @@ class _Check:
 
 
 class Verification:
-    """One pass over an archive; `marks` tells, after it, which files are damaged and which are sound again."""
+    """One pass over an archive; `marks` tells, after it, which files are damaged and which are sound again.
 
-    def __init__(self, catalogue: Catalogue, tree: MaildirTree) -> None:
+    Files whose rows came after `newest` are left out.
+    """
+
+    def __init__(self, catalogue: Catalogue, tree: MaildirTree, *, newest: int | None = None) -> None:
         self._catalogue = catalogue
         self._tree = tree
+        self._newest = newest
         self._inodes: dict[tuple[int, int], Future[bytes | OSError] | bytes] = {}
         self.marks: list[tuple[int, bool]] = []
 
     def run(self, progress: Progress) -> Iterator[Damage]:
         """Give what is wrong; files are read in parallel, an inode once."""
-        progress.expect(*self._catalogue.count_files())
+        progress.expect(*self._catalogue.count_files(self._newest))
         waiting: deque[_Check] = deque()
         with ThreadPoolExecutor(_READERS, thread_name_prefix="mailsync-verify") as pool:
-            for file, digest in self._catalogue.all_files():
+            for file, digest in self._catalogue.all_files(self._newest):
                 waiting.append(self._check(pool, file, digest))
                 if len(waiting) > _AHEAD:
                     yield from self._judge(waiting.popleft(), progress)

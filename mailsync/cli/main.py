@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "restore": "Bring letters of the archive back to a server.",
     "migrate": "Move a mailbox: pull and push in one go.",
     "verify": "Prove every file of the archive against its digest.",
+    "reindex": "Build a lost or damaged catalogue again.",
     "status": "Tell how old and how large each archive is.",
     "list": "List mailboxes, or the letters in them.",
     "show": "Show one letter.",

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mailsync.archive import Archive
+from mailsync.archive import Archive, reindex
 from mailsync.errors import ArchiveError, DiskFull
 from mailsync.model import INBOX, Kind, Mailbox, MailboxPath, Part
 from tests.archive.house import damages, files, letters, only_file, opened, pull, pull_whole, pulling, rot, scan, sha256, temporary, uid
@@ -199,6 +199,7 @@ def test_with_the_catalogue_lost_no_letter_need_be_fetched_again(tmp_path: Path)
         names = files(tmp_path / "a")
     for path in (tmp_path / "a").glob("catalogue*"):
         path.unlink()
+    reindex(tmp_path / "a", "alice", by_uid=True)
     with opened(tmp_path / "a") as archive:
         assert [damage for damage in damages(archive) if damage.damaged] == []
         with pulling(archive) as run:
@@ -246,6 +247,7 @@ def test_with_the_catalogue_lost_every_folder_keeps_its_letters_whatever_its_nam
         names = files(tmp_path / "a")
     for path in (tmp_path / "a").glob("catalogue*"):
         path.unlink()
+    reindex(tmp_path / "a", "alice", by_uid=True)
     with opened(tmp_path / "a") as archive:
         assert damages(archive) == []
         pull(archive, [uid(1, plain(n), mailbox) for n, mailbox in enumerate(mailboxes)])

@@ -138,6 +138,32 @@ def test_moved_and_renamed_letters_are_recognised_and_not_fetched(dovecot: Dovec
     assert len(inodes) == 40
 
 
+@pytest.mark.parametrize("protocol", ["imap", "pop3"])
+def test_after_a_lost_catalogue_and_a_reindex_a_pull_fetches_no_letter_again(dovecot: Dovecot, home: Home, protocol: str) -> None:
+    user = dovecot.user()
+    received = b"Received: from a by b with ESMTP id %d; Tue, 3 Jun 2014 10:11:12 +0200\r\n"
+    for number in range(40):
+        dovecot.deliver(user, "INBOX" if number % 2 or protocol == "pop3" else "Work", received % number + large(number))
+    with Cutter(dovecot.imap_port if protocol == "imap" else dovecot.pop3_port) as line:
+        home.configure(a=account(line.port, user, protocol=protocol))
+        home.well("pull")
+        for path in (home.directory / "mail" / "a").glob("catalogue*"):
+            path.unlink()
+
+        refused = home.run("pull")
+        assert refused.returncode == 13
+        assert "mailsync reindex" in refused.stderr
+        told = home.well("reindex", "a")
+        assert "40 letters" in told
+        found = totals(home)
+
+        assert (found["new"], found["matched"]) == (0, 40)
+        assert sent(line) < 40 * BODY / 5
+    home.well("verify")
+    counts = [line.split()[1:3] for line in home.well("list", "a").splitlines()[2:]]
+    assert sorted(counts) == ([["40", "-"]] if protocol == "pop3" else [["20", "-"], ["20", "-"]])
+
+
 def test_a_lost_catalogue_of_another_account_over_the_same_mail_fetches_nothing_again(dovecot: Dovecot, home: Home, line: Cutter) -> None:
     user = dovecot.user()
     for number in range(40):

@@ -53,7 +53,7 @@ def test_a_damaged_catalogue_never_replaces_the_good_copy(tmp_path: Path, monkey
         to.write_bytes(b"no database")
         return False
 
-    monkeypatch.setattr("mailsync.archive.safekeeping._copied", damaged)
+    monkeypatch.setattr("mailsync.archive.safekeeping.copied", damaged)
     with opened(tmp_path / "a", begin=START + 3 * DAY) as archive:
         pull(archive, [uid(9, plain(9))])
     assert (tmp_path / "a/catalogue.copy.sqlite3").read_bytes() == good
@@ -67,7 +67,7 @@ def test_a_copy_that_cannot_be_made_does_not_fail_a_pull_that_is_done(tmp_path: 
     def full(*_: Any) -> bool:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr("mailsync.archive.safekeeping._copied", full)
+    monkeypatch.setattr("mailsync.archive.safekeeping.copied", full)
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(2, plain(2))])
     with opened(tmp_path / "a") as archive:

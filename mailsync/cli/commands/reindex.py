@@ -1,0 +1,82 @@
+"""`mailsync reindex`: build the catalogue of an archive again."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from mailsync.archive import Reindexed, reindex
+from mailsync.cli import exits, options
+from mailsync.cli.accounts import login
+from mailsync.cli.bars import progress_for
+from mailsync.cli.session import Session
+from mailsync.cli.text import letters, moment, octets, plain
+from mailsync.config.settings import ImapAccount
+from mailsync.errors import IntegrityError
+
+
+@click.command("reindex")
+@click.argument("account")
+@options.archive
+@options.wait
+@options.common
+@click.pass_obj
+def command(session: Session, account: str, *, archive: Path | None, wait: float) -> int:
+    """Build the catalogue of ACCOUNT's archive again, when it was lost or damaged: no letter needs to be fetched again.
+
+    Every file is read and proved. What the mail itself cannot tell (what was gone, which letters were pushed where) is taken from
+    the catalogue, or from its copy of an earlier day. Damaged files go to quarantine, and the next pull fetches them anew. Nothing is
+    deleted. Ends with exit code 13 if anything is damaged.
+    """
+    found = login(session, account, archive)
+    progress = progress_for(session, sys.stderr)
+    progress.begin(f"reindexing {found.name}")
+    try:
+        by_uid = isinstance(found.settings, ImapAccount)
+        done = reindex(found.directory, found.name, by_uid=by_uid, dedupe=found.dedupe, wait=wait, progress=progress)
+    finally:
+        progress.end()
+    code = IntegrityError.exit_code if done.damaged or done.missing else 0
+    if session.json:
+        report = asdict(done) | {
+            "account": found.name,
+            "archive": str(found.directory),
+            "damaged": [str(path) for path in done.damaged],
+            "aside": str(done.aside) if done.aside else None,
+        }
+        exits.print_json(session, code, {"error": None, "reports": [report]})
+        return code
+    for path in done.damaged:
+        sign = click.style("!", fg="red", bold=True)
+        click.echo(f"{sign} {plain(str(path))}: its content is not what was stored; it is in quarantine now", err=True)
+    if done.missing:
+        click.echo(f"{click.style('!', fg='red', bold=True)} {done.missing:,} files are missing", err=True)
+    if not session.quiet:
+        for line in _told(done, found.name):
+            click.echo(f"{plain(line)}")
+    return code
+
+
+def _told(done: Reindexed, account: str) -> list[str]:
+    lines = [f"{account}: the catalogue holds {letters(done.files)} again, {octets(done.octets)}, every one proved"]
+    if done.basis == "catalogue":
+        lines.append("it was sound and is kept with its history; it was compared with the mail, both ways")
+    elif done.basis == "copy":
+        lines.append(
+            f"history and what was pushed come from its copy of {moment(done.as_of or 0)}; of what happened since, the letters are here "
+            "with the flags their files say, but not what was deleted or pushed"
+        )
+    else:
+        lines.append(
+            "history (what was gone, earlier flags) and what was pushed could not be recovered: no copy of the catalogue was there"
+        )
+    if done.aside:
+        lines.append(f"the catalogue that could not be read lies in {done.aside}")
+    if done.adopted:
+        lines.append(f"taken in that it did not know: {letters(done.adopted)}")
+    if done.unplaced or done.damaged or done.missing:
+        lines.append(f"next: mailsync pull {account} (it finds every letter on the server again, and fetches only what is damaged or new)")
+    return lines
