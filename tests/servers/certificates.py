@@ -41,7 +41,7 @@ def make(directory: Path) -> Certificates:
 
     return Certificates(
         ca_file,
-        good=write("good", ca.issue_cert("localhost", "127.0.0.1")),
+        good=write("good", ca.issue_cert("localhost", "127.0.0.1", common_name="localhost")),
         expired=write("expired", ca.issue_cert("localhost", "127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=UTC))),
         wrong_name=write("wrong-name", ca.issue_cert("mail.example.org")),
         untrusted=write("untrusted", stranger.issue_cert("localhost", "127.0.0.1")),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from mailsync.model import Message, Scan, ScanRequest
-from scripts.bench_mail import letters
+from scripts.benchmark.letters import letters
 from tests.servers import wan
 from tests.servers.dovecot import Dovecot
 from tests.servers.pop3 import Pop3

@@ -7,55 +7,11 @@ import math
 import random
 from collections.abc import Iterator
 
-_WORDS = [
-    "the",
-    "of",
-    "and",
-    "to",
-    "in",
-    "is",
-    "that",
-    "for",
-    "it",
-    "as",
-    "was",
-    "with",
-    "be",
-    "by",
-    "on",
-    "not",
-    "he",
-    "his",
-    "but",
-    "at",
-    "are",
-    "this",
-    "have",
-    "from",
-    "or",
-    "had",
-    "an",
-    "they",
-    "which",
-    "you",
-    "were",
-    "letter",
-    "meeting",
-    "invoice",
-    "holiday",
-    "garden",
-    "archive",
-    "river",
-    "morning",
-    "number",
-    "winter",
-    "table",
-    "question",
-    "answer",
-    "project",
-    "travel",
-    "report",
-]
+_TEXT = (
+    "the of and to in is that for it as was with be by on not he his but at are this have from or had an they which you were "
+    "letter meeting invoice holiday garden archive river morning number winter table question answer project travel report"
+)
+_WORDS = tuple(_TEXT.split())
 
 
 def letters(count: int, octets: int, seed: int, largest: int = 15_000_000) -> Iterator[bytes]:

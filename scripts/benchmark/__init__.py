@@ -1,0 +1,1 @@
+"""Measures mailsync against other programs and against the wire; `scripts/bench --help`."""

@@ -1,0 +1,99 @@
+"""Seeded mailboxes on a server, and the proof that all of their letters arrived somewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from scripts.benchmark.letters import letters
+from tests.servers.dovecot import Dovecot
+
+_EPOCH: Final = 1_200_000_000
+# Fields that programs put before the letter or into it when they deliver: mbsync its mark, getmail and fetchmail their trace.
+_OWN_FIELDS: Final = re.compile(
+    rb"^(?:X-TUID|Delivered-To|Status):.*\n|^Received: from .*\n(?:[ \t].*\n)*?[ \t].*\(fetchmail.*\n(?:[ \t].*\n)*",
+    re.MULTILINE,
+)
+
+
+class NotTheSameWork(RuntimeError):
+    """A program ended well, but what it left is not what it was given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """The letters of one user: their octets in all, the largest, and how often each content occurs, as it is and as others keep it."""
+
+    user: str
+    mailboxes: tuple[str, ...]
+    octets: int
+    largest: int
+    verbatim: Counter[bytes]
+    folded: Counter[bytes]
+
+    @property
+    def count(self) -> int:
+        """The number of letters."""
+        return self.verbatim.total()
+
+    def arrived(self, found: Iterable[bytes], *, exactly: bool = False) -> None:
+        """Demand that `found` are these letters, each as often; `exactly`: byte for byte. Raises NotTheSameWork."""
+        given, there = (self.verbatim, Counter(map(_digest, found))) if exactly else (self.folded, Counter(map(fingerprint, found)))
+        if there != given:
+            less, more = (given - there).total(), (there - given).total()
+            raise NotTheSameWork(f"of {self.count} letters {less} did not arrive as they were, and {more} others did")
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def fingerprint(content: bytes) -> bytes:
+    """Digest a letter as others keep it: line ends folded, without fields that delivery adds, nor empty lines at the end."""
+    head, gap, body = content.replace(b"\r\n", b"\n").partition(b"\n\n")
+    return _digest(_OWN_FIELDS.sub(b"", head + b"\n") + gap + body.rstrip(b"\n"))
+
+
+def fill(server: Dovecot, user: str, mailboxes: Sequence[str], count: int, octets: int, *, seed: int = 1) -> Mail:
+    """Put `count` letters of `octets` in all into `user`'s mailboxes, in turn; the same seed makes the same letters."""
+    verbatim: Counter[bytes] = Counter()
+    folded: Counter[bytes] = Counter()
+    total = largest = 0
+    for number, content in enumerate(letters(count, octets, seed)):
+        server.deliver(user, mailboxes[number % len(mailboxes)], content, internaldate=_EPOCH + number)
+        verbatim[_digest(content)] += 1
+        folded[fingerprint(content)] += 1
+        total += len(content)
+        largest = max(largest, len(content))
+    return Mail(user, tuple(mailboxes), total, largest, verbatim, folded)
+
+
+def files(tree: Path) -> Iterator[bytes]:
+    """Read every letter of a tree of Maildirs."""
+    for part in ("cur", "new"):
+        for folder in tree.rglob(part):
+            yield from (file.read_bytes() for file in folder.iterdir())
+
+
+def batches(file: Path) -> Iterator[bytes]:
+    """Read every letter of a file in the form of batched SMTP, as fetchmail writes it."""
+    content: list[bytes] | None = None
+    with file.open("rb") as lines:
+        for line in lines:
+            if content is None:
+                content = [] if line.rstrip() == b"DATA" else None
+            elif line.rstrip() == b".":
+                yield b"".join(content)
+                content = None
+            else:
+                content.append(line.removeprefix(b".") if line.startswith(b"..") else line)
+
+
+def received(server: Dovecot, user: str) -> Iterator[bytes]:
+    """Read every letter a user has on the server."""
+    return files(server.maildir(user))

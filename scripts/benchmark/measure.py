@@ -1,0 +1,104 @@
+"""One run of one program, measured alone: wall time, CPU, memory, octets on the wire and waits."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from scripts.benchmark.record import Sample
+from tests.servers.wan import Proxy
+
+_LOOK = 0.05
+
+
+class ProgramFailed(RuntimeError):
+    """A measured program ended badly; the message holds the end of what it said."""
+
+
+def run(command: Sequence[str], folder: Path, proxy: Proxy | None = None, *, environment: Mapping[str, str] | None = None) -> Sample:
+    """Run a program to its end in `folder` and measure it, children included. Raises ProgramFailed.
+
+    `proxy` is the one the program talks through, if any, for what passed there.
+    """
+    log = folder / "output.log"
+    with log.open("wb") as output:
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, **(environment or {})},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+        )
+        with _Memory(process.pid) as memory:
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        said = log.read_text(errors="replace")[-2000:]
+        raise ProgramFailed(f"{Path(command[0]).name} ended with {process.returncode}:\n{said}")
+    passed = proxy.traffic() if proxy else []
+    return Sample(
+        seconds,
+        usage.ru_utime + usage.ru_stime,
+        memory.peak / 1024,
+        *((sum(t.to_server for t in passed), sum(t.from_server for t in passed), max(t.turns for t in passed)) if passed else ()),
+    )
+
+
+class _Memory:
+    """Watches the high-water marks of a process and its descendants while it runs; `peak` is their sum in kB.
+
+    The kernel's ru_maxrss would count the memory of this script, which a child shares until it begins.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._marks: dict[int, int] = {}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    @property
+    def peak(self) -> int:
+        return sum(self._marks.values())
+
+    def _watch(self) -> None:
+        pause = 0.002  # short programs first, then seldom: looking costs CPU that the measured program wants
+        while not self._over.wait(pause):
+            for pid in _family(self._pid):
+                self._marks[pid] = max(self._marks.get(pid, 0), _high_water(pid))
+            pause = min(_LOOK, pause * 1.5)
+
+
+def _family(pid: int) -> list[int]:
+    found = [pid]
+    for one in found:
+        try:
+            tasks = list(Path(f"/proc/{one}/task").iterdir())
+            found += [int(child) for task in tasks for child in (task / "children").read_text().split()]
+        except OSError:
+            continue
+    return found
+
+
+def _high_water(pid: int) -> int:
+    """Tell the most memory a process ever held, in kB; 0 once it is gone, or where the system does not tell."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)

@@ -1,0 +1,1 @@
+"""The works that are measured: each gives comparisons of the programs that can do it."""
