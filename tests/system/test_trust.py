@@ -1,0 +1,75 @@
+"""An archive that can be trusted: flipped bits are found and mended, a lost catalogue costs no letter; by the command, against Dovecot."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.letters import plain
+from tests.servers.cutter import Cutter
+from tests.servers.dovecot import Dovecot
+from tests.system.cli_home import Home, imap
+
+FLIPPED = 50
+MANY = 20_000
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+def flip(path: Path, chance: random.Random) -> None:
+    """Flip one bit somewhere."""
+    content = bytearray(path.read_bytes())
+    content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+    path.write_bytes(content)
+
+
+def test_of_300_letters_verify_names_exactly_the_50_with_a_flipped_bit_and_the_next_pull_mends_them(dovecot: Dovecot, home: Home) -> None:
+    chance = random.Random(50)
+    user = dovecot.user()
+    for number in range(300):
+        dovecot.deliver(user, "INBOX" if number % 3 else "Work", plain(number))
+    home.configure(a=imap(dovecot, user))
+    home.well("pull")
+    before = home.archived("a")
+    spoiled = chance.sample(sorted((home.directory / "mail/a/mail").rglob("*.mailsync,*")), FLIPPED)
+    for path in spoiled:
+        flip(path, chance)
+
+    found = home.run("verify", "--json")
+    assert found.returncode == 13
+    findings = json.loads(found.stdout)["reports"][0]["findings"]
+    assert sorted(finding["path"] for finding in findings if finding["damaged"]) == sorted(map(str, spoiled))
+
+    mended = json.loads(home.well("pull", "--json"))["reports"][0]["total"]
+    assert (mended["mended"], mended["new"]) == (FLIPPED, 0)
+    home.well("verify")
+    assert home.archived("a") == before
+    assert len(list((home.directory / "mail/a/quarantine").glob("*.mailsync,*"))) == FLIPPED
+
+
+@pytest.mark.parametrize("count", [2_000, pytest.param(MANY, marks=pytest.mark.long)])
+def test_a_large_archive_is_reindexed_without_its_catalogue_and_the_next_pull_fetches_no_body(
+    dovecot: Dovecot, home: Home, count: int
+) -> None:
+    user = dovecot.user()
+    for number in range(count):
+        dovecot.deliver(user, ("INBOX", "Work", "Archive")[number % 3], plain(number) + b"a line of it\r\n" * (number % 100))
+    with Cutter(dovecot.imap_port) as line:
+        home.configure(a=imap(dovecot, user).replace(f"port: {dovecot.imap_port}", f"port: {line.port}"))
+        home.well("pull", "-q")
+        for path in (home.directory / "mail/a").glob("catalogue*"):
+            path.unlink()
+        home.well("reindex", "a")
+        found = json.loads(home.well("pull", "--json"))["reports"][0]["total"]
+        assert (found["matched"], found["new"], found["duplicate"], found["mended"]) == (count, 0, 0, 0)
+        asked = b"\r\n".join(line.dialogues[-1].commands)
+        assert b"BODY.PEEK[]<" in asked
+        assert b"BODY.PEEK[])" not in asked
+        assert b"BODY.PEEK[] " not in asked
+    home.well("verify")
