@@ -323,7 +323,7 @@ class MaildirTree:
             with contextlib.suppress(FileNotFoundError):
                 content = (self.folder(folder) / "dovecot-keywords").read_bytes()
             known = self._keywords[folder] = {keyword: letter for letter, keyword in maildir.parse_keywords(content).items()}
-        for keyword in sorted(flags - SYSTEM_FLAGS - known.keys() - {"$Forwarded"}):
+        for keyword in sorted(flags - SYSTEM_FLAGS - known.keys()):
             free = next((letter for letter in maildir.KEYWORD_LETTERS if letter not in known.values()), None)
             if free is None:
                 break

@@ -47,8 +47,11 @@ def parse(base: str) -> MaildirName | None:
 
 
 def with_flags(base: str, flags: frozenset[str], keywords: Mapping[str, str], separator: str = ":") -> str:
-    """Make a file name; `keywords` gives the letters of keywords, those without a letter are left out."""
-    letters = {letter for flag in flags if (letter := _LETTER_OF.get(flag) or keywords.get(flag))}
+    """Make a file name; `keywords` gives the letters of keywords, those without a letter are left out.
+
+    `$Forwarded` is `P` in Maildir's own words and may have a letter of its own as well: Dovecot knows only that.
+    """
+    letters = {letter for flag in flags for known in (_LETTER_OF, keywords) if (letter := known.get(flag))}
     return f"{base}{separator}2,{''.join(sorted(letters))}"
 
 

@@ -27,7 +27,7 @@ def suffix(path: Path) -> str:
         ([], ""),
         (["\\Seen"], "S"),
         (["\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft"], "DFRST"),
-        (["$Forwarded", "\\Seen"], "PS"),
+        (["$Forwarded", "\\Seen"], "PSa"),
     ],
 )
 def test_flags_stand_in_the_name_as_maildir_has_them(tmp_path: Path, flags: list[str], said: str) -> None:
