@@ -20,13 +20,20 @@ from scripts.benchmark.bench import Bench
 from scripts.benchmark.mailboxes import NotTheSameWork
 from scripts.benchmark.measure import ProgramFailed
 from scripts.benchmark.record import Comparison, Record, UnusableRecord, load
-from scripts.benchmark.works import pulls
+from scripts.benchmark.works import local, nights, pulls, pushes
 from tests.servers import dovecot
 
 WORKS: Final[dict[str, Callable[[Bench], list[Comparison]]]] = {
     "imap": pulls.imap,
     "pop3": pulls.pop3,
     "large": pulls.large,
+    "push": pushes.together,
+    "push-one": pushes.one_by_one,
+    "migrate": pushes.migrate,
+    "no-news": nights.no_news,
+    "growth": nights.growth,
+    "verify": local.verify,
+    "start": local.start,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import tempfile
@@ -84,7 +85,9 @@ def scratch() -> Iterator[Path]:
     Nothing in it is removed before the end: some file systems pass slowly over inodes freed a moment ago, which would be measured.
     """
     with tempfile.TemporaryDirectory(prefix="mailsync-contest-", ignore_cleanup_errors=True) as name:
-        yield Path(name)
+        place = Path(name)
+        place.chmod(0o755)  # getmail, run by root, delivers as somebody else
+        yield place
 
 
 def hold(comparison: Comparison, entrants: Sequence[Entrant], ways: Sequence[Line], rounds: int) -> Comparison:
@@ -98,7 +101,7 @@ def hold(comparison: Comparison, entrants: Sequence[Entrant], ways: Sequence[Lin
             if entrant.program not in entries or (way.far and entrant.waits):
                 continue
             _tell(f"{comparison.work}, {comparison.size}: round {number + 1} of {rounds}, {way.name}, {entrant.program}")
-            folder = place / f"{number} {way.name} {entrant.program}".replace(" ", "-").replace("+", "and")
+            folder = place / re.sub(r"\W+", "-", f"{number} {way.name} {entrant.program}")
             folder.mkdir()
             try:
                 sample = _once(entrant, folder, way)
@@ -106,7 +109,7 @@ def hold(comparison: Comparison, entrants: Sequence[Entrant], ways: Sequence[Lin
                 if entrant.program == OURS:
                     raise
                 _tell(str(error))
-                comparison.note += f"{entrant.program} failed and was left out: {str(error).splitlines()[0]}. "
+                comparison.note += f"{entrant.program} was left out, because it failed ({str(error).splitlines()[-1]}). "
                 del entries[entrant.program]
             else:
                 entries[entrant.program].lines.setdefault(way.name, []).append(sample)

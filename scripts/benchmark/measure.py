@@ -41,7 +41,7 @@ def run(command: Sequence[str], folder: Path, proxy: Proxy | None = None, *, env
             seconds = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        said = log.read_text(errors="replace")[-2000:]
+        said = log.read_text(errors="replace").strip()[-2000:]
         raise ProgramFailed(f"{Path(command[0]).name} ended with {process.returncode}:\n{said}")
     passed = proxy.traffic() if proxy else []
     return Sample(
