@@ -43,6 +43,7 @@ def login(session: Session, text: str, archive: Path | None = None) -> Login:
     if is_url(text):
         url = parse_url(text)
         return Login(url.name, url.settings, archive or URL_ARCHIVES / url.directory)
+    _demand_scheme(session, text)
     return _configured(configuration(session), text, archive)
 
 
@@ -50,11 +51,26 @@ def logins(session: Session, texts: Sequence[str], archive: Path | None = None, 
     """Find several accounts; all configured ones when none is named, with `kept` only those whose mail is kept here (`backup:`)."""
     if texts and all(is_url(text) for text in texts):
         return [login(session, text, archive) for text in dict.fromkeys(texts)]
+    for text in texts:
+        _demand_scheme(session, text)
     config = configuration(session)
     names = texts or [name for name, account in config.settings.accounts.items() if not kept or _is_kept(account)]
     if archive is not None and len(names) > 1:
         raise ConfigError("--archive names one archive, so one account must be named with it")
     return [login(session, name, archive) if is_url(name) else _configured(config, name, archive) for name in dict.fromkeys(names)]
+
+
+def _demand_scheme(session: Session, text: str) -> None:
+    """Raise ConfigError for an address where a URL was meant."""
+    if "@" not in text or is_url(text):
+        return
+    try:
+        known = text in configuration(session).settings.accounts
+    except ConfigError:
+        known = False
+    if not known:
+        user, _, host = text.rpartition("@")
+        raise ConfigError(f"{text} is no URL: write imaps://{user}@{host} or pop3s://{user}@{host}")
 
 
 def _is_kept(account: Pop3Account | ImapAccount) -> bool:

@@ -15,6 +15,8 @@ from mailsync.engine.report import Note, Report, Tally, exit_code
 from mailsync.mapping import show as name_of
 
 NOTES_SHOWN: Final = 20
+ALIKE_SHOWN: Final = 5
+"""Remarks of one kind that are shown; the rest is counted, unless -v asks for all."""
 REMARKS: Final = frozenset(
     {
         "expunged",
@@ -47,7 +49,8 @@ def show(reports: Sequence[Report], session: Session, *, join: Callable[[Sequenc
     for report in reports:
         if not session.quiet:
             _table(report, session, click.echo)
-            _notes([note for note in report.notes if note.kind in REMARKS], session, _echo_plain)
+            for kind in dict.fromkeys(note.kind for note in report.notes if note.kind in REMARKS):
+                _notes([note for note in report.notes if note.kind == kind], session, _echo_plain, ALIKE_SHOWN)
         # What is wrong goes to standard error, so that it is there with -q and in cron's mail too.
         _notes([note for note in report.notes if note.kind not in REMARKS], session, _echo_trouble)
         _last_words(report, session)
@@ -93,13 +96,13 @@ def _news(tally: Tally) -> bool:
     return tally.incomplete or any(getattr(tally, name) for name in _IN_ORDER)
 
 
-def _notes(notes: Sequence[Note], session: Session, echo: Callable[[str], None]) -> None:
-    limit = len(notes) if session.verbose else NOTES_SHOWN
+def _notes(notes: Sequence[Note], session: Session, echo: Callable[[str], None], most: int = NOTES_SHOWN) -> None:
+    limit = len(notes) if session.verbose or len(notes) == most + 1 else most
     for note in notes[:limit]:
         where = ", ".join(plain(part) for part in (note.mailbox, short(note.letter, 90)) if part)
         echo(f"{where}: {plain(note.text)}" if where else plain(note.text))
     if len(notes) > limit:
-        echo(f"… and {len(notes) - limit:,} more (-v shows them)")
+        echo(f"… and {len(notes) - limit:,} more like {'it' if limit == 1 else 'these'} (-v shows them)")
 
 
 def _echo_plain(line: str) -> None:

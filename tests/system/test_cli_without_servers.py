@@ -127,6 +127,12 @@ def test_a_password_in_a_url_is_refused_with_an_explanation_and_not_repeated(tmp
     assert SECRET not in done.stderr + done.stdout
 
 
+def test_an_address_without_its_scheme_is_answered_with_the_urls_it_may_mean(tmp_path: Path) -> None:
+    done = run(tmp_path, "pull", "alice@mail.example.org")
+    assert done.returncode == 2
+    assert "imaps://alice@mail.example.org or pop3s://alice@mail.example.org" in done.stderr
+
+
 def test_a_destination_must_be_imap(tmp_path: Path) -> None:
     done = run(tmp_path, "migrate", "pop3s://alice@old.example", "pop3s://alice@new.example")
     assert done.returncode == 2

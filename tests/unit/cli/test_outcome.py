@@ -73,7 +73,7 @@ def test_remarks_without_end_are_cut_unless_asked_for(capsys: pytest.CaptureFixt
     report = pulled()
     for uid in range(50):
         report.trouble_with("failed", ("INBOX",), f"UID {uid}", "no")
-    assert "… and 30 more (-v shows them)" in said(capsys, report)[2]
+    assert "… and 30 more like these (-v shows them)" in said(capsys, report)[2]
     assert "UID 49" in said(capsys, report, session=Session({}, verbose=True))[2]
 
 
