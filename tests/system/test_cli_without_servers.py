@@ -103,6 +103,16 @@ def test_status_of_an_account_never_pulled_is_no_error_until_an_age_is_asked_for
     assert [account["stale"] for account in answer["accounts"]] == [True, True]
 
 
+def test_a_damaged_archive_is_told_beside_the_state_of_the_others(tmp_path: Path, config: Path) -> None:
+    assert config.exists()
+    (tmp_path / "mail/home").mkdir(parents=True)
+    (tmp_path / "mail/home/catalogue.sqlite3").write_bytes(b"rubbish" * 1000)
+    done = run(tmp_path, "status")
+    assert done.returncode == 13
+    assert "never (no archive yet)" in done.stdout
+    assert "mailsync reindex" in done.stderr
+
+
 @pytest.mark.parametrize("command", [["list", "home"], ["show", "home", "abcd"], ["verify", "home"]])
 def test_reading_an_archive_that_is_not_there_ends_with_10_and_makes_none(tmp_path: Path, config: Path, command: list[str]) -> None:
     assert config.exists()

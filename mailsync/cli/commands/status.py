@@ -15,7 +15,7 @@ from mailsync.cli import exits, options
 from mailsync.cli.accounts import Login, logins
 from mailsync.cli.session import Session
 from mailsync.cli.text import moment, octets, plain, span
-from mailsync.errors import EXIT_INCOMPLETE, ArchiveNotFound
+from mailsync.errors import EXIT_INCOMPLETE, ArchiveError, ArchiveNotFound
 
 PULLS = frozenset({"pull", "migrate"})
 RUNS_LOOKED_AT = 200
@@ -36,6 +36,8 @@ class State:
     last_run: int | None = None
     last_run_complete: bool = False
     stale: bool = False
+    error: str | None = None
+    exit_code: int = 0
 
 
 @click.command("status")
@@ -51,7 +53,8 @@ def command(session: Session, accounts: tuple[str, ...], *, max_age: float | Non
     """
     now = time.time()
     states = [_state(login, now, max_age) for login in logins(session, accounts, archive, kept=True)]
-    code = EXIT_INCOMPLETE if any(state.stale for state in states) else 0
+    broken = {state.exit_code for state in states if state.error}
+    code = EXIT_INCOMPLETE if len(broken) > 1 or (not broken and any(state.stale for state in states)) else max(broken, default=0)
     if session.json:
         exits.print_json(session, code, {"accounts": [asdict(state) for state in states]})
         return code
@@ -60,7 +63,9 @@ def command(session: Session, accounts: tuple[str, ...], *, max_age: float | Non
         rows = [_row(state, now) for state in states]
         click.echo(tabulate(rows, headings, tablefmt="simple", disable_numparse=True, colalign=["left", *["right"] * 3, "left", "left"]))
     for state in states:
-        if state.stale:
+        if state.error:
+            click.echo(f"{click.style('!', fg='red', bold=True)} {plain(state.account)}: {plain(state.error)}", err=True)
+        elif state.stale:
             had = f"last complete pull {span(now - state.last_complete)} ago" if state.last_complete else "never pulled completely"
             click.echo(f"{click.style('!', fg='red', bold=True)} {plain(state.account)}: {had}", err=True)
     return code
@@ -68,31 +73,40 @@ def command(session: Session, accounts: tuple[str, ...], *, max_age: float | Non
 
 def _state(login: Login, now: float, max_age: float | None) -> State:
     try:
-        archive = Archive.read(login.directory)
+        with Archive.read(login.directory) as archive:
+            return _looked_at(archive, login, now, max_age)
     except ArchiveNotFound:
         return State(login.name, str(login.directory), exists=False, stale=max_age is not None)
-    with archive:
-        mailboxes = archive.mailboxes(login.name)
-        pulls = [run for run in archive.runs(login.name, RUNS_LOOKED_AT) if run.kind in PULLS]
-        complete = max((run.ended for run in pulls if run.complete and run.ended), default=None)
-        newest = max(pulls, key=lambda run: run.started, default=None)
-        return State(
-            account=login.name,
-            archive=str(login.directory),
-            exists=True,
-            letters=sum(mailbox.live for mailbox in mailboxes),
-            gone=sum(mailbox.gone for mailbox in mailboxes),
-            octets=sum(mailbox.octets for mailbox in mailboxes),
-            incomplete_mailboxes=sum(mailbox.incomplete for mailbox in mailboxes),
-            last_complete=complete,
-            last_run=newest.started if newest else None,
-            last_run_complete=bool(newest and newest.complete),
-            stale=max_age is not None and (complete is None or now - complete > max_age),
-        )
+    except ArchiveError as error:
+        # One archive's trouble is not another's.
+        return State(login.name, str(login.directory), exists=True, stale=True, error=str(error), exit_code=error.exit_code)
+
+
+def _looked_at(archive: Archive, login: Login, now: float, max_age: float | None) -> State:
+    mailboxes = archive.mailboxes(login.name)
+    pulls = [run for run in archive.runs(login.name, RUNS_LOOKED_AT) if run.kind in PULLS]
+    complete = max((run.ended for run in pulls if run.complete and run.ended), default=None)
+    newest = max(pulls, key=lambda run: run.started, default=None)
+    return State(
+        account=login.name,
+        archive=str(login.directory),
+        exists=True,
+        letters=sum(mailbox.live for mailbox in mailboxes),
+        gone=sum(mailbox.gone for mailbox in mailboxes),
+        octets=sum(mailbox.octets for mailbox in mailboxes),
+        incomplete_mailboxes=sum(mailbox.incomplete for mailbox in mailboxes),
+        last_complete=complete,
+        last_run=newest.started if newest else None,
+        last_run_complete=bool(newest and newest.complete),
+        stale=max_age is not None and (complete is None or now - complete > max_age),
+    )
 
 
 def _row(state: State, now: float) -> Iterator[str]:
     yield plain(state.account)
+    if state.error:
+        yield from ("-", "-", "-", "damaged: see below", "-")
+        return
     if not state.exists:
         yield from ("-", "-", "-", "never (no archive yet)", "-")
         return
