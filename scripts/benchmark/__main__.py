@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from scripts.benchmark import machine, programs, table
+from scripts.benchmark import machine, picture, programs, table
 from scripts.benchmark.bench import Bench
 from scripts.benchmark.mailboxes import NotTheSameWork
 from scripts.benchmark.measure import ProgramFailed
@@ -43,6 +43,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one round, smaller mailboxes: a few minutes, for development")
     parser.add_argument("--rounds", type=int, help="how often each is run (default: 5, with --quick 1)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
+    parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw the wall times there")
     parser.add_argument("--compare", type=Path, metavar="OLD.json", help="tell what changed since an earlier --json")
     parser.add_argument("--show", type=Path, metavar="FILE.json", help="measure nothing: print an earlier --json")
     options = parser.parse_args()
@@ -78,6 +79,8 @@ def main() -> None:
     except (UnusableRecord, ProgramFailed, NotTheSameWork, dovecot.DovecotMissing, OSError) as error:
         sys.exit(f"scripts/bench: {error}")
     print(table.markdown(record))
+    if options.picture:
+        options.picture.write_text(picture.svg(record))
     if old:
         print(table.against(old, record))
 

@@ -53,14 +53,14 @@ def run(command: Sequence[str], folder: Path, proxy: Proxy | None = None, *, env
 
 
 class _Memory:
-    """Watches the high-water marks of a process and its descendants while it runs; `peak` is their sum in kB.
+    """Watches a process and its descendants while they run; `peak` in kB is the most that the high-water marks of those alive summed to.
 
     The kernel's ru_maxrss would count the memory of this script, which a child shares until it begins.
     """
 
     def __init__(self, pid: int) -> None:
+        self.peak = 0
         self._pid = pid
-        self._marks: dict[int, int] = {}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -72,15 +72,10 @@ class _Memory:
         self._over.set()
         self._thread.join()
 
-    @property
-    def peak(self) -> int:
-        return sum(self._marks.values())
-
     def _watch(self) -> None:
         pause = 0.002  # short programs first, then seldom: looking costs CPU that the measured program wants
         while not self._over.wait(pause):
-            for pid in _family(self._pid):
-                self._marks[pid] = max(self._marks.get(pid, 0), _high_water(pid))
+            self.peak = max(self.peak, sum(map(_high_water, _family(self._pid))))
             pause = min(_LOOK, pause * 1.5)
 
 

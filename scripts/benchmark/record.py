@@ -26,7 +26,7 @@ class UnusableRecord(ValueError):
 class Sample:
     """One measured run. Seconds, CPU seconds of the program and its children, megabytes of memory, octets, longest chain of waits.
 
-    The memory is the sum over the program's processes of the most each ever held: more than they held together, never less.
+    The memory is the most that the high-water marks of the program's living processes summed to: more than they held together, never less.
     What crossed the wire is None where no proxy stood between.
     """
 
