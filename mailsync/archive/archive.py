@@ -17,6 +17,7 @@ from mailsync.archive.catalogue import ArchivedMailbox, Catalogue, FileRow, RunR
 from mailsync.archive.disk import REINDEX, make_directory, translated
 from mailsync.archive.lock import Lock
 from mailsync.archive.maildir import MaildirTree
+from mailsync.archive.prune import Prunable, Pruning
 from mailsync.archive.pull_run import Memory, PullRun
 from mailsync.archive.push_run import PushRun
 from mailsync.archive.recovery import Recovery
@@ -213,6 +214,32 @@ class Archive:
         with translated(self.directory):
             yield from verification.run(progress)
             self._remember(verification.marks)
+
+    def prunable(self, account: str, before: int, chosen: Callable[[MailboxPath], bool]) -> Sequence[Prunable]:
+        """Tell by mailbox what `prune` would remove: letters that had left their IMAP server by `before` (epoch seconds)."""
+        with translated(self.directory):
+            row = self._catalogue.account(account)
+            pruning = Pruning(self._catalogue, self._tree)
+            return [] if row is None else pruning.weigh(pruning.find(row, before, chosen))
+
+    def prune(self, account: str, before: int, chosen: Callable[[MailboxPath], bool]) -> Sequence[Prunable]:
+        """Remove those letters for good, and tell which. Killed, it is finished by the next opening."""
+        with translated(self.directory):
+            now = int(self._clock())
+            self._catalogue.begin()
+            run = self._catalogue.start_run(self._catalogue.make_account(account), "prune", now)
+            pruning = Pruning(self._catalogue, self._tree)
+            files = pruning.find(self._catalogue.make_account(account), before, chosen)
+            weighed = pruning.weigh(files)
+            pruning.condemn(file for rows in files.values() for file in rows)
+            self._catalogue.commit()
+            self._catalogue.begin()
+            pruning.execute()
+            report = {"letters": sum(one.letters for one in weighed), "octets": sum(one.octets for one in weighed)}
+            self._catalogue.end_run(run, int(self._clock()), complete=True, report=report)
+            self._catalogue.commit()
+        self._ran = True
+        return weighed
 
     def _recover(self) -> None:
         with translated(self.directory):

@@ -321,7 +321,7 @@ class Catalogue:
         """Give every file (up to that row) with the digest it must have, folder by folder."""
         rows = self.sql.execute(
             "SELECT f.id, d.name, f.base, f.message, f.flags, f.damaged, m.digest FROM files f JOIN folders d ON d.id = f.folder "
-            "JOIN messages m ON m.id = f.message WHERE ?1 IS NULL OR f.id <= ?1 ORDER BY f.folder, f.id",
+            "JOIN messages m ON m.id = f.message WHERE f.damaged < 2 AND (?1 IS NULL OR f.id <= ?1) ORDER BY f.folder, f.id",
             (newest,),
         )
         return ((self._file(row), row[6]) for row in rows)

@@ -7,6 +7,7 @@ from pathlib import Path
 from mailsync.archive.catalogue import Catalogue
 from mailsync.archive.disk import sync_directory
 from mailsync.archive.maildir import MaildirTree
+from mailsync.archive.prune import Pruning
 from mailsync.archive.shelf import Shelf
 from mailsync.formats import maildir
 from mailsync.model import MailboxPath
@@ -37,6 +38,9 @@ class Recovery:
         """Take in files without a row, mark rows without a file, drop our temporary files, and end the runs in the records."""
         self._progress = progress or self._progress
         self._catalogue.begin()
+        pruning = Pruning(self._catalogue, self._tree)
+        if pruning.is_unfinished():
+            pruning.execute()
         for folder, path in list(self._tree.folders()):
             # The catalogue's word counts: the file that tells a shortened folder's whole name may be lost.
             path = self._catalogue.path_of_folder(folder) or path  # noqa: PLW2901

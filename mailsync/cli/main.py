@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "migrate": "Move a mailbox: pull and push in one go.",
     "verify": "Prove every file of the archive against its digest.",
     "reindex": "Build a lost or damaged catalogue again.",
+    "prune": "Remove letters that left the server long ago.",
     "status": "Tell how old and how large each archive is.",
     "list": "List mailboxes, or the letters in them.",
     "show": "Show one letter.",

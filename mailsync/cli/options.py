@@ -127,6 +127,9 @@ dry_run: Final = click.option("--dry-run", is_flag=True, help="Show what would b
 wait: Final = click.option(
     "--wait", metavar="SECONDS", default="0", callback=_seconds, help="Wait so long for an archive that another run is writing."
 )
+gone_for: Final = click.option(
+    "--gone-for", metavar="AGE", required=True, callback=_seconds, help="How long they must have been gone from the server, such as 365d."
+)
 max_age: Final = click.option(
     "--max-age", metavar="AGE", callback=_seconds, help="End with exit code 3 if an account's last complete pull is older, such as 26h."
 )

@@ -73,3 +73,23 @@ def test_a_large_archive_is_reindexed_without_its_catalogue_and_the_next_pull_fe
         assert b"BODY.PEEK[])" not in asked
         assert b"BODY.PEEK[] " not in asked
     home.well("verify")
+
+
+def test_prune_removes_only_with_yes_and_only_what_left_the_server(dovecot: Dovecot, home: Home) -> None:
+    user = dovecot.user()
+    paths = [dovecot.deliver(user, "INBOX", plain(number)) for number in range(10)]
+    home.configure(a=imap(dovecot, user))
+    home.well("pull")
+    for path in paths[:4]:
+        path.unlink()
+    home.well("pull")
+
+    assert "nothing to remove" in home.well("prune", "a", "--gone-for", "1d", "--yes")
+    assert "would remove 4 letters" in home.well("prune", "a", "--gone-for", "0s")
+    assert len(home.archived("a")) == 10
+    report = json.loads(home.well("prune", "a", "--gone-for", "0s", "--yes", "--json"))["reports"][0]
+    assert (report["letters"], report["dry_run"]) == (4, False)
+    assert home.archived("a") == sorted(plain(number) for number in range(4, 10))
+    home.well("verify")
+    assert json.loads(home.well("pull", "--json"))["reports"][0]["total"]["new"] == 0
+    assert home.run("prune", "a").returncode == 2

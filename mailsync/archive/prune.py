@@ -1,0 +1,106 @@
+"""Taking letters out of an archive for good, which nothing else here ever does: those that left their server long ago.
+
+First the catalogue says, durably, which files are condemned, and forgets their placements; then the files go; then the rest of their
+rows. A run that is killed anywhere in between is finished by whoever opens the archive next, and no file comes back.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from mailsync.archive.catalogue import Catalogue
+from mailsync.archive.disk import sync_directory
+from mailsync.archive.maildir import MaildirTree
+from mailsync.archive.paths import read_path
+from mailsync.model import MailboxPath
+
+CONDEMNED: Final = 2
+"""What `files.damaged` says of a file that is to be removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prunable:
+    """What may go from a mailbox: letters, and the octets the disk gets back, which is none for what another mailbox keeps."""
+
+    mailbox: MailboxPath
+    letters: int
+    octets: int
+
+
+class Pruning:
+    """The files of one account whose every placement is an IMAP letter that had left its server by the time `before`.
+
+    A placement of any account that does not meet that keeps its file: a letter that is there, that left later, or that came by POP3.
+    """
+
+    def __init__(self, catalogue: Catalogue, tree: MaildirTree) -> None:
+        self._catalogue = catalogue
+        self._sql = catalogue.sql
+        self._tree = tree
+
+    def find(self, account: int, before: int, chosen: Callable[[MailboxPath], bool]) -> dict[MailboxPath, list[int]]:
+        """Give the rows of these files by mailbox; `before` in epoch seconds."""
+        # Clocks are set back at times: only what came before the first run that is too young is old enough.
+        run = self._sql.execute("SELECT min(id) FROM runs WHERE coalesce(ended, started) > ?", (before,)).fetchone()[0]
+        limit = "" if run is None else f"AND p.gone_run < {int(run)}"
+        old = f"p.uid IS NOT NULL AND p.gone_run IS NOT NULL AND NOT p.unconfirmed {limit}"
+        rows = self._sql.execute(
+            "SELECT d.path, f.id FROM files f JOIN folders d ON d.id = f.folder WHERE f.damaged < ?2 "  # noqa: S608  our own words
+            f"AND EXISTS (SELECT 1 FROM placements p JOIN mailboxes m ON m.id = p.mailbox WHERE p.file = f.id AND m.account = ?1) "
+            f"AND NOT EXISTS (SELECT 1 FROM placements p WHERE p.file = f.id AND NOT ({old})) ORDER BY d.path <> 'INBOX', d.path, f.id",
+            (account, CONDEMNED),
+        )
+        found: dict[MailboxPath, list[int]] = {}
+        for text, file in rows.fetchall():
+            path = read_path(text)
+            if chosen(path):
+                found.setdefault(path, []).append(file)
+        return found
+
+    def weigh(self, files: dict[MailboxPath, list[int]]) -> list[Prunable]:
+        """Tell what removing them gives back; a content that several of them hold counts in the first."""
+        self._sql.execute("CREATE TEMP TABLE IF NOT EXISTS going (file INTEGER PRIMARY KEY)")
+        self._sql.execute("DELETE FROM going")
+        self._sql.executemany("INSERT INTO going VALUES (?)", ((file,) for rows in files.values() for file in rows))
+        freed = dict(
+            self._sql.execute(
+                "SELECT min(f.id), m.size FROM files f JOIN messages m ON m.id = f.message GROUP BY m.id "
+                "HAVING count(*) = sum(f.id IN (SELECT file FROM going))"
+            ).fetchall()
+        )
+        return [Prunable(path, len(rows), sum(freed.get(file, 0) for file in rows)) for path, rows in files.items()]
+
+    def condemn(self, files: Iterator[int]) -> None:
+        """Say that these files go, and forget where their letters were; the caller commits."""
+        rows = [(file,) for file in files]
+        self._sql.executemany(f"UPDATE files SET damaged = {CONDEMNED} WHERE id = ?", rows)  # noqa: S608  a number of ours
+        self._sql.executemany("DELETE FROM spans WHERE placement IN (SELECT id FROM placements WHERE file = ?)", rows)
+        self._sql.executemany("DELETE FROM placements WHERE file = ?", rows)
+
+    def execute(self) -> None:
+        """Remove what is condemned, files first; the caller commits."""
+        rows = self._sql.execute(
+            "SELECT f.id, d.name, f.base, f.message FROM files f JOIN folders d ON d.id = f.folder WHERE f.damaged = ?", (CONDEMNED,)
+        ).fetchall()
+        touched = set()
+        for _, folder, base, _ in rows:
+            path = self._tree.locate(folder, base)
+            if path is not None:
+                touched.add(path.parent)
+                with suppress(FileNotFoundError):
+                    os.unlink(path)  # noqa: PTH108  os is what the crash seam watches
+        for directory in touched:
+            sync_directory(directory)
+        self._sql.executemany("DELETE FROM files WHERE id = ?", ((file,) for file, *_ in rows))
+        self._sql.executemany(
+            "DELETE FROM messages WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM files WHERE message = ?1)",
+            ((message,) for *_, message in rows),
+        )
+
+    def is_unfinished(self) -> bool:
+        """Tell whether a killed run left anything condemned."""
+        return self._sql.execute("SELECT 1 FROM files WHERE damaged = ? LIMIT 1", (CONDEMNED,)).fetchone() is not None

@@ -1,0 +1,124 @@
+"""Taking letters out of an archive: only what left its server long ago, wholly, and at no moment half."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mailsync.archive import Archive, Prunable
+from mailsync.archive.prune import Pruning
+from mailsync.model import INBOX, MailboxPath
+from tests.archive.house import DAY, START, damages, files, letters, opened, pull, pull_whole, pulling, sha256, uid, uidl
+from tests.letters import plain
+
+WORK: MailboxPath = ("Work",)
+LATER = START + 100 * DAY
+"""When the runs that open at LATER take place; those opened without a time take place shortly after START."""
+
+
+def everything(_: MailboxPath) -> bool:
+    return True
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """Letters 1 to 5 in the inbox, of which 1, 2, 3 left at START and 4 at LATER; 1 is in Work too, 2 was there and left at START."""
+    directory = tmp_path / "a"
+    with opened(directory) as archive:
+        pull_whole(archive, [uid(number, plain(number)) for number in range(1, 6)])
+        pull_whole(archive, [uid(1, plain(1), WORK), uid(2, plain(2), WORK)], WORK)
+        with pulling(archive) as run:
+            run.mark_gone(INBOX, 1, [1, 2, 3])
+            run.mark_gone(WORK, 1, [2])
+    with opened(directory, begin=LATER) as archive, pulling(archive) as run:
+        run.mark_gone(INBOX, 1, [4])
+    return directory
+
+
+def held(archive: Archive, mailbox: MailboxPath = INBOX) -> set[bytes]:
+    return {letter.digest for letter in letters(archive, mailbox, gone=True)}
+
+
+def test_only_letters_gone_for_so_long_go_and_a_dry_look_tells_the_same(archive: Path) -> None:
+    # Letter 1 stays in Work, so its file in the inbox gives nothing back; letter 2 goes from both, which is one file on the disk.
+    told = [Prunable(INBOX, 3, len(plain(2)) + len(plain(3))), Prunable(WORK, 1, 0)]
+    with Archive.read(archive) as reading:
+        assert list(reading.prunable("alice", START + DAY, everything)) == told
+        assert list(reading.prunable("alice", START - DAY, everything)) == []
+    before = len(files(archive))
+    with opened(archive, begin=LATER) as writing:
+        assert list(writing.prune("alice", START + DAY, everything)) == told
+        assert held(writing) == {sha256(plain(4)), sha256(plain(5))}
+        assert held(writing, WORK) == {sha256(plain(1))}
+        assert writing.content(sha256(plain(1))) == plain(1)
+        assert writing.find(sha256(plain(2)).hex()) == []
+        assert damages(writing) == []
+        assert list(writing.prune("alice", START + DAY, everything)) == []
+        assert [(run.kind, run.report) for run in writing.runs("alice", 2)][1][1]["letters"] == 4
+    assert len(files(archive)) == before - 4
+
+
+def test_a_mailbox_may_be_chosen(archive: Path) -> None:
+    with opened(archive, begin=LATER) as writing:
+        assert [one.mailbox for one in writing.prune("alice", START + DAY, lambda path: path == WORK)] == [WORK]
+        assert len(held(writing)) == 5
+
+
+def test_a_letter_that_came_back_is_not_gone(archive: Path) -> None:
+    with opened(archive, begin=LATER) as writing:
+        with pulling(writing) as run:
+            run.reflag([uid(3, plain(3)).entry])
+        writing.prune("alice", START + DAY, everything)
+        assert sha256(plain(3)) in held(writing)
+
+
+def test_letters_of_a_pop3_account_and_of_another_account_never_go(archive: Path) -> None:
+    with opened(archive, begin=LATER) as writing:
+        pull(writing, [uidl(b"two", plain(2)), uidl(b"nine", plain(9))], account="pop")
+        pull(writing, [uid(7, plain(3))], account="other")
+        assert list(writing.prune("pop", LATER + 9 * DAY, everything)) == []
+        writing.prune("alice", START + DAY, everything)
+        assert {sha256(plain(2)), sha256(plain(3)), sha256(plain(9))} <= held(writing) | {
+            letter.digest for letter in letters(writing, account="pop")
+        } | {letter.digest for letter in letters(writing, account="other")}
+        assert [letter.digest for letter in letters(writing, account="other")] == [sha256(plain(3))]
+        assert damages(writing) == []
+        assert all(writing.content(sha256(plain(number))) for number in (2, 3, 9))
+
+
+def test_a_clock_that_was_set_back_makes_no_letter_older(archive: Path) -> None:
+    with opened(archive, begin=START - 500 * DAY) as writing, pulling(writing) as run:
+        run.mark_gone(INBOX, 1, [5])
+    with opened(archive, begin=LATER) as writing:
+        writing.prune("alice", START + DAY, everything)
+        assert sha256(plain(5)) in held(writing)
+
+
+@pytest.mark.parametrize("step", ["commit", "locate", "unlink", "sync"])
+def test_interrupted_anywhere_it_is_finished_by_the_next_opening_and_no_letter_comes_back(
+    archive: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    places: dict[str, Callable[[], None]] = {
+        "commit": lambda: monkeypatch.setattr(Pruning, "execute", fail),
+        "locate": lambda: monkeypatch.setattr("mailsync.archive.maildir.MaildirTree.locate", fail),
+        "unlink": lambda: monkeypatch.setattr("mailsync.archive.prune.os.unlink", fail),
+        "sync": lambda: monkeypatch.setattr("mailsync.archive.prune.sync_directory", fail),
+    }
+    with opened(archive, begin=LATER) as writing:
+        places[step]()
+        with pytest.raises(KeyboardInterrupt):
+            writing.prune("alice", START + DAY, everything)
+        monkeypatch.undo()
+    with Archive.read(archive) as reading:
+        assert [damage for damage in damages(reading) if damage.damaged] == []
+    with opened(archive, begin=LATER) as writing:
+        assert damages(writing) == []
+        assert held(writing) == {sha256(plain(4)), sha256(plain(5))}
+        assert held(writing, WORK) == {sha256(plain(1))}
+        assert writing.find(sha256(plain(2)).hex()) == []
+    assert len(files(archive)) == 3
