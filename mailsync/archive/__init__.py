@@ -2,10 +2,23 @@
 
 from mailsync.archive.archive import Archive
 from mailsync.archive.catalogue import ArchivedMailbox, RunRecord
+from mailsync.archive.groups import Different, Same
 from mailsync.archive.prune import Prunable
 from mailsync.archive.pull_run import PullRun
 from mailsync.archive.push_run import PushRun
 from mailsync.archive.reindex import Reindexed, reindex
 from mailsync.archive.verification import Damage
 
-__all__ = ["Archive", "ArchivedMailbox", "Damage", "Prunable", "PullRun", "PushRun", "Reindexed", "RunRecord", "reindex"]
+__all__ = [
+    "Archive",
+    "ArchivedMailbox",
+    "Damage",
+    "Different",
+    "Prunable",
+    "PullRun",
+    "PushRun",
+    "Reindexed",
+    "RunRecord",
+    "Same",
+    "reindex",
+]

@@ -15,6 +15,7 @@ from mailsync import identity
 from mailsync.archive import schema
 from mailsync.archive.catalogue import ArchivedMailbox, Catalogue, FileRow, RunRecord
 from mailsync.archive.disk import REINDEX, make_directory, translated
+from mailsync.archive.groups import Different, Same, different_letters, same_letters
 from mailsync.archive.lock import Lock
 from mailsync.archive.maildir import MaildirTree
 from mailsync.archive.prune import Prunable, Pruning
@@ -181,6 +182,14 @@ class Archive:
         """Give the last complete pull of an account that had ended by `moment` (epoch seconds)."""
         with translated(self.directory):
             return self._catalogue.run_as_of(account, moment)
+
+    def duplicates(self, account: str) -> tuple[Sequence[Same], Sequence[Different]]:
+        """Give the letters of an account that are in several places, and those that share a Message-ID with a different letter."""
+        with translated(self.directory):
+            row = self._catalogue.account(account)
+            if row is None:
+                return [], []
+            return list(same_letters(self._catalogue, row)), list(different_letters(self._catalogue, row))
 
     def content(self, digest: bytes) -> bytes:
         """Give a content, read and hashed. Raises IntegrityError when no file holds it any more, and remembers the damage."""

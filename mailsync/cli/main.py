@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "status": "Tell how old and how large each archive is.",
     "list": "List mailboxes, or the letters in them.",
     "show": "Show one letter.",
+    "duplicates": "List letters in several places, and look-alikes.",
     "config": "Help with the configuration file.",
 }
 

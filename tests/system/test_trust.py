@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.letters import plain
+from tests.letters import plain, ugly
 from tests.servers.cutter import Cutter
 from tests.servers.dovecot import Dovecot
 from tests.system.cli_home import Home, imap
@@ -93,3 +93,21 @@ def test_prune_removes_only_with_yes_and_only_what_left_the_server(dovecot: Dove
     home.well("verify")
     assert json.loads(home.well("pull", "--json"))["reports"][0]["total"]["new"] == 0
     assert home.run("prune", "a").returncode == 2
+
+
+def test_duplicates_lists_copies_and_look_alikes_and_changes_nothing(dovecot: Dovecot, home: Home) -> None:
+    user = dovecot.user()
+    for mailbox in ("INBOX", "Work"):
+        dovecot.deliver(user, mailbox, plain(1))
+    for name in ("shared_id_draft", "shared_id_sent"):
+        dovecot.deliver(user, "INBOX", ugly()[name])
+    dovecot.deliver(user, "INBOX", ugly()["controls_in_header"])
+    home.configure(a=imap(dovecot, user))
+    home.well("pull")
+    told = home.well("duplicates", "a")
+    assert "a: 1 letter in several places" in told
+    assert "in INBOX, Work" in told
+    assert "different letters with Message-ID <ugly.shared@example.net>" in told
+    found = json.loads(home.well("duplicates", "a", "--json"))
+    assert (len(found["same"]), len(found["different"])) == (1, 2)
+    home.well("verify")
