@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,7 @@ from mailsync.archive.disk import REINDEX, make_directory, translated
 from mailsync.archive.groups import Different, Same, different_letters, same_letters
 from mailsync.archive.lock import Lock
 from mailsync.archive.maildir import MaildirTree
+from mailsync.archive.paths import write_path
 from mailsync.archive.prune import Prunable, Pruning
 from mailsync.archive.pull_run import Memory, PullRun
 from mailsync.archive.push_run import PushRun
@@ -155,6 +156,11 @@ class Archive:
             row = self._catalogue.account(account)
             return [] if row is None else self._catalogue.mailboxes(row)
 
+    def size(self) -> tuple[int, int]:
+        """Count the files of letters and their octets."""
+        with translated(self.directory):
+            return self._catalogue.count_files()
+
     def letters(self, account: str, mailbox: MailboxPath, *, include_gone: bool = False, as_of: int | None = None) -> Iterator[Letter]:
         """Give the letters of a mailbox, one a file, oldest first; live ones, or all, or those live at the end of run `as_of`."""
         with translated(self.directory):
@@ -278,28 +284,47 @@ class Archive:
                 return None
         return None
 
+    def doubt(self, account: str, mailboxes: Iterable[MailboxPath]) -> None:
+        """Have the next pull look at all of these mailboxes again, whatever their counters say."""
+        with translated(self.directory):
+            row = self._catalogue.account(account)
+        if row is not None:
+            self._note(
+                [
+                    (
+                        "UPDATE mailboxes SET uidvalidity = NULL WHERE account = ? AND folder = (SELECT id FROM folders WHERE path = ?)",
+                        (row, write_path(path)),
+                    )
+                    for path in mailboxes
+                ]
+            )
+
     def _remember(self, marks: Sequence[tuple[int, bool]]) -> None:
-        """Write down what was found of files; a reader does so only if it may and nobody else is writing."""
-        if not marks:
+        """Write down what was found of files."""
+        self._note([("UPDATE files SET damaged = ? WHERE id = ?", (damaged, file)) for file, damaged in marks])
+
+    def _note(self, statements: Sequence[tuple[str, tuple[object, ...]]]) -> None:
+        """Write down what was found; a reader does so only if it may and nobody else is writing."""
+        if not statements:
             return
         if self._lock is not None:
-            self._write_marks(self._catalogue, marks)
+            self._write(self._catalogue, statements)
             return
         with contextlib.suppress(ArchiveError), closing(Lock(self.directory)):
             catalogue = Catalogue(schema.connect(self.directory, writing=True))
             try:
                 with translated(self.directory):
-                    self._write_marks(catalogue, marks)
+                    self._write(catalogue, statements)
             finally:
                 catalogue.sql.close()
 
     @staticmethod
-    def _write_marks(catalogue: Catalogue, marks: Sequence[tuple[int, bool]]) -> None:
+    def _write(catalogue: Catalogue, statements: Sequence[tuple[str, tuple[object, ...]]]) -> None:
         # Within a run they are part of it: its letters must not be committed before their files are in place.
         running = catalogue.sql.in_transaction
         catalogue.begin()
-        for file, damaged in marks:
-            catalogue.mark(file, damaged=damaged)
+        for statement, values in statements:
+            catalogue.sql.execute(statement, values)
         if not running:
             catalogue.commit()
 
