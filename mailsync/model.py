@@ -226,6 +226,7 @@ class Letter:
 
     `digest` names the stored content, `identity` the letter whatever route it took (DESIGN: identity), `copy` tells several
     deliberate copies in one mailbox apart (1, 2, …), `presence` is its presence key, `subject` and `sender` are decoded for people.
+    `gone_run` is the run that found it gone from its server.
     """
 
     mailbox: MailboxPath
@@ -240,6 +241,7 @@ class Letter:
     subject: str = ""
     sender: str = ""
     gone: bool = False
+    gone_run: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

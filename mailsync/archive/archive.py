@@ -184,6 +184,21 @@ class Archive:
         with translated(self.directory):
             return self._catalogue.runs(account, limit)
 
+    def first_run_since(self, moment: int) -> int:
+        """Give the first run that ended at `moment` (epoch seconds) or later, or that is still to come."""
+        with translated(self.directory):
+            return self._catalogue.first_run_since(moment)
+
+    def vanishing(self, run: int) -> tuple[int | None, int]:
+        """Tell between which times (epoch seconds) a letter vanished that `run` found gone; the first is None if nobody knows."""
+        with translated(self.directory):
+            return self._catalogue.vanishing(run)
+
+    def first_complete(self, account: str) -> RunRecord | None:
+        """Give the first complete pull of an account."""
+        with translated(self.directory):
+            return self._catalogue.first_complete(account)
+
     def run_as_of(self, account: str, moment: int) -> RunRecord | None:
         """Give the last complete pull of an account that had ended by `moment` (epoch seconds)."""
         with translated(self.directory):

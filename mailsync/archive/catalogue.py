@@ -160,6 +160,18 @@ class Catalogue:
         )
         return [RunRecord(i, name, kind, start, end, bool(ok), json.loads(text or "{}")) for i, name, kind, start, end, ok, text in rows]
 
+    def first_complete(self, account: str) -> RunRecord | None:
+        """Give the first complete pull of an account."""
+        row = self._one(
+            "SELECT r.id, a.name, r.kind, r.started, r.ended FROM runs r JOIN accounts a ON a.id = r.account "
+            "WHERE a.name = ? AND r.kind = 'pull' AND r.complete ORDER BY r.id LIMIT 1",
+            account,
+        )
+        if row is None:
+            return None
+        number, name, kind, started, ended = row
+        return RunRecord(number, name, kind, started, ended, complete=True, report={})
+
     def run_as_of(self, account: str, moment: int) -> RunRecord | None:
         """Give the last complete pull of an account that had ended by `moment`."""
         row = self._one(
@@ -172,6 +184,20 @@ class Catalogue:
             return None
         number, name, kind, started, ended, complete, report = row
         return RunRecord(number, name, kind, started, ended, bool(complete), json.loads(report or "{}"))
+
+    def first_run_since(self, moment: int) -> int:
+        """Give the first run that ended at `moment` or later, or that is still to come."""
+        row = self._one("SELECT min(id), (SELECT coalesce(max(id), 0) + 1 FROM runs) FROM runs WHERE coalesce(ended, started) >= ?", moment)
+        return int(row[1] if row[0] is None else row[0])
+
+    def vanishing(self, run: int) -> tuple[int | None, int]:
+        """Tell when the last complete pull of the same account before a run ended, if there was one, and when that run did."""
+        row = self._one(
+            "SELECT (SELECT max(b.ended) FROM runs b WHERE b.account = r.account AND b.kind = 'pull' AND b.complete AND b.id < r.id), "
+            "coalesce(r.ended, r.started) FROM runs r WHERE r.id = ?",
+            run,
+        )
+        return row[0], row[1]
 
     def spent(self, account: str, direction: str, now: int) -> int:
         """Add up the octets an account moved in the 24 hours before `now`."""
@@ -415,21 +441,33 @@ class Catalogue:
         if as_of is None:
             # Spelled out, so that the index on live letters serves.
             live = "" if include_gone else "AND gone_run IS NULL"
-            held = f"SELECT file, id, flags, gone_run IS NOT NULL AS gone FROM placements WHERE mailbox = :mailbox {live}"  # noqa: S608
+            held = f"SELECT file, id, flags, gone_run FROM placements WHERE mailbox = :mailbox {live}"  # noqa: S608
         else:
             held = (
-                "SELECT file, id, flags, 0 AS gone FROM placements "
+                "SELECT file, id, flags, NULL AS gone_run FROM placements "
                 "WHERE mailbox = :mailbox AND since_run <= :run AND (gone_run IS NULL OR gone_run > :run) UNION ALL "
-                "SELECT p.file, p.id, s.flags, 0 FROM placements p JOIN spans s ON s.placement = p.id "
+                "SELECT p.file, p.id, s.flags, NULL FROM placements p JOIN spans s ON s.placement = p.id "
                 "WHERE p.mailbox = :mailbox AND s.from_run <= :run AND s.to_run > :run"
             )
         rows = self.sql.execute(
             "SELECT m.digest, m.identity, m.size, f.internaldate, f.copy, m.message_id, m.presence, m.subject, m.sender, "  # noqa: S608
-            f"p.flags, p.gone, max((NOT p.gone) * 1000000000000 + p.id) FROM ({held}) p "
+            f"p.flags, p.gone_run, max((p.gone_run IS NULL) * 1000000000000 + p.id) FROM ({held}) p "
             "JOIN files f ON f.id = p.file JOIN messages m ON m.id = f.message GROUP BY f.id ORDER BY f.internaldate, m.digest",
             {"mailbox": mailbox, "run": as_of},
         )
-        for digest, identity, size, date, copy, message_id, presence, subject, sender, flags, gone, _ in rows:
+        for digest, identity, size, date, copy, message_id, presence, subject, sender, flags, gone_run, _ in rows:
             yield Letter(
-                path, digest, identity, size, self.flags.read(flags), date, copy, message_id, presence, subject, sender, bool(gone)
+                path,
+                digest,
+                identity,
+                size,
+                self.flags.read(flags),
+                date,
+                copy,
+                message_id,
+                presence,
+                subject,
+                sender,
+                gone_run is not None,
+                gone_run,
             )

@@ -1,10 +1,15 @@
-"""The archive of a login: opened for writing, or proved to be about that account."""
+"""The archive of a login: opened for writing, proved to be about that account, or seen as of a time."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
+
 from mailsync.archive import Archive
 from mailsync.cli.accounts import Login
-from mailsync.errors import ArchiveNotFound
+from mailsync.engine.report import Report
+from mailsync.engine.selection import Selection
+from mailsync.errors import ArchiveNotFound, ConfigError
 
 
 def archive_of(login: Login, wait: float) -> Archive:
@@ -20,3 +25,21 @@ def known(archive: Archive, login: Login) -> Archive:
             raise ArchiveNotFound(f"there is no archive of {login.name} yet: `mailsync pull {login.name}` makes it in {login.directory}")
         raise ArchiveNotFound(f"the archive {login.directory} holds no mail of {login.name}, only of {', '.join(accounts)}")
     return archive
+
+
+def as_of(archive: Archive, login: Login, selection: Selection, moment: int | None, report: Report | None = None) -> Selection:
+    """Turn a time into the last complete run by then. Raises ConfigError when there was none."""
+    if moment is None:
+        return selection
+    run = archive.run_as_of(login.name, moment)
+    if run is None:
+        first = archive.first_complete(login.name)
+        since = f"; the first one ended {_at(first.ended)}" if first and first.ended else ""
+        raise ConfigError(f"no complete pull of {login.name} had ended by {_at(moment)}{since}")
+    if report is not None:
+        report.note("as-of", None, "", f"as of the pull that ended {_at(run.ended or 0)} (run {run.id})")
+    return replace(selection, as_of=run.id)
+
+
+def _at(moment: int) -> str:
+    return f"{datetime.fromtimestamp(moment).astimezone():%Y-%m-%d %H:%M:%S}"

@@ -109,7 +109,16 @@ def places(command: Command) -> Command:
     )(command)
 
 
-gone: Final = click.option("--include-gone", is_flag=True, help="Also letters that are no longer on the server they came from.")
+def gone(command: Command) -> Command:
+    """Add the options about letters that left their server: --include-gone, --gone-since and --also-moved."""
+    command = click.option("--also-moved", is_flag=True, help="Of these, also letters that live in another mailbox now.")(command)
+    command = gone_since(command)
+    return click.option("--include-gone", is_flag=True, help="Also letters that are no longer on the server they came from.")(command)
+
+
+gone_since: Final = click.option(
+    "--gone-since", "gone_since", metavar="DATE", callback=_moment, help="Only letters that left the server on DATE or later, such as 14d."
+)
 mailbox: Final = click.option(
     "--mailbox",
     "globs",

@@ -29,6 +29,8 @@ REMARKS: Final = frozenset(
         "flags-left-out",
         "rehearsal",
         "as-of",
+        "moved",
+        "gone",
         "kept",
     }
 )

@@ -10,13 +10,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any, Final
 
 from mailsync.archive import Archive
 from mailsync.cli import build
 from mailsync.cli.accounts import Login
-from mailsync.cli.archives import archive_of, known
+from mailsync.cli.archives import archive_of, as_of, known
 from mailsync.cli.text import letters
 from mailsync.config.settings import DeleteAfter, ImapAccount, Pop3Account
 from mailsync.engine.budget import Budget
@@ -44,7 +43,8 @@ class Terms:
     """What a run was asked to keep to.
 
     Who watches, which mailboxes only, how many seconds to wait for a locked archive; for a push also which letters (`moment`: as of
-    that time), other names than the mapped ones, and whether only what is alive on the destination is believed.
+    that time, `gone_since`: only what left the server since), other names than the mapped ones, and whether only what is alive on the
+    destination is believed.
     """
 
     progress: Progress
@@ -52,6 +52,7 @@ class Terms:
     wait: float = 0.0
     selection: Selection = EVERYTHING
     moment: int | None = None
+    gone_since: int | None = None
     renamed: Mapping[MailboxPath, MailboxPath] = field(default_factory=dict)
     into: MailboxPath = ()
     restore: bool = False
@@ -64,9 +65,12 @@ def terms_of(chosen: Mapping[str, Any], terms: Terms) -> Terms:
         before=chosen["before"],
         message_id=chosen["message_id"] or "",
         search=chosen["search"] or "",
-        include_gone=chosen["include_gone"],
+        include_gone=chosen["include_gone"] or chosen["gone_since"] is not None,
+        also_moved=chosen["also_moved"],
     )
-    return replace(terms, selection=selection, moment=chosen["moment"], renamed=chosen["renamed"], into=chosen["into"])
+    return replace(
+        terms, selection=selection, moment=chosen["moment"], gone_since=chosen["gone_since"], renamed=chosen["renamed"], into=chosen["into"]
+    )
 
 
 class Nothing:
@@ -149,10 +153,15 @@ def push_from(archive: Archive, login: Login, to: tuple[Login, Destination], rep
     mapped = {parse_name(ours): parse_name(theirs) for ours, theirs in settings.map_.items()}
     rules = MappingRules({**mapped, **terms.renamed}, terms.into)
     selection = as_of(archive, login, replace(terms.selection, globs=tuple(terms.globs)), terms.moment, report)
+    if terms.gone_since is not None:
+        selection = replace(selection, gone_from=archive.first_run_since(terms.gone_since))
     boxes = archive.mailboxes(login.name)
     if terms.globs and not any(selection.mailbox(box.path) for box in boxes):
         names = ", ".join(show(box.path) for box in boxes) or "none"
         raise ConfigError(f"no mailbox of {login.name} in the archive matches {' '.join(terms.globs)}; there is: {names}")
+    gone = sum(box.gone for box in boxes if selection.mailbox(box.path))
+    if terms.restore and gone and not selection.include_gone and selection.as_of is None:
+        report.note("gone", None, "", f"{letters(gone)} that left the server are not among these; --include-gone brings them back too")
     targets = find_targets(archive, login.name, destination.mailboxes(), rules, selection)
     for theirs, ours in targets.mapping.collisions.items():
         names = ", ".join(show(path) for path in ours)
@@ -172,19 +181,6 @@ def push_from(archive: Archive, login: Login, to: tuple[Login, Destination], rep
         )
         report.ended = int(time.time())
         run.finish(complete=report.complete and selection.everything, report=report.as_json())
-
-
-def as_of(archive: Archive, login: Login, selection: Selection, moment: int | None, report: Report | None = None) -> Selection:
-    """Turn a time into the last complete run by then. Raises ConfigError when there was none."""
-    if moment is None:
-        return selection
-    run = archive.run_as_of(login.name, moment)
-    if run is None:
-        raise ConfigError(f"no complete pull of {login.name} had ended by {datetime.fromtimestamp(moment).astimezone():%Y-%m-%d %H:%M}")
-    if report is not None:
-        ended = datetime.fromtimestamp(run.ended or 0).astimezone()
-        report.note("as-of", None, "", f"as of the pull that ended {ended:%Y-%m-%d %H:%M:%S} (run {run.id})")
-    return replace(selection, as_of=run.id)
 
 
 def rehearse_one(login: Login, secret: str, report: Report, terms: Terms) -> None:

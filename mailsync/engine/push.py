@@ -71,6 +71,7 @@ def push(
             work.change_flags(changes)
             work.settle_doubts()
             work.tell_flags()
+            work.tell_moved()
             work.budget.settle(report.destination)
     except StoreUnavailable as error:
         report.error = error
@@ -269,6 +270,14 @@ class _Push:
             )
             if words:
                 self._report.note("flags-left-out", theirs, "", f"letters came without flags that are not kept there: {words}")
+
+    def tell_moved(self) -> None:
+        """Say how many letters left their mailbox for another one, and were not brought back for that."""
+        for path, identities in self._targets.moved.items():
+            count = f"{len(identities):,} letter{' that was' if len(identities) == 1 else 's that were'}"
+            self._report.note(
+                "moved", path, "", f"{count} in here live in another mailbox now, so they are not brought back (--also-moved does)"
+            )
 
     def _rename(self, places: Mapping[MailboxPath, MailboxPath], why: str) -> None:
         """Send letters to other mailboxes than meant; say so where a name changed, not where only its place below a prefix did."""

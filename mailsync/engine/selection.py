@@ -14,8 +14,9 @@ from mailsync.model import Letter, MailboxPath
 class Selection:
     """All conditions hold together. `since` and `before` are epoch seconds of INTERNALDATE; `as_of` is a run.
 
-    `search` looks for a text, in any case, in the decoded header. `include_gone` takes letters that left the server too; with
-    `as_of`, mailboxes, letters and flags are those of that run.
+    `search` looks for a text, in any case, in the decoded header. `include_gone` takes letters that left the server too, but for those
+    that live in another mailbox now, unless `also_moved`; `gone_from` takes only letters that were found gone by that run or a later
+    one. With `as_of`, mailboxes, letters and flags are those of that run.
     """
 
     globs: tuple[str, ...] = ()
@@ -25,6 +26,8 @@ class Selection:
     search: str = ""
     include_gone: bool = False
     as_of: int | None = None
+    gone_from: int | None = None
+    also_moved: bool = False
 
     @property
     def everything(self) -> bool:
@@ -37,6 +40,8 @@ class Selection:
 
     def letter(self, letter: Letter, block: Callable[[bytes], bytes]) -> bool:
         """Tell whether a letter is chosen; `block` gives a header by digest and is asked only when the text is searched."""
+        if self.gone_from is not None and (letter.gone_run is None or letter.gone_run < self.gone_from):
+            return False
         if self.since is not None and letter.internaldate < self.since:
             return False
         if self.before is not None and letter.internaldate >= self.before:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mailsync.archive import Archive
 from mailsync.engine.selection import Selection
@@ -31,13 +31,20 @@ class Targets:
     mapping: MappingPlan
     elsewhere: frozenset[bytes]
     selection: Selection
+    alive: frozenset[bytes] = frozenset()
+    moved: dict[MailboxPath, set[bytes]] = field(default_factory=dict)
+    """Letters (by identity) that are alive somewhere, and, by mailbox, those that were left out because they are so elsewhere."""
 
     def letters(self, target: Target) -> Iterator[Letter]:
         """Give the letters of one target, oldest first."""
         chosen = self.selection
         for letter in self.archive.letters(self.account, target.ours.path, include_gone=chosen.include_gone, as_of=chosen.as_of):
-            if chosen.letter(letter, self.archive.header) and not (target.only_here and letter.identity in self.elsewhere):
-                yield letter
+            if not chosen.letter(letter, self.archive.header) or (target.only_here and letter.identity in self.elsewhere):
+                continue
+            if letter.gone and letter.identity in self.alive:
+                self.moved.setdefault(letter.mailbox, set()).add(letter.identity)
+                continue
+            yield letter
 
     def wanted(self) -> list[Mailbox]:
         """Give the destination mailboxes as they should be: with the role and the subscription ours have."""
@@ -72,4 +79,7 @@ def find_targets(archive: Archive, account: str, theirs: Sequence[Mailbox], rule
         theirs_for_all = archive_of(theirs, rules)
         for mailbox in everything:
             by_theirs.setdefault(theirs_for_all, []).append(Target(mailbox, theirs_for_all, only_here=True))
-    return Targets(archive, account, theirs, by_theirs, mapping, frozenset(elsewhere), selection)
+    alive: set[bytes] = set()
+    if selection.include_gone and not selection.also_moved:
+        alive.update(letter.identity for box in boxes if not box.removed for letter in archive.letters(account, box.path))
+    return Targets(archive, account, theirs, by_theirs, mapping, frozenset(elsewhere), selection, frozenset(alive))

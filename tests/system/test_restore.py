@@ -152,3 +152,79 @@ def test_a_time_before_the_first_pull_is_told(dovecot: Dovecot, home: Home) -> N
     done = home.run("restore", "a", "--as-of", "2001-01-01")
     assert done.returncode == 2
     assert "no complete pull of a had ended by 2001-01-01" in done.stderr
+
+
+def test_what_vanished_lately_is_listed_with_its_times_and_only_that_comes_back(dovecot: Dovecot, home: Home) -> None:
+    user = dovecot.user()
+    for number in range(6):
+        dovecot.deliver(user, "INBOX", plain(number))
+    home.configure(a=imap(dovecot, user))
+    home.well("pull")
+    vanish(dovecot, user, [1])
+    home.well("pull")
+    moment = now()
+    vanish(dovecot, user, [2, 3])
+    home.well("pull")
+
+    for asked in (["--gone-since", moment], ["--gone", "--since", moment]):
+        listed = json.loads(home.well("list", "a", *asked, "--json"))["letters"]
+        assert [letter["subject"] for letter in listed] == ["Letter number 1", "Letter number 2"]
+        assert all(letter["gone_after"] < moment < letter["gone_by"] for letter in listed)
+    told = home.well("list", "a", "--gone-since", "1d")
+    assert told.count("(gone between 20") == 3
+    assert "INBOX: 3 letters" in told
+    assert total(home, "restore", "a", "--gone-since", moment)["new"] == 2
+    assert len(there(dovecot, user, "INBOX")) == 5
+    assert "3 letters that left the server" in home.well("restore", "a", "--dry-run")
+
+
+def test_a_letter_that_was_merely_moved_is_not_brought_back_unless_asked_for(dovecot: Dovecot, home: Home) -> None:
+    user = dovecot.user()
+    for number in range(5):
+        dovecot.deliver(user, "INBOX", plain(number))
+    home.configure(a=imap(dovecot, user))
+    home.well("pull")
+    moment = now()
+    with client(dovecot, user) as other:
+        other.create_folder("Sorted")
+        other.select_folder("INBOX")
+        other.move([1, 2], "Sorted")
+        other.delete_messages([3])
+        other.expunge()
+    home.well("pull")
+
+    said = home.well("restore", "a", "--include-gone")
+
+    assert "2 letters that were in here live in another mailbox now" in said
+    assert [content for content, _ in there(dovecot, user, "INBOX")] == sorted(plain(number) for number in (2, 3, 4))
+    assert total(home, "restore", "a", "--include-gone", "--also-moved", "--dry-run")["new"] == 2
+    # As it was on that day means all of it.
+    assert total(home, "restore", "a", "--mailbox", "INBOX", "--as-of", moment)["new"] == 2
+    assert len(there(dovecot, user, "INBOX")) == 5
+
+
+def test_mailboxes_and_letters_are_listed_as_they_were_on_a_day(dovecot: Dovecot, home: Home) -> None:
+    user = dovecot.user()
+    for number in range(4):
+        dovecot.deliver(user, "Old", plain(number))
+    home.configure(a=imap(dovecot, user))
+    early = now()
+    home.well("pull")
+    moment = now()
+    with client(dovecot, user) as other:
+        other.rename_folder("Old", "New")
+    home.well("pull")
+
+    assert [line.split()[:2] for line in home.well("list", "a", "--as-of", moment).splitlines()[2:]] == [["Old", "4"]]
+    assert home.well("list", "a", "--as-of", moment, "--mailbox", "Old").startswith("Old: 4 letters")
+    assert len(json.loads(home.well("list", "a", "--search", "number 3", "--json"))["letters"]) == 1
+    before_the_first = home.run("list", "a", "--as-of", early)
+    assert before_the_first.returncode == 2
+    assert "the first one ended 20" in before_the_first.stderr
+
+
+def vanish(dovecot: Dovecot, user: str, uids: list[int]) -> None:
+    with client(dovecot, user) as other:
+        other.select_folder("INBOX")
+        other.delete_messages(uids)
+        other.expunge()
