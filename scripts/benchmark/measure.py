@@ -6,7 +6,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -20,18 +20,20 @@ class ProgramFailed(RuntimeError):
     """A measured program ended badly; the message holds the end of what it said."""
 
 
-def run(command: Sequence[str], folder: Path, proxy: Proxy | None = None, *, environment: Mapping[str, str] | None = None) -> Sample:
+def run(command: Sequence[str], folder: Path, proxy: Proxy | None = None) -> Sample:
     """Run a program to its end in `folder` and measure it, children included. Raises ProgramFailed.
 
     `proxy` is the one the program talks through, if any, for what passed there.
     """
+    # What the caller told Python (to write no bytecode, say) is not what an installed program lives with.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     log = folder / "output.log"
     with log.open("wb") as output:
         start = time.perf_counter()
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env={**os.environ, **(environment or {})},
+            env=environment,
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

@@ -133,28 +133,30 @@ def _offlineimap(folder: Path, login: Login) -> list[str]:
     return ["offlineimap", "-c", str(folder / "offlineimaprc"), "-o"]
 
 
-def _maildir(folder: Path, owner: pwd.struct_passwd | None = None) -> Path:
-    place = folder / "mail"
-    for one in (place, *(place / part for part in ("cur", "new", "tmp"))):
-        one.mkdir(exist_ok=True)
-        if owner:
-            os.chown(one, owner.pw_uid, owner.pw_gid)
-    return place
+def _maildir(folder: Path) -> Path:
+    for part in ("cur", "new", "tmp"):
+        (folder / "mail" / part).mkdir(parents=True, exist_ok=True)
+    return folder / "mail"
 
 
 def _getmail(folder: Path, login: Login) -> list[str]:
-    # It refuses to deliver as root.
-    owner = pwd.getpwnam("mail") if os.geteuid() == 0 else None
     tls = "SSL" if login.ca_file else ""
     kind = f"Simple{'IMAP' if login.protocol == 'imap' else 'POP3'}{tls}Retriever"
     every = "mailboxes = ALL\nmove_on_delete =\nuse_peek = true\n" if login.protocol == "imap" else ""
     (folder / "getmailrc").write_text(
         f"[retriever]\ntype = {kind}\nserver = 127.0.0.1\nport = {login.port}\n"
         f"username = {login.user}\npassword = {login.password}\n{every}\n"
-        f"[destination]\ntype = Maildir\npath = {_maildir(folder, owner)}/\n{'user = mail' if owner else ''}\n\n"
-        "[options]\nverbose = 0\ndelete = false\nreceived = false\ndelivered_to = false\n"
+        f"[destination]\ntype = Maildir\npath = {_maildir(folder)}/\n\n"
+        "[options]\nverbose = 0\ndelete = false\nread_all = false\nreceived = false\ndelivered_to = false\n"
     )
-    return ["getmail", "--getmaildir", str(folder), "--rcfile", "getmailrc"]
+    command = ["getmail", "--getmaildir", str(folder), "--rcfile", "getmailrc"]
+    if os.geteuid() != 0:
+        return command
+    # It refuses to deliver as root.
+    owner = pwd.getpwnam("mail")
+    for one in (folder, *folder.rglob("*")):
+        os.chown(one, owner.pw_uid, owner.pw_gid)
+    return ["setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups", *command]
 
 
 def _mpop(folder: Path, login: Login) -> list[str]:
