@@ -17,7 +17,8 @@ _EPOCH: Final = 1_200_000_000
 # Fields that programs put before the letter or into it when they deliver: mbsync its mark, getmail and fetchmail their trace.
 # The letters made here have none of them. getmail also folds long fields anew.
 _OWN_FIELDS: Final = re.compile(
-    rb"^(?:X-TUID|Delivered-To|Return-Path|X-getmail-[a-z-]+|Status):.*\n|^Received: from .*\n(?:[ \t].*\n)*?[ \t].*\(fetchmail.*\n(?:[ \t].*\n)*",
+    rb"^(?:X-TUID|Delivered-To|Return-Path|X-getmail-[a-z-]+|Status):.*\n"
+    rb"|^Received: from .*\n(?:[ \t].*\n)*?[ \t].*\(fetchmail.*\n(?:[ \t].*\n)*",
     re.MULTILINE,
 )
 _FOLD: Final = re.compile(rb"\n[ \t]+")
