@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from scripts.benchmark.record import OURS, WIRE, Comparison, Entry, Record
+from scripts.benchmark.record import FAR, OURS, WIRE, Comparison, Entry, Record
 
 HOW: Final = """\
 Wall times are medians, with the least and the most in brackets. Ratio, one for each wall time: against the best other program that keeps
-as much; below 1 is shorter. Round trips: (seconds at 200 ms − seconds at 0 ms) / 0.2; with ~, the waits counted by the proxy, of a program
-that waits for each letter and was not run far away. CPU: seconds of the program alone, near. Wire: octets that crossed against octets of
+as much; below 1 is shorter. Round trips: (seconds at 200 ms − seconds at 0 ms) / 0.2; with ~, the waits for an answer as the proxy counted
+them, of a program that waits so often that it was not run far away. CPU: seconds of the program alone, near. Wire: octets that crossed against octets of
 mail. Every run was proved afterwards: all letters are there, and they are the same (mailsync: byte for byte)."""
 
 
@@ -43,7 +43,7 @@ def _comparison(one: Comparison) -> str:
 def _figures(one: Comparison, entry: Entry) -> list[str]:
     ratios = [(way, one.ratio(entry, way)) for way in one.lines]
     trips = entry.round_trips
-    waits = f"~{entry.turns}" if entry.turns is not None else ""
+    waits = f"~{entry.turns}" if entry.turns is not None and FAR in one.lines else ""
     octets = entry.octets
     near = next(iter(entry.lines))
     return [
