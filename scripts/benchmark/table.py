@@ -10,8 +10,8 @@ from scripts.benchmark.record import FAR, OURS, WIRE, Comparison, Entry, Record
 HOW: Final = """\
 Wall times are medians, with the least and the most in brackets. Ratio, one for each wall time: against the best other program that keeps
 as much; below 1 is shorter. Round trips: (seconds at 200 ms − seconds at 0 ms) / 0.2; with ~, the waits for an answer as the proxy counted
-them, of a program that waits so often that it was not run far away. CPU: seconds of the program alone, near. Wire: octets that crossed against octets of
-mail. Every run was proved afterwards: all letters are there, and they are the same (mailsync: byte for byte)."""
+them, of a program that waits so often that it was not run far away. CPU: seconds of the program alone, near. Wire: octets that crossed
+against octets of mail. Every run was proved afterwards: all letters are there, and they are the same (mailsync: byte for byte)."""
 
 
 def markdown(record: Record) -> str:
