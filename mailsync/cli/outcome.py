@@ -11,7 +11,7 @@ from tabulate import tabulate
 from mailsync.cli import exits
 from mailsync.cli.session import Session
 from mailsync.cli.text import letters, octets, plain, short, span
-from mailsync.engine.report import Note, Report, Tally, exit_code
+from mailsync.engine.report import Note, Proved, Report, Tally, exit_code
 from mailsync.mapping import show as name_of
 
 NOTES_SHOWN: Final = 20
@@ -53,6 +53,7 @@ def show(reports: Sequence[Report], session: Session, *, join: Callable[[Sequenc
             _table(report, session, click.echo)
             for kind in dict.fromkeys(note.kind for note in report.notes if note.kind in REMARKS):
                 _notes([note for note in report.notes if note.kind == kind], session, _echo_plain, ALIKE_SHOWN)
+            _proof(report, session)
         # What is wrong goes to standard error, so that it is there with -q and in cron's mail too.
         _notes([note for note in report.notes if note.kind not in REMARKS], session, _echo_trouble)
         _last_words(report, session)
@@ -79,6 +80,32 @@ def _table(report: Report, session: Session, echo: Callable[[str], object]) -> N
         echo(tabulate(rows, headings, tablefmt="simple", disable_numparse=True, colalign=_alignment(len(headings), 1 + to)))
     if report.unchanged:
         echo(f"{report.unchanged:,} mailbox{'' if report.unchanged == 1 else 'es'} without news")
+
+
+def _proof(report: Report, session: Session) -> None:
+    """Tell what the proof at the end of a migration found: in a line if nothing is missing, else by mailbox."""
+    if not report.proof:
+        return
+    if session.verbose or not all(one.complete for one in report.proof):
+        headings = ["mailbox", "to", "at the source", "in the archive", "different", "on the destination", "removed there"]
+        rows = [
+            [plain(name_of(one.mailbox)), plain(name_of(one.theirs)), *(f"{count:,}" if count else "-" for count in _proved(one))]
+            for one in report.proof
+        ]
+        click.echo(tabulate(rows, headings, tablefmt="simple", disable_numparse=True, colalign=_alignment(len(headings), 2)))
+    if not all(one.complete for one in report.proof):
+        return
+    total, different = sum(one.at_source for one in report.proof), sum(one.letters for one in report.proof)
+    held = letters(total) if total == different else f"{letters(total)} ({different:,} different ones)"
+    compared = sum(one.compared for one in report.proof)
+    checked = f"; {compared:,} downloaded and compared" if compared else ""
+    removed = sum(one.removed for one in report.proof)
+    but = f", but for {removed:,} that you removed there" if removed else ""
+    click.echo(f"proved: {held} at the source, all in the archive and on the destination{but}{checked}")
+
+
+def _proved(one: Proved) -> tuple[int, ...]:
+    return one.at_source, one.in_archive, one.letters, one.found, one.removed
 
 
 def _alignment(columns: int, names: int) -> list[str]:

@@ -7,7 +7,7 @@ an archive that exists is locked first, so that no server is bothered in vain.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -20,12 +20,13 @@ from mailsync.cli.text import letters
 from mailsync.config.settings import DeleteAfter, ImapAccount, Pop3Account
 from mailsync.engine.budget import Budget
 from mailsync.engine.clean import clean
+from mailsync.engine.proof import prove
 from mailsync.engine.pull import pull, rehearse
 from mailsync.engine.push import Patience, push
 from mailsync.engine.report import Report
 from mailsync.engine.selection import Selection
 from mailsync.engine.targets import find_targets
-from mailsync.errors import ArchiveNotFound, ConfigError, MailsyncError
+from mailsync.errors import ArchiveNotFound, ConfigError, MailsyncError, StoreUnavailable
 from mailsync.mapping import MappingRules, parse_name, show
 from mailsync.model import Known, MailboxPath, Scan, SyncState
 from mailsync.progress import Progress
@@ -56,6 +57,7 @@ class Terms:
     renamed: Mapping[MailboxPath, MailboxPath] = field(default_factory=dict)
     into: MailboxPath = ()
     restore: bool = False
+    prove_content: bool = False
 
 
 def terms_of(chosen: Mapping[str, Any], terms: Terms) -> Terms:
@@ -146,8 +148,20 @@ def push_one(login: Login, target: Login, secret: str, report: Report, terms: Te
         push_from(archive, login, (target, destination), report, terms)
 
 
-def push_from(archive: Archive, login: Login, to: tuple[Login, Destination], report: Report, terms: Terms) -> None:
-    """Push from an archive that is open to a destination that is connected."""
+def push_from(
+    archive: Archive,
+    login: Login,
+    to: tuple[Login, Destination],
+    report: Report,
+    terms: Terms,
+    *,
+    proof: Callable[[], Source] | None = None,
+    seen: Mapping[MailboxPath, int] | None = None,
+) -> None:
+    """Push from an archive that is open to a destination that is connected; with `proof`, which reads it, prove that all is there.
+
+    `seen` tells how many letters of a mailbox the source showed in this run.
+    """
     target, destination = to
     settings = build.imap_of(target)
     mapped = {parse_name(ours): parse_name(theirs) for ours, theirs in settings.map_.items()}
@@ -169,7 +183,7 @@ def push_from(archive: Archive, login: Login, to: tuple[Login, Destination], rep
     if targets.mapping.collisions:
         return
     with archive.push(login.name, destination.key) as run:
-        push(
+        targets = push(
             run,
             destination,
             report,
@@ -179,6 +193,15 @@ def push_from(archive: Archive, login: Login, to: tuple[Login, Destination], rep
             budget=budget_of(archive, target, destination.key, "up"),
             restore=terms.restore,
         )
+        if proof is not None and report.error is None:
+            terms.progress.begin(f"proving {report.destination}")
+            try:
+                with closing(proof()) as source:
+                    prove(targets, run, source, report, seen=seen or {}, content=terms.prove_content)
+            except StoreUnavailable as error:
+                report.error = error
+            finally:
+                terms.progress.end()
         report.ended = int(time.time())
         run.finish(complete=report.complete and selection.everything, report=report.as_json())
 
@@ -234,7 +257,15 @@ def migrate_one(origin: Login, target: Login, secrets: tuple[str, str], reports:
                     return [pulled]
                 at = pushed
                 pushed.started = int(time.time())
-                push_from(archive, origin, (target, destination), pushed, terms)
+                push_from(
+                    archive,
+                    origin,
+                    (target, destination),
+                    pushed,
+                    terms,
+                    proof=lambda: build.source(target, secrets[1], terms.progress),
+                    seen={path: tally.seen for path, tally in pulled.mailboxes.items()},
+                )
     except MailsyncError as error:
         at.error = error
         at.ended = int(time.time())

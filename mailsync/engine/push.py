@@ -49,8 +49,10 @@ def push(
     patience: Patience,
     budget: Budget | None = None,
     restore: bool = False,
-) -> Report:
+) -> Targets:
     """Send what `targets` names and the destination lacks; fill `report`. A server that gives up ends the run early.
+
+    Gives the targets as they turned out, where the destination took other names.
 
     With `report.dry_run` the destination is only read and the ledger not written. A `restore` believes only what is alive on the
     destination now: what the ledger says was sent once, and is not there, is sent again.
@@ -77,7 +79,7 @@ def push(
         report.error = error
     finally:
         progress.end()
-    return report
+    return work.targets
 
 
 class _Push:
@@ -91,7 +93,7 @@ class _Push:
         self._destination = destination
         self._report = report
         self._progress = progress
-        self._targets = targets
+        self.targets = targets
         self._patience = patience
         self._states: dict[MailboxPath, SyncState] = {}
         self._refused: set[MailboxPath] = set()
@@ -107,12 +109,12 @@ class _Push:
     def name(self) -> None:
         """Give mailboxes the names they will have there, before anything is asked of or sent to them; no two share one."""
         if isinstance(self._destination, NamingDestination):
-            self._rename(self._destination.fitted(list(self._targets.by_theirs)), "its name cannot be written there, or is another's")
+            self._rename(self._destination.fitted(list(self.targets.by_theirs)), "its name cannot be written there, or is another's")
 
     def look(self) -> None:
         """Compare what the ledger does not know with what is there; what is there already is settled, not sent."""
-        listed = {mailbox.path: mailbox.state for mailbox in self._targets.theirs if mailbox.selectable}
-        for theirs in self._targets.by_theirs:
+        listed = {mailbox.path: mailbox.state for mailbox in self.targets.theirs if mailbox.selectable}
+        for theirs in self.targets.by_theirs:
             if theirs in self._refused:
                 continue
             if theirs in listed or theirs in self._renamed:
@@ -135,14 +137,14 @@ class _Push:
     def count(self) -> list[tuple[MailboxPath, FlagChange]]:
         """Count what is to do, for the bar and the dry run; returns the flag changes."""
         changes: list[tuple[MailboxPath, FlagChange]] = []
-        for theirs, targets in self._targets.by_theirs.items():
+        for theirs, targets in self.targets.by_theirs.items():
             ledger = self._ledger(theirs)
             state = self._states.get(theirs)
             known = {key for key, line in ledger.items() if not line.pending}
             for target in targets:
                 tally = self._report.of(target.ours.path)
                 tally.to = show(theirs)
-                for letter in self._targets.letters(target):
+                for letter in self.targets.letters(target):
                     key = key_of(letter)
                     tally.seen += 1
                     if key in known or (theirs, key) in self._found:
@@ -163,7 +165,7 @@ class _Push:
 
     def create(self) -> None:
         """Make missing mailboxes and learn what all of them keep; letters for one that cannot be made are reported, not dropped."""
-        for path, error in self._destination.create(self._targets.wanted()).items():
+        for path, error in self._destination.create(self.targets.wanted()).items():
             if error is not None:
                 self._refused.add(path)
                 self._report.trouble_with("mailbox", path, "", str(error))
@@ -189,7 +191,7 @@ class _Push:
 
     def parcels(self) -> Iterator[Parcel]:
         """Name what the ledger knows nothing of, an intent ahead of each; content is read as the destination asks for it."""
-        for theirs in self._targets.by_theirs:
+        for theirs in self.targets.by_theirs:
             ledger = self._ledger(theirs)
             if theirs in self._refused:
                 self._give_up(theirs, ledger)
@@ -273,7 +275,7 @@ class _Push:
 
     def tell_moved(self) -> None:
         """Say how many letters left their mailbox for another one, and were not brought back for that."""
-        for path, identities in self._targets.moved.items():
+        for path, identities in self.targets.moved.items():
             count = f"{len(identities):,} letter{' that was' if len(identities) == 1 else 's that were'}"
             self._report.note(
                 "moved", path, "", f"{count} in here live in another mailbox now, so they are not brought back (--also-moved does)"
@@ -282,12 +284,12 @@ class _Push:
     def _rename(self, places: Mapping[MailboxPath, MailboxPath], why: str) -> None:
         """Send letters to other mailboxes than meant; say so where a name changed, not where only its place below a prefix did."""
         by_theirs: dict[MailboxPath, list[Target]] = {}
-        for theirs, targets in self._targets.by_theirs.items():
+        for theirs, targets in self.targets.by_theirs.items():
             place = places.get(theirs, theirs)
             by_theirs.setdefault(place, []).extend(replace(target, theirs=place) for target in targets)
             if place != theirs[-len(place) :]:
                 self._report.note("renamed", theirs, "", f"is called {show(place)} there: {why}; `map:` gives it another name")
-        self._targets = replace(self._targets, by_theirs=by_theirs)
+        self.targets = replace(self.targets, by_theirs=by_theirs)
 
     def _ledger(self, theirs: MailboxPath) -> dict[Key, LedgerLine]:
         """Give what is believed of the ledger: all of it, or, for a restore, only what has no answer yet."""
@@ -306,8 +308,8 @@ class _Push:
     def _letters(self, theirs: MailboxPath) -> Iterator[Letter]:
         """Give each letter for one of their mailboxes once, also when several of ours end there."""
         given: set[Key] = set()
-        for target in self._targets.by_theirs.get(theirs, ()):
-            for letter in self._targets.letters(target):
+        for target in self.targets.by_theirs.get(theirs, ()):
+            for letter in self.targets.letters(target):
                 if key_of(letter) not in given:
                     given.add(key_of(letter))
                     yield letter
@@ -333,7 +335,7 @@ class _Push:
     def _doubts(self) -> dict[MailboxPath, list[Letter]]:
         """Find the letters whose intents have no answer."""
         doubts: dict[MailboxPath, list[Letter]] = {}
-        for theirs in self._targets.by_theirs:
+        for theirs in self.targets.by_theirs:
             pending = {key for key, line in self._ledger(theirs).items() if line.pending}
             if pending and theirs not in self._refused:
                 doubts[theirs] = [letter for letter in self._letters(theirs) if key_of(letter) in pending]
@@ -364,14 +366,14 @@ class _Push:
         asked = {key_of(letter) for letter in letters}
         lines = [ledger.get(key) for key in asked]
         first = 1 if moved else min((line.uidnext if line and line.uidvalidity == state.uidvalidity else 1) for line in lines)
-        rivals = held_by(self._targets, theirs, {key for key in ledger.keys() - asked if unlocated(ledger[key], state.uidvalidity)})
+        rivals = held_by(self.targets, theirs, {key for key in ledger.keys() - asked if unlocated(ledger[key], state.uidvalidity)})
         if first > 1:
             looks, ids = {letter.presence for letter in letters}, {letter.message_id for letter in letters} - {""}
             rivals = [rival for rival in rivals if rival.presence in looks or rival.message_id in ids]
         taken = [line.uid for key, line in ledger.items() if key not in asked and line.uid and line.uidvalidity == state.uidvalidity]
         sightings = (sighting_of(present) for present in self._destination.presence(theirs, 1 if rivals else max(first, 1)))
         outcome = compare([*rivals, *letters], sightings, taken)
-        for letter, uid in [*outcome.there, *told_by_bodies(self._targets, self._destination, theirs, outcome.ambiguous)]:
+        for letter, uid in [*outcome.there, *told_by_bodies(self.targets, self._destination, theirs, outcome.ambiguous)]:
             key = key_of(letter)
             self._found.add((theirs, key))
             if not self._report.dry_run:

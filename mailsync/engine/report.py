@@ -57,6 +57,28 @@ class Note:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """One mailbox of a migration's source: its letters there, in the archive, and, each different letter once, as sent and as found.
+
+    `compared` of those found were downloaded and are the same. What was taken away on the destination meanwhile counts as `removed`.
+    """
+
+    mailbox: MailboxPath
+    theirs: MailboxPath
+    at_source: int
+    in_archive: int
+    letters: int
+    found: int
+    removed: int = 0
+    compared: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing anywhere."""
+        return self.in_archive >= self.at_source and self.found + self.removed == self.letters
+
+
 @dataclass(slots=True)
 class Report:
     """The outcome of one run over one account; `mailboxes` keeps the order in which they were met."""
@@ -73,6 +95,7 @@ class Report:
     notes: list[Note] = field(default_factory=list)
     notes_dropped: int = 0
     error: MailsyncError | None = None
+    proof: list[Proved] = field(default_factory=list)
     trouble: bool = False
     """Something asked for was not done, or needs a person's eye: the exit code is not 0."""
 
@@ -132,6 +155,7 @@ class Report:
             "mailboxes": [{"mailbox": show(path), "to": tally.to, **_numbers(tally)} for path, tally in self.mailboxes.items()],
             "notes": [{"kind": n.kind, "mailbox": n.mailbox, "letter": n.letter, "text": n.text} for n in self.notes],
             "notes_dropped": self.notes_dropped,
+            **({"proof": [_proved(one) for one in self.proof]} if self.proof else {}),
         }
 
 
@@ -151,3 +175,8 @@ _NUMBERS = tuple(f.name for f in fields(Tally) if f.type == "int")
 
 def _numbers(tally: Tally) -> dict[str, object]:
     return {name: getattr(tally, name) for name in _NUMBERS}
+
+
+def _proved(one: Proved) -> dict[str, object]:
+    numbers = {name: getattr(one, name) for name in ("at_source", "in_archive", "letters", "found", "removed", "compared")}
+    return {"mailbox": show(one.mailbox), "to": show(one.theirs), "complete": one.complete, **numbers}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -14,12 +15,15 @@ from mailsync.cli.bars import progress_for
 from mailsync.cli.runs import Terms, migrate_one, rehearse_migration
 from mailsync.cli.session import Session
 from mailsync.engine.report import Report
+from mailsync.model import MailboxPath
 
 
 @click.command("migrate")
 @click.argument("source")
 @click.argument("destination")
 @options.mailbox
+@options.places
+@click.option("--prove-content", is_flag=True, help="At the end download what was sent, and compare it letter by letter.")
 @options.dry_run
 @options.archive
 @options.wait
@@ -37,6 +41,9 @@ def command(
     dry_run: bool,
     archive: Path | None,
     wait: float,
+    prove_content: bool,
+    renamed: Mapping[MailboxPath, MailboxPath],
+    into: MailboxPath,
     **passwords: str | None,
 ) -> int:
     """Move a mailbox from SOURCE to DESTINATION: pull and push in one go.
@@ -53,6 +60,7 @@ def command(
     The last @ parts user and host; other signs in a user name may be written %XX. A server whose certificate is signed by your own
     CA is found with SSL_CERT_FILE=ca.pem in the environment, or ca_file in the configuration.
 
+    At the end it proves itself: for every mailbox, the letters of the source are in the archive and on the destination, or are named.
     The letters also lie in the archive afterwards. Nothing is deleted on either side. Run it again at any time: only what is new
     is moved, and after an interruption it goes on where it was.
     """
@@ -65,6 +73,8 @@ def command(
     now = int(time.time())
     pulled = Report("pull", origin.name, archive=str(origin.directory), dry_run=dry_run, started=now)
     pushed = Report("push", origin.name, target.name, str(origin.directory), dry_run=dry_run, started=now)
+    progress = progress_for(session, sys.stderr)
+    terms = Terms(progress, globs, wait, renamed=renamed, into=into, prove_content=prove_content)
     run = rehearse_migration if dry_run else migrate_one
-    reports = run(origin, target, secrets, (pulled, pushed), Terms(progress_for(session, sys.stderr), globs, wait))
+    reports = run(origin, target, secrets, (pulled, pushed), terms)
     return outcome.show(reports, session, join=outcome.of_one_account)
