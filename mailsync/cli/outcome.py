@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import click
-from tabulate import tabulate
 
 from mailsync.cli import exits
 from mailsync.cli.session import Session
@@ -77,9 +76,15 @@ def _table(report: Report, session: Session, echo: Callable[[str], object]) -> N
     words = _HEADINGS_OF_PUSH if report.destination else _HEADINGS
     headings = ["mailbox", *(["to"] if to else []), *(words.get(name, name) for name in columns), "size"]
     if rows:
-        echo(tabulate(rows, headings, tablefmt="simple", disable_numparse=True, colalign=_alignment(len(headings), 1 + to)))
+        echo(_lines(rows, headings, 1 + to))
     if report.unchanged:
         echo(f"{report.unchanged:,} mailbox{'' if report.unchanged == 1 else 'es'} without news")
+
+
+def _lines(rows: Sequence[Sequence[str]], headings: Sequence[str], left: int) -> str:
+    from tabulate import tabulate  # noqa: PLC0415  a tenth of the start-up of a nightly run, which prints no table
+
+    return tabulate(rows, headings, tablefmt="simple", disable_numparse=True, colalign=_alignment(len(headings), left))
 
 
 def _proof(report: Report, session: Session) -> None:
@@ -92,7 +97,7 @@ def _proof(report: Report, session: Session) -> None:
             [plain(name_of(one.mailbox)), plain(name_of(one.theirs)), *(f"{count:,}" if count else "-" for count in _proved(one))]
             for one in report.proof
         ]
-        click.echo(tabulate(rows, headings, tablefmt="simple", disable_numparse=True, colalign=_alignment(len(headings), 2)))
+        click.echo(_lines(rows, headings, 2))
     if not all(one.complete for one in report.proof):
         return
     total, different = sum(one.at_source for one in report.proof), sum(one.letters for one in report.proof)

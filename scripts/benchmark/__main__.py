@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -73,11 +74,14 @@ def _measure(options: argparse.Namespace) -> Record:
 def main() -> None:
     """Measure or load, then print."""
     options = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was made in /tmp goes, and the servers end
     try:
         old = load(options.compare) if options.compare else None
         record = load(options.show) if options.show else _measure(options)
     except (UnusableRecord, ProgramFailed, NotTheSameWork, dovecot.DovecotMissing, OSError) as error:
         sys.exit(f"scripts/bench: {error}")
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
     print(table.markdown(record))
     if options.picture:
         options.picture.write_text(picture.svg(record))

@@ -51,9 +51,11 @@ def mailsync(folder: Path, *arguments: str, password: str = "secret", expect: in
 
 def migrate(folder: Path, source: str, destination: str, *more: str, expect: int = 0) -> list[dict[str, object]]:
     options = ("--archive", "archive", "--source-password-env", "OLD", "--destination-password-env", "NEW")
-    report = mailsync(folder, "migrate", source, destination, *options, *more, expect=expect)
+    report = mailsync(folder, "migrate", source, destination, "--prove-content", *options, *more, expect=expect)
     found = report["reports"]
     assert isinstance(found, list)
+    proof = found[-1]["proof"]
+    assert all(one["complete"] and one["found"] == one["compared"] for one in proof), proof
     return found
 
 
