@@ -128,10 +128,10 @@ class Archive:
         """Give what a pull would remember, without beginning one."""
         return Memory(self._catalogue, account)
 
-    def push(self, account: str, destination: str) -> PushRun:
-        """Begin a push out of it; `destination` is the destination's key."""
-        self._ran = True
-        return PushRun(self._catalogue, self.directory, account, destination, self._clock)
+    def push(self, account: str, destination: str, *, rehearsal: bool = False) -> PushRun:
+        """Begin a push out of it, or a rehearsal of one, for which it may be open for looking; `destination` is the destination's key."""
+        self._ran = self._ran or not rehearsal
+        return PushRun(self._catalogue, self.directory, account, destination, self._clock, rehearsal=rehearsal)
 
     def spent(self, account: str, direction: str) -> int:
         """Tell how many octets went `down` from or `up` to an account (a name, or a destination's key) in the last 24 hours."""

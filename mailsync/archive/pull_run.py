@@ -63,6 +63,27 @@ class Memory:
         uids = [entry.ref.uid for entry in scan.entries if isinstance(entry.ref, UidRef)]
         return self._catalogue.known_of(row, scan.state.uidvalidity, state, uids, scan.vanished)
 
+    def held(self, entries: Sequence[Entry], before: int) -> dict[Entry, bytes]:
+        """Give the letters of a POP3 listing that were fetched before that time and are stored as they were, with their digests.
+
+        One that was only recognised, or that counts as another content of the same letter, is not among them.
+        """
+        found: dict[Entry, bytes] = {}
+        row = self._row(INBOX)
+        for entry in entries:
+            if not isinstance(entry.ref, UidlRef) or entry.ref.uidl is None or entry.size is None:
+                continue
+            stored = self._catalogue.sql.execute(
+                "SELECT m.digest, m.size FROM placements p JOIN files f ON f.id = p.file JOIN messages m ON m.id = f.message "
+                "JOIN runs r ON r.id = p.first_run WHERE p.mailbox = ? AND p.uid IS NULL AND p.uidl = ? AND +p.size = ? "
+                "AND p.digest = m.digest AND NOT p.matched AND NOT f.damaged AND r.started <= ?",
+                (row, entry.ref.uidl, entry.size, before),
+            ).fetchone()
+            # A server that adds a missing last line end sends two octets more than it announced.
+            if stored is not None and stored[1] - entry.size in {0, 2}:
+                found[entry] = stored[0]
+        return found
+
     def _row(self, mailbox: MailboxPath) -> int | None:
         return None if self._account is None else self._catalogue.mailbox(self._account, mailbox)
 
@@ -284,27 +305,10 @@ class PullRun:
 
     # what an owner's policies need
 
-    @guarded
     def held(self, entries: Sequence[Entry], before: int) -> dict[Entry, bytes]:
-        """Give the letters of a POP3 listing that were fetched before that time and are stored as they were, with their digests.
-
-        One that was only recognised, or that counts as another content of the same letter, is not among them.
-        """
-        found: dict[Entry, bytes] = {}
-        row = self._catalogue.mailbox(self._account, INBOX)
-        for entry in entries:
-            if not isinstance(entry.ref, UidlRef) or entry.ref.uidl is None or entry.size is None:
-                continue
-            stored = self._sql.execute(
-                "SELECT m.digest, m.size FROM placements p JOIN files f ON f.id = p.file JOIN messages m ON m.id = f.message "
-                "JOIN runs r ON r.id = p.first_run WHERE p.mailbox = ? AND p.uid IS NULL AND p.uidl = ? AND +p.size = ? "
-                "AND p.digest = m.digest AND NOT p.matched AND NOT f.damaged AND r.started <= ?",
-                (row, entry.ref.uidl, entry.size, before),
-            ).fetchone()
-            # A server that adds a missing last line end sends two octets more than it announced.
-            if stored is not None and stored[1] - entry.size in {0, 2}:
-                found[entry] = stored[0]
-        return found
+        """Give the letters of a POP3 listing that were fetched before that time and are stored as they were, with their digests."""
+        with translated(self._root):
+            return self._memory.held(entries, before)
 
     @guarded
     def proves(self, digest: bytes, header: Part) -> bool:

@@ -17,15 +17,21 @@ GROUP: Final = 512
 
 
 class PushRun:
-    """A context manager; an exception keeps every answer that came before it."""
+    """A context manager; an exception keeps every answer that came before it. A `rehearsal` only reads, and records nothing."""
 
-    def __init__(self, catalogue: Catalogue, root: Path, account: str, destination: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, catalogue: Catalogue, root: Path, account: str, destination: str, clock: Callable[[], float], *, rehearsal: bool = False
+    ) -> None:
         self._catalogue = catalogue
         self._sql = catalogue.sql
         self._root = root
         self._clock = clock
         self._destination = destination
         self._unwritten = 0
+        self._rehearsal = rehearsal
+        self.id = 0
+        if rehearsal:
+            return
         with translated(root):
             catalogue.begin()
             row = catalogue.make_account(account)
@@ -37,8 +43,9 @@ class PushRun:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        with translated(self._root):
-            self._catalogue.commit()
+        if not self._rehearsal:
+            with translated(self._root):
+                self._catalogue.commit()
 
     def ledger(self, mailbox: MailboxPath) -> dict[tuple[bytes, int], LedgerLine]:
         """Give what is known of one mailbox of the destination, by (identity, copy)."""
@@ -126,6 +133,8 @@ class PushRun:
 
     def flush(self) -> None:
         """Make everything written down durable."""
+        if self._rehearsal:
+            return
         with translated(self._root):
             self._catalogue.commit()
             self._catalogue.begin()
@@ -133,6 +142,8 @@ class PushRun:
 
     def finish(self, *, complete: bool, report: Mapping[str, object]) -> None:
         """End the run."""
+        if self._rehearsal:
+            return
         with translated(self._root):
             self._catalogue.begin()
             self._catalogue.end_run(self.id, int(self._clock()), complete=complete, report=report)

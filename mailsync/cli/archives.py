@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 from mailsync.archive import Archive
 from mailsync.cli.accounts import Login
 from mailsync.engine.report import Report
 from mailsync.engine.selection import Selection
-from mailsync.errors import ArchiveNotFound, ConfigError
+from mailsync.errors import ArchiveError, ArchiveNotFound, ConfigError
 
 
 def archive_of(login: Login, wait: float) -> Archive:
     """Open an account's archive for writing; made when missing. Raises ArchiveError."""
     return Archive.open(login.directory, container=login.container, dedupe=login.dedupe, wait=wait)
+
+
+def demand_place(directory: Path) -> None:
+    """Raise ArchiveError where an archive could not be made."""
+    there = next(place for place in (directory.absolute(), *directory.absolute().parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        why = "may not be written by you" if there.is_dir() else "is a file"
+        raise ArchiveError(f"the archive cannot be made in {directory}: {there} {why}; choose another place (--archive, or `root:`)")
 
 
 def known(archive: Archive, login: Login) -> Archive:

@@ -29,6 +29,9 @@ REMARKS: Final = frozenset(
         "rehearsal",
         "as-of",
         "moved",
+        "would-delete",
+        "rewritten",
+        "estimate",
         "gone",
         "kept",
     }
@@ -168,7 +171,9 @@ def _success(report: Report) -> str:
     brought = total.new + total.mended
     amount = f"{letters(brought)}, {octets(total.octets)}" if brought else "nothing new"
     if report.dry_run:
-        return f"would bring {amount}; nothing was changed" if not report.destination else f"would send {amount}; nothing was changed"
+        # What a pull would recognise, or a push find there, only those runs can tell.
+        upto = "up to " if brought and (not report.destination or any(note.kind == "rehearsal" for note in report.notes)) else ""
+        return f"would {'send' if report.destination else 'bring'} {upto}{amount}; nothing was changed"
     if report.destination and total.new:
         amount = f"sent {amount}"
     return f"complete: {amount}{took}"

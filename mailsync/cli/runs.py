@@ -21,14 +21,14 @@ from mailsync.config.settings import DeleteAfter, ImapAccount, Pop3Account
 from mailsync.engine.budget import Budget
 from mailsync.engine.clean import clean
 from mailsync.engine.proof import prove
-from mailsync.engine.pull import pull, rehearse
+from mailsync.engine.pull import pull
 from mailsync.engine.push import Patience, push
 from mailsync.engine.report import Report
 from mailsync.engine.selection import Selection
 from mailsync.engine.targets import find_targets
 from mailsync.errors import ArchiveNotFound, ConfigError, MailsyncError, StoreUnavailable
-from mailsync.mapping import MappingRules, parse_name, show
-from mailsync.model import Known, MailboxPath, Scan, SyncState
+from mailsync.mapping import MappingPlan, MappingRules, parse_name, show
+from mailsync.model import MailboxPath
 from mailsync.progress import Progress
 from mailsync.stores.base import DeletingSource, Destination, Source
 
@@ -73,18 +73,6 @@ def terms_of(chosen: Mapping[str, Any], terms: Terms) -> Terms:
     return replace(
         terms, selection=selection, moment=chosen["moment"], gone_since=chosen["gone_since"], renamed=chosen["renamed"], into=chosen["into"]
     )
-
-
-class Nothing:
-    """What an archive that does not exist remembers."""
-
-    def state(self, _: MailboxPath) -> SyncState | None:
-        """Know no state."""
-        return None
-
-    def known(self, scan: Scan) -> Known:  # noqa: ARG002  a protocol's signature
-        """Know no letter."""
-        return Known(None, {}, 0)
 
 
 @contextmanager
@@ -143,9 +131,25 @@ def push_one(login: Login, target: Login, secret: str, report: Report, terms: Te
     """Push one account's archive to a destination and write the report down. Raises MailsyncError when not even that can be begun."""
     if not login.directory.exists():
         raise ArchiveNotFound(f"there is no archive in {login.directory}; `mailsync pull {login.name}` makes it")
-    with archive_of(login, terms.wait) as archive, closing(build.destination(target, secret, terms.progress)) as destination:
+    # A rehearsal only looks, so that it may be made beside a run.
+    opened_ = Archive.read(login.directory) if report.dry_run else archive_of(login, terms.wait)
+    with opened_ as archive, closing(build.destination(target, secret, terms.progress)) as destination:
         known(archive, login)
         push_from(archive, login, (target, destination), report, terms)
+
+
+def rules_of(target: Login, terms: Terms) -> MappingRules:
+    """Give the rules by which mailboxes are named on a destination: as configured, and as asked for in this call."""
+    mapped = {parse_name(ours): parse_name(theirs) for ours, theirs in build.imap_of(target).map_.items()}
+    return MappingRules({**mapped, **terms.renamed}, terms.into)
+
+
+def collide(mapping: MappingPlan, report: Report) -> bool:
+    """Tell of mailboxes that would end in one place; whether there are any."""
+    for theirs, ours in mapping.collisions.items():
+        names = ", ".join(show(path) for path in ours)
+        report.trouble_with("mapping", theirs, "", f"{names} would all end there; give them names of their own with --map or `map:`")
+    return bool(mapping.collisions)
 
 
 def push_from(
@@ -163,9 +167,6 @@ def push_from(
     `seen` tells how many letters of a mailbox the source showed in this run.
     """
     target, destination = to
-    settings = build.imap_of(target)
-    mapped = {parse_name(ours): parse_name(theirs) for ours, theirs in settings.map_.items()}
-    rules = MappingRules({**mapped, **terms.renamed}, terms.into)
     selection = as_of(archive, login, replace(terms.selection, globs=tuple(terms.globs)), terms.moment, report)
     if terms.gone_since is not None:
         selection = replace(selection, gone_from=archive.first_run_since(terms.gone_since))
@@ -176,13 +177,10 @@ def push_from(
     gone = sum(box.gone for box in boxes if selection.mailbox(box.path))
     if terms.restore and gone and not selection.include_gone and selection.as_of is None:
         report.note("gone", None, "", f"{letters(gone)} that left the server are not among these; --include-gone brings them back too")
-    targets = find_targets(archive, login.name, destination.mailboxes(), rules, selection)
-    for theirs, ours in targets.mapping.collisions.items():
-        names = ", ".join(show(path) for path in ours)
-        report.trouble_with("mapping", theirs, "", f"{names} would all end there; give them names of their own with --map or `map:`")
-    if targets.mapping.collisions:
+    targets = find_targets(archive, login.name, destination.mailboxes(), rules_of(target, terms), selection)
+    if collide(targets.mapping, report):
         return
-    with archive.push(login.name, destination.key) as run:
+    with archive.push(login.name, destination.key, rehearsal=report.dry_run) as run:
         targets = push(
             run,
             destination,
@@ -204,41 +202,6 @@ def push_from(
                 terms.progress.end()
         report.ended = int(time.time())
         run.finish(complete=report.complete and selection.everything, report=report.as_json())
-
-
-def rehearse_one(login: Login, secret: str, report: Report, terms: Terms) -> None:
-    """Find out what a pull would do; writes nothing, makes nothing."""
-    with ExitStack() as stack:
-        try:
-            archive: Archive | None = stack.enter_context(Archive.read(login.directory))
-        except ArchiveNotFound:
-            archive = None
-        source = stack.enter_context(closing(build.source(login, secret, terms.progress)))
-        memory = Nothing() if archive is None else archive.memory(login.name)
-        rehearse(source, memory, report, only=terms.globs, among=globs_of(login))
-
-
-def rehearse_migration(
-    origin: Login, target: Login, secrets: tuple[str, str], reports: tuple[Report, Report], terms: Terms
-) -> list[Report]:
-    """Find out what a migration would do: what its pull would bring, and what of the archive its push would send already now."""
-    pulled, pushed = reports
-    at = pulled
-    try:
-        rehearse_one(origin, secrets[0], pulled, terms)
-        if pulled.error is not None:
-            return [pulled]
-        at = pushed
-        if origin.directory.exists():
-            push_one(origin, target, secrets[1], pushed, terms)
-        else:
-            with closing(build.destination(target, secrets[1], terms.progress)) as destination:
-                destination.capabilities()
-        pushed.note("rehearsal", None, "", f"{letters(pulled.total.new)} that the pull would bring come on top of what is sent")
-    except MailsyncError as error:
-        at.error = error
-        return [at]
-    return [pulled, pushed]
 
 
 def migrate_one(origin: Login, target: Login, secrets: tuple[str, str], reports: tuple[Report, Report], terms: Terms) -> list[Report]:

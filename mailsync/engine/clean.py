@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 from mailsync.archive import PullRun
 from mailsync.engine.pull import name_of
@@ -11,7 +12,14 @@ from mailsync.errors import MailboxError, StoreUnavailable
 from mailsync.formats import header
 from mailsync.model import INBOX, Entry, Mailbox, Message, Part, ScanRequest
 from mailsync.progress import Progress
-from mailsync.stores.base import DeletingSource
+from mailsync.stores.base import DeletingSource, Source
+
+
+class Memory(Protocol):
+    """The part of a pull's archive that knows what it holds of a POP3 server."""
+
+    def held(self, entries: Sequence[Entry], before: int) -> Mapping[Entry, bytes]:
+        """Give the letters that were fetched before that time and are stored as they were."""
 
 
 def clean(source: DeletingSource, run: PullRun, report: Report, progress: Progress, *, after: float) -> None:
@@ -37,6 +45,18 @@ def clean(source: DeletingSource, run: PullRun, report: Report, progress: Progre
         report.note("kept", INBOX, "", f"nothing was deleted on the server: {error}")
     finally:
         progress.end()
+
+
+def rehearse_clean(source: Source, memory: Memory, report: Report, *, after: float, now: float) -> None:
+    """Tell how many letters a pull that ends well would delete on the server by now at most; asks for no header and deletes nothing."""
+    for scan in source.scan([ScanRequest(Mailbox(INBOX))]):
+        if isinstance(scan, MailboxError):
+            continue
+        held = memory.held(scan.entries, before=int(now - after))
+        if held:
+            octets = sum(entry.size or 0 for entry in held)
+            text = f"up to {len(held):,} letters ({octets:,} octets) would be deleted on the server, as `keep: delete_after` says"
+            report.note("would-delete", INBOX, "", text)
 
 
 def _shown(source: DeletingSource, entries: Sequence[Entry]) -> Iterator[Part]:

@@ -108,11 +108,12 @@ class Memory(Protocol):
         """Give what the catalogue holds of the mailbox of `scan`."""
 
 
-def rehearse(source: Source, memory: Memory, report: Report, *, only: Sequence[str] = (), among: Sequence[str] = ()) -> Report:
-    """Fill `report` with what a pull would do now; fetch no content and write nothing.
+def rehearse(source: Source, memory: Memory, report: Report, *, only: Sequence[str] = (), among: Sequence[str] = ()) -> list[Mailbox]:
+    """Fill `report` with what a pull would do now; fetch no content and write nothing. Gives the mailboxes it is about.
 
     Letters that would be recognised instead of fetched are counted as new: telling them apart takes their headers.
     """
+    chosen: list[Mailbox] = []
     try:
         listed = source.mailboxes()
         chosen = choose(listed, among, only)
@@ -136,7 +137,7 @@ def rehearse(source: Source, memory: Memory, report: Report, *, only: Sequence[s
             tally.gone += len(plan.gone)
     except (ConfigError, StoreUnavailable) as error:
         report.error = error
-    return report
+    return chosen
 
 
 def choose(listed: Iterable[Mailbox], among: Sequence[str], only: Sequence[str]) -> list[Mailbox]:

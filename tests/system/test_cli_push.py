@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from mailsync.archive import Archive
 from tests.letters import plain
 from tests.servers.dovecot import Dovecot
 from tests.servers.pop3 import Pop3
@@ -51,6 +53,29 @@ def test_a_push_maps_and_repeats_nothing(home: Home, dovecot: Dovecot) -> None:
     assert json.loads(home.well("push", "home", "rescue", "--json"))["reports"][0]["total"]["new"] == 0
 
 
+def test_a_dry_run_beside_a_run_waits_for_nothing_and_is_not_in_the_records(home: Home, dovecot: Dovecot) -> None:
+    user, other = filled(dovecot), dovecot.user()
+    home.configure(home=imap(dovecot, user), rescue=imap(dovecot, other))
+    home.well("pull", "home")
+    directory = home.directory / "mail" / "home"
+    with Archive.open(directory) as running:
+        before = running.runs(None, 10)
+        planned = home.well("push", "home", "rescue", "--dry-run")
+        assert "would send 5 letters" in planned
+        assert re.search(r"INBOX +INBOX +5 +5 ", planned)
+        assert "migrate" not in planned
+        assert "would send 5 letters" in home.well("migrate", "home", "rescue", "--dry-run")
+        assert running.runs(None, 10) == before
+
+
+def test_a_dry_run_tells_of_a_place_where_no_archive_could_be(home: Home, dovecot: Dovecot) -> None:
+    home.configure(home=imap(dovecot, filled(dovecot)))
+    (home.directory / "file").touch()
+    done = home.run("pull", "home", "--dry-run", "--archive", "file/archive")
+    assert done.returncode == 1
+    assert "is a file; choose another place" in done.stderr
+
+
 def test_a_push_without_an_archive_ends_with_10(home: Home, dovecot: Dovecot) -> None:
     home.configure(home=imap(dovecot, dovecot.user()), rescue=imap(dovecot, dovecot.user()))
     assert home.run("push", "home", "rescue").returncode == 10
@@ -61,8 +86,10 @@ def test_a_migration_is_rehearsed_without_leaving_anything_behind(home: Home, do
     command = ["migrate", f"pop3://demo@{old.host}:{old.port}", f"imap://{user}@{dovecot.host}:{dovecot.imap_port}", "--dry-run"]
     command += ["--source-password-env", "PASSWORD", "--destination-password-env", "PASSWORD"]
     said = home.well(*command)
-    assert "would bring 2 letters" in said
-    assert "2 letters that the pull would bring come on top" in said
+    assert "would bring up to 2 letters" in said
+    assert "would send up to 2 letters" in said
+    assert "2 letters of these would be pulled first" in said
+    assert "at 1.0 MB/s" in said
     assert not (home.directory / "mailsync-archive").exists()
     assert dovecot.letters(user) == []
 

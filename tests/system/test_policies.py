@@ -60,7 +60,7 @@ def test_nothing_is_deleted_by_default_nor_in_a_rehearsal(dovecot: Dovecot, home
         age(home, 1000)
         home.well("pull")
         home.configure(a=settings + ", keep: {delete_after: 1d}")
-        home.well("pull", "--dry-run")
+        assert "up to 3 letters" in home.well("pull", "--dry-run")
         assert b"DELE" not in line.said_by_client
     assert len(arrived(dovecot, user)) == 3
 

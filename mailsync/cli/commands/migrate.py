@@ -12,7 +12,8 @@ import click
 from mailsync.cli import build, options, outcome
 from mailsync.cli.accounts import login, password
 from mailsync.cli.bars import progress_for
-from mailsync.cli.runs import Terms, migrate_one, rehearse_migration
+from mailsync.cli.rehearsals import rehearse_migration
+from mailsync.cli.runs import Terms, migrate_one
 from mailsync.cli.session import Session
 from mailsync.engine.report import Report
 from mailsync.model import MailboxPath

@@ -11,7 +11,8 @@ import click
 from mailsync.cli import options, outcome
 from mailsync.cli.accounts import logins, password
 from mailsync.cli.bars import progress_for
-from mailsync.cli.runs import Terms, pull_one, rehearse_one
+from mailsync.cli.rehearsals import rehearse_one
+from mailsync.cli.runs import Terms, pull_one
 from mailsync.cli.session import Session
 from mailsync.engine.report import Report
 from mailsync.errors import DiskFull, MailsyncError

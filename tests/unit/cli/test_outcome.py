@@ -90,7 +90,7 @@ def test_json_is_one_report_and_nothing_else(capsys: pytest.CaptureFixture[str])
 def test_a_dry_run_says_would(capsys: pytest.CaptureFixture[str]) -> None:
     report = pulled()
     report.dry_run = True
-    assert said(capsys, report)[1].splitlines()[-1] == "old: would bring 1,990 letters, 63.1 MB; nothing was changed"
+    assert said(capsys, report)[1].splitlines()[-1] == "old: would bring up to 1,990 letters, 63.1 MB; nothing was changed"
 
 
 def test_colours_stay_off_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:

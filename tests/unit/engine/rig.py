@@ -61,8 +61,10 @@ class Rig:
         return report
 
     def rehearse(self, **globs: Sequence[str]) -> Report:
+        report = Report("pull", ACCOUNT, dry_run=True)
         with Archive.read(self.directory) as archive:
-            return rehearse(MemoryStore(self.old, ACCOUNT), archive.memory(ACCOUNT), Report("pull", ACCOUNT, dry_run=True), **globs)
+            rehearse(MemoryStore(self.old, ACCOUNT), archive.memory(ACCOUNT), report, **globs)
+        return report
 
     def targets(self, archive: Archive, store: Destination, rules: MappingRules | None = None, only: Sequence[str] = ()) -> Targets:
         return find_targets(archive, ACCOUNT, store.mailboxes(), rules or MappingRules(), Selection(globs=tuple(only)))

@@ -1,0 +1,135 @@
+"""Dry runs: what a pull or a migration would do, how much that is, and how long it may take. They write nothing anywhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+
+from mailsync.archive import Archive
+from mailsync.cli import build
+from mailsync.cli.accounts import Login
+from mailsync.cli.archives import demand_place
+from mailsync.cli.runs import Terms, collide, globs_of, push_from, rules_of
+from mailsync.cli.text import letters, octets, span
+from mailsync.config.settings import DeleteAfter, Pop3Account
+from mailsync.engine.clean import rehearse_clean
+from mailsync.engine.pull import rehearse
+from mailsync.engine.report import Report
+from mailsync.errors import ArchiveNotFound, MailsyncError
+from mailsync.mapping import plan_mapping, show
+from mailsync.model import Entry, Known, Mailbox, MailboxPath, Scan, SyncState
+
+GUESSES: tuple[float, ...] = (1e6, 10e6)
+"""Octets a second that an estimate names where none was ever measured."""
+
+TELLING = 1_000_000
+"""Octets that a run must have moved for its speed to tell anything."""
+
+
+class Nothing:
+    """What an archive that does not exist remembers."""
+
+    def state(self, _: MailboxPath) -> SyncState | None:
+        """Know no state."""
+        return None
+
+    def known(self, scan: Scan) -> Known:  # noqa: ARG002  a protocol's signature
+        """Know no letter."""
+        return Known(None, {}, 0)
+
+    def held(self, entries: Sequence[Entry], before: int) -> dict[Entry, bytes]:  # noqa: ARG002  a protocol's signature
+        """Hold no letter."""
+        return {}
+
+
+def rehearse_one(login: Login, secret: str, report: Report, terms: Terms) -> list[Mailbox]:
+    """Find out what a pull would do; gives the mailboxes it is about. Raises MailsyncError."""
+    with ExitStack() as stack:
+        archive = _archive(stack, login)
+        source = stack.enter_context(closing(build.source(login, secret, terms.progress)))
+        memory = archive.memory(login.name) if archive else Nothing()
+        chosen = rehearse(source, memory, report, only=terms.globs, among=globs_of(login))
+        keep = login.settings.keep if isinstance(login.settings, Pop3Account) else "forever"
+        if isinstance(keep, DeleteAfter) and report.complete:
+            rehearse_clean(source, memory, report, after=keep.delete_after, now=time.time())
+        estimate(archive, login, report)
+    return chosen
+
+
+def rehearse_migration(
+    origin: Login, target: Login, secrets: tuple[str, str], reports: tuple[Report, Report], terms: Terms
+) -> list[Report]:
+    """Find out what a migration would do: what its pull would bring, and what its push would send of that and of the archive."""
+    pulled, pushed = reports
+    at = pulled
+    try:
+        chosen = rehearse_one(origin, secrets[0], pulled, terms)
+        if pulled.error is not None:
+            return [pulled]
+        at = pushed
+        with ExitStack() as stack:
+            archive = _archive(stack, origin)
+            destination = stack.enter_context(closing(build.destination(target, secrets[1], terms.progress)))
+            if archive is not None and origin.name in archive.accounts():
+                push_from(archive, origin, (target, destination), pushed, terms)
+            mapping = plan_mapping([mailbox for mailbox in chosen if not mailbox.is_view], destination.mailboxes(), rules_of(target, terms))
+            if pushed.error is None and not pushed.trouble and not collide(mapping, pushed):
+                _add(pulled, pushed, {move.ours.path: move.theirs for move in mapping.moves})
+            estimate(archive, origin, pushed)
+    except MailsyncError as error:
+        at.error = error
+        return [at]
+    return [pulled, pushed]
+
+
+def estimate(archive: Archive | None, login: Login, report: Report) -> None:
+    """Say how long the letters may take: as fast as the last run that moved enough to tell, or else at two speeds one may have."""
+    amount = report.total.octets
+    if not amount or report.error is not None:
+        return
+    speed = next(_speeds(archive, login, report), None) if archive else None
+    if speed:
+        text = f"{octets(amount)}: about {span(amount / speed)}, as fast as the last time ({octets(speed)}/s)"
+    else:
+        guesses = " or ".join(f"{span(amount / guess)} at {octets(guess)}/s" for guess in GUESSES)
+        text = f"{octets(amount)}: about {guesses}; no run has measured the line yet"
+    limits = login.settings.limits
+    if not report.destination and limits.bytes_per_day and amount > limits.bytes_per_day:
+        text += f"; with the limit of {octets(limits.bytes_per_day)} a day, {-(-amount // limits.bytes_per_day)} days"
+    report.note("estimate", None, "", text)
+
+
+def _speeds(archive: Archive, login: Login, report: Report) -> Iterator[float]:
+    for run in archive.runs(login.name, 100):
+        told, ended = run.report, run.ended or run.started
+        total = told.get("total")
+        moved = total.get("octets") if isinstance(total, dict) else None
+        alike = run.kind == ("push" if report.destination else "pull") and told.get("destination", "") == report.destination
+        if alike and isinstance(moved, int) and moved >= TELLING and ended > run.started:
+            yield moved / (ended - run.started)
+
+
+def _archive(stack: ExitStack, login: Login) -> Archive | None:
+    try:
+        return stack.enter_context(Archive.read(login.directory))
+    except ArchiveNotFound:
+        demand_place(login.directory)
+        return None
+
+
+def _add(pulled: Report, pushed: Report, places: dict[MailboxPath, MailboxPath | None]) -> None:
+    """Count what the pull would bring as sent too; some of it may turn out to be there already."""
+    fresh = 0
+    for path, tally in pulled.mailboxes.items():
+        place = places.get(path)
+        if place is None or not tally.new:
+            continue
+        there = pushed.of(path)
+        there.to = there.to or show(place)
+        there.seen += tally.new
+        there.new += tally.new
+        there.octets += tally.octets
+        fresh += tally.new
+    if fresh:
+        pushed.note("rehearsal", None, "", f"{letters(fresh)} of these would be pulled first; some may turn out to be there already")
