@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -14,6 +15,7 @@ from scripts.benchmark.record import Sample
 from tests.servers.wan import Proxy
 
 _LOOK = 0.05
+_LIMIT = 1800.0  # seconds after which a program hangs
 
 
 class ProgramFailed(RuntimeError):
@@ -75,10 +77,13 @@ class _Memory:
         self._thread.join()
 
     def _watch(self) -> None:
+        begun = time.monotonic()
         pause = 0.002  # short programs first, then seldom: looking costs CPU that the measured program wants
         while not self._over.wait(pause):
             self.peak = max(self.peak, sum(map(_high_water, _family(self._pid))))
             pause = min(_LOOK, pause * 1.5)
+            if time.monotonic() - begun > _LIMIT:
+                os.kill(self._pid, signal.SIGKILL)
 
 
 def _family(pid: int) -> list[int]:

@@ -13,19 +13,19 @@ _BAR: Final = (170, 460)  # where bars begin, and how long the longest is
 _STEP: Final = 22
 _COLOURS: Final = {OURS: "#1f6feb", WIRE: "#b8bec6"}
 _OTHER: Final = "#8b7355"
-_LINES: Final = {TLS: "on this machine, TLS", FAR: "200 ms away"}
+_LINES: Final = {FAR: "200 ms away", TLS: "on this machine, TLS"}
 
 
 def svg(record: Record) -> str:
-    """Draw every work that moves mail or looks for it, near and far; in each group the slowest program fills the width."""
+    """Draw every work in which there is a peer: far away, or else over TLS on this machine; in each group the slowest fills the width."""
     parts: list[str] = []
     y = 34
     for one in record.comparisons:
-        for way in [way for way in _LINES if way in one.lines and any(entry.peer for entry in one.entries)]:
+        way = next((way for way in _LINES if one.best_peer(way)), None)
+        if way is not None:
             entries = [entry for entry in one.entries if entry.seconds(way) is not None]
-            if len(entries) > 1:
-                parts += _group(one, way, entries, y)
-                y += 30 + _STEP * len(entries)
+            parts += _group(one, way, entries, y)
+            y += 38 + _STEP * len(entries)
     where = record.circumstances
     foot = f"{where['processor']}, {where['cores']} cores, {where['kernel']}, {where['date']}. Medians; thin lines: the least and the most."
     parts.append(_text(20, y + 6, foot, size=11, colour="#57606a"))

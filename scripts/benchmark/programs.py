@@ -88,18 +88,21 @@ def archived(folder: Path) -> Iterator[bytes]:
 
 def wire(folder: Path, login: Login) -> list[str]:  # noqa: ARG001  it keeps nothing
     """Fetch with the bare socket."""
-    return [*_WIRE, login.protocol, str(login.port), login.user, login.password, *(["--tls"] if login.ca_file else [])]
+    return _bare(login.protocol, login)
 
 
 def wire_look(login: Login) -> list[str]:
     """Ask for the state of all mailboxes with the bare socket."""
-    return [*_WIRE, "look", str(login.port), login.user, login.password]
+    return _bare("look", login)
 
 
 def wire_push(login: Login, tree: Path, *, several: bool) -> list[str]:
     """Append a tree of Maildirs with the bare socket."""
-    more = ["--several"] if several else []
-    return [*_WIRE, "push", str(login.port), login.user, login.password, "--tree", str(tree), *more]
+    return [*_bare("push", login), "--tree", str(tree), *(["--several"] if several else [])]
+
+
+def _bare(work: str, login: Login) -> list[str]:
+    return [*_WIRE, work, str(login.port), login.user, login.password, *(["--tls"] if login.ca_file else [])]
 
 
 def _mbsync(folder: Path, login: Login) -> list[str]:
