@@ -30,6 +30,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if not item.get_closest_marker("long")]
 
 
+_DEATHS: list[str] = []
+
+
+@pytest.fixture(scope="session")
+def record_deaths() -> list[str]:
+    """A list whose lines are printed at the end: at how many steps of which work a process died."""
+    return _DEATHS
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _DEATHS:
+        terminalreporter.section("deaths")
+        for line in _DEATHS:
+            terminalreporter.line(line)
+
+
 @pytest.fixture(scope="session")
 def long(request: pytest.FixtureRequest) -> bool:
     """Whether this run tries everything, for tests that choose the number of their trials themselves."""
