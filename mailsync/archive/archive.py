@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -14,7 +13,7 @@ from typing import Self
 from mailsync import identity
 from mailsync.archive import schema
 from mailsync.archive.catalogue import ArchivedMailbox, Catalogue, FileRow, RunRecord
-from mailsync.archive.disk import REINDEX, make_directory, translated
+from mailsync.archive.disk import OURS, REINDEX, make_directory, translated
 from mailsync.archive.groups import Different, Same, different_letters, same_letters
 from mailsync.archive.lock import Lock
 from mailsync.archive.maildir import MaildirTree
@@ -33,9 +32,6 @@ from mailsync.progress import Progress
 CONTAINERS = ("maildir",)
 HEADER_READ = 64 * 1024
 """Octets read at first when only the header of a file is wanted."""
-
-_OURS = frozenset({errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-"""Failures to read that say nothing about the file."""
 
 
 class Archive:
@@ -294,7 +290,7 @@ class Archive:
                 # A mail program gave it another name just now.
                 continue
             except OSError as error:
-                if error.errno in _OURS:
+                if error.errno in OURS:
                     raise
                 return None
         return None

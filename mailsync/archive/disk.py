@@ -22,6 +22,9 @@ ROOM: Final = 1 << 20
 """With less than this left, an I/O error of SQLite is a full disk: it cannot always tell."""
 
 
+OURS: Final = frozenset({errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Failures to read that say nothing about the file."""
+
 REINDEX: Final = "`mailsync reindex ACCOUNT` builds the catalogue again from it"
 """What helps an archive without a catalogue that can be used."""
 

@@ -225,7 +225,7 @@ class MaildirTree:
 
     def _path_of(self, name: str) -> MailboxPath:
         if is_shortened(name):
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(FileNotFoundError, ValueError):
                 return tuple(str(part) for part in json.loads((self.folder(name) / _NAME_FILE).read_bytes()))
         return path_of(name)
 

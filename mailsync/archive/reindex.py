@@ -69,7 +69,9 @@ def reindex(
     A catalogue that cannot be read goes to quarantine, as damaged files do; nothing is deleted. A killed run changes nothing that the
     next one would not do again.
     """
-    if not (directory / "mail").is_dir():
+    with translated(directory):
+        there = (directory / "mail").is_dir()
+    if not there:
         raise ArchiveNotFound(f"there is no archive at {directory}: it has no directory `mail`")
     progress = progress or Silence()
     lock = Lock(directory, wait)

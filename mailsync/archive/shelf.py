@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailsync.archive.catalogue import Catalogue, FileRow
+from mailsync.archive.disk import OURS
 from mailsync.archive.maildir import MaildirTree, Source, sha256_of
 from mailsync.formats import header, maildir
 from mailsync.formats.folders import folder_name, is_shortened
@@ -245,7 +246,9 @@ class Shelf:
         path = self._tree.locate(file.folder, file.base, file.flags)
         try:
             return path is not None and sha256_of(path) == digest
-        except OSError:
+        except OSError as error:
+            if error.errno in OURS:
+                raise
             # A sector that cannot be read is a damage like any other, and must not stop the rest.
             return False
 

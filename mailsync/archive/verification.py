@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from mailsync.archive.catalogue import Catalogue, FileRow
+from mailsync.archive.disk import OURS
 from mailsync.archive.maildir import MaildirTree, sha256_of
 from mailsync.formats import maildir
 from mailsync.progress import Progress
@@ -88,6 +89,8 @@ class Verification:
             # A mail program, or the writer beside us, gave it another name meanwhile.
             path = self._tree.locate(check.file.folder, check.file.base)
             result = _hash(path) if path else None
+        if isinstance(result, OSError) and result.errno in OURS:
+            raise result
         if isinstance(result, bytes) and check.inode in self._inodes:
             self._inodes[check.inode] = result
         if result == check.digest:

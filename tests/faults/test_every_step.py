@@ -14,54 +14,16 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from mailsync.archive import Archive
-from mailsync.archive.safekeeping import COPY
-from mailsync.model import Letter, MailboxPath, SyncState
-from mailsync.progress import Silence
-from tests.faults.step_child import WORKS
-from tests.letters import plain
-from tests.unit.engine.rig import ACCOUNT, Rig
+from tests.faults.stage import PREPARED, Stage
 
 ROOT: Final = Path(__file__).parents[2]
 SAMPLE: Final = 8
 """Points tried of each work in a plain run."""
-
-PREPARED: Final = {
-    "pull_first": (),
-    "pull_by_a_process": (),
-    "pull_later": ("pull_first",),
-    "mend": ("pull_first", "rot"),
-    "push": ("pull_first",),
-    "prune": ("pull_first", "pull_later"),
-    "index without a catalogue": ("pull_first", "lose"),
-    "index from a copy": ("pull_first", "pull_later", "spoil"),
-    "index of a sound one": ("pull_first", "pull_later"),
-}
-"""What was done before each work."""
-
-ROTTEN: Final = 3
-"""The letter whose file rots."""
-
-
-def doing(name: str) -> str:
-    return {"mend": "pull_first"}.get(name, name.partition(" ")[0])
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """What an archive holds in the end, as far as people and programs can tell."""
-
-    tree: dict[str, bytes]
-    letters: dict[MailboxPath, list[Letter]]
-    states: dict[MailboxPath, SyncState | None]
-    ledger: int
-    quarantined: int
 
 
 @pytest.fixture(scope="session")
@@ -73,38 +35,12 @@ def seam(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return library
 
 
-class Stage:
-    """One archive, before, at and after a death."""
+class Dying(Stage):
+    """A stage on which a process does the work, and dies before one of its calls."""
 
     def __init__(self, folder: Path, seam: Path, name: str) -> None:
-        self.folder, self.seam, self.name = folder, seam, name
-        self.archive = folder / "archive"
-        self.prepared = folder / "prepared"
-        self.prepared.mkdir(parents=True)
-        for done in PREPARED[name]:
-            if done in WORKS:
-                WORKS[done](self.prepared)
-            else:
-                getattr(self, f"_{done}")()
-
-    def _rot(self) -> None:
-        rig = Rig(self.prepared)
-        rig.damage(plain(ROTTEN))
-        with Archive.read(self.prepared) as archive:
-            assert len(list(archive.verify(Silence()))) == 1
-
-    def _lose(self) -> None:
-        for path in self.prepared.glob("catalogue*"):
-            path.unlink()
-
-    def _spoil(self) -> None:
-        assert (self.prepared / COPY).exists()
-        (self.prepared / "catalogue.sqlite3").write_bytes(b"rubbish" * 1000)
-
-    def set_up(self) -> None:
-        shutil.rmtree(self.archive, ignore_errors=True)
-        # As a program would have left it: inodes stay what they are, and hard links with them.
-        subprocess.run(["cp", "-a", self.prepared, self.archive], check=True)
+        super().__init__(folder, name)
+        self.folder, self.seam = folder, seam
 
     def run(self, last: int, shadow: Path | None = None) -> tuple[int, int]:
         """Let a process do the work and die before call number `last` (0: never); gives its exit status and how many calls it made."""
@@ -122,43 +58,10 @@ class Stage:
         if shadow:
             shadow.mkdir()
             environment["SEAM_SHADOW"] = str(shadow)
-        command = [sys.executable, "-m", "tests.faults.step_child", str(self.archive), doing(self.name)]
+        command = [sys.executable, "-m", "tests.faults.step_child", str(self.archive), self.work]
         done = subprocess.run(command, env=environment, start_new_session=True, capture_output=True, timeout=60, check=False)
         assert done.returncode in {0, -signal.SIGKILL}, done.stderr.decode()
         return done.returncode, struct.unpack("=Q", counter.read_bytes())[0]
-
-    def go_on(self) -> None:
-        WORKS[doing(self.name)](self.archive)
-
-    def judge_in_between(self) -> None:
-        """Nothing half-written is believed by whoever opens the archive next."""
-        if doing(self.name) == "index" or not (self.archive / "catalogue.sqlite3").exists():
-            return
-        with Rig(self.archive).archive() as archive:
-            damages = [damage for damage in archive.verify(Silence()) if damage.damaged]
-            allowed = 1 if self.name == "mend" else 0
-            assert len(damages) <= allowed, damages
-            for box in archive.mailboxes(ACCOUNT):
-                for letter in archive.letters(ACCOUNT, box.path, include_gone=True):
-                    if not damages:
-                        archive.content(letter.digest)
-
-    def end(self) -> End:
-        mail = self.archive / "mail"
-        tree = {str(path.relative_to(mail)): path.read_bytes() for path in mail.rglob("*") if path.is_file()}
-        with Archive.read(self.archive) as archive:
-            assert list(archive.verify(Silence())) == []
-            boxes = [box.path for box in archive.mailboxes(ACCOUNT)]
-            letters = {path: [comparable(one) for one in archive.letters(ACCOUNT, path, include_gone=True)] for path in boxes}
-            states = {path: archive.memory(ACCOUNT).state(path) for path in boxes}
-            ledger = archive._catalogue.sql.execute("SELECT count(*) FROM ledger WHERE state = 'sent'").fetchone()[0]
-        quarantine = self.archive / "quarantine"
-        return End(tree, letters, states, ledger, len(list(quarantine.glob("*.mailsync,*"))) if quarantine.exists() else 0)
-
-
-def comparable(letter: Letter) -> Letter:
-    """A letter without the number of the run that found it gone: a death makes one run more."""
-    return replace(letter, gone_run=None)
 
 
 class Durable:
@@ -209,7 +112,7 @@ class Durable:
                 made[number] = path
 
 
-def trials(stage: Stage, points: int, chosen: range | list[int], *, power: bool) -> Iterator[int]:
+def trials(stage: Dying, points: int, chosen: range | list[int], *, power: bool) -> Iterator[int]:
     for point in chosen:
         stage.set_up()
         shadow = stage.folder / "shadow"
@@ -226,7 +129,7 @@ def trials(stage: Stage, points: int, chosen: range | list[int], *, power: bool)
 
 def die(folder: Path, seam: Path, name: str, *, sample: int | None, power: bool) -> tuple[int, int]:
     """Die at all points of a work, or at a few; gives how many points it has and how many were tried."""
-    stage = Stage(folder, seam, name)
+    stage = Dying(folder, seam, name)
     stage.set_up()
     status, points = stage.run(0)
     assert status == 0
@@ -239,7 +142,7 @@ def die(folder: Path, seam: Path, name: str, *, sample: int | None, power: bool)
         where = f"{name}, {'power cut' if power else 'killed'} before call {point} of {points}"
         try:
             stage.judge_in_between()
-            stage.go_on()
+            stage.go()
             assert stage.end() == undisturbed
         except Exception as error:
             raise AssertionError(where) from error
