@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -12,6 +13,7 @@ from typing import Self
 
 from mailsync import identity
 from mailsync.archive import schema
+from mailsync.archive.arrivals import arrived, newest
 from mailsync.archive.catalogue import ArchivedMailbox, Catalogue, FileRow, RunRecord
 from mailsync.archive.disk import OURS, REINDEX, make_directory, translated
 from mailsync.archive.groups import Different, Same, different_letters, same_letters
@@ -23,6 +25,7 @@ from mailsync.archive.pull_run import Memory, PullRun
 from mailsync.archive.push_run import PushRun
 from mailsync.archive.recovery import Recovery
 from mailsync.archive.safekeeping import keep_copy
+from mailsync.archive.shared import Shared
 from mailsync.archive.verification import Damage, Verification
 from mailsync.errors import ArchiveError, ArchiveNotFound, IntegrityError
 from mailsync.formats import header, maildir
@@ -44,6 +47,9 @@ class Archive:
         self._clock = clock
         self._ran = False
         self._catalogue = Catalogue(schema.connect(directory, writing=lock is not None))
+        self._turn = threading.RLock()
+        self._shared = Shared(self._catalogue, directory, self._turn, self._commit)
+        self._pulling: PullRun | None = None
         with translated(directory):
             self._is_new = not self._catalogue.has_runs()
         self._tree = MaildirTree(directory / "mail", writing=lock is not None)
@@ -94,7 +100,7 @@ class Archive:
     def close(self) -> None:
         """Close; idempotent. Once a day an archive that is not new copies its catalogue first."""
         self._tree.close()
-        with contextlib.suppress(ArchiveError), translated(self.directory):
+        with contextlib.suppress(ArchiveError), self._turn, translated(self.directory):
             try:
                 if self._ran and not self._is_new and not self._catalogue.sql.in_transaction:
                     keep_copy(self._catalogue.sql.connection, self.directory, int(self._clock()))
@@ -113,12 +119,13 @@ class Archive:
     # runs
 
     def pull(self, account: str) -> PullRun:
-        """Begin a pull into this archive."""
+        """Begin a pull into this archive. A push beside it begins after it."""
         if self._ran:
             # An earlier run of this process may have broken off.
             self._recover()
         self._ran = True
-        return PullRun(self._catalogue, self._tree, self.directory, account, dedupe=self._dedupe, clock=self._clock)
+        self._pulling = PullRun(self._shared, self._tree, account, dedupe=self._dedupe, clock=self._clock)
+        return self._pulling
 
     def memory(self, account: str) -> Memory:
         """Give what a pull would remember, without beginning one."""
@@ -127,17 +134,39 @@ class Archive:
     def push(self, account: str, destination: str, *, rehearsal: bool = False) -> PushRun:
         """Begin a push out of it, or a rehearsal of one, for which it may be open for looking; `destination` is the destination's key."""
         self._ran = self._ran or not rehearsal
-        return PushRun(self._catalogue, self.directory, account, destination, self._clock, rehearsal=rehearsal)
+        return PushRun(self._shared, account, destination, self._clock, rehearsal=rehearsal)
 
     def spent(self, account: str, direction: str) -> int:
         """Tell how many octets went `down` from or `up` to an account (a name, or a destination's key) in the last 24 hours."""
-        with translated(self.directory):
+        with self._turn, translated(self.directory):
             return self._catalogue.spent(account, direction, int(self._clock()))
 
     def spend(self, account: str, direction: str, octets: int) -> None:
         """Count octets; durable with the next commit of the run under way."""
-        with translated(self.directory):
+        with self._turn, translated(self.directory):
             self._catalogue.spend(account, direction, octets, int(self._clock()))
+
+    # while a pull and a push are under way together
+
+    def flush(self) -> None:
+        """Make what a pull under way took in durable. Raises ArchiveError, and then the pull is over."""
+        with self._turn, translated(self.directory):
+            if self._pulling is not None and self._pulling.open and self._pulling.durable < self._pulling.taken:
+                self._pulling.flush()
+
+    def newest(self) -> int:
+        """Give a number that `arrived` counts from."""
+        with self._turn, translated(self.directory):
+            return newest(self._catalogue)
+
+    def arrived(self, account: str, above: int, most: int) -> tuple[int, Sequence[Letter]]:
+        """Give the live letters that came after the one numbered `above`, at most so many, and the number of the last of them.
+
+        Asked of an archive that is open for looking, these are durable. A letter may come again under another flag or copy.
+        """
+        with self._turn, translated(self.directory):
+            row = self._catalogue.account(account)
+            return (above, []) if row is None else arrived(self._catalogue, row, above, most)
 
     # questions
 
@@ -267,6 +296,13 @@ class Archive:
         self._ran = True
         return weighed
 
+    def _commit(self) -> None:
+        """Make all that was said durable, and go on: what a pull took in first, since its rows are in the same transaction."""
+        if self._pulling is not None and self._pulling.open:
+            self._pulling.flush()
+        else:
+            self._catalogue.commit()
+
     def _recover(self) -> None:
         with translated(self.directory):
             recovery = Recovery(self._catalogue, self._tree, self.directory / "quarantine", self._dedupe)
@@ -319,7 +355,8 @@ class Archive:
         if not statements:
             return
         if self._lock is not None:
-            self._write(self._catalogue, statements)
+            with self._turn:
+                self._write(self._catalogue, statements)
             return
         with contextlib.suppress(ArchiveError), closing(Lock(self.directory)):
             catalogue = Catalogue(schema.connect(self.directory, writing=True))

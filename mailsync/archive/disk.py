@@ -8,13 +8,15 @@ import functools
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Concatenate, Final, ParamSpec, Protocol, TypeVar
+from typing import Concatenate, Final, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from mailsync.archive import scribe
 from mailsync.errors import ArchiveError, DiskFull, IntegrityError
 
+RLock: TypeAlias = AbstractContextManager[bool]
 P = ParamSpec("P")
 T = TypeVar("T")
 R = TypeVar("R", bound="Rooted")
@@ -74,17 +76,18 @@ def _is_full(place: Path) -> bool:
 
 
 class Rooted(Protocol):
-    """Something that lives in an archive at `_root`."""
+    """Something that lives in an archive at `_root` and takes its turn there, since a pull and a push may share it."""
 
     _root: Path
+    _turn: RLock
 
 
 def guarded(method: Callable[Concatenate[R, P], T]) -> Callable[Concatenate[R, P], T]:
-    """Make a method raise as `translated` does."""
+    """Make a method wait for its turn, and raise as `translated` does."""
 
     @functools.wraps(method)
     def wrapper(self: R, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        with translated(self._root):
+        with self._turn, translated(self._root):
             return method(self, *args, **kwargs)
 
     return wrapper

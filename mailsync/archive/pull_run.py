@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 
 from mailsync import identity
 from mailsync.archive.catalogue import Catalogue
@@ -14,6 +14,7 @@ from mailsync.archive.disk import guarded, translated
 from mailsync.archive.maildir import MaildirTree
 from mailsync.archive.paths import read_path
 from mailsync.archive.placements import Placements
+from mailsync.archive.shared import Shared
 from mailsync.archive.shelf import Shelf
 from mailsync.errors import ArchiveError
 from mailsync.formats.header import block
@@ -38,6 +39,27 @@ GROUP_OCTETS: Final = 64 << 20
 GROUP_SECONDS: Final = 3.0
 """A group is committed when it has so many files or octets, or is so old: large ones cost the fast line the fewest waits for the
 disk, and a slow line loses no more than seconds' worth when the process dies."""
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _writing(method: Callable[Concatenate[PullRun, P], T]) -> Callable[Concatenate[PullRun, P], T]:
+    """Make a method `guarded`; where it breaks off, nothing of its group may be committed any more, by a push beside it either."""
+
+    @functools.wraps(method)
+    def wrapper(self: PullRun, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with self._turn, translated(self._root):
+            done = False
+            try:
+                result = method(self, *args, **kwargs)
+                done = True
+            finally:
+                self._failed = self._failed or not done
+            return result
+
+    return wrapper
 
 
 class Memory:
@@ -94,9 +116,9 @@ class PullRun:
     Everything is in one catalogue transaction a group, committed only after the group's files and directories are on disk.
     """
 
-    def __init__(
-        self, catalogue: Catalogue, tree: MaildirTree, root: Path, account: str, *, dedupe: str, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, archive: Shared, tree: MaildirTree, account: str, *, dedupe: str, clock: Callable[[], float]) -> None:
+        catalogue, root = archive.catalogue, archive.root
+        self._turn = archive.turn
         self._catalogue = catalogue
         self._sql = catalogue.sql
         self._tree = tree
@@ -104,15 +126,18 @@ class PullRun:
         self._clock = clock
         self.started = int(clock())
         self._dedupe = dedupe
-        self.commits = 0
-        """How many groups are durable; what was taken in after the last of them is not yet."""
+        self.open = True
+        """Whether it may still take in letters."""
+        self.taken = self.durable = 0
+        """How many letters were taken in, and how many of them, the first ones, are durable."""
+        self._finished = False
         self._unwritten = 0
         self._due = time.monotonic() + GROUP_SECONDS
         self._failed = False
         self._guesses: bool | None = None
         self._shelf = Shelf(catalogue, tree, root / "quarantine", dedupe, lambda: self.id)
         self._mailboxes: dict[MailboxPath, int] = {}
-        with translated(root):
+        with self._turn, translated(root):
             catalogue.begin()
             self._account = catalogue.make_account(account)
             self.id = catalogue.start_run(self._account, "pull", self.started)
@@ -125,21 +150,23 @@ class PullRun:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        with translated(self._root):
-            self._catalogue.rollback()
+        with self._turn, translated(self._root):
+            self.open = False
+            if not self._finished:
+                self._catalogue.rollback()
             self._tree.forget()
 
     # what is remembered
 
+    @guarded
     def state(self, mailbox: MailboxPath) -> SyncState | None:
         """Give the state at which a mailbox was last complete; None when it must be scanned in full."""
-        with translated(self._root):
-            return self._memory.state(mailbox)
+        return self._memory.state(mailbox)
 
+    @guarded
     def known(self, scan: Scan) -> Known:
         """Give what is held of the mailbox of `scan`: all of it for a full scan, only what a delta names otherwise."""
-        with translated(self._root):
-            return self._memory.known(scan)
+        return self._memory.known(scan)
 
     @guarded
     def candidates(self, entries: Sequence[Entry]) -> list[Entry]:
@@ -187,20 +214,20 @@ class PullRun:
 
     # what is taken in
 
+    @_writing
     def mailbox(self, mailbox: Mailbox) -> None:
         """Remember that a mailbox is on the server, with its roles and subscription."""
-        with translated(self._root):
-            self._sql.execute(
-                "UPDATE mailboxes SET attributes = ?, subscribed = ?, object_id = ?, removed_run = NULL WHERE id = ?",
-                (
-                    self._catalogue.flags.write(mailbox.special_use),
-                    mailbox.subscribed,
-                    mailbox.object_id,
-                    self._mailbox(mailbox.path),
-                ),
-            )
+        self._sql.execute(
+            "UPDATE mailboxes SET attributes = ?, subscribed = ?, object_id = ?, removed_run = NULL WHERE id = ?",
+            (
+                self._catalogue.flags.write(mailbox.special_use),
+                mailbox.subscribed,
+                mailbox.object_id,
+                self._mailbox(mailbox.path),
+            ),
+        )
 
-    @guarded
+    @_writing
     def absent(self, listed: Collection[MailboxPath]) -> dict[MailboxPath, int]:
         """Mark the mailboxes a complete list does not name, and their letters, as gone.
 
@@ -219,58 +246,60 @@ class PullRun:
             self._sql.execute("UPDATE mailboxes SET removed_run = ?, uidvalidity = NULL, incomplete = 0 WHERE id = ?", (self.id, row))
         return counts
 
-    @guarded
+    @_writing
     def retire(self, mailbox: MailboxPath) -> None:
         """Say that the UIDs held of a mailbox mean other letters now; the letters stay live until the next complete scan."""
         self._placements.retire(self._mailbox(mailbox))
         self._sql.execute("UPDATE mailboxes SET uidvalidity = NULL WHERE id = ?", (self._mailbox(mailbox),))
 
+    @_writing
     def add(self, message: Message) -> Stored:
         """Take in a letter. It is durable after `flush`, which comes by itself once a group is full."""
         entry, content = message.entry, message.content
         path = entry.ref.mailbox
-        with translated(self._root):
-            mailbox = self._mailbox(path)
-            print_ = identity.fingerprint(content)
-            known = self._placements.find(mailbox, entry, print_.digest) if self._dedupe == "none" else None
-            held = None if known is None else self._placements.file_of(known)[0]
-            stowed = self._shelf.stow(path, (content, print_), self._date(entry), entry.flags, held)
-            if not self._placements.insert(mailbox, entry, stowed.file, print_.digest, matched=False):
-                self._placements.replace(mailbox, entry, stowed.file, print_.digest)
-            self._flush_if_full()
+        mailbox = self._mailbox(path)
+        print_ = identity.fingerprint(content)
+        known = self._placements.find(mailbox, entry, print_.digest) if self._dedupe == "none" else None
+        held = None if known is None else self._placements.file_of(known)[0]
+        stowed = self._shelf.stow(path, (content, print_), self._date(entry), entry.flags, held)
+        if not self._placements.insert(mailbox, entry, stowed.file, print_.digest, matched=False):
+            self._placements.replace(mailbox, entry, stowed.file, print_.digest)
+        self.taken += 1
+        self._flush_if_full()
         kind = Kind.MENDED if stowed.mended else Kind.NEW if stowed.new else Kind.DUPLICATE
         return Stored(kind, stowed.digest, stowed.collides)
 
+    @_writing
     def match(self, entry: Entry, digest: bytes) -> Stored | None:
         """Record that a letter whose content is here already is in a mailbox, without having fetched it.
 
         None: no file holds that content soundly any more, nothing was recorded, and the letter must be fetched.
         """
-        with translated(self._root):
-            mailbox = self._mailbox(entry.ref.mailbox)
-            known = self._placements.find(mailbox, entry, digest)
-            if known is None:
-                file = self._shelf.place(entry.ref.mailbox, digest, self._date(entry), entry.flags)
-                if file is None:
-                    return None
-                self._placements.insert(mailbox, entry, file, digest, matched=True)
-            elif self._placements.file_of(known)[1]:
+        mailbox = self._mailbox(entry.ref.mailbox)
+        known = self._placements.find(mailbox, entry, digest)
+        if known is None:
+            file = self._shelf.place(entry.ref.mailbox, digest, self._date(entry), entry.flags)
+            if file is None:
                 return None
-            self._flush_if_full()
+            self._placements.insert(mailbox, entry, file, digest, matched=True)
+        elif self._placements.file_of(known)[1]:
+            return None
+        self.taken += 1
+        self._flush_if_full()
         return Stored(Kind.MATCHED, digest)
 
+    @_writing
     def reflag(self, entries: Iterable[Entry]) -> int:
         """Give known letters the flags they have now; one that was gone is live again. Tells how many changed."""
         changed = 0
-        with translated(self._root):
-            for entry in entries:
-                placement = self._placements.find(self._mailbox(entry.ref.mailbox), entry, None)
-                if placement is not None:
-                    changed += self._placements.reflag(placement, entry.flags)
-                    self._flush_if_full()
+        for entry in entries:
+            placement = self._placements.find(self._mailbox(entry.ref.mailbox), entry, None)
+            if placement is not None:
+                changed += self._placements.reflag(placement, entry.flags)
+                self._flush_if_full()
         return changed
 
-    @guarded
+    @_writing
     def mark_gone(self, mailbox: MailboxPath, uidvalidity: int, uids: Iterable[int]) -> int:
         """Say that live letters are no longer there; they stay in the archive. Tells how many."""
         row = self._mailbox(mailbox)
@@ -280,7 +309,7 @@ class PullRun:
         )
         return max(0, cursor.rowcount)
 
-    @guarded
+    @_writing
     def complete(self, scan: Scan) -> int:
         """Advance a mailbox to the state of a scan whose letters were all taken in.
 
@@ -298,19 +327,19 @@ class PullRun:
         )
         return lost
 
-    @guarded
+    @_writing
     def incomplete(self, mailbox: MailboxPath) -> None:
         """Say that something of a mailbox is missing, so that it is looked at again."""
         self._sql.execute("UPDATE mailboxes SET incomplete = 1 WHERE id = ?", (self._mailbox(mailbox),))
 
     # what an owner's policies need
 
+    @guarded
     def held(self, entries: Sequence[Entry], before: int) -> dict[Entry, bytes]:
         """Give the letters of a POP3 listing that were fetched before that time and are stored as they were, with their digests."""
-        with translated(self._root):
-            return self._memory.held(entries, before)
+        return self._memory.held(entries, before)
 
-    @guarded
+    @_writing
     def proves(self, digest: bytes, header: Part) -> bool:
         """Read a letter's file, hash it, and tell whether it is sound and has this header block."""
         message = self._catalogue.message_by_digest(digest)
@@ -328,28 +357,27 @@ class PullRun:
 
     # when it becomes durable
 
+    @_writing
     def flush(self) -> None:
         """Put everything taken in so far on disk, then commit it.
 
         Where that fails the run is over: it takes in nothing more, and the last commit stays the truth.
         """
         self._go_on()
-        self._failed = True
-        with translated(self._root):
-            self._tree.settle()
-            self._catalogue.commit()
-            self.commits += 1
-            self._catalogue.begin()
-        self._failed = False
+        self._tree.settle()
+        self._catalogue.commit()
+        self.durable = self.taken
+        self._catalogue.begin()
         self._unwritten = 0
         self._due = time.monotonic() + GROUP_SECONDS
 
+    @_writing
     def finish(self, *, complete: bool, report: Mapping[str, object]) -> None:
         """Flush and end the run."""
         self.flush()
-        with translated(self._root):
-            self._catalogue.end_run(self.id, int(self._clock()), complete=complete, report=report)
-            self._catalogue.commit()
+        self._catalogue.end_run(self.id, int(self._clock()), complete=complete, report=report)
+        self._catalogue.commit()
+        self._finished = True
 
     def _flush_if_full(self) -> None:
         self._unwritten += 1

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from mailsync.archive.catalogue import Catalogue
-from mailsync.archive.disk import translated
+from mailsync.archive.disk import guarded, translated
 from mailsync.archive.paths import write_path
+from mailsync.archive.shared import Shared
 from mailsync.model import LedgerLine, Letter, MailboxPath, SyncState
 
 GROUP: Final = 512
@@ -19,9 +18,10 @@ GROUP: Final = 512
 class PushRun:
     """A context manager; an exception keeps every answer that came before it. A `rehearsal` only reads, and records nothing."""
 
-    def __init__(
-        self, catalogue: Catalogue, root: Path, account: str, destination: str, clock: Callable[[], float], *, rehearsal: bool = False
-    ) -> None:
+    def __init__(self, archive: Shared, account: str, destination: str, clock: Callable[[], float], *, rehearsal: bool = False) -> None:
+        catalogue, root = archive.catalogue, archive.root
+        self._turn = archive.turn
+        self._commit = archive.commit
         self._catalogue = catalogue
         self._sql = catalogue.sql
         self._root = root
@@ -32,11 +32,11 @@ class PushRun:
         self.id = 0
         if rehearsal:
             return
-        with translated(root):
+        with self._turn, translated(root):
             catalogue.begin()
             row = catalogue.make_account(account)
             self.id = catalogue.start_run(row, "push", int(clock()), destination)
-            catalogue.commit()
+            self._commit()
             catalogue.begin()
 
     def __enter__(self) -> Self:
@@ -44,107 +44,112 @@ class PushRun:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if not self._rehearsal:
-            with translated(self._root):
-                self._catalogue.commit()
+            with self._turn, translated(self._root):
+                self._commit()
 
+    @guarded
     def ledger(self, mailbox: MailboxPath) -> dict[tuple[bytes, int], LedgerLine]:
         """Give what is known of one mailbox of the destination, by (identity, copy)."""
         read = self._catalogue.flags.read
-        with translated(self._root):
-            rows = self._sql.execute(
-                "SELECT identity, copy, uidvalidity, uid, flags, state, uidnext, since FROM ledger WHERE destination = ? AND mailbox = ?",
-                (self._destination, write_path(mailbox)),
-            )
-            return {
-                (identity, copy): LedgerLine(validity, uid, read(flags), state == "intent", uidnext, since, state == "removed")
-                for identity, copy, validity, uid, flags, state, uidnext, since in rows
-            }
+        rows = self._sql.execute(
+            "SELECT identity, copy, uidvalidity, uid, flags, state, uidnext, since FROM ledger WHERE destination = ? AND mailbox = ?",
+            (self._destination, write_path(mailbox)),
+        )
+        return {
+            (identity, copy): LedgerLine(validity, uid, read(flags), state == "intent", uidnext, since, state == "removed")
+            for identity, copy, validity, uid, flags, state, uidnext, since in rows
+        }
 
+    @guarded
     def intend(self, mailbox: MailboxPath, state: SyncState, letters: Sequence[Letter]) -> None:
         """Write down, durably, that these letters are about to be appended, with their flags, to a mailbox in this state."""
         now = int(self._clock())
         write = self._catalogue.flags.write
-        with translated(self._root):
-            self._sql.executemany(
-                "INSERT OR REPLACE INTO ledger (destination, mailbox, identity, copy, state, uidvalidity, uid, flags, uidnext, since, run) "
-                "VALUES (?, ?, ?, ?, 'intent', ?, NULL, ?, ?, ?, ?)",
-                (
-                    (
-                        self._destination,
-                        write_path(mailbox),
-                        letter.identity,
-                        letter.copy,
-                        state.uidvalidity,
-                        write(letter.flags),
-                        state.uidnext,
-                        now,
-                        self.id,
-                    )
-                    for letter in letters
-                ),
-            )
-        self.flush()
-
-    def settle(self, mailbox: MailboxPath, letter: Letter, uidvalidity: int | None, uid: int | None, flags: frozenset[str]) -> None:
-        """Write down that a letter is there; `flags` are those of the archive at this time."""
-        with translated(self._root):
-            self._sql.execute(
-                "INSERT OR REPLACE INTO ledger (destination, mailbox, identity, copy, state, uidvalidity, uid, flags, uidnext, since, run) "
-                "VALUES (?, ?, ?, ?, 'sent', ?, ?, ?, 0, ?, ?)",
+        self._catalogue.begin()
+        self._sql.executemany(
+            "INSERT OR REPLACE INTO ledger (destination, mailbox, identity, copy, state, uidvalidity, uid, flags, uidnext, since, run) "
+            "VALUES (?, ?, ?, ?, 'intent', ?, NULL, ?, ?, ?, ?)",
+            (
                 (
                     self._destination,
                     write_path(mailbox),
                     letter.identity,
                     letter.copy,
-                    uidvalidity,
-                    uid,
-                    self._catalogue.flags.write(flags),
-                    int(self._clock()),
+                    state.uidvalidity,
+                    write(letter.flags),
+                    state.uidnext,
+                    now,
                     self.id,
-                ),
-            )
+                )
+                for letter in letters
+            ),
+        )
+        self.flush()
+
+    @guarded
+    def settle(self, mailbox: MailboxPath, letter: Letter, uidvalidity: int | None, uid: int | None, flags: frozenset[str]) -> None:
+        """Write down that a letter is there; `flags` are those of the archive at this time."""
+        self._catalogue.begin()
+        self._sql.execute(
+            "INSERT OR REPLACE INTO ledger (destination, mailbox, identity, copy, state, uidvalidity, uid, flags, uidnext, since, run) "
+            "VALUES (?, ?, ?, ?, 'sent', ?, ?, ?, 0, ?, ?)",
+            (
+                self._destination,
+                write_path(mailbox),
+                letter.identity,
+                letter.copy,
+                uidvalidity,
+                uid,
+                self._catalogue.flags.write(flags),
+                int(self._clock()),
+                self.id,
+            ),
+        )
         self._unwritten += 1
         if self._unwritten >= GROUP:
             self.flush()
 
+    @guarded
     def withdraw(self, mailbox: MailboxPath, letter: Letter) -> None:
         """Take an intent back: the destination refused the letter, or it was never sent."""
-        with translated(self._root):
-            self._sql.execute(
-                "DELETE FROM ledger WHERE destination = ? AND mailbox = ? AND identity = ? AND copy = ? AND state = 'intent'",
-                (self._destination, write_path(mailbox), letter.identity, letter.copy),
-            )
+        self._catalogue.begin()
+        self._sql.execute(
+            "DELETE FROM ledger WHERE destination = ? AND mailbox = ? AND identity = ? AND copy = ? AND state = 'intent'",
+            (self._destination, write_path(mailbox), letter.identity, letter.copy),
+        )
 
+    @guarded
     def reflagged(self, mailbox: MailboxPath, identity: bytes, copy: int, flags: frozenset[str]) -> None:
         """Write down the flags last sent for a letter."""
-        with translated(self._root):
-            self._sql.execute(
-                "UPDATE ledger SET flags = ? WHERE destination = ? AND mailbox = ? AND identity = ? AND copy = ?",
-                (self._catalogue.flags.write(flags), self._destination, write_path(mailbox), identity, copy),
-            )
+        self._catalogue.begin()
+        self._sql.execute(
+            "UPDATE ledger SET flags = ? WHERE destination = ? AND mailbox = ? AND identity = ? AND copy = ?",
+            (self._catalogue.flags.write(flags), self._destination, write_path(mailbox), identity, copy),
+        )
 
+    @guarded
     def removed(self, mailbox: MailboxPath, keys: Iterable[tuple[bytes, int]]) -> None:
         """Write down that letters were taken away on the destination since."""
-        with translated(self._root):
-            self._sql.executemany(
-                "UPDATE ledger SET state = 'removed' WHERE destination = ? AND mailbox = ? AND identity = ? AND copy = ?",
-                ((self._destination, write_path(mailbox), identity, copy) for identity, copy in keys),
-            )
+        self._catalogue.begin()
+        self._sql.executemany(
+            "UPDATE ledger SET state = 'removed' WHERE destination = ? AND mailbox = ? AND identity = ? AND copy = ?",
+            ((self._destination, write_path(mailbox), identity, copy) for identity, copy in keys),
+        )
 
+    @guarded
     def flush(self) -> None:
         """Make everything written down durable."""
         if self._rehearsal:
             return
-        with translated(self._root):
-            self._catalogue.commit()
-            self._catalogue.begin()
+        self._commit()
+        self._catalogue.begin()
         self._unwritten = 0
 
+    @guarded
     def finish(self, *, complete: bool, report: Mapping[str, object]) -> None:
         """End the run."""
         if self._rehearsal:
             return
-        with translated(self._root):
-            self._catalogue.begin()
-            self._catalogue.end_run(self.id, int(self._clock()), complete=complete, report=report)
-            self._catalogue.commit()
+        self._catalogue.begin()
+        self._catalogue.end_run(self.id, int(self._clock()), complete=complete, report=report)
+        self._commit()

@@ -87,8 +87,13 @@ def connect(directory: Path, *, writing: bool, name: str = NAME) -> sqlite3.Conn
             path.touch(mode=0o600)
             path.chmod(0o600)
             sync_directory(directory)
+        # A pull and a push may share the writer's connection, taking turns.
         connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?{_mode(path, writing=writing)}", uri=True, timeout=60, isolation_level=None
+            f"{path.absolute().as_uri()}?{_mode(path, writing=writing)}",
+            uri=True,
+            timeout=60,
+            isolation_level=None,
+            check_same_thread=not writing,
         )
         try:
             _prepare(connection, directory, writing=writing)

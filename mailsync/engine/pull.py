@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -190,15 +191,19 @@ class _Pull:
         self._again: list[Mailbox] = []
         self._broken: set[MailboxPath] = set()
         self.missing: set[MailboxPath] = set()
-        self._counted: list[tuple[Tally, Stored, int]] = []
-        self._commits = run.commits
+        self._counted: deque[tuple[int, Tally, Stored, int]] = deque()
 
     def take_back(self) -> None:
         """Count nothing that was not durable when the archive failed."""
-        if self._run.commits == self._commits:
-            for tally, stored, octets in self._counted:
-                tally.count(stored, octets, times=-1)
+        self._forget_durable()
+        for _, tally, stored, octets in self._counted:
+            tally.count(stored, octets, times=-1)
         self._counted.clear()
+
+    def _forget_durable(self) -> None:
+        """Keep in mind only what may still have to be taken back."""
+        while self._counted and self._counted[0][0] <= self._run.durable:
+            self._counted.popleft()
 
     def bring(self, mailboxes: Sequence[Mailbox]) -> None:
         """Scan these mailboxes and bring what is new in them; what does not add up is scanned once more, in full."""
@@ -353,11 +358,8 @@ class _Pull:
         path = entry.ref.mailbox
         tally = self._report.of(path)
         tally.count(stored, octets)
-        if self._run.commits != self._commits:
-            self._commits = self._run.commits
-            self._counted.clear()
-        else:
-            self._counted.append((tally, stored, octets))
+        self._counted.append((self._run.taken, tally, stored, octets))
+        self._forget_durable()
         if stored.collides is not None and stored.kind is Kind.NEW:
             self._report.note(
                 "collision",
