@@ -41,7 +41,7 @@ class End:
     letters: dict[MailboxPath, list[Letter]]
     states: dict[MailboxPath, SyncState | None]
     ledger: int
-    quarantined: int
+    quarantined: frozenset[bytes]
 
 
 class Stage:
@@ -105,4 +105,6 @@ class Stage:
             states = {path: archive.memory(ACCOUNT).state(path) for path in boxes}
             ledger = archive._catalogue.sql.execute("SELECT count(*) FROM ledger WHERE state = 'sent'").fetchone()[0]
         quarantine = self.archive / "quarantine"
-        return End(tree, letters, states, ledger, len(list(quarantine.glob("*.mailsync,*"))) if quarantine.exists() else 0)
+        # Between two directories a power cut may leave a file in both, and then it is set aside once more.
+        aside = frozenset(path.read_bytes() for path in quarantine.glob("*.mailsync,*"))
+        return End(tree, letters, states, ledger, aside)
