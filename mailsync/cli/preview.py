@@ -25,8 +25,18 @@ def headers(content: bytes) -> dict[str, str]:
 
 
 def text(content: bytes) -> list[str]:
-    """Give the lines of the first readable part, safe for a terminal; attachments are named, one a line, at the end."""
-    letter = email.message_from_bytes(content)
+    """Give the lines of the first readable part, safe for a terminal; attachments are named, one a line, at the end.
+
+    A letter nested deeper than any parser goes is shown as it is written.
+    """
+    try:
+        return _parsed(email.message_from_bytes(content))
+    except RecursionError:
+        body = content[len(header.block(content)) :].decode("utf-8", "replace")
+        return [plain(line) for line in re.split(r"\r\n|\r|\n", body.rstrip())]
+
+
+def _parsed(letter: Message) -> list[str]:
     body: list[str] = []
     attached: list[str] = []
     kinds = {part.get_content_type() for part in letter.walk() if not _is_attachment(part)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from pathlib import Path
 
@@ -111,3 +112,23 @@ def test_duplicates_lists_copies_and_look_alikes_and_changes_nothing(dovecot: Do
     found = json.loads(home.well("duplicates", "a", "--json"))
     assert (len(found["same"]), len(found["different"])) == (1, 2)
     home.well("verify")
+
+
+def test_nobody_else_may_read_anything_of_an_archive(dovecot: Dovecot, home: Home) -> None:
+    user, other = dovecot.user(), dovecot.user()
+    for number in range(6):
+        dovecot.deliver(user, ("INBOX", "Work", "x" * 250)[number % 3], plain(number), flags=["work"])
+    home.configure(a=imap(dovecot, user), b=imap(dovecot, other))
+    before = os.umask(0)
+    try:
+        home.well("pull", "a")
+        flip(next((home.directory / "mail/a/mail/cur").iterdir()), random.Random(1))
+        home.run("verify")
+        home.well("pull", "a")
+        home.well("push", "a", "b")
+        home.well("reindex", "a")
+    finally:
+        os.umask(before)
+    made = [home.directory / "mail/a", *(home.directory / "mail/a").rglob("*")]
+    assert {"quarantine", "lock", "catalogue.sqlite3", "catalogue.copy.sqlite3"} <= {path.name for path in made}
+    assert [path for path in made if path.stat().st_mode & 0o077] == []
