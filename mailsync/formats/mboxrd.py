@@ -1,0 +1,149 @@
+"""mboxrd, reversibly: letters in one file that any mail program opens, each with a line of ours that gives its bytes back exactly.
+
+A letter stands as `From ` line, our header `X-Mailsync`, the letter, and an empty line. Lines of the letter that begin with `From `,
+or with `>`s and `From `, have one `>` more (the standard library's quoting cannot be undone). A letter of nothing but CRLF line ends is
+kept with LF, as programs on Unix expect; any other is kept as it is.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from mmap import mmap
+from typing import Final, TypeAlias
+from urllib.parse import quote, unquote
+
+SENDER: Final = b"From MAILER-DAEMON "
+HEAD_LIMIT: Final = 64 * 1024
+"""Octets that the two lines in front of a letter have at most."""
+
+_QUOTED: Final = re.compile(rb"^(>*From )", re.MULTILINE)
+_UNQUOTED: Final = re.compile(rb"^>(>*From )", re.MULTILINE)
+_HEAD: Final = re.compile(
+    rb"From MAILER-DAEMON [^\n]{24}\nX-Mailsync: 1 sha256=([0-9a-f]{64}) size=(\d{1,15}) date=(-?\d{1,15}) copy=(\d{1,9}) "
+    rb"form=(crlf|raw) open=([01]) length=(\d{1,15}) flags=([^\n]*)\n"
+)
+
+Buffer: TypeAlias = bytes | mmap
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Where a letter lies in a file (`start` of its `From ` line, `end` behind its empty line) and what our header says of it."""
+
+    digest: bytes
+    size: int
+    internaldate: int
+    copy: int
+    flags: frozenset[str]
+    is_crlf: bool
+    is_open: bool
+    start: int
+    body: int
+    length: int
+
+    @property
+    def end(self) -> int:
+        """Where the next letter begins."""
+        return self.body + self.length + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """Octets that are no letter of ours: another program's, or what is left of one; `is_torn`: one of ours that ends too early."""
+
+    start: int
+    end: int
+    is_torn: bool
+
+
+def write(content: bytes, digest: bytes, internaldate: int, flags: frozenset[str], copy: int = 1) -> bytes:
+    """Give what stands for a letter in an mbox; `internaldate` in epoch seconds."""
+    lines = content.count(b"\r\n")
+    is_crlf = content.count(b"\n") == lines == content.count(b"\r")
+    body = _QUOTED.sub(rb">\1", content.replace(b"\r\n", b"\n") if is_crlf else content)
+    is_open = not body.endswith(b"\n")
+    if is_open:
+        body += b"\n"
+    words = ",".join(sorted(quote(flag, safe="\\$!#&'*+-./:;=?@^_`|~") for flag in flags))
+    head = (
+        f"X-Mailsync: 1 sha256={digest.hex()} size={len(content)} date={internaldate} copy={copy} "
+        f"form={'crlf' if is_crlf else 'raw'} open={int(is_open)} length={len(body)} flags={words}\n"
+    )
+    return b"".join((SENDER, _asctime(internaldate), b"\n", head.encode("ascii"), body, b"\n"))
+
+
+def read(record: Record, body: bytes) -> bytes:
+    """Give a letter back from the octets `body` to `body + length` of its record."""
+    if record.is_open:
+        body = body[:-1]
+    body = _UNQUOTED.sub(rb"\1", body)
+    return body.replace(b"\n", b"\r\n") if record.is_crlf else body
+
+
+def scan(file: Buffer) -> Iterator[Record | Stray]:
+    """Give what lies in a file, in order and without a gap. Whatever was done to it, a letter of ours that is whole is found."""
+    at, size = 0, len(file)
+    while at < size:
+        record = _record(file, at)
+        if record is not None and record.end <= size and file[record.end - 1 : record.end] == b"\n" and _begins(file, record.end):
+            yield record
+            at = record.end
+            continue
+        after = _next(file, at + 1)
+        torn = after == size and (record is not None or _may_begin(bytes(file[at : at + HEAD_LIMIT])))
+        yield Stray(at, after, torn)
+        at = after
+
+
+def _record(file: Buffer, at: int) -> Record | None:
+    found = _HEAD.match(bytes(file[at : at + HEAD_LIMIT]))
+    if found is None:
+        return None
+    digest, size, date, copy, form, opened, length, words = found.groups()
+    flags = frozenset(unquote(word) for word in words.decode("ascii", "replace").split(",") if word)
+    return Record(
+        bytes.fromhex(digest.decode()),
+        int(size),
+        int(date),
+        int(copy),
+        flags,
+        form == b"crlf",
+        opened == b"1",
+        at,
+        at + found.end(),
+        int(length),
+    )
+
+
+def _begins(file: Buffer, at: int) -> bool:
+    """Tell whether a letter, anybody's, begins here, or the file ends, be it within that word."""
+    return b"From ".startswith(file[at : at + 5])
+
+
+def _next(file: Buffer, at: int) -> int:
+    """Find the next letter of ours from `at` on; the end of the file if there is none."""
+    while True:
+        found = file.find(b"\n" + SENDER, at - 1)
+        if found < 0:
+            return len(file)
+        if _record(file, found + 1) is not None or found + 1 + HEAD_LIMIT > len(file):
+            return found + 1
+        at = found + 2
+
+
+def _may_begin(rest: bytes) -> bool:
+    """Tell whether the rest of a file may be the beginning of one of our letters."""
+    first, _, second = rest.partition(b"\n")
+    marks = b"X-Mailsync: 1 "
+    return SENDER.startswith(first[: len(SENDER)]) and (not second or marks.startswith(second[: len(marks)]))
+
+
+def _asctime(moment: int) -> bytes:
+    try:
+        told = time.asctime(time.gmtime(moment))
+    except (OverflowError, ValueError, OSError):
+        told = ""
+    return (told if len(told) == 24 else "Thu Jan  1 00:00:00 1970").encode("ascii")
