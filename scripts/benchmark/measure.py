@@ -15,7 +15,7 @@ from scripts.benchmark.record import Sample
 from tests.servers.wan import Proxy
 
 _LOOK = 0.05
-_LIMIT = 1800.0  # seconds after which a program hangs
+_LIMIT = 900.0  # seconds after which a program hangs
 
 
 class ProgramFailed(RuntimeError):

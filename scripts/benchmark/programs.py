@@ -144,11 +144,10 @@ def _maildir(folder: Path) -> Path:
 
 def _getmail(folder: Path, login: Login) -> list[str]:
     tls = "SSL" if login.ca_file else ""
-    kind = f"Simple{'IMAP' if login.protocol == 'imap' else 'POP3'}{tls}Retriever"
-    every = "mailboxes = ALL\nmove_on_delete =\nuse_peek = true\n" if login.protocol == "imap" else ""
+    kind = f"SimplePOP3{tls}Retriever"
     (folder / "getmailrc").write_text(
         f"[retriever]\ntype = {kind}\nserver = 127.0.0.1\nport = {login.port}\n"
-        f"username = {login.user}\npassword = {login.password}\n{every}\n"
+        f"username = {login.user}\npassword = {login.password}\n\n"
         f"[destination]\ntype = Maildir\npath = {_maildir(folder)}/\n\n"
         "[options]\nverbose = 0\ndelete = false\nread_all = false\nreceived = false\ndelivered_to = false\n"
     )
@@ -199,7 +198,8 @@ PEERS: Final[Sequence[Program]] = (
     Program("mbsync", ("imap",), _mbsync, _delivered, _SAFE, ("mbsync", "--version")),
     Program("offlineimap", ("imap",), _offlineimap, _delivered, _SAFE, ("offlineimap", "--version"), waits=True),
     Program("mpop", ("pop3",), _mpop, _delivered, _SAFE, ("mpop", "--version")),
-    Program("getmail", ("imap", "pop3"), _getmail, _delivered, _SAFE, ("getmail", "--version"), waits=True),
+    # Over IMAP it hangs now and then, waiting for a child it forked, and takes another port for another account.
+    Program("getmail", ("pop3",), _getmail, _delivered, _SAFE, ("getmail", "--version"), waits=True),
     Program("fetchmail", ("pop3",), _fetchmail, _batched, "one file, not fsynced", ("fetchmail", "--version"), waits=True, peer=False),
 )
 """imapsync copies between IMAP servers only: it takes part in pushing and migrating."""
