@@ -15,10 +15,11 @@ from mailsync import identity
 from mailsync.archive import schema
 from mailsync.archive.arrivals import arrived, newest
 from mailsync.archive.catalogue import ArchivedMailbox, Catalogue, FileRow, RunRecord
+from mailsync.archive.container import FORMATS, prepare, tree_of
 from mailsync.archive.disk import OURS, REINDEX, make_directory, translated
 from mailsync.archive.groups import Different, Same, different_letters, same_letters
 from mailsync.archive.lock import Lock
-from mailsync.archive.maildir import MaildirTree
+from mailsync.archive.mbox import MboxTree
 from mailsync.archive.paths import write_path
 from mailsync.archive.prune import Prunable, Pruning
 from mailsync.archive.pull_run import Memory, PullRun
@@ -32,7 +33,6 @@ from mailsync.formats import header, maildir
 from mailsync.model import Letter, MailboxPath
 from mailsync.progress import Progress
 
-CONTAINERS = ("maildir",)
 HEADER_READ = 64 * 1024
 """Octets read at first when only the header of a file is wanted."""
 
@@ -52,7 +52,7 @@ class Archive:
         self._pulling: PullRun | None = None
         with translated(directory):
             self._is_new = not self._catalogue.has_runs()
-        self._tree = MaildirTree(directory / "mail", writing=lock is not None)
+        self._tree = tree_of(directory / "mail", writing=lock is not None)
 
     @classmethod
     def open(
@@ -68,7 +68,7 @@ class Archive:
 
         `wait` is how many seconds to wait for another writer.
         """
-        if container not in CONTAINERS:
+        if container not in FORMATS:
             raise ArchiveError(f"{directory}: no such archive format as {container!r}")
         with translated(directory):
             make_directory(directory)
@@ -76,8 +76,7 @@ class Archive:
         try:
             _demand_catalogue(directory)
             with translated(directory):
-                for part in ("cur", "new", "tmp"):
-                    make_directory(directory / "mail" / part)
+                prepare(directory, container)
             archive = cls(directory, lock, dedupe, clock)
         except BaseException:
             lock.release()
@@ -279,6 +278,8 @@ class Archive:
 
     def prune(self, account: str, before: int, chosen: Callable[[MailboxPath], bool]) -> Sequence[Prunable]:
         """Remove those letters for good, and tell which. Killed, it is finished by the next opening."""
+        if isinstance(self._tree, MboxTree):
+            raise ArchiveError(f"letters cannot be taken out of {self.directory}: it is kept as mbox, which is only ever appended to")
         with translated(self.directory):
             now = int(self._clock())
             self._catalogue.begin()
@@ -382,6 +383,6 @@ def _demand_catalogue(directory: Path) -> None:
     with translated(directory):
         if (directory / schema.NAME).exists():
             return
-        tree = MaildirTree(directory / "mail", writing=False)
+        tree = tree_of(directory / "mail", writing=False)
         if any(maildir.parse(base) for folder, _ in tree.folders() for base, _ in tree.files(folder)):
             raise IntegrityError(f"the catalogue of {directory} is missing; the mail itself lies in {directory / 'mail'}: {REINDEX}")

@@ -311,9 +311,19 @@ class MaildirTree:
             self._separator = ":" if not self._writing or _takes_colons(self.root / "tmp") else "!"
         return self._separator
 
-    def keywords(self, folder: str) -> dict[str, str]:
-        """Give what letters in the names of a folder's files stand for."""
-        return {letter: keyword for keyword, letter in self._letters(folder, NO_FLAGS).items()}
+    def flags(self, folder: str, path: Path) -> frozenset[str]:
+        """Give the flags that a file's name says."""
+        keywords = {letter: keyword for keyword, letter in self._letters(folder, NO_FLAGS).items()}
+        return maildir.flags_of(maildir.split(path.name)[1], keywords)
+
+    def place(self, folder: str, base: str) -> Path:
+        """Name the place of a letter for people, also of one that is not there."""
+        return self.folder(folder) / "cur" / base
+
+    def sync(self, folder: str) -> None:
+        """Force what lies in a folder to disk."""
+        for part in ("cur", "new"):
+            sync_directory(self.folder(folder) / part)
 
     def _letters(self, folder: str, flags: frozenset[str]) -> dict[str, str]:
         """Give keyword to letter for a folder; new keywords get the next letters while there are any."""

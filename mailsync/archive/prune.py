@@ -10,11 +10,12 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from mailsync.archive.catalogue import Catalogue
+from mailsync.archive.container import Container
 from mailsync.archive.disk import sync_directory
-from mailsync.archive.maildir import MaildirTree
 from mailsync.archive.paths import read_path
 from mailsync.model import MailboxPath
 
@@ -37,7 +38,7 @@ class Pruning:
     A placement of any account that does not meet that keeps its file: a letter that is there, that left later, or that came by POP3.
     """
 
-    def __init__(self, catalogue: Catalogue, tree: MaildirTree) -> None:
+    def __init__(self, catalogue: Catalogue, tree: Container) -> None:
         self._catalogue = catalogue
         self._sql = catalogue.sql
         self._tree = tree
@@ -89,7 +90,8 @@ class Pruning:
         touched = set()
         for _, folder, base, _ in rows:
             path = self._tree.locate(folder, base)
-            if path is not None:
+            # From an mbox nothing is ever taken out: `Archive.prune` refuses.
+            if isinstance(path, Path):
                 touched.add(path.parent)
                 with suppress(FileNotFoundError):
                     os.unlink(path)  # noqa: PTH108  os is what the crash seam watches

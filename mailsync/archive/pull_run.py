@@ -10,8 +10,8 @@ from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 
 from mailsync import identity
 from mailsync.archive.catalogue import Catalogue
+from mailsync.archive.container import Container
 from mailsync.archive.disk import guarded, translated
-from mailsync.archive.maildir import MaildirTree
 from mailsync.archive.paths import read_path
 from mailsync.archive.placements import Placements
 from mailsync.archive.shared import Shared
@@ -116,7 +116,7 @@ class PullRun:
     Everything is in one catalogue transaction a group, committed only after the group's files and directories are on disk.
     """
 
-    def __init__(self, archive: Shared, tree: MaildirTree, account: str, *, dedupe: str, clock: Callable[[], float]) -> None:
+    def __init__(self, archive: Shared, tree: Container, account: str, *, dedupe: str, clock: Callable[[], float]) -> None:
         catalogue, root = archive.catalogue, archive.root
         self._turn = archive.turn
         self._catalogue = catalogue

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mailsync.archive.catalogue import Catalogue
-from mailsync.archive.disk import sync_directory
-from mailsync.archive.maildir import MaildirTree
+from mailsync.archive.container import Container, Located
 from mailsync.archive.prune import Pruning
 from mailsync.archive.shelf import Shelf
 from mailsync.formats import maildir
@@ -17,7 +16,7 @@ from mailsync.progress import Progress, Silence
 class Recovery:
     """One look at every folder. A killed run leaves an unfinished one in the records; without any run the catalogue is new."""
 
-    def __init__(self, catalogue: Catalogue, tree: MaildirTree, quarantine: Path, dedupe: str) -> None:
+    def __init__(self, catalogue: Catalogue, tree: Container, quarantine: Path, dedupe: str) -> None:
         self._catalogue = catalogue
         self._tree = tree
         self._quarantine = quarantine
@@ -26,7 +25,7 @@ class Recovery:
         self._shelf = Shelf(catalogue, tree, quarantine, dedupe, lambda: run)
         self._progress: Progress = Silence()
         self.adopted = 0
-        self.refused: list[Path] = []
+        self.refused: list[Located] = []
         """How many files were taken in, and which were not what their names say."""
 
     @property
@@ -56,7 +55,8 @@ class Recovery:
         missing = self._catalogue.bases(folder)
         known = set(missing)
         adopted = self.adopted
-        for base, file in list(self._tree.files(folder)):
+        found: list[tuple[str, Located]] = [*self._tree.files(folder)]
+        for base, file in found:
             missing.pop(base, None)
             if base in known or maildir.parse(base) is None or not self._shelf.is_home(path, folder):
                 continue
@@ -66,12 +66,12 @@ class Recovery:
             if self._shelf.adopt(path, file, base):
                 self.adopted += 1
             else:
-                self._tree.set_aside(file, self._quarantine, f"is not what its name says; was in {file.parent}")
+                why = f"is not what its name says; was in {file.parent}"
+                self._tree.set_aside(file, self._quarantine, why)  # type: ignore[arg-type]  # a tree is given what it gave
                 self.refused.append(file)
             self._progress.advance(1, size)
         # A run killed between setting a damaged file aside and putting a good one in its place.
         for row in missing.values():
             self._catalogue.mark(row, damaged=True)
         if adopted != self.adopted:
-            for part in ("cur", "new"):
-                sync_directory(self._tree.folder(folder) / part)
+            self._tree.sync(folder)

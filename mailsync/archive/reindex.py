@@ -17,9 +17,9 @@ from typing import Final, Literal
 
 from mailsync.archive import schema
 from mailsync.archive.catalogue import Catalogue
+from mailsync.archive.container import Located, format_of, prepare, tree_of
 from mailsync.archive.disk import make_directory, sync_directory, translated
 from mailsync.archive.lock import Lock
-from mailsync.archive.maildir import MaildirTree
 from mailsync.archive.recovery import Recovery
 from mailsync.archive.safekeeping import COPY, copied
 from mailsync.archive.verification import Verification
@@ -47,7 +47,7 @@ class Reindexed:
     octets: int
     adopted: int
     unplaced: int
-    damaged: tuple[Path, ...]
+    damaged: tuple[Located, ...]
     missing: int
     aside: Path | None = None
 
@@ -77,8 +77,7 @@ def reindex(
     lock = Lock(directory, wait)
     try:
         with translated(directory):
-            for part in ("cur", "new", "tmp"):
-                make_directory(directory / "mail" / part)
+            prepare(directory, format_of(directory / "mail") or "maildir")
             basis = _basis(directory)
             name = schema.NAME if basis == "catalogue" else NEW
             as_of = _start(directory, basis)
@@ -166,12 +165,12 @@ class _Rebuilding:
 
     def __init__(self, directory: Path, connection: sqlite3.Connection, dedupe: str, clock: Callable[[], float]) -> None:
         self._catalogue = Catalogue(connection)
-        self._tree = MaildirTree(directory / "mail", writing=True)
+        self._tree = tree_of(directory / "mail", writing=True)
         self._quarantine = directory / "quarantine"
         self._dedupe = dedupe
         self._clock = clock
 
-    def run(self, account: str, progress: Progress, *, by_uid: bool) -> tuple[int, int, int, int, tuple[Path, ...], int]:
+    def run(self, account: str, progress: Progress, *, by_uid: bool) -> tuple[int, int, int, int, tuple[Located, ...], int]:
         """Give files, octets, adopted files, unplaced letters, damaged files, and how many are missing."""
         catalogue = self._catalogue
         catalogue.begin()
@@ -196,16 +195,17 @@ class _Rebuilding:
         self._tree.close()
         return files, octets, recovery.adopted, unplaced, (*damaged, *recovery.refused), missing
 
-    def _prove(self, newest: int, progress: Progress) -> tuple[int, list[Path]]:
+    def _prove(self, newest: int, progress: Progress) -> tuple[int, list[Located]]:
         """Hash what was known before (what was taken in just now was read for that); what is damaged goes to quarantine."""
         verification = Verification(self._catalogue, self._tree, newest=newest)
         missing, damaged = 0, []
         for one in verification.run(progress):
             if not one.damaged:
                 continue
-            if one.path.exists():
-                self._tree.set_aside(one.path, self._quarantine, f"{one.what}; was in {one.path.parent}")
-                damaged.append(one.path)
+            if one.located is not None and one.located.exists():
+                why = f"{one.what}; was in {one.path.parent}"
+                self._tree.set_aside(one.located, self._quarantine, why)  # type: ignore[arg-type]  # a tree is given what it gave
+                damaged.append(one.located)
             else:
                 missing += 1
         for file, is_damaged in verification.marks:

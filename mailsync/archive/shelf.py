@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailsync.archive.catalogue import Catalogue, FileRow
+from mailsync.archive.container import Container, Located, digest_of
 from mailsync.archive.disk import OURS
-from mailsync.archive.maildir import MaildirTree, Source, sha256_of
+from mailsync.archive.maildir import Source
 from mailsync.formats import header, maildir
 from mailsync.formats.folders import folder_name, is_shortened
 from mailsync.identity import Fingerprint, fingerprint
@@ -55,7 +56,7 @@ class _Spot:
 class Shelf:
     """Stores contents for one run; `dedupe` is `message-id`, `exact` or `none`."""
 
-    def __init__(self, catalogue: Catalogue, tree: MaildirTree, quarantine: Path, dedupe: str, run: Callable[[], int]) -> None:
+    def __init__(self, catalogue: Catalogue, tree: Container, quarantine: Path, dedupe: str, run: Callable[[], int]) -> None:
         self._catalogue = catalogue
         self._sql = catalogue.sql
         self._tree = tree
@@ -122,7 +123,7 @@ class Shelf:
         self._sql.execute("UPDATE files SET flags = ? WHERE id = ?", (self._catalogue.flags.write(flags), file))
         self._tree.reflag(row.folder, row.base, flags, row.flags)
 
-    def adopt(self, path: MailboxPath, file: Path, base: str) -> bool:
+    def adopt(self, path: MailboxPath, file: Located, base: str) -> bool:
         """Take in a file that has no row, if it is what its own name says; tells whether it was."""
         name = maildir.parse(base)
         content = file.read_bytes()
@@ -130,7 +131,7 @@ class Shelf:
         if name is None or name.size != len(content) or name.digest_prefix != print_.digest[: maildir.DIGEST_SHOWN]:
             return False
         message = self._catalogue.message_by_digest(print_.digest) or self._record(print_, len(content))
-        flags = maildir.flags_of(maildir.split(file.name)[1], self._tree.keywords(self.folder(path)[1]))
+        flags = self._tree.flags(self.folder(path)[1], file)  # type: ignore[arg-type]  # a tree is given what it gave
         self._insert_file(_Spot(path, name.internaldate, flags), message, base, name.copy)
         return True
 
@@ -245,7 +246,7 @@ class Shelf:
     def _holds(self, file: FileRow, digest: bytes) -> bool:
         path = self._tree.locate(file.folder, file.base, file.flags)
         try:
-            return path is not None and sha256_of(path) == digest
+            return path is not None and digest_of(path) == digest
         except OSError as error:
             if error.errno in OURS:
                 raise
@@ -280,7 +281,8 @@ class Shelf:
     def _set_aside(self, file: FileRow) -> None:
         path = self._tree.locate(file.folder, file.base, file.flags)
         if path is not None:
-            self._tree.set_aside(path, self._quarantine, f"its content no longer had the SHA-256 of its name; was in {path.parent}")
+            why = f"its content no longer had the SHA-256 of its name; was in {path.parent}"
+            self._tree.set_aside(path, self._quarantine, why)  # type: ignore[arg-type]  # a tree is given what it gave
 
     def _next_copy(self, path: MailboxPath, message: int) -> int:
         """Give the next number among the copies of one letter in a folder; only `exact` and `none` keep several."""

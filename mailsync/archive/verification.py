@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from mailsync.archive.catalogue import Catalogue, FileRow
+from mailsync.archive.container import Container, Located, digest_of
 from mailsync.archive.disk import OURS
-from mailsync.archive.maildir import MaildirTree, sha256_of
 from mailsync.formats import maildir
 from mailsync.progress import Progress
 
@@ -27,13 +27,14 @@ class Damage:
     digest: bytes | None
     what: str
     damaged: bool
+    located: Located | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class _Check:
     file: FileRow
     digest: bytes
-    path: Path | None
+    path: Located | None
     size: int
     inode: tuple[int, int] = (0, 0)
     hashed: Future[bytes | OSError] | bytes | None = None
@@ -45,7 +46,7 @@ class Verification:
     Files whose rows came after `newest` are left out.
     """
 
-    def __init__(self, catalogue: Catalogue, tree: MaildirTree, *, newest: int | None = None) -> None:
+    def __init__(self, catalogue: Catalogue, tree: Container, *, newest: int | None = None) -> None:
         self._catalogue = catalogue
         self._tree = tree
         self._newest = newest
@@ -98,14 +99,14 @@ class Verification:
                 self.marks.append((check.file.id, False))
             return
         self.marks.append((check.file.id, True))
-        place = path or self._tree.folder(check.file.folder) / "cur" / check.file.base
+        place = self._tree.place(check.file.folder, check.file.base) if path is None else _named(path)
         if path is None:
             what = "the file is missing"
         elif isinstance(result, OSError):
             what = f"the file cannot be read: {result.strerror or result}"
         else:
             what = "the content is not what was stored: its SHA-256 differs from the one in its name"
-        yield Damage(place, check.digest, what, damaged=True)
+        yield Damage(place, check.digest, what, damaged=True, located=path)
 
     def _strangers(self) -> Iterator[Damage]:
         for folder, _ in self._tree.folders():
@@ -114,11 +115,15 @@ class Verification:
                 if base not in known:
                     ours = maildir.parse(base) is not None
                     what = "the catalogue does not know this file" + ("" if ours else " (another program's)")
-                    yield Damage(path, None, what, damaged=False)
+                    yield Damage(_named(path), None, what, damaged=False)
 
 
-def _hash(path: Path) -> bytes | OSError:
+def _named(located: Located) -> Path:
+    return located if isinstance(located, Path) else Path(str(located))
+
+
+def _hash(path: Located) -> bytes | OSError:
     try:
-        return sha256_of(path)
+        return digest_of(path)
     except OSError as error:
         return error

@@ -172,7 +172,10 @@ class ArchiveSettings(_Section):
     later: ClassVar[dict[str, str]] = {}
 
     root: Annotated[UserPath, Field(description="The directory under which every account gets its archive.")]
-    format: Annotated[Literal["maildir"], Field(description="How letters are stored: Maildir++, one file a letter.")] = "maildir"
+    format: Annotated[
+        Literal["maildir", "mbox"],
+        Field(description="How letters are stored: maildir (one file a letter), or mbox (one file a mailbox, appended to)."),
+    ] = "maildir"
     dedupe: Annotated[
         Literal["message-id", "exact", "none"],
         Field(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from mmap import mmap
 from typing import Final, TypeAlias
 from urllib.parse import quote, unquote
@@ -147,3 +147,8 @@ def _asctime(moment: int) -> bytes:
     except (OverflowError, ValueError, OSError):
         told = ""
     return (told if len(told) == 24 else "Thu Jan  1 00:00:00 1970").encode("ascii")
+
+
+def moved(record: Record, by: int) -> Record:
+    """Give a record as it is so many octets further on."""
+    return replace(record, start=record.start + by, body=record.body + by)

@@ -29,6 +29,9 @@ PREPARED: Final[dict[str, tuple[str, ...]]] = {
 }
 """Every work, and what was done before it."""
 
+MBOX: Final = tuple(f"mbox {name}" for name in PREPARED if name not in {"pull_by_a_process", "prune", "mend"})
+"""Works on an archive kept as mbox; nothing is pruned there, no process writes it, and its letters have no file to rot."""
+
 ROTTEN: Final = 3
 """The letter whose file rots."""
 
@@ -48,14 +51,15 @@ class Stage:
     """An archive prepared for a work, and laid out in `place` as often as wanted."""
 
     def __init__(self, folder: Path, name: str, place: Path | None = None) -> None:
-        self.name = name
+        self.container = "mbox" if name.startswith("mbox ") else "maildir"
+        self.name = name = name.removeprefix("mbox ")
         self.work = {"mend": "pull_first"}.get(name, name.partition(" ")[0])
         self.archive = (place or folder) / "archive"
         self.prepared = folder / "prepared"
         self.prepared.mkdir(parents=True)
         for done in PREPARED[name]:
             if done in WORKS:
-                WORKS[done](self.prepared)
+                WORKS[done](self.prepared, self.container)
             else:
                 getattr(self, f"_{done}")()
 
@@ -80,13 +84,13 @@ class Stage:
 
     def go(self) -> None:
         """Do the work, in this process."""
-        WORKS[self.work](self.archive)
+        WORKS[self.work](self.archive, self.container)
 
     def judge_in_between(self) -> None:
         """Nothing half-written is believed by whoever opens the archive next."""
         if self.work == "index" or not (self.archive / "catalogue.sqlite3").exists():
             return
-        with Rig(self.archive).archive() as archive:
+        with Rig(self.archive, container=self.container).archive() as archive:
             damages = [damage for damage in archive.verify(Silence()) if damage.damaged]
             assert len(damages) <= (self.name == "mend"), damages
             for box in archive.mailboxes(ACCOUNT):

@@ -1,4 +1,4 @@
-"""One piece of work on an archive, to be killed at a step of it: `python -m tests.faults.step_child DIRECTORY WORK`.
+"""One piece of work on an archive, to be killed at a step of it: `python -m tests.faults.step_child DIRECTORY WORK CONTAINER`.
 
 The servers are in memory and made anew, the same each time, so that every process finds them as the one before did.
 """
@@ -47,43 +47,43 @@ def later() -> MemoryServer:
     return server
 
 
-def pull_first(directory: Path) -> None:
+def pull_first(directory: Path, container: str = "maildir") -> None:
     """Bring all there is."""
-    Rig(directory, at_first()).pull()
+    Rig(directory, at_first(), container=container).pull()
 
 
-def pull_by_a_process(directory: Path) -> None:
+def pull_by_a_process(directory: Path, container: str = "maildir") -> None:
     """Bring all there is, the files written by a process of its own."""
     writers.MUCH = 1  # type: ignore[misc]
-    pull_first(directory)
+    pull_first(directory, container)
 
 
-def pull_later(directory: Path) -> None:
+def pull_later(directory: Path, container: str = "maildir") -> None:
     """Bring what changed."""
-    Rig(directory, later()).pull()
+    Rig(directory, later(), container=container).pull()
 
 
-def push(directory: Path) -> None:
+def push(directory: Path, container: str = "maildir") -> None:
     """Write a ledger, of a push to a server that is new each time."""
-    Rig(directory, at_first()).push()
+    Rig(directory, at_first(), container=container).push()
 
 
-def prune(directory: Path) -> None:
+def prune(directory: Path, container: str = "maildir") -> None:
     """Take out what left the server."""
-    with Rig(directory).archive() as archive:
+    with Rig(directory, container=container).archive() as archive:
         archive.prune(ACCOUNT, FAR, lambda _: True)
 
 
-def index(directory: Path) -> None:
+def index(directory: Path, container: str = "maildir") -> None:  # noqa: ARG001  it finds out itself
     """Build the catalogue anew."""
     reindex(directory, ACCOUNT, by_uid=True, clock=Rig(directory).clock)
 
 
-WORKS: Final[dict[str, Callable[[Path], None]]] = {
+WORKS: Final[dict[str, Callable[[Path, str], None]]] = {
     work.__name__: work for work in (pull_first, pull_by_a_process, pull_later, push, prune, index)
 }
 
 
 if __name__ == "__main__":
     pull_run.GROUP_FILES = 4  # type: ignore[misc]
-    WORKS[sys.argv[2]](Path(sys.argv[1]))
+    WORKS[sys.argv[2]](Path(sys.argv[1]), sys.argv[3])

@@ -19,7 +19,7 @@ from typing import Final
 
 import pytest
 
-from tests.faults.stage import PREPARED, Stage
+from tests.faults.stage import MBOX, PREPARED, Stage
 
 ROOT: Final = Path(__file__).parents[2]
 SAMPLE: Final = 8
@@ -58,7 +58,7 @@ class Dying(Stage):
         if shadow:
             shadow.mkdir()
             environment["SEAM_SHADOW"] = str(shadow)
-        command = [sys.executable, "-m", "tests.faults.step_child", str(self.archive), self.work]
+        command = [sys.executable, "-m", "tests.faults.step_child", str(self.archive), self.work, self.container]
         done = subprocess.run(command, env=environment, start_new_session=True, capture_output=True, timeout=60, check=False)
         assert done.returncode in {0, -signal.SIGKILL}, done.stderr.decode()
         return done.returncode, struct.unpack("=Q", counter.read_bytes())[0]
@@ -151,7 +151,7 @@ def die(folder: Path, seam: Path, name: str, *, sample: int | None, power: bool)
 
 
 @pytest.mark.parametrize("power", [False, True], ids=["killed", "power cut"])
-@pytest.mark.parametrize("name", PREPARED)
+@pytest.mark.parametrize("name", [*PREPARED, *MBOX])
 def test_a_death_at_any_step_changes_nothing_in_the_end(
     name: str, power: bool, seam: Path, tmp_path: Path, record_deaths: list[str]
 ) -> None:
@@ -162,7 +162,7 @@ def test_a_death_at_any_step_changes_nothing_in_the_end(
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("power", [False, True], ids=["killed", "power cut"])
-@pytest.mark.parametrize("name", PREPARED)
+@pytest.mark.parametrize("name", [*PREPARED, *MBOX])
 def test_a_death_at_every_step_changes_nothing_in_the_end(
     name: str, power: bool, seam: Path, tmp_path: Path, record_deaths: list[str]
 ) -> None:

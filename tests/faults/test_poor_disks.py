@@ -15,7 +15,7 @@ import pytest
 from mailsync.archive import Archive
 from mailsync.errors import ArchiveError, DiskFull
 from mailsync.progress import Silence
-from tests.faults.stage import PREPARED, Stage
+from tests.faults.stage import MBOX, PREPARED, Stage
 from tests.faults.step_child import WORKS, at_first, later
 from tests.unit.engine.rig import ACCOUNT, Clock, Rig
 
@@ -57,7 +57,7 @@ def stopped_by(stage: Stage) -> ArchiveError | None:
     return None
 
 
-@pytest.mark.parametrize("name", PREPARED)
+@pytest.mark.parametrize("name", [*PREPARED, *MBOX])
 def test_a_full_disk_stops_any_work_with_a_clear_word_and_harms_nothing(name: str, disk: Path, tmp_path: Path) -> None:
     stage = Stage(tmp_path, name, disk)
     stage.set_up()
@@ -159,7 +159,7 @@ from mailsync.errors import ArchiveError
 resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]), 100))
 said = "done"
 try:
-    WORKS[sys.argv[3]](Path(sys.argv[2]))
+    WORKS[sys.argv[3]](Path(sys.argv[2]), "maildir")
 except ArchiveError as error:
     said = str(error)
 finally:
@@ -180,5 +180,5 @@ def test_a_clock_that_was_set_back_a_year_harms_nothing(tmp_path: Path) -> None:
             assert list(archive.verify(Silence())) == []
             ends.append({box.path: (box.live, box.gone) for box in archive.mailboxes(ACCOUNT)})
             assert archive.run_as_of(ACCOUNT, 2_000_000_000) is not None
-        WORKS["prune"](directory)
+        WORKS["prune"](directory, "maildir")
     assert ends[0] == ends[1]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mailsync.archive import Archive, PullRun, writers
+from mailsync.archive.maildir import MaildirTree
 from mailsync.archive.writers import Writers
 from mailsync.errors import ArchiveError
 from mailsync.model import INBOX
@@ -80,6 +81,7 @@ def test_a_process_that_is_killed_ends_the_run_and_nothing_of_its_group_is_belie
     with Archive.open(tmp_path / "a") as archive:
         with archive.pull("alice") as run:
             add_all(run, mail[:150], 0)
+            assert isinstance(run._tree, MaildirTree)
             os.kill(process_of(run._tree._writers), signal.SIGKILL)
             with pytest.raises(ArchiveError, match="ended unexpectedly"):
                 add_all(run, mail[150:], 150)

@@ -49,9 +49,10 @@ class Rig:
     new: MemoryServer = field(default_factory=MemoryServer)
     clock: Clock = field(default_factory=Clock)
     dedupe: str = "message-id"
+    container: str = "maildir"
 
     def archive(self) -> Archive:
-        return Archive.open(self.directory, dedupe=self.dedupe, clock=self.clock)
+        return Archive.open(self.directory, container=self.container, dedupe=self.dedupe, clock=self.clock)
 
     def pull(self, *, source: Source | None = None, only: Sequence[str] = (), among: Sequence[str] = ()) -> Report:
         report = Report("pull", ACCOUNT)

@@ -1,0 +1,252 @@
+"""An archive kept as mbox: every octet comes back, any mail program opens it, and what another program or a crash does is noticed."""
+
+from __future__ import annotations
+
+import mailbox
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from mailsync.archive import Archive, mbox, reindex
+from mailsync.errors import ArchiveError, IntegrityError
+from mailsync.model import INBOX, Kind, MailboxPath
+from tests.archive.house import clock, damages, letters, pull, pull_whole, pulling, sha256, uid
+from tests.letters import plain, ugly
+from tests.system.test_other_programs import STATUS, on_a_terminal
+
+WORK: MailboxPath = ("Work", "2019")
+NAMES: list[MailboxPath] = [
+    INBOX,
+    WORK,
+    ("work", "2019"),
+    ("x" * 300,),
+    ("..",),
+    ("a.b", "c/d"),
+    ("INBOX", "x"),
+    ("x", "mbox", "lock"),
+    ("x",),
+]
+
+
+def opened(directory: Path, dedupe: str = "message-id", container: str = "mbox") -> Archive:
+    ticks = clock()
+    return Archive.open(directory, container=container, dedupe=dedupe, clock=lambda: next(ticks))
+
+
+def file_of(directory: Path, name: str = "INBOX") -> Path:
+    return directory / "mail" / f"{name}.mbox"
+
+
+def counted(file: Path) -> int:
+    box = mailbox.mbox(file, create=False)
+    try:
+        return len(box)
+    finally:
+        box.close()
+
+
+def contents(archive: Archive, path: MailboxPath = INBOX) -> list[bytes]:
+    return sorted(archive.content(letter.digest) for letter in letters(archive, path))
+
+
+def test_every_ugly_letter_comes_back_byte_for_byte_and_python_and_mutt_count_them(tmp_path: Path) -> None:
+    every = [*ugly().values(), *(plain(number) for number in range(20))]
+    with opened(tmp_path / "a", "exact") as archive:
+        pull(archive, [uid(number, content, flags=["\\Seen", "work"]) for number, content in enumerate(every, 1)])
+        assert contents(archive) == sorted(every)
+        assert damages(archive) == []
+    with Archive.read(tmp_path / "a") as archive:
+        assert contents(archive) == sorted(every)
+        assert {letter.flags for letter in letters(archive)} == {frozenset({"\\Seen", "work"})}
+        assert damages(archive) == []
+    file = shutil.copy(file_of(tmp_path / "a"), tmp_path / "copy")
+    assert counted(Path(file)) == len(every)
+    assert on_a_terminal(["mutt", "-n", "-F", "/dev/null", "-R", "-f", str(file), "-e", STATUS], tmp_path) == len(every)
+
+
+def test_mailboxes_of_any_name_have_a_file_of_their_own_and_come_back_from_it(tmp_path: Path) -> None:
+    with opened(tmp_path / "a") as archive:
+        pull(archive, [uid(1, plain(number), path) for number, path in enumerate(NAMES)])
+        for number, path in enumerate(NAMES):
+            assert contents(archive, path) == [plain(number)]
+    assert all(path.parent == tmp_path / "a/mail" for path in (tmp_path / "a/mail").rglob("*"))
+    for path_ in (tmp_path / "a").glob("catalogue*"):
+        path_.unlink()
+    with pytest.raises(IntegrityError, match="reindex"):
+        opened(tmp_path / "a")
+    done = reindex(tmp_path / "a", "alice", by_uid=True)
+    assert (done.basis, done.files, done.adopted) == ("tree", len(NAMES), len(NAMES))
+    with opened(tmp_path / "a") as archive:
+        for number, path in enumerate(NAMES):
+            assert contents(archive, path) == [plain(number)]
+
+
+def test_what_is_here_already_is_stored_once_a_mailbox_and_flags_live_in_the_catalogue(tmp_path: Path) -> None:
+    with opened(tmp_path / "a") as archive:
+        pull(archive, [uid(1, plain(1)), uid(2, plain(1)), uid(1, plain(1), WORK)])
+        size = file_of(tmp_path / "a").stat().st_size
+        with pulling(archive) as run:
+            assert run.reflag([uid(1, plain(1), flags=["\\Flagged"]).entry]) == 1
+            stored = run.match(uid(9, plain(1), ("New",)).entry, sha256(plain(1)))
+            assert stored is not None
+        assert file_of(tmp_path / "a").stat().st_size == size
+        assert contents(archive, ("New",)) == contents(archive, WORK) == contents(archive) == [plain(1)]
+        assert [box.live for box in archive.mailboxes("alice")] == [2, 1, 1]
+
+
+def test_an_archive_keeps_its_format(tmp_path: Path) -> None:
+    opened(tmp_path / "a").close()
+    with pytest.raises(ArchiveError, match="kept as mbox, not as maildir"):
+        opened(tmp_path / "a", container="maildir")
+    opened(tmp_path / "b", container="maildir").close()
+    with pytest.raises(ArchiveError, match="kept as maildir, not as mbox"):
+        opened(tmp_path / "b")
+
+
+def test_nothing_is_taken_out_of_it(tmp_path: Path) -> None:
+    with opened(tmp_path / "a") as archive, pytest.raises(ArchiveError, match="only ever appended to"):
+        archive.prune("alice", 0, lambda _: True)
+
+
+def test_a_flipped_bit_is_named_and_a_good_copy_takes_its_place(tmp_path: Path) -> None:
+    with opened(tmp_path / "a") as archive:
+        pull_whole(archive, [uid(number, plain(number)) for number in range(1, 6)])
+    file = file_of(tmp_path / "a")
+    content = file.read_bytes()
+    place = content.index(b"This is letter number 3")
+    file.write_bytes(content[:place] + b"t" + content[place + 1 :])
+    with opened(tmp_path / "a") as archive:
+        (damage,) = damages(archive)
+        assert damage.damaged
+        assert str(file) in str(damage.path)
+        with pytest.raises(IntegrityError):
+            archive.content(sha256(plain(3)))
+        assert archive.memory("alice").state(INBOX) is None
+        assert pull(archive, [uid(3, plain(3))])[0].kind is Kind.MENDED
+        assert damages(archive) == []
+        assert len(contents(archive)) == 5
+    assert b"this is letter number 3" in b"".join(path.read_bytes() for path in (tmp_path / "a/quarantine").iterdir())
+
+
+def test_a_torn_end_is_cut_off_kept_in_quarantine_and_every_whole_letter_stays(tmp_path: Path) -> None:
+    with opened(tmp_path / "a") as archive:
+        pull(archive, [uid(number, plain(number)) for number in range(1, 4)])
+    file = file_of(tmp_path / "a")
+    whole = file.read_bytes()
+    with opened(tmp_path / "b") as other:
+        pull(other, [uid(number, plain(number)) for number in range(10, 12)])
+    more = file_of(tmp_path / "b").read_bytes()
+    file.write_bytes(whole + more[:-40])
+    unfinish(tmp_path / "a")
+    with opened(tmp_path / "a") as archive:
+        assert damages(archive) == []
+        assert len(contents(archive)) == 3
+        assert archive.find(sha256(plain(10)).hex()) == [sha256(plain(10))]
+        pull(archive, [uid(9, plain(11))])
+        assert contents(archive) == sorted(plain(number) for number in (1, 2, 3, 11))
+    assert file.read_bytes().startswith(whole)
+    (kept,) = [path for path in (tmp_path / "a/quarantine").iterdir() if path.name != "README.txt"]
+    assert kept.read_bytes() in more
+    assert counted(file) == 5
+
+
+def unfinish(directory: Path) -> None:
+    """Let the last run look killed."""
+    with sqlite3.connect(directory / "catalogue.sqlite3") as catalogue:
+        catalogue.execute("UPDATE runs SET ended = NULL")
+    catalogue.close()
+
+
+def test_letters_another_program_adds_or_moves_are_no_damage(tmp_path: Path) -> None:
+    with opened(tmp_path / "a") as archive:
+        pull(archive, [uid(number, plain(number)) for number in range(1, 4)])
+        file = file_of(tmp_path / "a")
+        theirs = b"From me@example.org Thu Jan  1 00:00:00 1970\nSubject: mine\n\nhere\n\n"
+        file.write_bytes(theirs + file.read_bytes() + theirs.rstrip(b"\n"))
+        assert damages(archive) == []
+        pull(archive, [uid(4, plain(4))])
+        assert contents(archive) == sorted(plain(number) for number in range(1, 5))
+        assert damages(archive) == []
+    assert counted(file) == 6
+    assert file.read_bytes().startswith(theirs)
+
+
+@pytest.mark.parametrize("how", ["fcntl", "dot-lock"])
+def test_a_file_another_program_has_locked_is_not_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    monkeypatch.setattr(mbox, "PATIENCE", 0.3)
+    with opened(tmp_path / "a") as archive:
+        pull(archive, [uid(1, plain(1))])
+        before = file_of(tmp_path / "a").read_bytes()
+        with locked(file_of(tmp_path / "a"), how), pytest.raises(ArchiveError, match="another program has locked it"):
+            pull(archive, [uid(2, plain(2))])
+        assert file_of(tmp_path / "a").read_bytes() == before
+        pull(archive, [uid(2, plain(2))])
+        assert len(contents(archive)) == 2
+        assert damages(archive) == []
+
+
+class locked:  # noqa: N801  reads as what it does
+    def __init__(self, file: Path, how: str) -> None:
+        self._dot = file.with_name(f"{file.name}.lock")
+        self._child = None
+        if how == "dot-lock":
+            self._dot.write_text(f"{os.getpid()}\n")
+        else:
+            lines = (
+                "import fcntl, sys\nf = open(sys.argv[1], 'r+b')\nfcntl.lockf(f, fcntl.LOCK_EX)\nprint('.', flush=True)\nsys.stdin.read()"
+            )
+            self._child = subprocess.Popen([sys.executable, "-c", lines, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            assert self._child.stdout is not None
+            self._child.stdout.readline()
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        self._dot.unlink(missing_ok=True)
+        if self._child:
+            self._child.communicate()
+
+
+def test_the_dot_lock_of_a_process_that_died_is_removed(tmp_path: Path) -> None:
+    with opened(tmp_path / "a") as archive:
+        done = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True)
+        file = file_of(tmp_path / "a")
+        file.with_name(f"{file.name}.lock").write_text(done.stdout)
+        pull(archive, [uid(1, plain(1))])
+        assert len(contents(archive)) == 1
+    assert not file.with_name(f"{file.name}.lock").exists()
+
+
+def test_a_full_disk_leaves_the_file_as_long_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def half(descriptor: int, content: bytes) -> None:
+        os.write(descriptor, content[: len(content) // 2])
+        raise OSError(28, "No space left on device")
+
+    with opened(tmp_path / "a") as archive:
+        pull(archive, [uid(1, plain(1))])
+        before = file_of(tmp_path / "a").read_bytes()
+        monkeypatch.setattr(mbox, "_write", half)
+        with pytest.raises(ArchiveError, match="no space"):
+            pull(archive, [uid(2, plain(2))])
+        monkeypatch.undo()
+        assert file_of(tmp_path / "a").read_bytes() == before
+        pull(archive, [uid(2, plain(2))])
+        assert len(contents(archive)) == 2
+
+
+def test_nothing_of_it_is_anybody_elses_business(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with opened(tmp_path / "a") as archive:
+            pull(archive, [uid(1, plain(number), path) for number, path in enumerate(NAMES)])
+    finally:
+        os.umask(before)
+    paths: Iterable[Path] = (tmp_path / "a").rglob("*")
+    assert [path for path in paths if path.stat().st_mode & 0o077] == []
