@@ -63,7 +63,10 @@ def write(content: bytes, digest: bytes, internaldate: int, flags: frozenset[str
     """Give what stands for a letter in an mbox; `internaldate` in epoch seconds."""
     lines = content.count(b"\r\n")
     is_crlf = content.count(b"\n") == lines == content.count(b"\r")
-    body = _QUOTED.sub(rb">\1", content.replace(b"\r\n", b"\n") if is_crlf else content)
+    body = content.replace(b"\r\n", b"\n") if is_crlf else content
+    # Most letters need no quoting, and to find that out is much faster than to look at every line.
+    if b"From " in body:
+        body = _QUOTED.sub(rb">\1", body)
     is_open = not body.endswith(b"\n")
     if is_open:
         body += b"\n"
@@ -79,7 +82,8 @@ def read(record: Record, body: bytes) -> bytes:
     """Give a letter back from the octets `body` to `body + length` of its record."""
     if record.is_open:
         body = body[:-1]
-    body = _UNQUOTED.sub(rb"\1", body)
+    if b">From " in body:
+        body = _UNQUOTED.sub(rb"\1", body)
     return body.replace(b"\n", b"\r\n") if record.is_crlf else body
 
 

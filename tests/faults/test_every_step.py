@@ -22,7 +22,7 @@ import pytest
 from tests.faults.stage import MBOX, PREPARED, Stage
 
 ROOT: Final = Path(__file__).parents[2]
-SAMPLE: Final = 8
+SAMPLE: Final = 4
 """Points tried of each work in a plain run."""
 
 

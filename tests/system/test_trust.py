@@ -132,3 +132,32 @@ def test_nobody_else_may_read_anything_of_an_archive(dovecot: Dovecot, home: Hom
     made = [home.directory / "mail/a", *(home.directory / "mail/a").rglob("*")]
     assert {"quarantine", "lock", "catalogue.sqlite3", "catalogue.copy.sqlite3"} <= {path.name for path in made}
     assert [path for path in made if path.stat().st_mode & 0o077] == []
+
+
+def test_an_archive_of_mbox_files_does_all_that_a_maildir_does(dovecot: Dovecot, home: Home) -> None:
+    user, other = dovecot.user(), dovecot.user()
+    for number in range(40):
+        dovecot.deliver(user, ("INBOX", "Work")[number % 2], plain(number), flags=["\\Seen", "work"])
+    dovecot.deliver(user, "INBOX", ugly()["only_bare_lf"])
+    home.configure(a=imap(dovecot, user), b=imap(dovecot, other) + ", backup: false")
+    config = home.directory / "mailsync.yaml"
+    config.write_text(config.read_text().replace("{root: mail}", "{root: mail, format: mbox}"))
+    home.well("pull")
+    dovecot.deliver(user, "Work", plain(99))
+    assert json.loads(home.well("pull", "--json"))["reports"][0]["total"]["new"] == 1
+    assert "complete" in home.well("verify", "--remote")
+    assert {path.suffix for path in (home.directory / "mail/a/mail").iterdir()} == {".mbox"}
+    listed = json.loads(home.well("list", "a", "--search", "number 99", "--json"))["letters"]
+    assert "This is letter number 99." in home.well("show", "a", listed[0]["digest"])
+    assert json.loads(home.well("push", "a", "b", "--json"))["reports"][0]["total"]["new"] == 42
+    assert json.loads(home.well("push", "a", "b", "--json"))["reports"][0]["total"]["new"] == 0
+    for path in (home.directory / "mail/a").glob("catalogue*"):
+        path.unlink()
+    home.well("reindex", "a")
+    found = json.loads(home.well("pull", "--json"))["reports"][0]["total"]
+    assert (found["matched"], found["new"]) == (42, 0)
+    assert home.run("prune", "a", "--gone-for", "1d", "--yes").returncode == 1
+    config.write_text(config.read_text().replace("format: mbox", "format: maildir"))
+    refused = home.run("pull")
+    assert refused.returncode == 1
+    assert "kept as mbox" in refused.stderr
