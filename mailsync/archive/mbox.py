@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import glob
 import io
 import json
 import mmap
@@ -145,8 +146,9 @@ class MboxTree:
             yield base, Part(file, base, record)
 
     def leftovers(self, folder: str) -> Iterator[Path]:
-        """Cut off what a killed run wrote of a letter and did not end; the cut octets go to quarantine. Gives nothing to remove."""
+        """Cut off what a killed run wrote of a letter and did not end; the cut octets go to quarantine. Gives what else it left."""
         file = self.folder(folder)
+        yield from self.root.glob(f"{glob.escape(file.name)}.lock.*")
         torn = next((one for one in self._scan(file) if isinstance(one, Stray) and one.is_torn), None)
         if torn is not None:
             with self._locked(file) as descriptor:
@@ -155,7 +157,6 @@ class MboxTree:
                 os.ftruncate(descriptor, torn.start)
                 os.fsync(descriptor)
             self._indexes.pop(folder, None)
-        yield from ()
 
     def sync(self, folder: str) -> None:
         """Force what lies in a folder to disk."""
@@ -327,15 +328,34 @@ def _free(descriptor: int) -> bool:
 
 
 def _taken(dot: Path) -> bool:
-    """Make the dot-lock; one of a process of this machine that is no longer there is removed."""
+    """Make the dot-lock, which holds our number from the first moment; one of a process that is no longer there is removed."""
+    own = dot.with_name(f"{dot.name}.{os.getpid()}")
+    own.unlink(missing_ok=True)
+    descriptor = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        descriptor = os.open(dot, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        os.write(descriptor, b"%d\n" % os.getpid())
+    finally:
+        os.close(descriptor)
+    try:
+        _settled(own, dot)
     except FileExistsError:
         with contextlib.suppress(OSError, ValueError):
             holder = int(dot.read_bytes() or b"0")
             if holder > 0 and not Path(f"/proc/{holder}").exists() and Path("/proc/self").exists():
                 dot.unlink(missing_ok=True)
         return False
-    os.write(descriptor, b"%d\n" % os.getpid())
-    os.close(descriptor)
+    finally:
+        own.unlink(missing_ok=True)
     return True
+
+
+def _settled(own: Path, dot: Path) -> None:
+    """Give a lock its name, unless somebody has that. Raises FileExistsError."""
+    try:
+        dot.hardlink_to(own)
+    except FileExistsError:
+        raise
+    except OSError:
+        # No links here (FAT, some network shares).
+        os.close(os.open(dot, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        dot.write_bytes(own.read_bytes())
