@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import glob
 import io
 import json
 import mmap
@@ -35,6 +34,8 @@ PATIENCE: Final = 10.0
 
 _LONGEST: Final = 200
 _NAME_SUFFIX: Final = ".mailbox.json"
+_LOCKING: Final = ".mailsync-lock."
+"""What a lock is called before it is one; no mailbox's file begins so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ class MboxTree:
     def leftovers(self, folder: str) -> Iterator[Path]:
         """Cut off what a killed run wrote of a letter and did not end; the cut octets go to quarantine. Gives what else it left."""
         file = self.folder(folder)
-        yield from self.root.glob(f"{glob.escape(file.name)}.lock.*")
+        yield from self.root.glob(f"{_LOCKING}*")
         torn = next((one for one in self._scan(file) if isinstance(one, Stray) and one.is_torn), None)
         if torn is not None:
             with self._locked(file) as descriptor:
@@ -329,7 +330,7 @@ def _free(descriptor: int) -> bool:
 
 def _taken(dot: Path) -> bool:
     """Make the dot-lock, which holds our number from the first moment; one of a process that is no longer there is removed."""
-    own = dot.with_name(f"{dot.name}.{os.getpid()}")
+    own = dot.with_name(f"{_LOCKING}{os.getpid()}")
     own.unlink(missing_ok=True)
     descriptor = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
