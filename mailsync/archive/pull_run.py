@@ -378,6 +378,7 @@ class PullRun:
         self._catalogue.end_run(self.id, int(self._clock()), complete=complete, report=report)
         self._catalogue.commit()
         self._finished = True
+        self.open = False
 
     def _flush_if_full(self) -> None:
         self._unwritten += 1

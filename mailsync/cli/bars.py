@@ -17,18 +17,19 @@ EVERY: Final = 15.0
 """Seconds between two lines where there is no terminal."""
 
 
-def progress_for(session: Session, stream: TextIO) -> Progress:
-    """Choose how progress is shown on `stream`: not at all with -q, as a bar on a terminal, else as lines."""
+def progress_for(session: Session, stream: TextIO, row: int = 0) -> Progress:
+    """Choose how progress is shown on `stream`: not at all with -q, as a bar on a terminal (in a `row` of its own), else as lines."""
     if session.quiet:
         return Silence()
-    return Bars(stream) if stream.isatty() else Lines(stream)
+    return Bars(stream, row) if stream.isatty() else Lines(stream)
 
 
 class Bars:
     """A `Progress` as one tqdm bar a phase, measured in octets because letters differ a thousandfold, counting letters beside."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, row: int = 0) -> None:
         self._stream = stream
+        self._row = row
         self._bar: tqdm[Never] | None = None
         self._done = 0
         self._expected = 0
@@ -46,6 +47,7 @@ class Bars:
                 unit="B",
                 unit_scale=True,
                 file=self._stream,
+                position=self._row,
                 dynamic_ncols=True,
                 leave=False,
                 bar_format="{desc}: {percentage:3.0f}%|{bar}| {n_fmt}B of {total_fmt}B{postfix}, {rate_fmt}, ETA {remaining}",

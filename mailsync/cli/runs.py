@@ -7,12 +7,12 @@ an archive that exists is locked first, so that no server is bothered in vain.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from mailsync.archive import Archive
+from mailsync.archive import Archive, PullRun
 from mailsync.cli import build
 from mailsync.cli.accounts import Login
 from mailsync.cli.archives import archive_of, as_of, known
@@ -20,15 +20,14 @@ from mailsync.cli.text import letters
 from mailsync.config.settings import DeleteAfter, ImapAccount, Pop3Account
 from mailsync.engine.budget import Budget
 from mailsync.engine.clean import clean
-from mailsync.engine.proof import prove
 from mailsync.engine.pull import pull
 from mailsync.engine.push import Patience, push
 from mailsync.engine.report import Report
 from mailsync.engine.selection import Selection
 from mailsync.engine.targets import find_targets
-from mailsync.errors import ArchiveNotFound, ConfigError, MailsyncError, StoreUnavailable
+from mailsync.errors import ArchiveNotFound, ConfigError
 from mailsync.mapping import MappingPlan, MappingRules, parse_name, show
-from mailsync.model import MailboxPath
+from mailsync.model import Mailbox, MailboxPath
 from mailsync.progress import Progress
 from mailsync.stores.base import DeletingSource, Destination, Source
 
@@ -116,15 +115,23 @@ def pull_one(login: Login, secret: str, report: Report, terms: Terms) -> None:
 
 def pull_into(archive: Archive, login: Login, source: Source, report: Report, terms: Terms) -> None:
     """Pull into an archive that is open."""
-    keep = login.settings.keep if isinstance(login.settings, Pop3Account) else "forever"
     with archive.pull(login.name) as run:
-        budget = budget_of(archive, login, login.name, "down")
-        pull(source, run, report, terms.progress, only=terms.globs, among=globs_of(login), budget=budget)
-        if isinstance(keep, DeleteAfter) and isinstance(source, DeletingSource) and report.complete:
-            clean(source, run, report, terms.progress, after=keep.delete_after)
-        report.ended = int(time.time())
-        # A pull of some mailboxes says nothing about how old the rest is.
-        run.finish(complete=report.complete and not terms.globs, report=report.as_json())
+        pull_by(run, archive, (login, source), report, terms)
+
+
+def pull_by(
+    run: PullRun, archive: Archive, of: tuple[Login, Source], report: Report, terms: Terms, *, listed: Sequence[Mailbox] | None = None
+) -> None:
+    """Pull by a run that has begun, and end it; `listed` are the source's mailboxes, where it was asked for them just now."""
+    login, source = of
+    keep = login.settings.keep if isinstance(login.settings, Pop3Account) else "forever"
+    budget = budget_of(archive, login, login.name, "down")
+    pull(source, run, report, terms.progress, only=terms.globs, among=globs_of(login), budget=budget, listed=listed)
+    if isinstance(keep, DeleteAfter) and isinstance(source, DeletingSource) and report.complete:
+        clean(source, run, report, terms.progress, after=keep.delete_after)
+    report.ended = int(time.time())
+    # A pull of some mailboxes says nothing about how old the rest is.
+    run.finish(complete=report.complete and not terms.globs, report=report.as_json())
 
 
 def push_one(login: Login, target: Login, secret: str, report: Report, terms: Terms) -> None:
@@ -136,6 +143,11 @@ def push_one(login: Login, target: Login, secret: str, report: Report, terms: Te
     with opened_ as archive, closing(build.destination(target, secret, terms.progress)) as destination:
         known(archive, login)
         push_from(archive, login, (target, destination), report, terms)
+
+
+def patience() -> Patience:
+    """Give what it takes to wait for a server that may still be storing letters."""
+    return Patience(PATIENCE, time.time, time.sleep)
 
 
 def rules_of(target: Login, terms: Terms) -> MappingRules:
@@ -158,14 +170,8 @@ def push_from(
     to: tuple[Login, Destination],
     report: Report,
     terms: Terms,
-    *,
-    proof: Callable[[], Source] | None = None,
-    seen: Mapping[MailboxPath, int] | None = None,
 ) -> None:
-    """Push from an archive that is open to a destination that is connected; with `proof`, which reads it, prove that all is there.
-
-    `seen` tells how many letters of a mailbox the source showed in this run.
-    """
+    """Push from an archive that is open to a destination that is connected."""
     target, destination = to
     selection = as_of(archive, login, replace(terms.selection, globs=tuple(terms.globs)), terms.moment, report)
     if terms.gone_since is not None:
@@ -181,55 +187,15 @@ def push_from(
     if collide(targets.mapping, report):
         return
     with archive.push(login.name, destination.key, rehearsal=report.dry_run) as run:
-        targets = push(
+        push(
             run,
             destination,
             report,
             targets=targets,
             progress=terms.progress,
-            patience=Patience(PATIENCE, time.time, time.sleep),
+            patience=patience(),
             budget=budget_of(archive, target, destination.key, "up"),
             restore=terms.restore,
         )
-        if proof is not None and report.error is None:
-            terms.progress.begin(f"proving {report.destination}")
-            try:
-                with closing(proof()) as source:
-                    prove(targets, run, source, report, seen=seen or {}, content=terms.prove_content)
-            except StoreUnavailable as error:
-                report.error = error
-            finally:
-                terms.progress.end()
         report.ended = int(time.time())
         run.finish(complete=report.complete and selection.everything, report=report.as_json())
-
-
-def migrate_one(origin: Login, target: Login, secrets: tuple[str, str], reports: tuple[Report, Report], terms: Terms) -> list[Report]:
-    """Pull and push under one lock; returns the reports of what was begun. Both sides are logged in to before a letter moves."""
-    pulled, pushed = reports
-    at = pulled
-    try:
-        with opened(origin, secrets[0], terms) as (archive, source):
-            source.capabilities()
-            at = pushed
-            with closing(build.destination(target, secrets[1], terms.progress)) as destination:
-                destination.capabilities()
-                at = pulled
-                pull_into(archive, origin, source, pulled, terms)
-                if pulled.error is not None:
-                    return [pulled]
-                at = pushed
-                pushed.started = int(time.time())
-                push_from(
-                    archive,
-                    origin,
-                    (target, destination),
-                    pushed,
-                    terms,
-                    proof=lambda: build.source(target, secrets[1], terms.progress),
-                    seen={path: tally.seen for path, tally in pulled.mailboxes.items()},
-                )
-    except MailsyncError as error:
-        at.error = error
-        at.ended = int(time.time())
-    return [pulled, pushed] if at is pushed and pulled.ended else [at]

@@ -55,17 +55,19 @@ def pull(
     only: Sequence[str] = (),
     among: Sequence[str] = (),
     budget: Budget | None = None,
+    listed: Sequence[Mailbox] | None = None,
 ) -> Report:
     """Pull into `run` and fill `report`; a server that gives up ends the run early, with everything that came kept.
 
     `among` are the account's own globs, `only` those of this run; a mailbox must match both. `\\All` comes last, so that a letter
     it merely shows is recognised instead of fetched; `\\Flagged` and `\\Important` are left out unless a glob names them.
+    `listed` is the source's list of mailboxes, where it was asked for just now.
     """
     work = _Pull(source, run, report, progress, budget or unlimited())
     chosen: Sequence[Mailbox] = ()
     progress.begin(f"pulling from {report.account}")
     try:
-        listed = source.mailboxes()
+        listed = source.mailboxes() if listed is None else listed
         chosen = choose(listed, among, only)
         _demand(chosen, only, report.account, choose(listed, among, ()))
         work.bring([mailbox for mailbox in chosen if not mailbox.is_view])

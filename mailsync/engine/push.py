@@ -15,8 +15,9 @@ from mailsync.archive import PushRun
 from mailsync.engine.budget import Budget, unlimited
 from mailsync.engine.likeness import Key, held_by, key_of, must_be_found, sighting_of, told_by_bodies
 from mailsync.engine.report import Report
+from mailsync.engine.room import demand_room
 from mailsync.engine.targets import Target, Targets
-from mailsync.errors import IntegrityError, MailboxError, OverQuota, StoreUnavailable
+from mailsync.errors import IntegrityError, MailboxError, StoreUnavailable
 from mailsync.mapping import show
 from mailsync.model import Appended, LedgerLine, Letter, MailboxPath, Parcel, Refused, SyncState
 from mailsync.plan import FlagChange, compare, flag_change, unlocated, unsettled
@@ -27,7 +28,7 @@ INTENTS_TOGETHER = 256
 """Letters whose intents are written in one commit: few enough to look for after a crash, many enough to hide the fsync."""
 
 NAMES_SHOWN = 5
-"""Mailboxes named in one remark."""
+"""Flags named in one remark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,33 +58,20 @@ def push(
     With `report.dry_run` the destination is only read and the ledger not written. A `restore` believes only what is alive on the
     destination now: what the ledger says was sent once, and is not there, is sent again.
     """
-    work = _Push(run, destination, report, targets=targets, progress=progress, patience=patience)
+    work = Push(run, destination, report, targets=targets, progress=progress, patience=patience)
     work.budget = budget or work.budget
     work.believing = not restore
-    progress.begin(f"restoring to {report.destination}" if restore else f"pushing to {report.destination}")
-    try:
-        work.name()
-        if not report.dry_run:
-            work.create()
-        work.look()
-        changes = work.count()
-        work.measure()
-        if not report.dry_run:
-            work.send(work.parcels())
-            work.change_flags(changes)
-            work.settle_doubts()
-            work.tell_flags()
-            work.tell_moved()
-            work.budget.settle(report.destination)
-    except StoreUnavailable as error:
-        report.error = error
-    finally:
-        progress.end()
+    work.begin(f"restoring to {report.destination}" if restore else f"pushing to {report.destination}")
+    work.finish()
     return work.targets
 
 
-class _Push:
-    """One push on its way."""
+class Push:
+    """One push on its way: `begin`, perhaps some letters sent ahead, `finish`.
+
+    `targets` may be reduced in between. What was sent ahead, with or without an answer, is in `ahead`; the mailboxes in `made` need
+    not be made again.
+    """
 
     def __init__(
         self, run: PushRun, destination: Destination, report: Report, *, targets: Targets, progress: Progress, patience: Patience
@@ -91,8 +79,8 @@ class _Push:
         self._archive = targets.archive
         self._run = run
         self._destination = destination
-        self._report = report
-        self._progress = progress
+        self.report = report
+        self.progress = progress
         self.targets = targets
         self._patience = patience
         self._states: dict[MailboxPath, SyncState] = {}
@@ -105,6 +93,40 @@ class _Push:
         self._unanswered = False
         self.budget = unlimited()
         self.believing = True
+        self.ahead: set[tuple[MailboxPath, Key]] = set()
+        self.made: set[MailboxPath] = set()
+
+    def begin(self, what: str) -> None:
+        """Tell what begins, and settle the mailboxes' names. A server that gives up is in the report."""
+        self.progress.begin(what)
+        try:
+            self.name()
+        except StoreUnavailable as error:
+            self.report.error = error
+
+    def finish(self) -> None:
+        """Do all there is to do, unless the server gave up before, and end."""
+        try:
+            if self.report.error is None:
+                self._do_all()
+        except StoreUnavailable as error:
+            self.report.error = error
+        finally:
+            self.progress.end()
+
+    def _do_all(self) -> None:
+        if not self.report.dry_run:
+            self.create()
+        self.look()
+        changes = self.count()
+        self.measure()
+        if not self.report.dry_run:
+            self.send(self.parcels())
+            self.change_flags(changes)
+            self.settle_doubts()
+            self.tell_flags()
+            self.tell_moved()
+            self.budget.settle(self.report.destination)
 
     def name(self) -> None:
         """Give mailboxes the names they will have there, before anything is asked of or sent to them; no two share one."""
@@ -120,7 +142,7 @@ class _Push:
             if theirs in listed or theirs in self._renamed:
                 with self._mailbox_of_its_own(theirs):
                     self._states[theirs] = listed.get(theirs) or self._destination.state(theirs)
-            elif not self._report.dry_run:
+            elif not self.report.dry_run:
                 self._states[theirs] = SyncState(0, 1, 0)  # made just now
         self._looked_at = self._patience.clock()
         for theirs, state in self._states.items():
@@ -142,52 +164,43 @@ class _Push:
             state = self._states.get(theirs)
             known = {key for key, line in ledger.items() if not line.pending}
             for target in targets:
-                tally = self._report.of(target.ours.path)
+                tally = self.report.of(target.ours.path)
                 tally.to = show(theirs)
                 for letter in self.targets.letters(target):
                     key = key_of(letter)
                     tally.seen += 1
                     if key in known or (theirs, key) in self._found:
-                        tally.duplicate += 1
+                        tally.duplicate += (theirs, key) not in self.ahead
                         line = ledger.get(key)
                         change = flag_change(letter, line, state.uidvalidity) if line and state else None
                         if change:
                             changes.append((theirs, change))
                             tally.flags += 1
-                    else:
+                    elif (theirs, key) not in self.ahead:
                         known.add(key)
                         self._needed[theirs] += letter.size
-                        self._progress.expect(1, letter.size)
-                        if self._report.dry_run:
+                        self.progress.expect(1, letter.size)
+                        if self.report.dry_run:
                             tally.new += 1
                             tally.octets += letter.size
         return changes
 
     def create(self) -> None:
         """Make missing mailboxes and learn what all of them keep; letters for one that cannot be made are reported, not dropped."""
-        for path, error in self._destination.create(self.targets.wanted()).items():
+        wanted = [mailbox for mailbox in self.targets.wanted() if mailbox.path not in self.made]
+        for path, error in self._destination.create(wanted).items():
             if error is not None:
                 self._refused.add(path)
-                self._report.trouble_with("mailbox", path, "", str(error))
+                self.report.trouble_with("mailbox", path, "", str(error))
         if isinstance(self._destination, NamingDestination):
             self._renamed = set(self._destination.instead().values())
             self._rename(self._destination.instead(), "the server refuses its name")
 
     def measure(self) -> None:
-        """Compare what is to be sent with what the server still takes. Raises OverQuota, before the first letter is sent."""
+        """Compare what is to be sent with what the server still takes. Raises OverQuota, before the first of it is sent."""
         needed = {theirs: octets for theirs, octets in self._needed.items() if theirs not in self._refused}
-        if not needed or not isinstance(self._destination, BoundedDestination):
-            return
-        full: list[str] = []
-        for room in self._destination.rooms(list(needed)):
-            asked = sum(needed.get(theirs, 0) for theirs in room.mailboxes)
-            if asked > room.octets:
-                names = ", ".join(sorted(map(show, room.mailboxes))[:NAMES_SHOWN]) + (", …" if len(room.mailboxes) > NAMES_SHOWN else "")
-                full.append(f"the letters for {names} have {asked:,} octets, and there is room for {room.octets:,}")
-        for words in full:
-            self._report.trouble_with("quota", None, "", words)
-        if full:
-            raise OverQuota(self._destination.account, "the server has too little room for all of it, so nothing was sent")
+        if needed and isinstance(self._destination, BoundedDestination):
+            demand_room(self._destination, needed, self.report)
 
     def parcels(self) -> Iterator[Parcel]:
         """Name what the ledger knows nothing of, an intent ahead of each; content is read as the destination asks for it."""
@@ -196,14 +209,15 @@ class _Push:
             if theirs in self._refused:
                 self._give_up(theirs, ledger)
                 continue
-            fresh = (one for one in self._letters(theirs) if key_of(one) not in ledger and (theirs, key_of(one)) not in self._found)
+            done = self._found | self.ahead
+            fresh = (one for one in self._letters(theirs) if key_of(one) not in ledger and (theirs, key_of(one)) not in done)
             yield from self._intended(theirs, self.budget.within(fresh, lambda letter: letter.size))
 
     def send(self, parcels: Iterable[Parcel]) -> None:
         """Append and write down each answer."""
         for answer in self._destination.append(parcels):
             letter, theirs = answer.parcel.letter, answer.parcel.mailbox
-            tally = self._report.of(letter.mailbox)
+            tally = self.report.of(letter.mailbox)
             if isinstance(answer, Appended):
                 self._run.settle(theirs, letter, answer.uidvalidity, answer.uid, letter.flags)
                 self._arrived(letter)
@@ -211,12 +225,12 @@ class _Push:
                 self._unkept.setdefault(theirs, Counter()).update(letter.flags - answer.flags)
                 if answer.repaired:
                     tally.repaired += 1
-                    self._report.note("repaired", letter.mailbox, name_of(letter), answer.repaired)
+                    self.report.note("repaired", letter.mailbox, name_of(letter), answer.repaired)
             elif isinstance(answer, Refused):
                 self._run.withdraw(theirs, letter)
                 tally.failed += 1
-                self._report.trouble_with("refused", letter.mailbox, name_of(letter), answer.why)
-                self._progress.advance(1, letter.size)
+                self.report.trouble_with("refused", letter.mailbox, name_of(letter), answer.why)
+                self.progress.advance(1, letter.size)
             else:
                 self._unanswered = True
                 self.budget.spend(letter.size)  # it crossed the line, as far as the server's own count goes
@@ -255,14 +269,12 @@ class _Push:
             before = many
             wait = self._looked_at + self._patience.seconds - self._patience.clock()
             if wait > 0:
-                self._progress.note(
-                    f"{many} letters had no answer; looking again in {wait:.0f} s, in case the server is still storing them"
-                )
+                self.progress.note(f"{many} letters had no answer; looking again in {wait:.0f} s, in case the server is still storing them")
                 self._patience.sleep(wait)
             self._look_again()
             self.send(parcel for theirs, letters in self._doubts().items() for parcel in self._intended(theirs, letters))
         for theirs, letters in doubts.items():
-            self._report.trouble_with("unanswered", theirs, "", f"{len(letters)} letters had no answer; the next push looks for them first")
+            self.report.trouble_with("unanswered", theirs, "", f"{len(letters)} letters had no answer; the next push looks for them first")
 
     def tell_flags(self) -> None:
         """Say which flags letters came without, because a mailbox does not keep them."""
@@ -271,13 +283,13 @@ class _Push:
                 ", …" if len(flags) > NAMES_SHOWN else ""
             )
             if words:
-                self._report.note("flags-left-out", theirs, "", f"letters came without flags that are not kept there: {words}")
+                self.report.note("flags-left-out", theirs, "", f"letters came without flags that are not kept there: {words}")
 
     def tell_moved(self) -> None:
         """Say how many letters left their mailbox for another one, and were not brought back for that."""
         for path, identities in self.targets.moved.items():
             count = f"{len(identities):,} letter{' that was' if len(identities) == 1 else 's that were'}"
-            self._report.note(
+            self.report.note(
                 "moved", path, "", f"{count} in here live in another mailbox now, so they are not brought back (--also-moved does)"
             )
 
@@ -288,7 +300,7 @@ class _Push:
             place = places.get(theirs, theirs)
             by_theirs.setdefault(place, []).extend(replace(target, theirs=place) for target in targets)
             if place != theirs[-len(place) :]:
-                self._report.note("renamed", theirs, "", f"is called {show(place)} there: {why}; `map:` gives it another name")
+                self.report.note("renamed", theirs, "", f"is called {show(place)} there: {why}; `map:` gives it another name")
         self.targets = replace(self.targets, by_theirs=by_theirs)
 
     def _ledger(self, theirs: MailboxPath) -> dict[Key, LedgerLine]:
@@ -303,7 +315,7 @@ class _Push:
             yield
         except MailboxError as error:
             self._refused.add(theirs)
-            self._report.trouble_with("mailbox", theirs, "", str(error))
+            self.report.trouble_with("mailbox", theirs, "", str(error))
 
     def _letters(self, theirs: MailboxPath) -> Iterator[Letter]:
         """Give each letter for one of their mailboxes once, also when several of ours end there."""
@@ -323,14 +335,14 @@ class _Push:
                     content = self._archive.content(letter.digest)
                 except IntegrityError as error:
                     self._run.withdraw(theirs, letter)
-                    self._report.of(letter.mailbox).failed += 1
-                    self._report.trouble_with("damaged", letter.mailbox, name_of(letter), f"{error}; the next pull fetches it anew")
+                    self.report.of(letter.mailbox).failed += 1
+                    self.report.trouble_with("damaged", letter.mailbox, name_of(letter), f"{error}; the next pull fetches it anew")
                 else:
                     yield Parcel(letter, theirs, content)
 
     def _give_up(self, theirs: MailboxPath, ledger: Mapping[Key, LedgerLine]) -> None:
         for letter in unsettled(self._letters(theirs), ledger):
-            self._report.of(letter.mailbox).failed += 1
+            self.report.of(letter.mailbox).failed += 1
 
     def _doubts(self) -> dict[MailboxPath, list[Letter]]:
         """Find the letters whose intents have no answer."""
@@ -352,10 +364,10 @@ class _Push:
                         self._arrived(letter)
 
     def _arrived(self, letter: Letter) -> None:
-        tally = self._report.of(letter.mailbox)
+        tally = self.report.of(letter.mailbox)
         tally.new += 1
         tally.octets += letter.size
-        self._progress.advance(1, letter.size)
+        self.progress.advance(1, letter.size)
 
     def _compare(self, theirs: MailboxPath, state: SyncState, letters: Sequence[Letter], moved: Sequence[Letter] = ()) -> None:
         """Look for `letters` from the first UID any of them can have, and for `moved`, whose UIDs are not known; settle what is there.
@@ -376,9 +388,9 @@ class _Push:
         for letter, uid in [*outcome.there, *told_by_bodies(self.targets, self._destination, theirs, outcome.ambiguous)]:
             key = key_of(letter)
             self._found.add((theirs, key))
-            if not self._report.dry_run:
+            if not self.report.dry_run:
                 self._run.settle(theirs, letter, state.uidvalidity, uid, ledger[key].flags if key in ledger else letter.flags)
-        if not self._report.dry_run:
+        if not self.report.dry_run:
             missing = {key_of(letter) for letter in outcome.missing}
             for letter in moved:
                 if key_of(letter) in missing:
@@ -387,8 +399,8 @@ class _Push:
 
     def _was_removed(self, theirs: MailboxPath, letter: Letter) -> None:
         self._run.removed(theirs, [key_of(letter)])
-        self._report.of(letter.mailbox).removed += 1
-        self._report.note("removed-there", letter.mailbox, name_of(letter), "was taken away on the destination; not brought back")
+        self.report.of(letter.mailbox).removed += 1
+        self.report.note("removed-there", letter.mailbox, name_of(letter), "was taken away on the destination; not brought back")
 
 
 def name_of(letter: Letter) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mailsync.archive import Archive
 from mailsync.engine.selection import Selection
@@ -54,16 +54,23 @@ class Targets:
         ]
 
 
-def find_targets(archive: Archive, account: str, theirs: Sequence[Mailbox], rules: MappingRules, selection: Selection) -> Targets:
+def find_targets(  # noqa: PLR0917  what a push is about
+    archive: Archive,
+    account: str,
+    theirs: Sequence[Mailbox],
+    rules: MappingRules,
+    selection: Selection,
+    coming: Sequence[Mailbox] = (),
+) -> Targets:
     """Decide where each chosen mailbox goes. Letters that only a view of all mail holds go to the archive mailbox.
 
-    A mailbox that left the server counts only where the selection reaches back to it.
+    A mailbox that left the server counts only where the selection reaches back to it. `coming` are mailboxes a pull is about to bring.
     """
     boxes = archive.mailboxes(account)
     past = selection.include_gone or selection.as_of is not None
-    ours = [
-        Mailbox(box.path, box.special_use, box.subscribed) for box in boxes if selection.mailbox(box.path) and (past or not box.removed)
-    ]
+    known = {box.path: Mailbox(box.path, box.special_use, box.subscribed) for box in boxes if past or not box.removed}
+    known |= {mailbox.path: Mailbox(mailbox.path, mailbox.special_use, mailbox.subscribed) for mailbox in coming}
+    ours = [mailbox for mailbox in known.values() if selection.mailbox(mailbox.path)]
     mapping = plan_mapping(ours, theirs, rules)
     by_theirs: dict[MailboxPath, list[Target]] = {}
     for move in mapping.moves:
@@ -72,10 +79,7 @@ def find_targets(archive: Archive, account: str, theirs: Sequence[Mailbox], rule
     everything = [mailbox for mailbox in ours if "\\All" in mailbox.attributes]
     elsewhere: set[bytes] = set()
     if everything:
-        for box in boxes:
-            if not box.special_use & VIEWS:
-                held = archive.letters(account, box.path, include_gone=selection.include_gone, as_of=selection.as_of)
-                elsewhere.update(letter.identity for letter in held)
+        elsewhere = _elsewhere(archive, account, selection)
         theirs_for_all = archive_of(theirs, rules)
         for mailbox in everything:
             by_theirs.setdefault(theirs_for_all, []).append(Target(mailbox, theirs_for_all, only_here=True))
@@ -83,3 +87,23 @@ def find_targets(archive: Archive, account: str, theirs: Sequence[Mailbox], rule
     if selection.include_gone and not selection.also_moved:
         alive.update(letter.identity for box in boxes if not box.removed for letter in archive.letters(account, box.path))
     return Targets(archive, account, theirs, by_theirs, mapping, frozenset(elsewhere), selection, frozenset(alive))
+
+
+def refreshed(targets: Targets) -> Targets:
+    """Keep what was decided before a pull, for the mailboxes that the archive has after it, and know where letters live now."""
+    there = {box.path for box in targets.archive.mailboxes(targets.account) if not box.removed}
+    kept = {theirs: [target for target in ours if target.ours.path in there] for theirs, ours in targets.by_theirs.items()}
+    elsewhere = targets.elsewhere
+    if any(target.only_here for ours in kept.values() for target in ours):
+        elsewhere = frozenset(_elsewhere(targets.archive, targets.account, targets.selection))
+    return replace(targets, by_theirs={theirs: ours for theirs, ours in kept.items() if ours}, elsewhere=elsewhere)
+
+
+def _elsewhere(archive: Archive, account: str, selection: Selection) -> set[bytes]:
+    """Name the letters, by identity, that live in a mailbox of their own."""
+    found: set[bytes] = set()
+    for box in archive.mailboxes(account):
+        if not box.special_use & VIEWS:
+            held = archive.letters(account, box.path, include_gone=selection.include_gone, as_of=selection.as_of)
+            found.update(letter.identity for letter in held)
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mailsync.archive import Archive
 from tests.letters import plain
 from tests.servers.dovecot import Dovecot
 from tests.servers.pop3 import Pop3
+from tests.servers.wan import Proxy
 from tests.system.cli_home import Home, arrived, filled, imap
 
 
@@ -74,6 +76,26 @@ def test_a_dry_run_tells_of_a_place_where_no_archive_could_be(home: Home, doveco
     done = home.run("pull", "home", "--dry-run", "--archive", "file/archive")
     assert done.returncode == 1
     assert "is a file; choose another place" in done.stderr
+
+
+def test_letters_are_sent_while_others_still_come(home: Home, dovecot: Dovecot) -> None:
+    old, new = dovecot.user(), dovecot.user()
+    letters = [plain(number) + b"x" * 40_000 + b"\r\n" for number in range(40)]
+    for letter in letters:
+        dovecot.deliver(old, "INBOX", letter)
+    with Proxy(dovecot.imap_port, rtt=0.001, bandwidth=400_000) as slow:
+        home.configure(old=imap(dovecot, old).replace(str(dovecot.imap_port), str(slow.port)), new=imap(dovecot, new))
+        with home.start("migrate", "old", "new", "--json") as running:
+            deadline = time.monotonic() + 60
+            while not dovecot.letters(new) and time.monotonic() < deadline:
+                time.sleep(0.1)
+            early = len(dovecot.letters(new))
+            out, err = running.communicate(timeout=100)
+    assert running.returncode == 0, err
+    assert 0 < early < 40
+    pulled, pushed = json.loads(out)["reports"]
+    assert (pulled["total"]["new"], pushed["total"]["new"], pushed["total"]["duplicate"]) == (40, 40, 0)
+    assert arrived(dovecot, new) == sorted(letters)
 
 
 def test_a_push_without_an_archive_ends_with_10(home: Home, dovecot: Dovecot) -> None:

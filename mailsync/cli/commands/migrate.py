@@ -12,8 +12,9 @@ import click
 from mailsync.cli import build, options, outcome
 from mailsync.cli.accounts import login, password
 from mailsync.cli.bars import progress_for
+from mailsync.cli.migration import Migration
 from mailsync.cli.rehearsals import rehearse_migration
-from mailsync.cli.runs import Terms, migrate_one
+from mailsync.cli.runs import Terms
 from mailsync.cli.session import Session
 from mailsync.engine.report import Report
 from mailsync.model import MailboxPath
@@ -76,6 +77,9 @@ def command(
     pushed = Report("push", origin.name, target.name, str(origin.directory), dry_run=dry_run, started=now)
     progress = progress_for(session, sys.stderr)
     terms = Terms(progress, globs, wait, renamed=renamed, into=into, prove_content=prove_content)
-    run = rehearse_migration if dry_run else migrate_one
-    reports = run(origin, target, secrets, (pulled, pushed), terms)
+    if dry_run:
+        reports = rehearse_migration(origin, target, secrets, (pulled, pushed), terms)
+    else:
+        beside = progress_for(session, sys.stderr, row=1)
+        reports = Migration(origin, target, secrets, (pulled, pushed), terms, beside=beside).run()
     return outcome.show(reports, session, join=outcome.of_one_account)

@@ -103,3 +103,16 @@ def test_a_phase_without_known_sizes_is_shown_too() -> None:
         progress.advance(1, 0)
         progress.advance(1, 10)
         progress.end()
+
+
+def test_two_sides_of_a_migration_have_a_row_each() -> None:
+    stream = Terminal()
+    session = Session({})
+    first, second = progress_for(session, stream), progress_for(session, stream, row=1)
+    first.begin("pulling from old")
+    second.begin("pushing to new")
+    second.expect(1, 10)
+    second.advance(1, 10)
+    first.end()
+    second.end()
+    assert "\n\rpushing to new" in stream.getvalue()
