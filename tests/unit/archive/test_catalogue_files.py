@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mailsync.archive import Archive
 from mailsync.archive.paths import read_path, write_path
 from mailsync.archive.schema import MIGRATIONS
-from mailsync.errors import ArchiveError, IntegrityError
+from mailsync.errors import ArchiveError, IntegrityError, SchemaTooNew
 from mailsync.model import INBOX
 from tests.archive.house import START, files, letters, opened, pull, pulling, sha256, uid
 from tests.letters import plain
@@ -147,3 +147,22 @@ def test_any_path_can_be_written_into_the_catalogue_and_read_again(path: tuple[s
     assert written.encode("utf-8").decode("utf-8") == written
     if path[0].upper() != "INBOX" or len(path) > 1:
         assert read_path(written) == path
+
+
+def test_each_schema_leads_to_the_next_in_one_transaction_and_keeps_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(tmp_path / "a") as archive:
+        pull(archive, [uid(number, plain(number)) for number in range(1, 4)])
+        held = letters(archive)
+    more = (*MIGRATIONS, "CREATE TABLE added (id INTEGER PRIMARY KEY, word TEXT);", "INSERT INTO added (word) VALUES ('here');")
+    broken = (*more[:-1], "INSERT INTO added (word) VALUES ('half'); INSERT INTO nowhere VALUES (1);")
+    monkeypatch.setattr("mailsync.archive.schema.MIGRATIONS", broken)
+    with pytest.raises(ArchiveError):
+        opened(tmp_path / "a")
+    monkeypatch.setattr("mailsync.archive.schema.MIGRATIONS", more)
+    with opened(tmp_path / "a") as archive:
+        assert archive._catalogue.sql.execute("SELECT word FROM added").fetchall() == [("here",)]
+        assert archive._catalogue.sql.execute("PRAGMA user_version").fetchone()[0] == len(more)
+        assert letters(archive) == held
+    monkeypatch.undo()
+    with pytest.raises(SchemaTooNew):
+        opened(tmp_path / "a")
