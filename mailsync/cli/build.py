@@ -1,6 +1,6 @@
 """Stores from settings: the one place that knows which class speaks which protocol, and imports it when it is asked for.
 
-A nightly pull lives so short that what it never uses would be a tenth of its life.
+Start-up imports only what the command needs.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def _table(report: Report, session: Session, echo: Callable[[str], object]) -> N
 
 
 def _lines(rows: Sequence[Sequence[str]], headings: Sequence[str], left: int) -> str:
-    from tabulate import tabulate  # noqa: PLC0415  a tenth of the start-up of a nightly run, which prints no table
+    from tabulate import tabulate  # noqa: PLC0415  a quiet run prints no table
 
     return tabulate(rows, headings, tablefmt="simple", disable_numparse=True, colalign=_alignment(len(headings), left))
 
