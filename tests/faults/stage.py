@@ -10,6 +10,8 @@ from typing import Final
 
 from mailsync.archive import Archive
 from mailsync.archive.safekeeping import COPY
+from mailsync.formats import mboxrd
+from mailsync.formats.mboxrd import Record
 from mailsync.model import Letter, MailboxPath, SyncState
 from mailsync.progress import Silence
 from tests.faults.step_child import WORKS
@@ -40,11 +42,21 @@ ROTTEN: Final = 3
 class End:
     """What an archive holds in the end, as far as people and programs can tell."""
 
-    tree: dict[str, bytes]
+    tree: dict[str, object]
     letters: dict[MailboxPath, list[Letter]]
     states: dict[MailboxPath, SyncState | None]
     ledger: int
     quarantined: frozenset[bytes]
+
+
+def held(path: Path) -> object:
+    """What a file holds: its octets, or, of an mbox, which letters, each as often as it is there; their order is that of arrival."""
+    content = path.read_bytes()
+    if path.suffix != ".mbox":
+        return content
+    parts = list(mboxrd.scan(content))
+    assert all(isinstance(part, Record) for part in parts), parts
+    return sorted((one.digest, mboxrd.read(one, content[one.body : one.body + one.length])) for one in parts if isinstance(one, Record))
 
 
 class Stage:
@@ -100,7 +112,7 @@ class Stage:
 
     def end(self) -> End:
         mail = self.archive / "mail"
-        tree = {str(path.relative_to(mail)): path.read_bytes() for path in mail.rglob("*") if path.is_file()}
+        tree = {str(path.relative_to(mail)): held(path) for path in mail.rglob("*") if path.is_file()}
         with Archive.read(self.archive) as archive:
             assert list(archive.verify(Silence())) == []
             boxes = [box.path for box in archive.mailboxes(ACCOUNT)]
