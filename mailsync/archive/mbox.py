@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import io
 import json
 import mmap
@@ -21,6 +20,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from mailsync.archive import dotlock
 from mailsync.archive.disk import make_directory, replace_file, sync_directory
 from mailsync.archive.maildir import Source
 from mailsync.formats import maildir, mboxrd
@@ -29,13 +29,8 @@ from mailsync.formats.mboxrd import Record, Stray
 from mailsync.model import NO_FLAGS, MailboxPath
 
 SUFFIX: Final = ".mbox"
-PATIENCE: Final = 10.0
-"""Seconds to wait for another program's lock."""
-
 _LONGEST: Final = 200
 _NAME_SUFFIX: Final = ".mailbox.json"
-_LOCKING: Final = ".mailsync-lock."
-"""What a lock is called before it is one; no mailbox's file begins so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +144,14 @@ class MboxTree:
     def leftovers(self, folder: str) -> Iterator[Path]:
         """Cut off what a killed run wrote of a letter and did not end; the cut octets go to quarantine. Gives what else it left."""
         file = self.folder(folder)
-        yield from self.root.glob(f"{_LOCKING}*")
+        yield from self.root.glob(f"{dotlock.LOCKING}*")
+        if dotlock.is_left_behind(dotlock.place(file)):
+            yield dotlock.place(file)
+        if _is_stale(dot := _dot_of(file)):
+            yield dot
         torn = next((one for one in self._scan(file) if isinstance(one, Stray) and one.is_torn), None)
         if torn is not None:
-            with self._locked(file) as descriptor:
+            with dotlock.key(self.root) as key, dotlock.locked(file, key) as descriptor:
                 rest = os.pread(descriptor, torn.end - torn.start, torn.start)
                 self._keep(self.root.parent / "quarantine", f"{file.name}.{torn.start}", rest, f"the unfinished end of {file}")
                 os.ftruncate(descriptor, torn.start)
@@ -285,25 +284,6 @@ class MboxTree:
                 with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
                     yield from mboxrd.scan(content)
 
-    @contextlib.contextmanager
-    def _locked(self, file: Path) -> Iterator[int]:
-        """Open a file for appending, locked by fcntl and by a dot-lock, which is how mail programs agree. Raises OSError."""
-        deadline = time.monotonic() + PATIENCE
-        descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            dot = file.with_name(f"{file.name}.lock")
-            while not (_free(descriptor) and _taken(dot)):
-                if time.monotonic() > deadline:
-                    why = f"another program has locked it for {PATIENCE:.0f} s (by {dot.name}, or the file itself)"
-                    raise OSError(errno.EAGAIN, why, str(file))
-                time.sleep(0.1)
-            try:
-                yield descriptor
-            finally:
-                dot.unlink(missing_ok=True)
-        finally:
-            os.close(descriptor)
-
 
 def base_of(record: Record) -> str:
     """Give the base name of a letter, the same as in a Maildir."""
@@ -318,45 +298,3 @@ def _write(descriptor: int, content: bytes) -> None:
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-def _free(descriptor: int) -> bool:
-    try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _taken(dot: Path) -> bool:
-    """Make the dot-lock, which holds our number from the first moment; one of a process that is no longer there is removed."""
-    own = dot.with_name(f"{_LOCKING}{os.getpid()}")
-    own.unlink(missing_ok=True)
-    descriptor = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(descriptor, b"%d\n" % os.getpid())
-    finally:
-        os.close(descriptor)
-    try:
-        _settled(own, dot)
-    except FileExistsError:
-        with contextlib.suppress(OSError, ValueError):
-            holder = int(dot.read_bytes() or b"0")
-            if holder > 0 and not Path(f"/proc/{holder}").exists() and Path("/proc/self").exists():
-                dot.unlink(missing_ok=True)
-        return False
-    finally:
-        own.unlink(missing_ok=True)
-    return True
-
-
-def _settled(own: Path, dot: Path) -> None:
-    """Give a lock its name, unless somebody has that. Raises FileExistsError."""
-    try:
-        dot.hardlink_to(own)
-    except FileExistsError:
-        raise
-    except OSError:
-        # No links here (FAT, some network shares).
-        os.close(os.open(dot, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        dot.write_bytes(own.read_bytes())
