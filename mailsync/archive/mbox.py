@@ -13,7 +13,6 @@ import io
 import json
 import mmap
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -147,8 +146,6 @@ class MboxTree:
         yield from self.root.glob(f"{dotlock.LOCKING}*")
         if dotlock.is_left_behind(dotlock.place(file)):
             yield dotlock.place(file)
-        if _is_stale(dot := _dot_of(file)):
-            yield dot
         torn = next((one for one in self._scan(file) if isinstance(one, Stray) and one.is_torn), None)
         if torn is not None:
             with dotlock.key(self.root) as key, dotlock.locked(file, key) as descriptor:
@@ -202,28 +199,33 @@ class MboxTree:
 
     def settle(self) -> None:
         """Append what waits and force it to disk; a file that cannot take all of it is as long as before."""
-        for folder, letters in self._waiting.items():
-            file = self.folder(folder)
-            index = self._index(folder) if folder in self._indexes else None
-            self._unsynced = self._unsynced or not file.exists()
-            with self._locked(file) as descriptor:
-                end = os.fstat(descriptor).st_size
-                # Another program may have left the last line open.
-                start = b"\n" if end and os.pread(descriptor, 1, end - 1) != b"\n" else b""
-                try:
-                    at = end + len(start)
-                    _write(descriptor, start + b"".join(letters.values()))
-                    os.fsync(descriptor)
-                except OSError:
-                    with contextlib.suppress(OSError):
-                        os.ftruncate(descriptor, end)
-                    raise
-                if index is not None and index.stamp == self._indexes[folder].stamp:
-                    self._learn(folder, index, letters, at, os.fstat(descriptor))
+        if self._waiting:
+            with dotlock.key(self.root) as key:
+                for folder, letters in self._waiting.items():
+                    self._append(folder, letters, key)
         if self._unsynced:
             sync_directory(self.root)
             self._unsynced = False
         self._waiting, self._octets = {}, 0
+
+    def _append(self, folder: str, letters: dict[str, bytes], key: Path) -> None:
+        file = self.folder(folder)
+        index = self._index(folder) if folder in self._indexes else None
+        self._unsynced = self._unsynced or not file.exists()
+        with dotlock.locked(file, key) as descriptor:
+            end = os.fstat(descriptor).st_size
+            # Another program may have left the last line open.
+            start = b"\n" if end and os.pread(descriptor, 1, end - 1) != b"\n" else b""
+            try:
+                at = end + len(start)
+                _write(descriptor, start + b"".join(letters.values()))
+                os.fsync(descriptor)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(descriptor, end)
+                raise
+            if index is not None and index.stamp == self._indexes[folder].stamp:
+                self._learn(folder, index, letters, at, os.fstat(descriptor))
 
     def forget(self) -> None:
         """Drop what was not settled."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mailsync.archive import Archive, mbox, reindex
+from mailsync.archive import Archive, dotlock, mbox, reindex
 from mailsync.errors import ArchiveError, IntegrityError
 from mailsync.model import INBOX, Kind, MailboxPath
 from tests.archive.house import clock, damages, letters, pull, pull_whole, pulling, sha256, uid
@@ -179,7 +179,7 @@ def test_letters_another_program_adds_or_moves_are_no_damage(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("how", ["fcntl", "dot-lock"])
 def test_a_file_another_program_has_locked_is_not_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
-    monkeypatch.setattr(mbox, "PATIENCE", 0.3)
+    monkeypatch.setattr(dotlock, "PATIENCE", 0.3)
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(1, plain(1))])
         before = file_of(tmp_path / "a").read_bytes()
@@ -222,6 +222,49 @@ def test_the_dot_lock_of_a_process_that_died_is_removed(tmp_path: Path) -> None:
         pull(archive, [uid(1, plain(1))])
         assert len(contents(archive)) == 1
     assert not file.with_name(f"{file.name}.lock").exists()
+
+
+@pytest.mark.parametrize("whose", ["our own number", "a living process", "nobody", "no longer a mailsync"])
+def test_a_dot_lock_that_a_killed_mailsync_or_a_power_cut_left_stops_nobody(
+    tmp_path: Path, whose: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A number says little: in a container it is the same in every run, and after a restart it is somebody else's."""
+    monkeypatch.setattr(dotlock, "PATIENCE", 0.5)
+    with opened(tmp_path / "a") as archive:
+        pull(archive, [uid(1, plain(1))])
+        dot = dotlock.place(file_of(tmp_path / "a"))
+        if whose == "nobody":
+            dot.touch()
+            os.utime(dot, (1_000_000_000, 1_000_000_000))
+        elif whose == "no longer a mailsync":
+            dot.write_text("4194305\n")
+        else:
+            dot.write_text(f"{os.getpid() if whose == 'our own number' else os.getppid()}\nmailsync\n")
+        pull(archive, [uid(2, plain(2))])
+        assert len(contents(archive)) == 2
+        assert not dot.exists()
+
+
+def test_the_dot_lock_of_a_killed_run_is_gone_with_the_next_opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when that has nothing to write to the mailbox: other programs would wait for it."""
+    keep = Path.unlink
+    with opened(tmp_path / "a") as archive:
+        monkeypatch.setattr(Path, "unlink", lambda path, **how: None if path.suffix == ".lock" else keep(path, **how))
+        with archive.pull("alice") as run:
+            run.add(uid(1, plain(1)))
+            run.flush()
+        monkeypatch.undo()
+    assert dotlock.place(file_of(tmp_path / "a")).read_text() == f"{os.getpid()}\nmailsync\n"
+    opened(tmp_path / "a").close()
+    assert [path.name for path in (tmp_path / "a/mail").iterdir()] == ["INBOX.mbox"]
+
+
+def test_the_empty_dot_lock_another_program_made_just_now_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dotlock, "PATIENCE", 0.3)
+    with opened(tmp_path / "a") as archive:
+        dotlock.place(file_of(tmp_path / "a")).touch()
+        with pytest.raises(ArchiveError, match=r"INBOX\.mbox\.lock"):
+            pull(archive, [uid(1, plain(1))])
 
 
 def test_a_full_disk_leaves_the_file_as_long_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
