@@ -73,7 +73,7 @@ def test_a_large_archive_is_reindexed_without_its_catalogue_and_the_next_pull_fe
         assert b"BODY.PEEK[]<" in asked
         assert b"BODY.PEEK[])" not in asked
         assert b"BODY.PEEK[] " not in asked
-    home.well("verify")
+        assert f"complete: the archive has {count:,} letters" in home.well("verify", "--remote")
 
 
 def test_prune_removes_only_with_yes_and_only_what_left_the_server(dovecot: Dovecot, home: Home) -> None:
