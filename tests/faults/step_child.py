@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+from unittest.mock import patch
 
 from mailsync.archive import pull_run, reindex, writers
 from mailsync.model import INBOX, MailboxPath
@@ -54,8 +55,8 @@ def pull_first(directory: Path, container: str = "maildir") -> None:
 
 def pull_by_a_process(directory: Path, container: str = "maildir") -> None:
     """Bring all there is, the files written by a process of its own."""
-    writers.MUCH = 1  # type: ignore[misc]
-    pull_first(directory, container)
+    with patch.object(writers, "MUCH", 1):
+        pull_first(directory, container)
 
 
 def pull_later(directory: Path, container: str = "maildir") -> None:
