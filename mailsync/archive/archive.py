@@ -19,9 +19,8 @@ from mailsync.archive.container import FORMATS, prepare, tree_of
 from mailsync.archive.disk import OURS, REINDEX, make_directory, translated
 from mailsync.archive.groups import Different, Same, different_letters, same_letters
 from mailsync.archive.lock import Lock
-from mailsync.archive.mbox import MboxTree
 from mailsync.archive.paths import write_path
-from mailsync.archive.prune import Prunable, Pruning
+from mailsync.archive.prune import Prunable, Pruning, demand_prunable, prune
 from mailsync.archive.pull_run import Memory, PullRun
 from mailsync.archive.push_run import PushRun
 from mailsync.archive.recovery import Recovery
@@ -270,32 +269,21 @@ class Archive:
             self._remember(verification.marks)
 
     def prunable(self, account: str, before: int, chosen: Callable[[MailboxPath], bool]) -> Sequence[Prunable]:
-        """Tell by mailbox what `prune` would remove: letters that had left their IMAP server by `before` (epoch seconds)."""
+        """Tell by mailbox what `prune` would remove: letters that had left their IMAP server by `before` (epoch seconds).
+
+        Raises ArchiveError for an archive of mbox files.
+        """
         with translated(self.directory):
+            demand_prunable(self._tree, self.directory)
             row = self._catalogue.account(account)
             pruning = Pruning(self._catalogue, self._tree)
             return [] if row is None else pruning.weigh(pruning.find(row, before, chosen))
 
     def prune(self, account: str, before: int, chosen: Callable[[MailboxPath], bool]) -> Sequence[Prunable]:
         """Remove those letters for good, and tell which. Killed, it is finished by the next opening."""
-        if isinstance(self._tree, MboxTree):
-            raise ArchiveError(f"letters cannot be taken out of {self.directory}: it is kept as mbox, which is only ever appended to")
         with translated(self.directory):
-            now = int(self._clock())
-            self._catalogue.begin()
-            run = self._catalogue.start_run(self._catalogue.make_account(account), "prune", now)
-            pruning = Pruning(self._catalogue, self._tree)
-            files = pruning.find(self._catalogue.make_account(account), before, chosen)
-            weighed = pruning.weigh(files)
-            pruning.condemn(file for rows in files.values() for file in rows)
-            self._catalogue.commit()
-            self._catalogue.begin()
-            pruning.execute()
-            report = {"letters": sum(one.letters for one in weighed), "octets": sum(one.octets for one in weighed)}
-            self._catalogue.end_run(run, int(self._clock()), complete=True, report=report)
-            self._catalogue.commit()
-        self._ran = True
-        return weighed
+            demand_prunable(self._tree, self.directory)
+            return prune(self._catalogue, self._tree, self.directory, account, (before, chosen), self._clock)
 
     def _commit(self) -> None:
         """Make all that was said durable, and go on: what a pull took in first, since its rows are in the same transaction."""

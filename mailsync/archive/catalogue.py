@@ -139,6 +139,15 @@ class Catalogue:
         text = json.dumps(report, separators=(",", ":"))
         self.sql.execute("UPDATE runs SET ended = ?, complete = ?, report = ? WHERE id = ?", (ended, complete, text, run))
 
+    def note_run(self, run: int, report: Mapping[str, object]) -> None:
+        """Record of a run that goes on what is to be known of it if it is killed."""
+        self.sql.execute("UPDATE runs SET report = ? WHERE id = ?", (json.dumps(report, separators=(",", ":")), run))
+
+    def break_off(self, run: int, ended: int) -> None:
+        """Record that a run was killed; what it had said of itself stays."""
+        said = json.loads(self._one("SELECT report FROM runs WHERE id = ?", run)[0] or "{}")
+        self.end_run(run, ended, complete=False, report={**said, "killed": True})
+
     def unfinished_runs(self) -> list[int]:
         """Name the runs that never ended."""
         return [run for (run,) in self.sql.execute("SELECT id FROM runs WHERE ended IS NULL")]

@@ -1,12 +1,14 @@
 """Taking letters out of an archive for good, which nothing else here ever does: those that left their server long ago.
 
 First the catalogue says, durably, which files are condemned, and forgets their placements; then the files go; then the rest of their
-rows. A run that is killed anywhere in between is finished by whoever opens the archive next, and no file comes back.
+rows. A run that is killed anywhere in between is finished by whoever opens the archive next, and no file comes back. The copy of the
+catalogue is made anew in between, since an older one would call missing what was pruned, should it ever be needed.
 """
 
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +18,10 @@ from typing import Final
 from mailsync.archive.catalogue import Catalogue
 from mailsync.archive.container import Container
 from mailsync.archive.disk import sync_directory
+from mailsync.archive.mbox import MboxTree
 from mailsync.archive.paths import read_path
+from mailsync.archive.safekeeping import keep_copy
+from mailsync.errors import ArchiveError
 from mailsync.model import MailboxPath
 
 CONDEMNED: Final = 2
@@ -30,6 +35,44 @@ class Prunable:
     mailbox: MailboxPath
     letters: int
     octets: int
+
+
+def demand_prunable(tree: Container, directory: Path) -> None:
+    """Raise ArchiveError for an archive from which nothing can be taken out."""
+    if isinstance(tree, MboxTree):
+        raise ArchiveError(f"letters cannot be taken out of {directory}: it is kept as mbox, which is only ever appended to")
+
+
+def prune(  # noqa: PLR0917  the parts of one archive, and what is asked of it
+    catalogue: Catalogue,
+    tree: Container,
+    directory: Path,
+    account: str,
+    asked: tuple[int, Callable[[MailboxPath], bool]],
+    clock: Callable[[], float],
+) -> list[Prunable]:
+    """Remove, as a run of its own, what had left its server by a time (epoch seconds) from mailboxes that are chosen; tell what."""
+    catalogue.begin()
+    row = catalogue.make_account(account)
+    run = catalogue.start_run(row, "prune", int(clock()))
+    pruning = Pruning(catalogue, tree)
+    files = pruning.find(row, *asked)
+    weighed = pruning.weigh(files)
+    report = {"letters": sum(one.letters for one in weighed), "octets": sum(one.octets for one in weighed)}
+    pruning.condemn(file for rows in files.values() for file in rows)
+    catalogue.note_run(run, report)
+    catalogue.commit()
+    # A full disk may have no room for the copy, and is a reason to prune: then it is made afterwards.
+    copied = not files
+    with suppress(OSError, sqlite3.Error):
+        copied = copied or keep_copy(catalogue.sql.connection, directory, int(clock()), age=0)
+    catalogue.begin()
+    pruning.execute()
+    catalogue.end_run(run, int(clock()), complete=True, report=report)
+    catalogue.commit()
+    with suppress(OSError, sqlite3.Error):
+        copied = copied or keep_copy(catalogue.sql.connection, directory, int(clock()), age=0)
+    return weighed
 
 
 class Pruning:

@@ -47,7 +47,7 @@ class Recovery:
                 leftover.unlink(missing_ok=True)
             self._reconcile(folder, path)
         for run in self._unfinished:
-            self._catalogue.end_run(run, now, complete=False, report={"killed": True})
+            self._catalogue.break_off(run, now)
         self._tree.settle()
         self._catalogue.commit()
 

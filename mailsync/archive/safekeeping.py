@@ -1,4 +1,4 @@
-"""A last good copy of the catalogue, at most one a day: it holds what the mail tree alone cannot tell (history, ledger)."""
+"""A last good copy of the catalogue, one a day and one a prune: it holds what the mail tree alone cannot tell (history, ledger)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ COPY: Final = "catalogue.copy.sqlite3"
 DAY: Final = 86_400
 
 
-def keep_copy(catalogue: sqlite3.Connection, directory: Path, now: int) -> bool:
-    """Copy the catalogue beside itself unless the copy is younger than a day; tells whether it did.
+def keep_copy(catalogue: sqlite3.Connection, directory: Path, now: int, *, age: int = DAY) -> bool:
+    """Copy the catalogue beside itself unless the copy is younger than `age` seconds; tells whether it did.
 
     The copy replaces the older one only once it is whole, found sound by SQLite, and on disk.
     """
     copy = directory / COPY
-    if copy.exists() and 0 <= now - copy.stat().st_mtime < DAY:
+    if copy.exists() and 0 <= now - copy.stat().st_mtime < age:
         return False
     fresh = directory / f"{COPY}.new"
     fresh.unlink(missing_ok=True)

@@ -112,6 +112,8 @@ def test_an_archive_keeps_its_format(tmp_path: Path) -> None:
 def test_nothing_is_taken_out_of_it(tmp_path: Path) -> None:
     with opened(tmp_path / "a") as archive, pytest.raises(ArchiveError, match="only ever appended to"):
         archive.prune("alice", 0, lambda _: True)
+    with Archive.read(tmp_path / "a") as archive, pytest.raises(ArchiveError, match="only ever appended to"):
+        archive.prunable("alice", 0, lambda _: True)
 
 
 def test_a_flipped_bit_is_named_and_a_good_copy_takes_its_place(tmp_path: Path) -> None:

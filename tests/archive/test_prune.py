@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from mailsync.archive import Archive, Prunable
 from mailsync.archive.prune import Pruning
+from mailsync.archive.reindex import reindex
 from mailsync.model import INBOX, MailboxPath
 from tests.archive.house import DAY, START, damages, files, letters, opened, pull, pull_whole, pulling, sha256, uid, uidl
 from tests.letters import plain
@@ -96,6 +98,31 @@ def test_a_clock_that_was_set_back_makes_no_letter_older(archive: Path) -> None:
         assert sha256(plain(5)) in held(writing)
 
 
+def test_a_catalogue_that_is_lost_afterwards_is_built_again_without_them(archive: Path) -> None:
+    assert (archive / "catalogue.copy.sqlite3").exists()  # with the letters that go now
+    with opened(archive, begin=LATER) as writing:
+        writing.prune("alice", START + DAY, everything)
+    (archive / "catalogue.sqlite3").unlink()
+
+    found = reindex(archive, "alice", by_uid=True)
+
+    assert (found.basis, found.missing, found.adopted) == ("copy", 0, 0)
+    with Archive.read(archive) as reading:
+        assert damages(reading) == []
+        assert held(reading) == {sha256(plain(4)), sha256(plain(5))}
+        assert [letter.digest for letter in letters(reading)] == [sha256(plain(5))]
+
+
+def test_a_disk_too_full_for_a_copy_of_the_catalogue_is_emptied_all_the_same(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> bool:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with opened(archive, begin=LATER) as writing:
+        monkeypatch.setattr("mailsync.archive.prune.keep_copy", full)
+        writing.prune("alice", START + DAY, everything)
+        assert held(writing) == {sha256(plain(4)), sha256(plain(5))}
+
+
 @pytest.mark.parametrize("step", ["commit", "locate", "unlink", "sync"])
 def test_interrupted_anywhere_it_is_finished_by_the_next_opening_and_no_letter_comes_back(
     archive: Path, monkeypatch: pytest.MonkeyPatch, step: str
@@ -121,4 +148,6 @@ def test_interrupted_anywhere_it_is_finished_by_the_next_opening_and_no_letter_c
         assert held(writing) == {sha256(plain(4)), sha256(plain(5))}
         assert held(writing, WORK) == {sha256(plain(1))}
         assert writing.find(sha256(plain(2)).hex()) == []
+        (run,) = [run for run in writing.runs("alice", 9) if run.kind == "prune"]
+        assert (run.complete, run.report) == (False, {"letters": 4, "octets": len(plain(2)) + len(plain(3)), "killed": True})
     assert len(files(archive)) == 3
