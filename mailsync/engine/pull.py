@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,11 +21,11 @@ from mailsync.model import (
     Mailbox,
     MailboxPath,
     Message,
-    Part,
     Scan,
     ScanRequest,
     Stored,
     SyncState,
+    UidlRef,
     UidRef,
     Unfetched,
 )
@@ -300,7 +300,7 @@ class _Pull:
         candidates, self._candidates = self._candidates, []
         believed = self._recognise(candidates)
         for entry in candidates:
-            digest = believed.get(entry)
+            digest = believed.get(_key(entry))
             if digest is not None and self._matched(entry, digest):
                 self._arrived(entry)
             else:
@@ -315,23 +315,23 @@ class _Pull:
         self._count(entry, stored, 0)
         return True
 
-    def _recognise(self, candidates: Sequence[Entry]) -> dict[Entry, bytes]:
+    def _recognise(self, candidates: Sequence[Entry]) -> dict[Hashable, bytes]:
         source = self._source
         if not isinstance(source, HeaderSource):
             return {}
-        alike: dict[Entry, bytes] = {}
-        delivered: set[Entry] = set()
+        alike: dict[Hashable, tuple[Entry, bytes]] = {}
+        delivered: set[Hashable] = set()
         for part in source.headers(candidates):
             digest = self._run.recognise(part)
             if digest is not None:
-                alike[part.entry] = digest
+                alike[_key(part.entry)] = part.entry, digest
                 if header.first(part.content, b"received") is not None:
-                    delivered.add(part.entry)
+                    delivered.add(_key(part.entry))
         if not isinstance(source, TailSource):
             # Without the tail only a delivered letter is believed: its Received lines carry a queue id no other letter has.
-            return {entry: digest for entry, digest in alike.items() if entry in delivered}
-        tails: Iterable[Part] = source.tails(list(alike), TAIL)
-        return {part.entry: alike[part.entry] for part in tails if self._run.tail_equals(alike[part.entry], part)}
+            return {key: digest for key, (_, digest) in alike.items() if key in delivered}
+        tails = [(_key(part.entry), part) for part in source.tails([entry for entry, _ in alike.values()], TAIL)]
+        return {key: alike[key][1] for key, part in tails if self._run.tail_equals(alike[key][1], part)}
 
     def _take(self, got: Message | Unfetched) -> None:
         entry = got.entry
@@ -391,3 +391,8 @@ def name_of(entry: Entry) -> str:
     if isinstance(entry.ref, UidRef):
         return f"UID {entry.ref.uid}"
     return f"UIDL {entry.ref.uidl.decode('ascii', 'replace')}" if entry.ref.uidl else f"number {entry.ref.number}"
+
+
+def _key(entry: Entry) -> Hashable:
+    """Tell letters of one session apart: those of a POP3 server without UIDLs are equal to each other if only their sizes are."""
+    return entry, entry.ref.number if isinstance(entry.ref, UidlRef) and entry.ref.uidl is None else None

@@ -431,6 +431,27 @@ def test_a_maildrop_is_pulled_once_and_what_left_it_is_never_gone(uidls: bool, r
     assert len(rig.archived(INBOX)) == 11
 
 
+@pytest.mark.parametrize("tails", [True, False])
+def test_letters_of_one_size_from_a_server_without_uidls_are_not_taken_for_each_other(tails: bool, rig: Rig) -> None:
+    """Nothing in its listing tells them apart but their numbers."""
+    Tailless = type("Tailless", (MemoryMaildrop,), {"tails": None})  # noqa: N806  it is a class
+
+    def drop() -> MemoryMaildrop:
+        session: MemoryMaildrop = (MemoryMaildrop if tails else Tailless)(rig.old, ACCOUNT)
+        session.uidls = False
+        return session
+
+    rig.old.deliver(INBOX, plain(1))
+    rig.old.deliver(INBOX, plain(2))
+    rig.pull(source=drop())
+    for number in (3, 4, 5):
+        assert len(plain(number)) == len(plain(1))
+        rig.old.deliver(INBOX, plain(number))
+    report = rig.pull(source=drop())
+    assert (report.total.new, report.total.matched, report.exit_code) == (3, 2, 0)
+    assert rig.archived(INBOX) == sorted(map(plain, range(1, 6)))
+
+
 def test_letters_without_any_field_are_each_their_own(rig: Rig) -> None:
     bodies = [b"\r\nno header, number %d\r\n" % number for number in range(5)]
     for body in bodies:
