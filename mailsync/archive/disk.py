@@ -60,7 +60,8 @@ def _disk_error(error: OSError, place: Path) -> ArchiveError:
 
 def _catalogue_error(error: sqlite3.Error, place: Path) -> ArchiveError:
     text = str(error)
-    if "full" in text or ("I/O" in text and _is_full(place)):
+    # Without room for its journal SQLite only says that it cannot open the file.
+    if "full" in text or (("I/O" in text or "unable to open" in text) and _is_full(place)):
         return DiskFull(f"no space left for the catalogue in {place}: make room and run it again; everything stored is safe")
     if "malformed" in text or "not a database" in text:
         return IntegrityError(f"the catalogue of {place} is damaged ({text}); the mail itself lies in {place / 'mail'}: {REINDEX}")

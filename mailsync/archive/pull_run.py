@@ -50,14 +50,13 @@ def _writing(method: Callable[Concatenate[PullRun, P], T]) -> Callable[Concatena
 
     @functools.wraps(method)
     def wrapper(self: PullRun, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        with self._turn, translated(self._root):
-            done = False
+        with self._turn:
             try:
-                result = method(self, *args, **kwargs)
-                done = True
-            finally:
-                self._failed = self._failed or not done
-            return result
+                with translated(self._root):
+                    return method(self, *args, **kwargs)
+            except BaseException as error:
+                self._failed = self._failed or error
+                raise
 
     return wrapper
 
@@ -133,7 +132,7 @@ class PullRun:
         self._finished = False
         self._unwritten = 0
         self._due = time.monotonic() + GROUP_SECONDS
-        self._failed = False
+        self._failed: BaseException | None = None
         self._guesses: bool | None = None
         self._shelf = Shelf(catalogue, tree, root / "quarantine", dedupe, lambda: self.id)
         self._mailboxes: dict[MailboxPath, int] = {}
@@ -396,7 +395,10 @@ class PullRun:
         return self._guesses
 
     def _go_on(self) -> None:
-        if self._failed:
+        if isinstance(self._failed, ArchiveError):
+            # Also to a push beside this pull, or to this pull when it failed in the hands of that push: the cause is what helps.
+            raise self._failed
+        if self._failed is not None:
             raise ArchiveError(f"nothing more is stored in {self._root} by this run, because something could not be written")
 
     def _mailbox(self, path: MailboxPath) -> int:

@@ -111,12 +111,15 @@ def test_a_disk_that_is_full_when_the_push_commits_ends_both_and_believes_nothin
             resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
             try:
                 pulling.add(uid(2, plain(2) + b"x" * 2_000_000))
-                with pytest.raises(ArchiveError):
+                with pytest.raises(ArchiveError, match="File too large"):
                     pushing.intend(INBOX, STATE, [letter])
             finally:
                 resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-            with pytest.raises(ArchiveError):
+            # Neither side hides from the other what happened.
+            with pytest.raises(ArchiveError, match="File too large"):
                 pulling.add(uid(3, plain(3)))
+            with pytest.raises(ArchiveError, match="File too large"):
+                pushing.flush()
         assert [letter.digest for letter in letters(archive)] == [sha256(plain(1))]
         with archive.push(ACCOUNT, TARGET) as pushing:
             assert pushing.ledger(INBOX) == {}

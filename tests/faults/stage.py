@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 from dataclasses import dataclass, replace
@@ -10,29 +11,39 @@ from typing import Final
 
 from mailsync.archive import Archive
 from mailsync.archive.safekeeping import COPY
+from mailsync.errors import ArchiveNotFound
 from mailsync.formats import mboxrd
 from mailsync.formats.mboxrd import Record
 from mailsync.model import Letter, MailboxPath, SyncState
 from mailsync.progress import Silence
-from tests.faults.step_child import WORKS
+from tests.faults.step_child import WORKS, Lasting, Place
 from tests.letters import plain
 from tests.unit.engine.rig import ACCOUNT, Rig
 
-PREPARED: Final[dict[str, tuple[str, ...]]] = {
-    "pull_first": (),
-    "pull_by_a_process": (),
-    "pull_later": ("pull_first",),
-    "mend": ("pull_first", "rot"),
-    "push": ("pull_first",),
-    "prune": ("pull_first", "pull_later"),
-    "index without a catalogue": ("pull_first", "lose"),
-    "index from a copy": ("pull_first", "pull_later", "spoil"),
-    "index of a sound one": ("pull_first", "pull_later"),
+SCRIPTS: Final[dict[str, tuple[str, ...]]] = {
+    "pull_first": ("pull_first",),
+    "pull_by_a_process": ("pull_by_a_process",),
+    "pull_later": ("pull_first", "pull_later"),
+    "mend": ("pull_first", "rot", "pull_first"),
+    "pop3_first": ("pop3_first",),
+    "pop3_later": ("pop3_first", "pop3_later"),
+    "push": ("pull_first", "push"),
+    "push_untold": ("pull_first", "push_untold"),
+    "push_later": ("pull_first", "push", "pull_later", "push"),
+    "migrate": ("migrate",),
+    "prune": ("pull_first", "pull_later", "prune"),
+    "index without a catalogue": ("pull_first", "lose", "index"),
+    "index from a copy": ("pull_first", "pull_later", "spoil", "index"),
+    "index of a sound one": ("pull_first", "pull_later", "index"),
 }
-"""Every work, and what was done before it."""
+"""Every work, the last word, and what was done before it."""
 
-MBOX: Final = tuple(f"mbox {name}" for name in PREPARED if name not in {"pull_by_a_process", "prune", "mend"})
-"""Works on an archive kept as mbox; nothing is pruned there, no process writes it, and its letters have no file to rot."""
+MBOX: Final = tuple(
+    f"mbox {name}"
+    for name in SCRIPTS
+    if name not in {"pull_by_a_process", "pop3_first", "pop3_later", "push_untold", "push_later", "prune"}
+)
+"""Works on an archive kept as mbox: nothing is pruned there, no process writes it, and the others change the catalogue alone."""
 
 ROTTEN: Final = 3
 """The letter whose file rots."""
@@ -46,6 +57,7 @@ class End:
     letters: dict[MailboxPath, list[Letter]]
     states: dict[MailboxPath, SyncState | None]
     ledger: int
+    arrived: dict[MailboxPath, list[tuple[bytes, list[str]]]]
     quarantined: frozenset[bytes]
 
 
@@ -60,24 +72,35 @@ def held(path: Path) -> object:
 
 
 class Stage:
-    """An archive prepared for a work, and laid out in `place` as often as wanted."""
+    """An archive prepared for a work, and laid out in `place` as often as wanted; with a server that letters are sent to."""
 
     def __init__(self, folder: Path, name: str, place: Path | None = None) -> None:
         self.container = "mbox" if name.startswith("mbox ") else "maildir"
-        self.name = name = name.removeprefix("mbox ")
-        self.work = {"mend": "pull_first"}.get(name, name.partition(" ")[0])
-        self.archive = (place or folder) / "archive"
-        self.prepared = folder / "prepared"
+        self.name = name.removeprefix("mbox ")
+        *before, self.work = SCRIPTS[self.name]
+        self.place = Place((place or folder) / "archive", self.container, folder / "server")
+        self.archive, self.server = self.place.directory, self.place.server
+        self.prepared, self.prepared_server = folder / "prepared", folder / "prepared-server"
         self.prepared.mkdir(parents=True)
-        for done in PREPARED[name]:
+        for done in before:
             if done in WORKS:
-                WORKS[done](self.prepared, self.container)
+                WORKS[done](Place(self.prepared, self.container, self.prepared_server))
             else:
                 getattr(self, f"_{done}")()
 
+    @property
+    def is_new(self) -> bool:
+        """Whether there is nothing before the work."""
+        return len(SCRIPTS[self.name]) == 1
+
     def _rot(self) -> None:
-        rig = Rig(self.prepared)
-        rig.damage(plain(ROTTEN))
+        if self.container == "mbox":
+            file, letter = self.prepared / "mail/INBOX.mbox", plain(ROTTEN).replace(b"\r\n", b"\n")
+            content = file.read_bytes()
+            at = content.index(letter) + len(letter) - 5
+            file.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        else:
+            Rig(self.prepared).damage(plain(ROTTEN))
         with Archive.read(self.prepared) as archive:
             assert len(list(archive.verify(Silence()))) == 1
 
@@ -93,22 +116,35 @@ class Stage:
         shutil.rmtree(self.archive, ignore_errors=True)
         # As a program would have left it, hard links included.
         subprocess.run(["cp", "-a", self.prepared, self.archive], check=True)
+        self.server.unlink(missing_ok=True)
+        if self.prepared_server.exists():
+            shutil.copyfile(self.prepared_server, self.server)
 
     def go(self) -> None:
         """Do the work, in this process."""
-        WORKS[self.work](self.archive, self.container)
+        WORKS[self.work](self.place)
+
+    def look_in_between(self) -> None:
+        """Nothing half-written is shown by commands that only read, before anybody mends anything."""
+        if self.work == "index":
+            return
+        with contextlib.suppress(ArchiveNotFound), Archive.read(self.archive) as archive:
+            self._prove(archive)
 
     def judge_in_between(self) -> None:
         """Nothing half-written is believed by whoever opens the archive next."""
         if self.work == "index" or not (self.archive / "catalogue.sqlite3").exists():
             return
-        with Rig(self.archive, container=self.container).archive() as archive:
-            damages = [damage for damage in archive.verify(Silence()) if damage.damaged]
-            assert len(damages) <= (self.name == "mend"), damages
-            for box in archive.mailboxes(ACCOUNT):
-                for letter in archive.letters(ACCOUNT, box.path, include_gone=True):
-                    if not damages:
-                        archive.content(letter.digest)
+        with self.place.rig().archive() as archive:
+            self._prove(archive)
+
+    def _prove(self, archive: Archive) -> None:
+        damages = [damage for damage in archive.verify(Silence()) if damage.damaged]
+        assert len(damages) <= (self.name == "mend"), damages
+        for box in archive.mailboxes(ACCOUNT):
+            for letter in archive.letters(ACCOUNT, box.path, include_gone=True):
+                if not damages:
+                    archive.content(letter.digest)
 
     def end(self) -> End:
         mail = self.archive / "mail"
@@ -123,4 +159,8 @@ class Stage:
         quarantine = self.archive / "quarantine"
         # Between two directories a power cut may leave a file in both, and then it is set aside once more.
         aside = frozenset(path.read_bytes() for path in quarantine.glob("*.mailsync,*"))
-        return End(tree, letters, states, ledger, aside)
+        boxes_there = Lasting(self.server).boxes if self.server.exists() else {}
+        arrived = {
+            path: sorted((letter.content, sorted(letter.flags)) for letter in box.letters.values()) for path, box in boxes_there.items()
+        }
+        return End(tree, letters, states, ledger, arrived, aside)

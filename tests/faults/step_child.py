@@ -1,26 +1,82 @@
-"""One piece of work on an archive, to be killed at a step of it: `python -m tests.faults.step_child DIRECTORY WORK CONTAINER`.
+"""Pieces of work on an archive, and a process that does them: `python -m tests.faults.step_child`, the seam (`seam.c`) loaded.
 
-The servers are in memory and made anew, the same each time, so that every process finds them as the one before did.
+It reads an order a line (`Order`, as JSON), gives each to a child of its own, which may die of it, and answers with what became of
+that child (`Outcome`). The source is in memory and made anew, the same each time; the destination outlives the processes.
 """
 
 from __future__ import annotations
 
+import ctypes
+import itertools
+import json
+import os
+import pickle
+import signal
 import sys
+import traceback
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
-from unittest.mock import patch
 
 from mailsync.archive import pull_run, reindex, writers
+from mailsync.engine import ahead
+from mailsync.engine.ahead import Ahead, Announced
+from mailsync.engine.pull import pull
+from mailsync.engine.push import Patience, Push
+from mailsync.engine.report import Report
+from mailsync.engine.selection import Selection
+from mailsync.engine.targets import find_targets, refreshed
+from mailsync.errors import MailsyncError
+from mailsync.mapping import MappingRules
 from mailsync.model import INBOX, MailboxPath
-from mailsync.stores.memory import MemoryServer
+from mailsync.progress import Silence
+from mailsync.stores.memory import MemoryBox, MemoryMaildrop, MemoryServer, MemoryStore
 from tests.letters import plain
-from tests.unit.engine.rig import ACCOUNT, Rig
+from tests.unit.engine.rig import ACCOUNT, PATIENCE, Rig
 
 WORK: Final[MailboxPath] = ("Work",)
 LISTS: Final[MailboxPath] = ("Lists", "x" * 250)
 FAR: Final = 4_000_000_000
 """A time after all runs."""
+
+ERROR: Final = 99
+"""The exit status of a child that failed in a way nobody should see."""
+
+
+class Lasting(MemoryServer):
+    """A server whose mailboxes lie in a file before it says so: it knows nothing of the death of its clients."""
+
+    def __init__(self, file: Path, *, uidplus: bool = True) -> None:
+        self._file: Path | None = None
+        super().__init__(uidplus=uidplus)
+        if file.exists():
+            self.boxes = pickle.loads(file.read_bytes())
+            self._numbers = itertools.count(max(box.uidvalidity for box in self.boxes.values()) + 1)
+        self._file = file
+
+    def make(self, path: MailboxPath, *attributes: str, subscribed: bool = False) -> MemoryBox:
+        box = super().make(path, *attributes, subscribed=subscribed)
+        self._save()
+        return box
+
+    def deliver(
+        self, path: MailboxPath, content: bytes, *flags: str, internaldate: int = 1_400_000_000, object_id: str | None = None
+    ) -> int:
+        uid = super().deliver(path, content, *flags, internaldate=internaldate, object_id=object_id)
+        self._save()
+        return uid
+
+    def flag(self, path: MailboxPath, uid: int, *flags: str) -> None:
+        super().flag(path, uid, *flags)
+        self._save()
+
+    def _save(self) -> None:
+        if self._file is not None:
+            fresh = self._file.with_suffix(".new")
+            fresh.write_bytes(pickle.dumps(self.boxes))
+            fresh.replace(self._file)
 
 
 def at_first() -> MemoryServer:
@@ -48,43 +104,166 @@ def later() -> MemoryServer:
     return server
 
 
-def pull_first(directory: Path, container: str = "maildir") -> None:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a work is done: an archive, what it is kept as, and the file of the destination's mailboxes."""
+
+    directory: Path
+    container: str
+    server: Path
+
+    def rig(self, old: MemoryServer | None = None, *, uidplus: bool = True) -> Rig:
+        return Rig(self.directory, old or MemoryServer(), Lasting(self.server, uidplus=uidplus), container=self.container)
+
+
+def pull_first(place: Place) -> None:
     """Bring all there is."""
-    Rig(directory, at_first(), container=container).pull()
+    place.rig(at_first()).pull()
 
 
-def pull_by_a_process(directory: Path, container: str = "maildir") -> None:
+def pull_by_a_process(place: Place) -> None:
     """Bring all there is, the files written by a process of its own."""
-    with patch.object(writers, "MUCH", 1):
-        pull_first(directory, container)
+    much = writers.MUCH
+    writers.MUCH = 1  # type: ignore[misc]
+    try:
+        pull_first(place)
+    finally:
+        writers.MUCH = much  # type: ignore[misc]
 
 
-def pull_later(directory: Path, container: str = "maildir") -> None:
+def pull_later(place: Place) -> None:
     """Bring what changed."""
-    Rig(directory, later(), container=container).pull()
+    place.rig(later()).pull()
 
 
-def push(directory: Path, container: str = "maildir") -> None:
-    """Write a ledger, of a push to a server that is new each time."""
-    Rig(directory, at_first(), container=container).push()
+def pop3_first(place: Place) -> None:
+    """Bring the inbox of a POP3 server that gives no UIDLs."""
+    _pop3(place, at_first())
 
 
-def prune(directory: Path, container: str = "maildir") -> None:
+def pop3_later(place: Place) -> None:
+    """Bring what came since."""
+    _pop3(place, later())
+
+
+def _pop3(place: Place, server: MemoryServer) -> None:
+    drop = MemoryMaildrop(server, ACCOUNT)
+    drop.uidls = False
+    place.rig(server).pull(source=drop)
+
+
+def push(place: Place) -> None:
+    """Send all to a server that tells the UIDs."""
+    place.rig().push()
+
+
+def push_untold(place: Place) -> None:
+    """Send all to a server that tells no UIDs."""
+    place.rig(uidplus=False).push()
+
+
+def migrate(place: Place) -> None:
+    """Pull and push at the same time, each in a thread of its own."""
+    rig = place.rig(at_first())
+    source, store = MemoryStore(rig.old, ACCOUNT), MemoryStore(rig.new, "new")
+    pulled, pushed = Report("pull", ACCOUNT), Report("push", ACCOUNT, store.key)
+    with rig.archive() as archive:
+        listed = source.mailboxes()
+        targets = find_targets(archive, ACCOUNT, store.mailboxes(), MappingRules(), Selection(), listed)
+        with archive.pull(ACCOUNT) as run:
+            pushing = archive.push(ACCOUNT, store.key)
+            work = Push(
+                pushing, store, pushed, targets=targets, progress=Silence(), patience=Patience(PATIENCE, rig.clock, rig.clock.sleep)
+            )
+            work.begin("pushing")
+            announced = Announced(Silence())
+            with Ahead(work, pushing, store, archive, coming=listed, announced=announced):
+                pull(source, run, pulled, announced, listed=listed)
+                run.finish(complete=pulled.complete, report=pulled.as_json())
+        with pushing:
+            work.targets = refreshed(work.targets)
+            work.finish()
+            pushing.finish(complete=pushed.complete, report=pushed.as_json())
+
+
+def prune(place: Place) -> None:
     """Take out what left the server."""
-    with Rig(directory, container=container).archive() as archive:
+    with place.rig().archive() as archive:
         archive.prune(ACCOUNT, FAR, lambda _: True)
 
 
-def index(directory: Path, container: str = "maildir") -> None:  # noqa: ARG001  it finds out itself
+def index(place: Place) -> None:
     """Build the catalogue anew."""
-    reindex(directory, ACCOUNT, by_uid=True, clock=Rig(directory).clock)
+    reindex(place.directory, ACCOUNT, by_uid=True, clock=Rig(place.directory).clock)
 
 
-WORKS: Final[dict[str, Callable[[Path, str], None]]] = {
-    work.__name__: work for work in (pull_first, pull_by_a_process, pull_later, push, prune, index)
+WORKS: Final[dict[str, Callable[[Place], None]]] = {
+    work.__name__: work
+    for work in (pull_first, pull_by_a_process, pull_later, pop3_first, pop3_later, push, push_untold, migrate, prune, index)
 }
 
 
-if __name__ == "__main__":
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A work to be done, and what is to happen in it: see `seam.c`. `shadow` is empty where nothing need be remembered."""
+
+    work: str
+    directory: str
+    container: str
+    server: str
+    counter: str
+    point: int = 0
+    event: str = "group"
+    shadow: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a child: its exit status, negative for the signal that killed it, and what it and its children said."""
+
+    status: int
+    said: str
+
+
+def serve() -> None:
+    """Do what the orders say until there are no more."""
+    begin = ctypes.CDLL(None).seam_begin
     pull_run.GROUP_FILES = 4  # type: ignore[misc]
-    WORKS[sys.argv[2]](Path(sys.argv[1]), sys.argv[3])
+    ahead.REST = 0.005  # type: ignore[misc]
+    for line in sys.stdin:
+        order = Order(**json.loads(line))
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.setsid()
+            signal.alarm(60)
+            nothing = os.open(os.devnull, os.O_RDWR)
+            for old, new in ((nothing, 0), (nothing, 1), (writing, 2)):
+                os.dup2(old, new)
+            os.environ.update(SEAM_ROOT=order.directory, SEAM_COUNTER=order.counter, SEAM_POINT=str(order.point), SEAM_EVENT=order.event)
+            if order.shadow:
+                os.environ["SEAM_SHADOW"] = order.shadow
+            begin()
+            os._exit(_do(order))
+        os.close(writing)
+        with closing(os.fdopen(reading)) as saying:
+            # Until all of its processes have ended.
+            said = saying.read()
+        _, status = os.waitpid(child, 0)
+        print(json.dumps(asdict(Outcome(os.waitstatus_to_exitcode(status), said))), flush=True)
+
+
+def _do(order: Order) -> int:
+    try:
+        WORKS[order.work](Place(Path(order.directory), order.container, Path(order.server)))
+    except MailsyncError as error:
+        os.write(2, str(error).encode())
+        return error.exit_code
+    except BaseException:
+        os.write(2, traceback.format_exc().encode())
+        return ERROR
+    return 0
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,29 +1,42 @@
 """Death at every step: whichever call that changes the disk is the last one, the archive is sound, and the next run ends as if nothing
-had happened. Also when the power goes: then all is lost that no fsync had made durable.
+had happened. Also when the power goes, and with it all or some of what no fsync had made durable; and when the disk takes no more.
 
 The seam (`seam.c`) sits between the process and the system; it sees Python's calls and SQLite's alike, in all threads and processes.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import re
 import shutil
 import signal
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.faults.stage import MBOX, PREPARED, Stage
+from tests.faults.stage import MBOX, SCRIPTS, End, Stage
+from tests.faults.step_child import Order, Outcome
 
 ROOT: Final = Path(__file__).parents[2]
-SAMPLE: Final = 4
-"""Points tried of each work in a plain run."""
+SAMPLE: Final = 8
+"""Points tried of each work in a plain run, each with an event of its own."""
+
+KILLED: Final = "killed"
+ALONE: Final = "one process killed"
+CUT: Final = "power cut"
+PARTLY: Final = "power cut, some reached the disk"
+FULL: Final = "disk full"
+DYING: Final = "disk dying"
+EVENTS: Final = (KILLED, CUT, PARTLY, FULL, DYING)
 
 
 @pytest.fixture(scope="session")
@@ -35,33 +48,31 @@ def seam(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return library
 
 
-class Dying(Stage):
-    """A stage on which a process does the work, and dies before one of its calls."""
+class Workers:
+    """The process whose children do the works, the seam loaded."""
 
-    def __init__(self, folder: Path, seam: Path, name: str) -> None:
-        super().__init__(folder, name)
-        self.folder, self.seam = folder, seam
+    def __init__(self, seam: Path) -> None:
+        environment = {**os.environ, "LD_PRELOAD": str(seam), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [sys.executable, "-m", "tests.faults.step_child"]
+        self._process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def run(self, last: int, shadow: Path | None = None) -> tuple[int, int]:
-        """Let a process do the work and die before call number `last` (0: never); gives its exit status and how many calls it made."""
-        counter = self.folder / "counter"
-        counter.write_bytes(bytes(8))
-        environment = {
-            **os.environ,
-            "LD_PRELOAD": str(self.seam),
-            "SEAM_ROOT": str(self.archive),
-            "SEAM_COUNTER": str(counter),
-            "SEAM_KILL": str(last),
-            "PYTHONPATH": str(ROOT),
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
-        if shadow:
-            shadow.mkdir()
-            environment["SEAM_SHADOW"] = str(shadow)
-        command = [sys.executable, "-m", "tests.faults.step_child", str(self.archive), self.work, self.container]
-        done = subprocess.run(command, env=environment, start_new_session=True, capture_output=True, timeout=60, check=False)
-        assert done.returncode in {0, -signal.SIGKILL}, done.stderr.decode()
-        return done.returncode, struct.unpack("=Q", counter.read_bytes())[0]
+    def do(self, order: Order) -> Outcome:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{json.dumps(asdict(order))}\n")
+        self._process.stdin.flush()
+        return Outcome(**json.loads(self._process.stdout.readline()))
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+@pytest.fixture(scope="session")
+def workers(seam: Path) -> Iterator[Workers]:
+    with ExitStack() as stack:
+        workers = Workers(seam)
+        stack.callback(workers.close)
+        yield workers
 
 
 class Durable:
@@ -111,61 +122,132 @@ class Durable:
                 path.chmod(0o600)
                 made[number] = path
 
-
-def trials(stage: Dying, points: int, chosen: range | list[int], *, power: bool) -> Iterator[int]:
-    for point in chosen:
-        stage.set_up()
-        shadow = stage.folder / "shadow"
-        shutil.rmtree(shadow, ignore_errors=True)
-        durable = Durable(stage.archive)
-        status, calls = stage.run(point, shadow if power else None)
-        assert status == -signal.SIGKILL or calls < point, f"call {point} of {points} never came"
-        if power:
-            durable.learn(shadow)
-            shutil.rmtree(stage.archive)
-            durable.lay(stage.archive)
-        yield point
+    def spoil(self, root: Path, rng: random.Random) -> None:
+        """Let a tree keep its names, as a journal does, and each file what it is now, what is certain, or zeros for what is not."""
+        done = set()
+        for path in sorted(path for path in root.rglob("*") if path.is_file()):
+            inode, now = path.stat().st_ino, path.read_bytes()
+            certain = self.files.get(inode, b"")
+            if inode not in done and now != certain:
+                zeros = certain[: len(now)] + bytes(max(0, len(now) - len(certain)))
+                # As it was, in place: other names of it change with it.
+                path.write_bytes(rng.choice((now, certain, zeros)))
+            done.add(inode)
 
 
-def die(folder: Path, seam: Path, name: str, *, sample: int | None, power: bool) -> tuple[int, int]:
-    """Die at all points of a work, or at a few; gives how many points it has and how many were tried."""
-    stage = Dying(folder, seam, name)
-    stage.set_up()
-    status, points = stage.run(0)
-    assert status == 0
-    undisturbed = stage.end()
-    every = range(1, points + 1)
-    rng = random.Random(f"{name} {power}")
-    chosen = every if sample is None else sorted(rng.sample(every, min(sample, points)))
-    tried = 0
-    for point in trials(stage, points, chosen, power=power):
-        where = f"{name}, {'power cut' if power else 'killed'} before call {point} of {points}"
+class Dying(Stage):
+    """A stage on which a process does the work, and something happens at one of its calls."""
+
+    def __init__(self, folder: Path, workers: Workers, name: str) -> None:
+        super().__init__(folder, name)
+        self.label = name
+        self._workers = workers
+        self._counter, self._shadow = folder / "counter", folder / "shadow"
+        self.set_up()
+        outcome, self.points = self._do(0, KILLED)
+        assert outcome == Outcome(0, "")
+        self.undisturbed: End = self.end()
+
+    def _do(self, point: int, event: str) -> tuple[Outcome, int]:
+        """Do the work; something happens at the call `point` (0: never). Gives what became of it and how many calls were made."""
+        self._counter.write_bytes(bytes(8))
+        shutil.rmtree(self._shadow, ignore_errors=True)
+        self._shadow.mkdir()
+        order = Order(
+            self.work,
+            str(self.archive),
+            self.container,
+            str(self.server),
+            str(self._counter),
+            point,
+            {FULL: "full", DYING: "dying", ALONE: "alone"}.get(event, "group"),
+            str(self._shadow) if event in {CUT, PARTLY} else "",
+        )
+        outcome = self._workers.do(order)
+        return outcome, struct.unpack("=Q", self._counter.read_bytes())[0]
+
+    def strike(self, point: int, event: str, rng: random.Random) -> None:
+        """Let an event happen at that call, and see what is left."""
+        self.set_up()
+        durable = Durable(self.archive)
+        outcome, calls = self._do(point, event)
+        if calls >= point:
+            self._judge(outcome, event)
+        else:
+            # Of threads and processes one is faster than another now and then, and what they do together is less.
+            assert outcome == Outcome(0, "")
+        if event in {CUT, PARTLY}:
+            durable.learn(self._shadow)
+        if event == CUT:
+            shutil.rmtree(self.archive)
+            durable.lay(self.archive)
+        elif event == PARTLY:
+            durable.spoil(self.archive, rng)
+
+    def _judge(self, outcome: Outcome, event: str) -> None:
+        if event == FULL:
+            # Where only the daily copy of the catalogue found no room, all is done.
+            assert outcome == Outcome(0, "") or outcome.status == 74, outcome
+            assert not outcome.status or ("no space left" in outcome.said and "make room" in outcome.said), outcome
+        elif event == DYING:
+            assert outcome.status in {0, 1}, outcome
+            assert not outcome.status or re.search(f"cannot use .*{self.archive}.*(I/O|Input/output|unable to open)", outcome.said), outcome
+        elif event == ALONE:
+            # Killed itself, or told that the process beside it was.
+            assert outcome.status in {-signal.SIGKILL, 1}, outcome
+            assert outcome.said == "" or "the process that writes the files has ended unexpectedly" in outcome.said, outcome
+        else:
+            assert outcome == Outcome(-signal.SIGKILL, "")
+
+    def try_out(self, point: int, event: str) -> None:
+        """Let an event happen, look at what is left or not, and do the work again."""
+        rng = random.Random(f"{self.label} {event} {point}")
         try:
-            stage.judge_in_between()
-            stage.go()
-            assert stage.end() == undisturbed
+            self.strike(point, event, rng)
+            rng.choice((bool, self.look_in_between, self.judge_in_between))()
+            self.go()
+            assert self.end() == self.undisturbed
         except Exception as error:
-            raise AssertionError(where) from error
-        tried += 1
-    return points, tried
+            raise AssertionError(f"{self.label}, {event} at call {point} of {self.points}") from error
 
 
-@pytest.mark.parametrize("power", [False, True], ids=["killed", "power cut"])
-@pytest.mark.parametrize("name", [*PREPARED, *MBOX])
-def test_a_death_at_any_step_changes_nothing_in_the_end(
-    name: str, power: bool, seam: Path, tmp_path: Path, record_deaths: list[str]
+def choose(label: str, points: int, events: Iterable[str], count: int) -> list[tuple[int, str]]:
+    """Choose points and what happens there: every event about as often as any other."""
+    rng = random.Random(label)
+    order = sorted(events, key=lambda _: rng.random())
+    return [(point, order[number % len(order)]) for number, point in enumerate(rng.sample(range(1, points + 1), min(count, points)))]
+
+
+@pytest.mark.parametrize("name", [*SCRIPTS, *MBOX])
+def test_whatever_happens_at_any_step_changes_nothing_in_the_end(
+    name: str, workers: Workers, tmp_path: Path, record_deaths: list[str]
 ) -> None:
-    points, tried = die(tmp_path, seam, name, sample=SAMPLE, power=power)
-    record_deaths.append(f"{name}: {tried} of {points} points{', power cut' if power else ''}")
+    stage = Dying(tmp_path, workers, name)
+    chosen = choose(name, stage.points, EVENTS, SAMPLE)
+    for point, event in chosen:
+        stage.try_out(point, event)
+    record_deaths.append(f"{name}: {len(chosen)} trials at {stage.points} points")
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("power", [False, True], ids=["killed", "power cut"])
-@pytest.mark.parametrize("name", [*PREPARED, *MBOX])
-def test_a_death_at_every_step_changes_nothing_in_the_end(
-    name: str, power: bool, seam: Path, tmp_path: Path, record_deaths: list[str]
+@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize("name", [*SCRIPTS, *MBOX])
+def test_whatever_happens_at_every_step_changes_nothing_in_the_end(
+    name: str, event: str, workers: Workers, tmp_path: Path, record_deaths: list[str]
 ) -> None:
-    points, tried = die(tmp_path, seam, name, sample=None, power=power)
-    assert tried == points
-    record_deaths.append(f"{name}: all {points} points{', power cut' if power else ''}")
+    stage = Dying(tmp_path, workers, name)
+    for point in range(1, stage.points + 1):
+        stage.try_out(point, event)
+    record_deaths.append(f"{name}, {event}: all {stage.points} points")
+
+
+def test_a_death_of_one_of_two_processes_is_noticed_by_the_other_and_changes_nothing_in_the_end(
+    workers: Workers, tmp_path: Path, record_deaths: list[str], long: bool
+) -> None:
+    """The process that writes the files, or the one that sends them."""
+    stage = Dying(tmp_path, workers, "pull_by_a_process")
+    chosen = choose("alone", stage.points, [ALONE], stage.points if long else 2 * SAMPLE)
+    for point, event in chosen:
+        stage.try_out(point, event)
+    record_deaths.append(f"pull_by_a_process, {ALONE}: {len(chosen)} trials at {stage.points} points")

@@ -15,8 +15,8 @@ import pytest
 from mailsync.archive import Archive
 from mailsync.errors import ArchiveError, DiskFull
 from mailsync.progress import Silence
-from tests.faults.stage import MBOX, PREPARED, Stage
-from tests.faults.step_child import WORKS, at_first, later
+from tests.faults.stage import MBOX, SCRIPTS, Stage
+from tests.faults.step_child import WORKS, Place, at_first, later
 from tests.unit.engine.rig import ACCOUNT, Clock, Rig
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +57,7 @@ def stopped_by(stage: Stage) -> ArchiveError | None:
     return None
 
 
-@pytest.mark.parametrize("name", [*PREPARED, *MBOX])
+@pytest.mark.parametrize("name", [*SCRIPTS, *MBOX])
 def test_a_full_disk_stops_any_work_with_a_clear_word_and_harms_nothing(name: str, disk: Path, tmp_path: Path) -> None:
     stage = Stage(tmp_path, name, disk)
     stage.set_up()
@@ -81,7 +81,7 @@ def test_a_full_disk_stops_any_work_with_a_clear_word_and_harms_nothing(name: st
     assert stopped >= 2
 
 
-@pytest.mark.parametrize("name", PREPARED)
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_a_disk_that_takes_no_writing_is_named_and_can_be_read(name: str, disk: Path, tmp_path: Path) -> None:
     stage = Stage(tmp_path, name, disk)
     stage.set_up()
@@ -90,14 +90,14 @@ def test_a_disk_that_takes_no_writing_is_named_and_can_be_read(name: str, disk: 
         stage.go()
     assert str(stage.archive) in str(caught.value)
     assert caught.value.exit_code == 1
-    if stage.work != "index" and PREPARED[name]:
+    if stage.work != "index" and not stage.is_new:
         with Archive.read(stage.archive) as archive:
             assert len([one for one in archive.verify(Silence()) if one.damaged]) == (name == "mend")
     subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
     stage.go()
 
 
-@pytest.mark.parametrize("name", PREPARED)
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_an_archive_that_belongs_to_somebody_else_is_named_and_left_alone(name: str, tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.fail("only root can become somebody else; run this test as root or deselect it")
@@ -128,7 +128,7 @@ def test_an_archive_that_belongs_to_somebody_else_is_named_and_left_alone(name: 
     stage.go()
 
 
-@pytest.mark.parametrize("name", PREPARED)
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_with_too_few_descriptors_a_run_ends_with_a_word_about_them_or_does_with_what_there_are(name: str, tmp_path: Path) -> None:
     stage = Stage(tmp_path, name)
     stage.set_up()
@@ -137,7 +137,7 @@ def test_with_too_few_descriptors_a_run_ends_with_a_word_about_them_or_does_with
     for limit in (8, 10, 12, 14, 16, 20):
         stage.set_up()
         done = subprocess.run(
-            [sys.executable, "-c", FEW, str(limit), str(stage.archive), stage.work],
+            [sys.executable, "-c", FEW, str(limit), str(stage.archive), stage.work, str(stage.server)],
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -154,12 +154,12 @@ def test_with_too_few_descriptors_a_run_ends_with_a_word_about_them_or_does_with
 FEW = """
 import resource, sys
 from pathlib import Path
-from tests.faults.step_child import WORKS
+from tests.faults.step_child import WORKS, Place
 from mailsync.errors import ArchiveError
 resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]), 100))
 said = "done"
 try:
-    WORKS[sys.argv[3]](Path(sys.argv[2]), "maildir")
+    WORKS[sys.argv[3]](Place(Path(sys.argv[2]), "maildir", Path(sys.argv[4])))
 except ArchiveError as error:
     said = str(error)
 finally:
@@ -180,5 +180,5 @@ def test_a_clock_that_was_set_back_a_year_harms_nothing(tmp_path: Path) -> None:
             assert list(archive.verify(Silence())) == []
             ends.append({box.path: (box.live, box.gone) for box in archive.mailboxes(ACCOUNT)})
             assert archive.run_as_of(ACCOUNT, 2_000_000_000) is not None
-        WORKS["prune"](directory, "maildir")
+        WORKS["prune"](Place(directory, "maildir", tmp_path / "server"))
     assert ends[0] == ends[1]
