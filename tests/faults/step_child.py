@@ -51,7 +51,7 @@ class Lasting(MemoryServer):
     def __init__(self, file: Path, *, uidplus: bool = True) -> None:
         self._file: Path | None = None
         super().__init__(uidplus=uidplus)
-        if file.exists():
+        if os.access(file, os.R_OK):
             self.boxes = pickle.loads(file.read_bytes())
             self._numbers = itertools.count(max(box.uidvalidity for box in self.boxes.values()) + 1)
         self._file = file
