@@ -140,9 +140,13 @@ def _replace(path: str | bytes) -> int:
 
 
 def serve(files: BinaryIO, answers: int) -> None:
-    """Write what comes in until it ends; after an error nothing more is written, and every answer tells of it."""
+    """Write what comes in until it ends; after an error nothing more is written, and every answer tells of it.
+
+    What nobody heard of as being on disk is removed at the end: whoever sent it has died, or wants none of it.
+    """
     crew = Crew()
     error: OSError | None = None
+    unsettled: list[bytes] = []
     while len(header := files.read(HEADER.size)) == HEADER.size:
         path_octets, octets, mtime, dated = HEADER.unpack(header)
         try:
@@ -152,13 +156,22 @@ def serve(files: BinaryIO, answers: int) -> None:
             else:
                 path, content = files.read(path_octets), files.read(octets)
                 if error is None and len(content) == octets:
+                    unsettled.append(path)
                     crew.add(path, content, mtime if dated else None)
         except OSError as trouble:
             error = trouble
         if not path_octets:
-            os.write(answers, _answer(error))
+            try:
+                os.write(answers, _answer(error))
+            except BrokenPipeError:
+                break
+            if error is None:
+                unsettled.clear()
     crew.forget()
     crew.close()
+    for path in unsettled:
+        with contextlib.suppress(OSError):
+            os.unlink(path)  # noqa: PTH108  this program imports little
 
 
 def _answer(error: OSError | None) -> bytes:
