@@ -179,10 +179,10 @@ class Archive:
             row = self._catalogue.account(account)
             return [] if row is None else self._catalogue.mailboxes(row)
 
-    def size(self) -> tuple[int, int]:
-        """Count the files of letters and their octets."""
+    def size(self) -> tuple[int, int, int]:
+        """Count the letters, live and gone, the files that hold them, and the octets of these."""
         with translated(self.directory):
-            return self._catalogue.count_files()
+            return self._catalogue.count_letters(), *self._catalogue.count_files()
 
     def letters(self, account: str, mailbox: MailboxPath, *, include_gone: bool = False, as_of: int | None = None) -> Iterator[Letter]:
         """Give the letters of a mailbox, one a file, oldest first; live ones, or all, or those live at the end of run `as_of`."""

@@ -53,7 +53,11 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class ArchivedMailbox:
-    """What the archive holds of a mailbox. `octets` counts each file once; `complete_at` is when it was last seen whole."""
+    """What the archive holds of a mailbox. `octets` counts each file once; `complete_at` is when it was last seen whole.
+
+    `live` letters are as many as its server shows; `copies` of them are the same letter as another of them, stored once. `gone` are
+    those that its server shows no more, under whatever UID.
+    """
 
     path: MailboxPath
     special_use: frozenset[str]
@@ -64,6 +68,7 @@ class ArchivedMailbox:
     complete_at: int | None
     incomplete: bool
     removed: bool
+    copies: int = 0
 
 
 class FlagSets:
@@ -283,18 +288,21 @@ class Catalogue:
         # Each table is gone through once, however many mailboxes there are.
         rows = self.sql.execute(
             "WITH held AS (SELECT * FROM placements WHERE mailbox IN (SELECT id FROM mailboxes WHERE account = ?1)), "
-            "counts AS (SELECT mailbox, sum(gone_run IS NULL) AS live, sum(gone_run IS NOT NULL) AS gone FROM held GROUP BY mailbox), "
-            "contents AS (SELECT DISTINCT h.mailbox, x.message FROM held h JOIN files x ON x.id = h.file), "
+            "letters AS (SELECT mailbox, file, sum(gone_run IS NULL) AS live FROM held GROUP BY mailbox, file), "
+            "counts AS (SELECT mailbox, sum(live) AS live, sum(NOT live) AS gone, sum(live > 0) AS stored FROM letters GROUP BY mailbox), "
+            "contents AS (SELECT DISTINCT h.mailbox, x.message FROM letters h JOIN files x ON x.id = h.file), "
             "sizes AS (SELECT c.mailbox, sum(s.size) AS octets FROM contents c JOIN messages s ON s.id = c.message GROUP BY c.mailbox) "
             "SELECT f.path, m.attributes, m.subscribed, m.complete_at, m.incomplete, m.removed_run IS NOT NULL, "
-            "coalesce(counts.live, 0), coalesce(counts.gone, 0), coalesce(sizes.octets, 0) "
+            "coalesce(counts.live, 0), coalesce(counts.gone, 0), coalesce(sizes.octets, 0), coalesce(counts.live - counts.stored, 0) "
             "FROM mailboxes m JOIN folders f ON f.id = m.folder LEFT JOIN counts ON counts.mailbox = m.id "
             "LEFT JOIN sizes ON sizes.mailbox = m.id WHERE m.account = ?1 ORDER BY f.path <> 'INBOX', f.path",
             (account,),
         )
         return [
-            ArchivedMailbox(read_path(path), self.flags.read(uses), bool(sub), live, gone, octets, at, bool(incomplete), bool(removed))
-            for path, uses, sub, at, incomplete, removed, live, gone, octets in rows
+            ArchivedMailbox(
+                read_path(path), self.flags.read(uses), bool(sub), live, gone, octets, at, bool(incomplete), bool(removed), copies
+            )
+            for path, uses, sub, at, incomplete, removed, live, gone, octets, copies in rows
         ]
 
     # messages and files
@@ -372,6 +380,14 @@ class Catalogue:
             newest,
         )
         return int(row[0]), int(row[1])
+
+    def count_letters(self) -> int:
+        """Count letters: those that servers show, as often as they do, and those that no server shows any more."""
+        row = self._one(
+            "SELECT (SELECT count(*) FROM placements WHERE gone_run IS NULL) + (SELECT count(*) FROM files f WHERE f.damaged < 2 "
+            "AND NOT EXISTS (SELECT 1 FROM placements p WHERE p.file = f.id AND p.gone_run IS NULL))"
+        )
+        return int(row[0])
 
     def bases(self, folder: str) -> dict[str, int]:
         """Give the base names the catalogue knows in a folder, with their rows."""

@@ -97,8 +97,11 @@ def connect(directory: Path, *, writing: bool, name: str = NAME) -> sqlite3.Conn
         )
         try:
             _prepare(connection, directory, writing=writing)
-        except BaseException:
+        except BaseException as error:
             connection.close()
+            if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK:
+                # Only its very first run keeps a catalogue's journal in that way, and it was killed.
+                raise _never_filled(directory) from error
             raise
     return connection
 
@@ -132,6 +135,10 @@ def _prepare(connection: sqlite3.Connection, directory: Path, *, writing: bool) 
         for number, script in enumerate(MIGRATIONS[version:], version + 1):
             connection.executescript(f"BEGIN IMMEDIATE;{script}PRAGMA user_version = {number};COMMIT;")
     elif not version:
-        raise ArchiveNotFound(f"the archive at {directory} was never filled; `mailsync pull` does it")
+        raise _never_filled(directory)
     elif version < len(MIGRATIONS):
         raise ArchiveError(f"{directory} was written by an older mailsync; the next `mailsync pull` brings its catalogue up to date")
+
+
+def _never_filled(directory: Path) -> ArchiveNotFound:
+    return ArchiveNotFound(f"the archive at {directory} was never filled; `mailsync pull` does it")

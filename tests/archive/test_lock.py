@@ -134,6 +134,20 @@ def test_reading_what_a_killed_first_run_left_is_no_archive_yet(tmp_path: Path) 
         Archive.read(tmp_path / "a")
 
 
+def test_reading_what_a_run_left_that_was_killed_while_it_made_the_catalogue_is_no_archive_yet(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    lines = (
+        "import os, signal, sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('PRAGMA cache_size = 1'); "
+        "c.execute('CREATE TABLE t (x)'); c.execute('BEGIN'); c.executemany('INSERT INTO t VALUES (?)', [(bytes(9000),)] * 100); "
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", lines, tmp_path / "a/catalogue.sqlite3"], check=False)
+    assert (tmp_path / "a/catalogue.sqlite3-journal").stat().st_size
+    with pytest.raises(ArchiveNotFound, match="never filled"):
+        Archive.read(tmp_path / "a")
+    opened(tmp_path / "a").close()
+
+
 @pytest.mark.parametrize("attempt", [opened, Archive.read])
 def test_an_archive_of_a_newer_mailsync_is_left_alone(tmp_path: Path, attempt: object) -> None:
     opened(tmp_path / "a").close()

@@ -216,3 +216,12 @@ def test_a_uid_that_suddenly_holds_another_letter_costs_neither(tmp_path: Path) 
         assert len(files(tmp_path / "a")) == 2
         assert [letter.digest for letter in letters(archive)] == [sha256(plain(2))]
         assert {letter.digest for letter in letters(archive, gone=True)} == {sha256(plain(1)), sha256(plain(2))}
+
+
+def test_letters_are_counted_as_the_server_shows_them_and_renumbering_takes_none_away(tmp_path: Path) -> None:
+    with opened(tmp_path / "a") as archive:
+        pull_whole(archive, [uid(1, plain(1)), uid(2, plain(1)), uid(3, plain(2)), uid(4, plain(3))])
+        pull_whole(archive, [uid(n, plain(1 + n // 3), validity=2) for n in (1, 2, 3)], validity=2)
+        (box,) = archive.mailboxes("alice")
+        assert (box.live, box.copies, box.gone) == (3, 1, 1)
+        assert archive.size()[:2] == (4, 3)

@@ -49,9 +49,10 @@ def test_a_pull_over_tls_then_everything_that_reads_the_archive(home: Home, dove
         [*MAILSYNC, "show", "home", digest, "--raw"], cwd=home.directory, env=home.environment(), capture_output=True, check=True
     )
     assert hashlib.sha256(raw.stdout).hexdigest() == digest
-    assert json.loads(home.well("show", "home", digest[:8], "--json"))["headers"]["Subject"] == "Letter number 3"
+    as_json = json.loads(home.well("show", "home", digest[:8].upper(), "--json"))
+    assert (as_json["digest"], as_json["headers"]["Subject"]) == (digest, "Letter number 3")
 
-    assert "every file is what was put there" in home.well("verify")
+    assert "5 letters in 5 files, 2.0 kB: every file is what was put there" in home.well("verify")
     assert home.run("status", "--max-age", "26h").returncode == 0
     account = json.loads(home.well("status", "--json"))["accounts"][0]
     assert (account["letters"], account["last_run_complete"], account["stale"]) == (5, True, False)

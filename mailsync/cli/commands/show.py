@@ -40,7 +40,8 @@ def command(session: Session, account: str, digest: str, *, raw: bool, archive: 
             f"must be {SHORTEST} to 64 of the characters 0-9 and a-f, as `mailsync list` shows them", param_hint="DIGEST"
         )
     with Archive.read(login(session, account, archive).directory) as opened:
-        content = opened.content(_only(list(opened.find(digest.lower())), digest))
+        found = _only(list(opened.find(digest.lower())), digest)
+        content = opened.content(found)
     if raw:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
@@ -48,7 +49,7 @@ def command(session: Session, account: str, digest: str, *, raw: bool, archive: 
     shown = preview.headers(content)
     lines = preview.text(content)
     if session.json:
-        exits.print_json(session, 0, {"digest": digest, "size": len(content), "headers": shown, "text": "\n".join(lines)})
+        exits.print_json(session, 0, {"digest": found.hex(), "size": len(content), "headers": shown, "text": "\n".join(lines)})
         return 0
     for name, value in shown.items():
         click.echo(f"{click.style(f'{name}:', bold=True)} {value}")

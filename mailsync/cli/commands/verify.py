@@ -31,9 +31,10 @@ SHOWN: Final = 20
 
 @dataclass(slots=True)
 class Proof:
-    """What became of one archive: how many files it has, and what is wrong with them; `error` where it could not be looked at."""
+    """What became of one archive: what it holds, and what is wrong with its files; `error` where it could not be looked at."""
 
     directory: Path
+    letters: int = 0
     files: int = 0
     octets: int = 0
     damages: list[Damage] = field(default_factory=list)
@@ -96,7 +97,7 @@ def _prove(directory: Path, progress: Progress) -> Proof:
     progress.begin(f"verifying {directory.name}")
     try:
         with Archive.read(directory) as opened:
-            proof.files, proof.octets = opened.size()
+            proof.letters, proof.files, proof.octets = opened.size()
             proof.damages = list(opened.verify(progress))
     except ArchiveError as error:
         # One archive's trouble is not another's.
@@ -151,7 +152,14 @@ def _proof_as_json(proof: Proof) -> dict[str, object]:
         for one in proof.damages
     ]
     damaged = any(one.damaged for one in proof.damages)
-    return {"archive": str(proof.directory), "files": proof.files, "octets": proof.octets, "damaged": damaged, "findings": findings}
+    return {
+        "archive": str(proof.directory),
+        "letters": proof.letters,
+        "files": proof.files,
+        "octets": proof.octets,
+        "damaged": damaged,
+        "findings": findings,
+    }
 
 
 def _comparison_as_json(comparison: Comparison) -> dict[str, object]:
@@ -193,7 +201,8 @@ def _tell(session: Session, proof: Proof) -> None:
     if hurt:
         click.echo(f"{click.style(f'{name}:', fg='red')} {hurt:,} damaged; the next pull fetches them anew", err=True)
     elif not session.quiet:
-        held = f"{proof.files:,} files, {octets(proof.octets)}: every file is what was put there" if proof.files else "holds no letter yet"
+        files = f"{proof.files:,} file{'' if proof.files == 1 else 's'}, {octets(proof.octets)}"
+        held = f"{letters(proof.letters)} in {files}: every file is what was put there" if proof.files else "holds no letter yet"
         click.echo(f"{click.style(f'{name}:', fg='green')} {held}")
 
 
