@@ -3,7 +3,7 @@
 MailsyncError                         exit 1
 ├─ ConfigError(problems)              2   every problem at once, with file and line
 ├─ StoreError(account)
-│  ├─ MessageError                    3   one letter; the run goes on
+│  ├─ MessageError                    3   one message; the run goes on
 │  ├─ MailboxError                    3   one mailbox is skipped
 │  │  └─ MailboxMissing               3   it is not there, whatever a list says
 │  └─ StoreUnavailable               75   this account stops
@@ -23,7 +23,8 @@ MailsyncError                         exit 1
    ├─ SchemaTooNew                   17
    └─ DiskFull                       74
 
-Every message is written for the person who owns the mailbox: what happened, where, what to do. No message ever holds a secret.
+Every message is written for the person who owns the mailbox: what happened, where, what to do. No
+message ever holds a secret.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class StoreError(MailsyncError):
 
 
 class MessageError(StoreError):
-    """One letter could not be brought or sent; the run goes on and ends incomplete."""
+    """One message could not be brought or sent; the run goes on and ends incomplete."""
 
     exit_code = EXIT_INCOMPLETE
 
@@ -87,7 +88,9 @@ class MailboxError(StoreError):
 
 
 class MailboxMissing(MailboxError):
-    """A server that lists a mailbox says that it does not exist; what was in it is gone from there."""
+    """A server that lists a mailbox says that it does not exist; what was in it is gone from
+    there.
+    """
 
 
 class StoreUnavailable(StoreError):

@@ -1,4 +1,7 @@
-"""What makes two contents the same letter, and what recognises a letter by its header alone. Pure."""
+"""What makes two contents the same message, and what recognises a message by its header alone.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,18 @@ from mailsync.formats import header
 
 TRACE_FIELDS: Final = frozenset(
     (
-        b"received received-spf return-path delivered-to x-delivered-to x-original-to envelope-to x-envelope-to x-envelope-from "
-        b"delivery-date authentication-results x-google-smtp-source x-received x-forwarded-to x-forwarded-for "
-        b"arc-seal arc-message-signature arc-authentication-results dkim-signature domainkey-signature x-google-dkim-signature "
-        b"dkim-filter x-gm-message-state status x-status x-uid x-uidl x-imap x-imapbase x-keywords x-mozilla-status "
-        b"x-mozilla-status2 x-mozilla-keys x-gmail-labels x-gm-thrid x-gm-labels x-spam-status x-spam-level x-spam-score "
-        b"x-spam-flag x-spam-checker-version x-spam-report x-virus-scanned x-virus-status content-length lines "
-        b"x-mailsync x-mailsync-repaired"
+        b"received received-spf return-path delivered-to x-delivered-to x-original-to envelope-to"
+        b" x-envelope-to x-envelope-from delivery-date authentication-results x-google-smtp-source"
+        b" x-received x-forwarded-to x-forwarded-for arc-seal arc-message-signature"
+        b" arc-authentication-results dkim-signature domainkey-signature x-google-dkim-signature"
+        b" dkim-filter x-gm-message-state status x-status x-uid x-uidl x-imap x-imapbase x-keywords"
+        b" x-mozilla-status x-mozilla-status2 x-mozilla-keys x-gmail-labels x-gm-thrid x-gm-labels"
+        b" x-spam-status x-spam-level x-spam-score x-spam-flag x-spam-checker-version x-spam-report"
+        b" x-virus-scanned x-virus-status content-length lines x-mailsync x-mailsync-repaired"
     ).split()
 )
-"""Fields that a letter's way adds, not its writer: two deliveries of one letter differ in these."""
+"""Fields that a message's way adds, not its writer: two deliveries of one message differ in these.
+"""
 
 Pieces: TypeAlias = Iterable[tuple[bytes, bytes]]
 
@@ -32,13 +37,14 @@ _BARE_CR: Final = re.compile(rb"\r(?!\n)")
 
 
 def digest(content: bytes) -> bytes:
-    """Give the SHA-256 of a content: 32 octets."""
+    """Return the SHA-256 of a content: 32 octets."""
     return hashlib.sha256(content).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """All that recognises a content, from one pass over it: see `identity`, `message_id_key`, `presence_key`.
+    """All that recognises a content, from one pass over it: see `identity`, `message_id_key`,
+    `presence_key`.
 
     `header` is 16 octets of the SHA-256 of its header block; `subject` and `sender` are raw.
     """
@@ -53,7 +59,7 @@ class Fingerprint:
 
 
 def header_digest(block: bytes) -> bytes:
-    """Give 16 octets that recognise an equal header block."""
+    """Return 16 octets that recognise an equal header block."""
     return hashlib.sha256(block).digest()[:16]
 
 
@@ -76,10 +82,11 @@ def fingerprint(content: bytes) -> Fingerprint:
 
 
 def identity(content: bytes, digest: bytes) -> bytes:
-    """Give 32 octets, equal for contents that are the same letter whatever route it took.
+    """Return 32 octets, equal for contents that are the same message whatever route it took.
 
-    Only a letter with exactly one non-empty Message-ID and a Date has an identity of its own; any other is itself alone, so that a
-    device that mails the same alert daily has sent as many letters as it sent. Line ends and a missing last newline are folded.
+    Only a message with exactly one non-empty Message-ID and a Date has an identity of its own; any
+    other is itself alone, so that a device that mails the same alert daily has sent as many
+    messages as it sent. Line ends and a missing last newline are folded.
     """
     block = header.block(content)
     return _identity(header.pieces(block), content, len(block), digest)
@@ -107,26 +114,33 @@ def _identity(pieces: Pieces, content: bytes, start: int, digest: bytes) -> byte
 
 
 def message_id_key(content: bytes) -> str:
-    """Give the one Message-ID for grouping, 8-bit bytes as X; empty when there is none or several."""
+    """Return the one Message-ID for grouping, 8-bit bytes as X; empty when there is none or
+    several.
+    """
     return _message_id_key(header.fields(content))
 
 
 def _message_id_key(pieces: Pieces) -> str:
-    ids = [one for name, value in pieces if name == b"message-id" and (one := header.message_id(value))]
+    ids = [
+        one for name, value in pieces if name == b"message-id" and (one := header.message_id(value))
+    ]
     return ids[0].translate(_HIGH).decode("ascii") if len(ids) == 1 else ""
 
 
 def presence_key(head: bytes) -> bytes:
-    """Give 16 octets that recognise a letter on a destination by its header block.
+    """Return 16 octets that recognise a message on a destination by its header block.
 
-    Survives what servers do to headers: trace fields added, 8-bit bytes turned into X (Cyrus, also in Message-ID), bare CR dropped
-    (Courier), NUL replaced (Dovecot), folding and white space changed. The order of fields does not count.
+    Survives what servers do to headers: trace fields added, 8-bit bytes turned into X (Cyrus, also
+    in Message-ID), bare CR dropped (Courier), NUL replaced (Dovecot), folding and white space
+    changed. The order of fields does not count.
     """
     return _presence_key(header.fields(_as_stored(head)))
 
 
 def _as_stored(head: bytes) -> bytes:
-    """Do to a header block what some servers do to bare CR and NUL: a field's name may come out of it, and another end of the block."""
+    """Do to a header block what some servers do to bare CR and NUL: a field's name may come out of
+    it, and another end of the block.
+    """
     if head.count(b"\r") != head.count(b"\r\n"):
         head = _BARE_CR.sub(b"", head)
     return head.replace(b"\0", b"\x80")
@@ -142,21 +156,25 @@ def _presence_key(pieces: Pieces) -> bytes:
 
 
 def stored_key(content: bytes) -> bytes:
-    """Give 16 octets that recognise a letter fetched from a destination, as its server stores it: by subject, date, sender and body."""
-    # Without its bare CR a letter may have another end of its header, so that goes first.
+    """Return 16 octets that recognise a message fetched from a destination, as its server stores
+    it: by subject, date, sender and body.
+    """
+    # Without its bare CR a message may have another end of its header, so that goes first.
     plain = content.replace(b"\r", b"").replace(b"\0", b"\x80")
     head = _head(plain)
     said = b"".join(_said(head, name) + b"\n" for name in (b"subject", b"date", b"from"))
     return hashlib.sha256(said + plain[len(head) :].rstrip(b"\n")).digest()[:16]
 
 
-def same_letter(ours: bytes, theirs: bytes) -> bool:
-    """Tell whether a letter fetched from a destination is ours, whatever its server made of it."""
+def same_message(ours: bytes, theirs: bytes) -> bool:
+    """Return whether a message fetched from a destination is ours, whatever its server did."""
     return stored_key(ours) == stored_key(theirs)
 
 
 def original_of(head: bytes) -> bytes:
-    """Give the digest of the letter that a repaired copy stands for; empty for any other letter."""
+    """Return the digest of the message that a repaired copy stands for; empty for any other
+    message.
+    """
     text = header.first(head, b"x-mailsync-repaired") or b""
     try:
         return bytes.fromhex(text.decode("ascii", "replace").strip())
@@ -165,7 +183,7 @@ def original_of(head: bytes) -> bytes:
 
 
 def _head(content: bytes) -> bytes:
-    """Give the header block; nothing of a letter without any field, which is all body."""
+    """Return the header block; nothing of a message without any field, which is all body."""
     block = header.block(content)
     return block if next(header.fields(block), None) else b""
 
@@ -175,10 +193,13 @@ def _said(head: bytes, name: bytes) -> bytes:
 
 
 def _body(content: bytes, start: int) -> bytes | memoryview:
-    """Give the body with CRLF line ends and none at its end, without a copy where it has them already."""
+    """Return the body with CRLF line ends and none at its end, without a copy where it has them
+    already.
+    """
     body: bytes | memoryview = memoryview(content)[start:]
-    # Counting single octets is much faster than counting pairs. Where a bare CR makes up for a bare LF nothing is folded, which
-    # can keep two deliveries of such a letter apart, but never take two letters for one.
+    # Counting single octets is much faster than counting pairs. Where a bare CR makes up for a bare
+    # LF nothing is folded, which can keep two deliveries of such a message apart, but never take
+    # two messages for one.
     if content.count(b"\n", start) != content.count(b"\r", start):
         body = content[start:].replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     return body[:-2] if body[-2:] == b"\r\n" else body

@@ -12,18 +12,34 @@ from mailsync.model import INBOX, VIEWS, Mailbox, MailboxPath
 ROLES: Final = ("\\Sent", "\\Drafts", "\\Trash", "\\Junk", "\\Archive")
 
 _USUAL: Final[Mapping[str, tuple[str, ...]]] = {
-    "\\Sent": ("Sent", "Sent Items", "Sent Messages", "Sent Mail", "Gesendet", "Gesendete Objekte", "Gesendete Elemente", "Envoyés",
-               "Messages envoyés", "Éléments envoyés", "Enviados", "Elementos enviados", "Posta inviata", "Inviata", "Verzonden",
-               "Verzonden items", "Skickat", "Sendt", "Wysłane", "Отправленные"),
-    "\\Drafts": ("Drafts", "Draft", "Entwürfe", "Brouillons", "Borradores", "Bozze", "Concepten", "Rascunhos", "Utkast", "Черновики"),
-    "\\Trash": ("Trash", "Deleted Items", "Deleted Messages", "Bin", "Papierkorb", "Gelöschte Objekte", "Gelöschte Elemente", "Corbeille",
-                "Éléments supprimés", "Papelera", "Cestino", "Prullenbak", "Lixeira", "Papperskorgen", "Корзина"),
-    "\\Junk": ("Junk", "Spam", "Junk E-mail", "Junk Email", "Bulk Mail", "Spamverdacht", "Courrier indésirable", "Pourriel", "Indésirables",
-               "Correo no deseado", "Posta indesiderata", "Ongewenst", "Skräppost", "Спам"),
-    "\\Archive": ("Archive", "Archives", "Archiv", "Archivo", "Archivio", "Archief", "Arkiv", "Архив"),
+    "\\Sent": (
+        "Sent", "Sent Items", "Sent Messages", "Sent Mail", "Gesendet", "Gesendete Objekte",
+        "Gesendete Elemente", "Envoyés", "Messages envoyés", "Éléments envoyés", "Enviados",
+        "Elementos enviados", "Posta inviata", "Inviata", "Verzonden", "Verzonden items",
+        "Skickat", "Sendt", "Wysłane", "Отправленные",
+    ),
+    "\\Drafts": (
+        "Drafts", "Draft", "Entwürfe", "Brouillons", "Borradores", "Bozze", "Concepten",
+        "Rascunhos", "Utkast", "Черновики",
+    ),
+    "\\Trash": (
+        "Trash", "Deleted Items", "Deleted Messages", "Bin", "Papierkorb", "Gelöschte Objekte",
+        "Gelöschte Elemente", "Corbeille", "Éléments supprimés", "Papelera", "Cestino",
+        "Prullenbak", "Lixeira", "Papperskorgen", "Корзина",
+    ),
+    "\\Junk": (
+        "Junk", "Spam", "Junk E-mail", "Junk Email", "Bulk Mail", "Spamverdacht",
+        "Courrier indésirable", "Pourriel", "Indésirables", "Correo no deseado",
+        "Posta indesiderata", "Ongewenst", "Skräppost", "Спам",
+    ),
+    "\\Archive": (
+        "Archive", "Archives", "Archiv", "Archivo", "Archivio", "Archief", "Arkiv", "Архив",
+    ),
 }  # fmt: skip
 
-_FOLDED: Final = {role: tuple((name.casefold(),) for name in names) for role, names in _USUAL.items()}
+_FOLDED: Final = {
+    role: tuple((name.casefold(),) for name in names) for role, names in _USUAL.items()
+}
 
 _ESCAPE: Final = re.compile(r"[/\\]")
 _WRITTEN: Final = re.compile(r"\\([/\\])|(/)")
@@ -31,7 +47,9 @@ _WRITTEN: Final = re.compile(r"\\([/\\])|(/)")
 
 @dataclass(frozen=True, slots=True)
 class MappingRules:
-    """What the user said: mailboxes renamed by name (their subfolders follow), and a mailbox that everything goes below."""
+    """What the user said: mailboxes renamed by name (their subfolders follow), and a mailbox that
+    everything goes below.
+    """
 
     explicit: Mapping[MailboxPath, MailboxPath] = field(default_factory=dict)
     into: MailboxPath = ()
@@ -47,48 +65,70 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class MappingPlan:
-    """Where every mailbox goes. `collisions` names their mailboxes in which several of ours end without the user having said so."""
+    """Where every mailbox goes.
+
+    `collisions` names their mailboxes in which several of ours end without the user having said so.
+    """
 
     moves: tuple[Move, ...]
     collisions: Mapping[MailboxPath, tuple[MailboxPath, ...]]
 
 
-def plan_mapping(ours: Sequence[Mailbox], theirs: Sequence[Mailbox], rules: MappingRules) -> MappingPlan:
+def plan_mapping(
+    ours: Sequence[Mailbox], theirs: Sequence[Mailbox], rules: MappingRules
+) -> MappingPlan:
     """Decide for all mailboxes at once.
 
-    Of several that would meet without the user having said so, one keeps the place (the one of that very name, else the first) and
-    the others keep their own names; only where that name is taken too do they meet, as a collision.
+    Of several that would meet without the user having said so, one keeps the place (the one of that
+    very name, else the first) and the others keep their own names; only where that name is taken
+    too do they meet, as a collision.
     """
     roles, there = _roles(ours), _There(theirs)
     places = [_place(mailbox, roles, there, rules) for mailbox in ours]
     ruled = [_by_rule(mailbox.path, rules) is not None for mailbox in ours]
     own = [(*rules.into, *mailbox.path) for mailbox in ours]
     taken: dict[MailboxPath, list[int]] = {}
-    for each in sorted(range(len(ours)), key=lambda each: (not ruled[each], places[each] != own[each])):
+    for each in sorted(
+        range(len(ours)), key=lambda each: (not ruled[each], places[each] != own[each])
+    ):
         place = places[each]
         if place is None:
             continue
         if place in taken and not ruled[each] and own[each] not in taken:
             place = places[each] = own[each]
         taken.setdefault(place, []).append(each)
-    met = {place: [each for each in sorted(those) if not ruled[each]] for place, those in taken.items()}
-    collisions = {place: tuple(ours[each].path for each in those) for place, those in met.items() if len(those) > 1}
+    met = {
+        place: [each for each in sorted(those) if not ruled[each]] for place, those in taken.items()
+    }
+    collisions = {
+        place: tuple(ours[each].path for each in those)
+        for place, those in met.items()
+        if len(those) > 1
+    }
     return MappingPlan(tuple(map(Move, ours, places)), collisions)
 
 
-def destination_path(mailbox: Mailbox, ours: Sequence[Mailbox], theirs: Sequence[Mailbox], rules: MappingRules) -> MailboxPath | None:
-    """Decide where one mailbox goes: by the user's rule, by its role or its parent's, else by its own name; None for a view."""
+def destination_path(
+    mailbox: Mailbox, ours: Sequence[Mailbox], theirs: Sequence[Mailbox], rules: MappingRules
+) -> MailboxPath | None:
+    """Decide where one mailbox goes: by the user's rule, by its role or its parent's, else by its
+    own name; None for a view.
+    """
     return _place(mailbox, _roles(ours), _There(theirs), rules)
 
 
 def archive_of(theirs: Sequence[Mailbox], rules: MappingRules) -> MailboxPath:
-    """Tell where letters go that live in no mailbox of their own but only in a view of all mail (RFC 6154 `\\All`)."""
+    """Return where messages go that live in no mailbox of their own but only in a view of all mail
+    (RFC 6154 `\\All`).
+    """
     there = _There(theirs)
     return (*rules.into, *(there.box("\\Archive") or there.spelled(("Archive",))))
 
 
 def spelled_there(path: MailboxPath, theirs: Sequence[Mailbox]) -> MailboxPath:
-    """Give `path` as the destination spells it, where a mailbox or a parent of that name differs in case only."""
+    """Return `path` as the destination spells it, where a mailbox or a parent of that name differs
+    in case only.
+    """
     return _There(theirs).spelled(path)
 
 
@@ -97,16 +137,26 @@ def _roles(ours: Sequence[Mailbox]) -> Mapping[MailboxPath, frozenset[str]]:
 
 
 class _There:
-    """A destination's mailboxes, by name and by role: made once for all questions, so that a thousand mailboxes take no time."""
+    """A destination's mailboxes, by name and by role: made once for all questions, so that a
+    thousand mailboxes take no time.
+    """
 
     def __init__(self, theirs: Sequence[Mailbox]) -> None:
-        self._exact = {mailbox.path[:depth] for mailbox in theirs for depth in range(1, len(mailbox.path) + 1)}
+        self._exact = {
+            mailbox.path[:depth] for mailbox in theirs for depth in range(1, len(mailbox.path) + 1)
+        }
         self._folded = {_fold(known): known for known in sorted(self._exact, reverse=True)}
-        self._by_role = {role: mailbox.path for mailbox in reversed(theirs) for role in mailbox.special_use}
-        self._by_name = {_fold(mailbox.path): mailbox.path for mailbox in theirs if len(mailbox.path) == 1 and not mailbox.special_use}
+        self._by_role = {
+            role: mailbox.path for mailbox in reversed(theirs) for role in mailbox.special_use
+        }
+        self._by_name = {
+            _fold(mailbox.path): mailbox.path
+            for mailbox in theirs
+            if len(mailbox.path) == 1 and not mailbox.special_use
+        }
 
     def spelled(self, path: MailboxPath) -> MailboxPath:
-        """Give the longest beginning of `path` that is there as it is written there."""
+        """Return the longest beginning of `path` that is there as it is written there."""
         for depth in range(len(path), 0, -1):
             if path[:depth] in self._exact:
                 return path
@@ -117,14 +167,21 @@ class _There:
 
     def box(self, role: str) -> MailboxPath | None:
         """Find the mailbox of a role: as the server says, else by a usual name at the top."""
-        return self._by_role.get(role) or next((self._by_name[name] for name in _FOLDED[role] if name in self._by_name), None)
+        return self._by_role.get(role) or next(
+            (self._by_name[name] for name in _FOLDED[role] if name in self._by_name), None
+        )
 
 
 def _fold(path: MailboxPath) -> MailboxPath:
     return tuple(part.casefold() for part in path)
 
 
-def _place(mailbox: Mailbox, roles: Mapping[MailboxPath, frozenset[str]], there: _There, rules: MappingRules) -> MailboxPath | None:
+def _place(
+    mailbox: Mailbox,
+    roles: Mapping[MailboxPath, frozenset[str]],
+    there: _There,
+    rules: MappingRules,
+) -> MailboxPath | None:
     ruled = _by_rule(mailbox.path, rules)
     if ruled is not None:
         return ruled
@@ -144,8 +201,12 @@ def _by_rule(path: MailboxPath, rules: MappingRules) -> MailboxPath | None:
     return None
 
 
-def _by_role(path: MailboxPath, roles: Mapping[MailboxPath, frozenset[str]], there: _There) -> MailboxPath | None:
-    """Follow a role from our server to theirs, for the mailbox itself or for the nearest parent that has one."""
+def _by_role(
+    path: MailboxPath, roles: Mapping[MailboxPath, frozenset[str]], there: _There
+) -> MailboxPath | None:
+    """Follow a role from our server to theirs, for the mailbox itself or for the nearest parent
+    that has one.
+    """
     for depth in range(len(path), 0, -1):
         held = roles.get(path[:depth], frozenset())
         for role in ROLES:
@@ -156,7 +217,9 @@ def _by_role(path: MailboxPath, roles: Mapping[MailboxPath, frozenset[str]], the
 
 
 def parse_name(text: str) -> MailboxPath:
-    """Read a mailbox name as people write it: parts joined by `/`; a `/` or `\\` inside a part has a `\\` before it."""
+    """Read a mailbox name as people write it: parts joined by `/`; a `/` or `\\` inside a part has
+    a `\\` before it.
+    """
     parts = [""]
     position = 0
     for found in _WRITTEN.finditer(text):
@@ -177,7 +240,9 @@ def show(path: MailboxPath) -> str:
 
 
 def matches(path: MailboxPath, globs: Sequence[str]) -> bool:
-    """Tell whether a mailbox is chosen: by any glob, and by none with `!`. `*` crosses `/`, `?` is one character, the last word counts.
+    """Return whether a mailbox is chosen: by any glob, and by none with `!`.
+
+    `*` crosses `/`, `?` is one character, the last word counts.
 
     Only negated globs mean everything but those. INBOX is written in any case.
     """
@@ -195,5 +260,7 @@ def _patterns(globs: Sequence[str], *, inbox: bool) -> Iterator[tuple[bool, re.P
         text = glob.removeprefix("!")
         if inbox and text[:5].upper() == "INBOX":
             text = "INBOX" + text[5:]
-        body = "".join(".*" if char == "*" else "." if char == "?" else re.escape(char) for char in text)
+        body = "".join(
+            ".*" if char == "*" else "." if char == "?" else re.escape(char) for char in text
+        )
         yield negated, re.compile(body, re.DOTALL)

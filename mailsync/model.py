@@ -1,7 +1,8 @@
 """The value types every floor shares: frozen, slotted, without behaviour beyond their own fields.
 
-Units: sizes are octets; times are whole seconds since the epoch (UTC), because that is what INTERNALDATE, Maildir names and
-comparisons need and because a hundred thousand of them stay small. They become datetimes at the edge, where people read them.
+Units: sizes are octets; times are whole seconds since the epoch (UTC), because that is what
+INTERNALDATE, Maildir names and comparisons need and because a hundred thousand of them stay small.
+They become datetimes at the edge, where people read them.
 """
 
 from __future__ import annotations
@@ -11,22 +12,26 @@ from enum import StrEnum
 from typing import TypeAlias
 
 MailboxPath: TypeAlias = tuple[str, ...]
-"""A mailbox's name as its parts, without any server's delimiter; `("INBOX",)` is the inbox of every store."""
+"""A mailbox's name as its parts, without any server's delimiter; `("INBOX",)` is the inbox of every
+store.
+"""
 
 INBOX: MailboxPath = ("INBOX",)
 
 SYSTEM_FLAGS = frozenset({"\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft"})
-"""The flags of RFC 9051 section 2.3.2 that a letter keeps; `\\Recent` belongs to a session and is never stored."""
+"""The flags of RFC 9051 section 2.3.2 that a message keeps; `\\Recent` belongs to a session and is
+never stored.
+"""
 
 NO_FLAGS: frozenset[str] = frozenset()
 
 VIEWS = frozenset({"\\All", "\\Flagged", "\\Important"})
-"""Special uses (RFC 6154, 8457) of mailboxes that only show letters living elsewhere."""
+"""Special uses (RFC 6154, 8457) of mailboxes that only show messages living elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class UidRef:
-    """A letter on an IMAP server (RFC 9051 section 2.3.1.1)."""
+    """A message on an IMAP server (RFC 9051 section 2.3.1.1)."""
 
     mailbox: MailboxPath
     uidvalidity: int
@@ -35,7 +40,8 @@ class UidRef:
 
 @dataclass(frozen=True, slots=True)
 class UidlRef:
-    """A letter on a POP3 server (RFC 1939 section 7); `uidl` is None where the server has none, or repeats it.
+    """A message on a POP3 server (RFC 1939 section 7); `uidl` is None where the server has none, or
+    repeats it.
 
     `number` is the message number of this session only, so it takes no part in comparisons.
     """
@@ -54,10 +60,11 @@ Ref: TypeAlias = UidRef | UidlRef
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of a listing: everything a server tells of a letter short of its content.
+    """One line of a listing: everything a server tells of a message short of its content.
 
-    `size` is RFC822.SIZE or the octets of LIST, None when not told; it may lie. `internaldate` None means the store has none.
-    `object_id` is EMAILID (RFC 8474) or X-GM-MSGID: equal ids on one server mean equal content.
+    `size` is RFC822.SIZE or the octets of LIST, None when not told; it may lie. `internaldate` None
+    means the store has none. `object_id` is EMAILID (RFC 8474) or X-GM-MSGID: equal ids on one
+    server mean equal content.
     """
 
     ref: Ref
@@ -77,7 +84,9 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Unfetched:
-    """A letter that was asked for and did not come; `expunged` when the server no longer has it, which is normal."""
+    """A message that was asked for and did not come; `expunged` when the server no longer has it,
+    which is normal.
+    """
 
     entry: Entry
     why: str
@@ -85,8 +94,10 @@ class Unfetched:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """Some bytes of a letter, fetched to recognise it without its whole content (header block, or the last octets)."""
+class Excerpt:
+    """Some bytes of a message, fetched to recognise it without its whole content (header block, or
+    the last octets).
+    """
 
     entry: Entry
     content: bytes
@@ -94,9 +105,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class SyncState:
-    """What a mailbox was like at one moment, by the server's own counters (RFC 9051 section 7.2, RFC 7162 section 3.1).
+    """What a mailbox was like at one moment, by the server's own counters (RFC 9051 section 7.2,
+    RFC 7162 section 3.1).
 
-    Two equal states with a `highestmodseq` mean that nothing changed between them. POP3 has `uidvalidity` and `uidnext` 0.
+    Two equal states with a `highestmodseq` mean that nothing changed between them. POP3 has
+    `uidvalidity` and `uidnext` 0.
     """
 
     uidvalidity: int
@@ -107,7 +120,9 @@ class SyncState:
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """A named container on a server; `state` is what LIST-STATUS told (RFC 5819), None when it must be asked for."""
+    """A named container on a server; `state` is what LIST-STATUS told (RFC 5819), None when it must
+    be asked for.
+    """
 
     path: MailboxPath
     attributes: frozenset[str] = NO_FLAGS
@@ -117,26 +132,32 @@ class Mailbox:
 
     @property
     def selectable(self) -> bool:
-        """Whether it can hold letters."""
+        """Whether it can hold messages."""
         return not self.attributes & {"\\Noselect", "\\NonExistent"}
 
     @property
     def special_use(self) -> frozenset[str]:
-        """Its roles by RFC 6154 (`\\Sent`, `\\Trash`, …), as the server spells them in the RFC's own case."""
+        """Its roles by RFC 6154 (`\\Sent`, `\\Trash`, …), as the server spells them in the RFC's
+        own case.
+        """
         return self.attributes & SPECIAL_USES
 
     @property
     def is_view(self) -> bool:
-        """Whether it only shows letters that live elsewhere."""
+        """Whether it only shows messages that live elsewhere."""
         return bool(self.attributes & VIEWS)
 
 
-SPECIAL_USES = frozenset({"\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Important", "\\Junk", "\\Sent", "\\Trash"})
+SPECIAL_USES = frozenset(
+    {"\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Important", "\\Junk", "\\Sent", "\\Trash"}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ScanRequest:
-    """A mailbox to look at; with `since`, only what changed after that state is asked for where the server can tell."""
+    """A mailbox to look at; with `since`, only what changed after that state is asked for where the
+    server can tell.
+    """
 
     mailbox: Mailbox
     since: SyncState | None = None
@@ -146,9 +167,10 @@ class ScanRequest:
 class Scan:
     """What a store saw in one mailbox, from a complete, tagged-OK answer.
 
-    `state` is the state before the entries were listed (EXAMINE), so advancing to it can never skip a letter that came later.
-    `since` None: `entries` is everything there. Otherwise `entries` are the letters new or changed after `since`, and `vanished`
-    the UID ranges said to be gone (may name UIDs we never had).
+    `state` is the state before the entries were listed (EXAMINE), so advancing to it can never skip
+    a message that came later. `since` None: `entries` is everything there. Otherwise `entries` are
+    the messages new or changed after `since`, and `vanished` the UID ranges said to be gone (may
+    name UIDs we never had).
     """
 
     mailbox: Mailbox
@@ -159,8 +181,10 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True)
-class KnownLetter:
-    """What the catalogue holds of one placement: the size its server announced, its flags, whether it is gone or damaged."""
+class KnownMessage:
+    """What the catalogue holds of one placement: the size its server announced, its flags, whether
+    it is gone or damaged.
+    """
 
     size: int | None
     flags: frozenset[str]
@@ -172,22 +196,22 @@ class KnownLetter:
 class Known:
     """What the catalogue holds of a mailbox, keyed by UID (IMAP) or UIDL (POP3).
 
-    `state` is the last complete one, None if there is none. For a scan with `since`, `letters` holds only what that scan names.
-    `live` counts the letters of the mailbox that are not gone.
+    `state` is the last complete one, None if there is none. For a scan with `since`, `messages`
+    holds only what that scan names. `live` counts the messages of the mailbox that are not gone.
     """
 
     state: SyncState | None
-    letters: dict[int | bytes, KnownLetter]
+    messages: dict[int | bytes, KnownMessage]
     live: int
 
 
 class Kind(StrEnum):
-    """What became of a letter that a pull brought."""
+    """What became of a message that a pull brought."""
 
     NEW = "new"
     """Its content was stored."""
     DUPLICATE = "duplicate"
-    """The archive had this letter; only the placement was recorded."""
+    """The archive had this message; only the placement was recorded."""
     MATCHED = "matched"
     """Recognised without fetching it; only the placement was recorded."""
     MENDED = "mended"
@@ -196,7 +220,9 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the archive did with a letter; `collides` names the digest of another letter that bears the same Message-ID."""
+    """What the archive did with a message; `collides` names the digest of another message that
+    bears the same Message-ID.
+    """
 
     kind: Kind
     digest: bytes
@@ -205,10 +231,11 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class LedgerLine:
-    """What the ledger holds of one letter in one mailbox of a destination.
+    """What the ledger holds of one message in one mailbox of a destination.
 
-    `pending`: an intent was written and no answer was seen; `uidnext` and `since` (time) are those of the intent. `uid` is None
-    where the destination never told it. `removed`: it was there once, and the user took it away.
+    `pending`: an intent was written and no answer was seen; `uidnext` and `since` (time) are those
+    of the intent. `uid` is None where the destination never told it. `removed`: it was there once,
+    and the user took it away.
     """
 
     uidvalidity: int | None
@@ -221,12 +248,13 @@ class LedgerLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """A letter of the archive, as one mailbox of one account holds it.
+class ArchivedMessage:
+    """A message of the archive, as one mailbox of one account holds it.
 
-    `digest` names the stored content, `identity` the letter whatever route it took (DESIGN: identity), `copy` tells several
-    deliberate copies in one mailbox apart (1, 2, …), `presence` is its presence key, `subject` and `sender` are decoded for people.
-    `gone_run` is the run that found it gone from its server.
+    `digest` names the stored content, `identity` the message whatever route it took (DESIGN:
+    identity), `copy` tells several deliberate copies in one mailbox apart (1, 2, …), `presence` is
+    its presence key, `subject` and `sender` are decoded for people. `gone_run` is the run that
+    found it gone from its server.
     """
 
     mailbox: MailboxPath
@@ -246,12 +274,13 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A letter on its way to a mailbox of a destination; `mailbox` is the destination's own path.
+    """A message on its way to a mailbox of a destination; `mailbox` is the destination's own path.
 
-    Parcels are made lazily, one when the destination has room for it, so only those in flight hold their content.
+    Parcels are made lazily, one when the destination has room for it, so only those in flight hold
+    their content.
     """
 
-    letter: Letter
+    message: ArchivedMessage
     mailbox: MailboxPath
     content: bytes = field(repr=False)
 
@@ -260,7 +289,8 @@ class Parcel:
 class Appended:
     """A parcel the destination took. `uid` None: it gave no APPENDUID (RFC 4315).
 
-    `flags` are those really sent; `repaired` tells a person what was changed in the copy that was sent, empty for verbatim.
+    `flags` are those really sent; `repaired` tells a person what was changed in the copy that was
+    sent, empty for verbatim.
     """
 
     parcel: Parcel
@@ -287,7 +317,10 @@ class Unanswered:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """A letter found on a destination: enough to compute its presence key. `header` is its whole header block."""
+    """A message found on a destination: enough to compute its presence key.
+
+    `header` is its whole header block.
+    """
 
     entry: Entry
     header: bytes

@@ -1,4 +1,7 @@
-"""Listings in, actions out: what a pull and a push have to do. Pure: no I/O, no clock, no logging."""
+"""Listings in, actions out: what a pull and a push have to do.
+
+Pure: no I/O, no clock, no logging.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mailsync.model import (
+    ArchivedMessage,
     Entry,
     Known,
-    KnownLetter,
+    KnownMessage,
     LedgerLine,
-    Letter,
     Mailbox,
     Scan,
     SyncState,
@@ -20,13 +23,17 @@ from mailsync.model import (
 
 ALARM_SHARE = 0.2
 ALARM_COUNT = 20
-"""More than this share and more than this many letters gone at once is said loudly: rarely what the owner meant."""
+"""More than this share and more than this many messages gone at once is said loudly: rarely what
+the owner meant.
+"""
 
 
 def stands_still(mailbox: Mailbox, last: SyncState | None) -> bool:
-    """Tell whether nothing happened in a mailbox since `last`, by the server's own counters (RFC 7162, RFC 5819).
+    """Return whether nothing happened in a mailbox since `last`, by the server's own counters (RFC
+    7162, RFC 5819).
 
-    Without HIGHESTMODSEQ a flag may have changed unseen, and without a STATUS line anything may have: both mean no.
+    Without HIGHESTMODSEQ a flag may have changed unseen, and without a STATUS line anything may
+    have: both mean no.
     """
     now = mailbox.state
     return now is not None and last is not None and now.highestmodseq is not None and now == last
@@ -36,10 +43,11 @@ def stands_still(mailbox: Mailbox, last: SyncState | None) -> bool:
 class PullPlan:
     """What one scan asks of a pull.
 
-    `new` was never seen: to be recognised or fetched. `damaged` must be fetched again whatever is recognised. `reflag` has other
-    flags now, or was gone and is back. `gone` are UIDs that were live and are not there. `renewed`: the mailbox's UIDs mean other
-    letters than before, so what is known of it must be retired first. `doubtful`: a delta does not add up with the number of
-    letters there; only a full scan can be believed. `alarming`: very many vanished at once.
+    `new` was never seen: to be recognised or fetched. `damaged` must be fetched again whatever is
+    recognised. `reflag` has other flags now, or was gone and is back. `gone` are UIDs that were
+    live and are not there. `renewed`: the mailbox's UIDs mean other messages than before, so what
+    is known of it must be retired first. `doubtful`: a delta does not add up with the number of
+    messages there; only a full scan can be believed. `alarming`: very many vanished at once.
     """
 
     new: tuple[Entry, ...] = ()
@@ -54,8 +62,9 @@ class PullPlan:
 def plan_pull(scan: Scan, known: Known) -> PullPlan:
     """Compare what the server shows with what the catalogue holds of the same mailbox.
 
-    A known UID with another size, or UIDNEXT below ours, under an unchanged UIDVALIDITY means that the server reuses UIDs: it
-    counts as a UIDVALIDITY change (RFC 9051 section 2.3.1.1 forbids it; restored backups do it).
+    A known UID with another size, or UIDNEXT below ours, under an unchanged UIDVALIDITY means that
+    the server reuses UIDs: it counts as a UIDVALIDITY change (RFC 9051 section 2.3.1.1 forbids it;
+    restored backups do it).
     """
     if scan.since is None and _reuses_uids(scan, known):
         return PullPlan(new=scan.entries, renewed=True)
@@ -67,15 +76,15 @@ def plan_pull(scan: Scan, known: Known) -> PullPlan:
     returned = 0
     for entry in scan.entries:
         key = _key(entry)
-        letter = None if key is None else known.letters.get(key)
-        if letter is None or _other_size(entry, letter):
+        message = None if key is None else known.messages.get(key)
+        if message is None or _other_size(entry, message):
             new.append(entry)
-        elif letter.damaged:
+        elif message.damaged:
             damaged.append(entry)
-            returned += letter.gone
-        elif letter.gone or (isinstance(entry.ref, UidRef) and letter.flags != entry.flags):
+            returned += message.gone
+        elif message.gone or (isinstance(entry.ref, UidRef) and message.flags != entry.flags):
             reflag.append(entry)
-            returned += letter.gone
+            returned += message.gone
     gone = _gone(scan, known)
     live_after = known.live + len(new) + returned - len(gone)
     return PullPlan(
@@ -92,18 +101,22 @@ def _key(entry: Entry) -> int | bytes | None:
     return entry.ref.uid if isinstance(entry.ref, UidRef) else entry.ref.uidl
 
 
-def _other_size(entry: Entry, letter: KnownLetter) -> bool:
-    return entry.size is not None and letter.size is not None and entry.size != letter.size
+def _other_size(entry: Entry, message: KnownMessage) -> bool:
+    return entry.size is not None and message.size is not None and entry.size != message.size
 
 
 def _reuses_uids(scan: Scan, known: Known) -> bool:
     last = known.state
     if not scan.state.uidvalidity:
         return False
-    if last is not None and last.uidvalidity == scan.state.uidvalidity and 0 < scan.state.uidnext < last.uidnext:
+    if (
+        last is not None
+        and last.uidvalidity == scan.state.uidvalidity
+        and 0 < scan.state.uidnext < last.uidnext
+    ):
         return True
     return any(
-        (letter := known.letters.get(entry.ref.uid)) is not None and _other_size(entry, letter)
+        (message := known.messages.get(entry.ref.uid)) is not None and _other_size(entry, message)
         for entry in scan.entries
         if isinstance(entry.ref, UidRef)
     )
@@ -113,19 +126,24 @@ def _gone(scan: Scan, known: Known) -> tuple[int, ...]:
     """Name the live UIDs that are not there; a POP3 server's silence never means gone."""
     if not scan.state.uidvalidity:
         return ()
-    live = (key for key, letter in known.letters.items() if isinstance(key, int) and not letter.gone)
+    live = (
+        key for key, message in known.messages.items() if isinstance(key, int) and not message.gone
+    )
     if scan.since is None:
         there = {entry.ref.uid for entry in scan.entries if isinstance(entry.ref, UidRef)}
         return tuple(uid for uid in live if uid not in there)
     there = {entry.ref.uid for entry in scan.entries if isinstance(entry.ref, UidRef)}
-    return tuple(uid for uid in live if uid not in there and any(uid in span for span in scan.vanished))
+    return tuple(
+        uid for uid in live if uid not in there and any(uid in span for span in scan.vanished)
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A letter seen on a destination: where, its presence key, and its Message-ID as `identity.message_id_key` gives it.
+    """A message seen on a destination: where, its presence key, and its Message-ID as
+    `identity.message_id_key` gives it.
 
-    `original` is the digest of the letter that it is a repaired copy of, empty for any other.
+    `original` is the digest of the message that it is a repaired copy of, empty for any other.
     """
 
     uid: int
@@ -136,19 +154,26 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Which letters are on a destination already. `ambiguous` ones may be one of the named UIDs: only the body can tell."""
+    """Which messages are on a destination already.
 
-    there: tuple[tuple[Letter, int], ...]
-    ambiguous: tuple[tuple[Letter, tuple[int, ...]], ...]
-    missing: tuple[Letter, ...]
+    `ambiguous` ones may be one of the named UIDs: only the body can tell.
+    """
+
+    there: tuple[tuple[ArchivedMessage, int], ...]
+    ambiguous: tuple[tuple[ArchivedMessage, tuple[int, ...]], ...]
+    missing: tuple[ArchivedMessage, ...]
 
 
-def compare(letters: Sequence[Letter], sightings: Iterable[Sighting], taken: Iterable[int] = ()) -> Comparison:
-    """Match letters with what a destination mailbox holds, as multisets of presence keys; each sighting serves one letter.
+def compare(
+    messages: Sequence[ArchivedMessage], sightings: Iterable[Sighting], taken: Iterable[int] = ()
+) -> Comparison:
+    """Match messages with what a destination mailbox holds, as multisets of presence keys; each
+    sighting serves one message.
 
-    `taken` are UIDs the ledger knows to be other letters. Ambiguous are letters that share a presence key while being different ones
-    (one device, one Message-ID, many bodies), letters without a Message-ID, whose header may be anybody's, and letters whose
-    Message-ID is there under another header.
+    `taken` are UIDs the ledger knows to be other messages. Ambiguous are messages that share a
+    presence key while being different ones (one device, one Message-ID, many bodies), messages
+    without a Message-ID, whose header may be anybody's, and messages whose Message-ID is there
+    under another header.
     """
     used = set(taken)
     by_digest: dict[bytes, list[int]] = {}
@@ -163,27 +188,29 @@ def compare(letters: Sequence[Letter], sightings: Iterable[Sighting], taken: Ite
             by_key.setdefault(sighting.presence, []).append(sighting.uid)
             if sighting.message_id:
                 by_id.setdefault(sighting.message_id, []).append(sighting.uid)
-    different = Counter(presence for presence, _ in {(letter.presence, letter.identity) for letter in letters})
-    there: list[tuple[Letter, int]] = []
-    rest: list[Letter] = []
-    for letter in letters:
-        telling = letter.message_id and different[letter.presence] == 1
-        uids = by_digest.get(letter.digest) or (by_key.get(letter.presence) if telling else None)
+    different = Counter(
+        presence for presence, _ in {(message.presence, message.identity) for message in messages}
+    )
+    there: list[tuple[ArchivedMessage, int]] = []
+    rest: list[ArchivedMessage] = []
+    for message in messages:
+        telling = message.message_id and different[message.presence] == 1
+        uids = by_digest.get(message.digest) or (by_key.get(message.presence) if telling else None)
         if uids:
             uid = uids.pop(0)
             used.add(uid)
-            there.append((letter, uid))
+            there.append((message, uid))
         else:
-            rest.append(letter)
-    ambiguous: list[tuple[Letter, tuple[int, ...]]] = []
-    missing: list[Letter] = []
-    for letter in rest:
-        uids = by_key.get(letter.presence, []) + by_id.get(letter.message_id, [])
+            rest.append(message)
+    ambiguous: list[tuple[ArchivedMessage, tuple[int, ...]]] = []
+    missing: list[ArchivedMessage] = []
+    for message in rest:
+        uids = by_key.get(message.presence, []) + by_id.get(message.message_id, [])
         candidates = tuple(dict.fromkeys(uid for uid in uids if uid not in used))
         if candidates:
-            ambiguous.append((letter, candidates))
+            ambiguous.append((message, candidates))
         else:
-            missing.append(letter)
+            missing.append(message)
     return Comparison(tuple(there), tuple(ambiguous), tuple(missing))
 
 
@@ -192,26 +219,40 @@ class FlagChange:
     """Flags to add and remove on a destination, and the flags the ledger shall hold then."""
 
     uid: int
-    letter: Letter
+    message: ArchivedMessage
     add: frozenset[str]
     remove: frozenset[str]
 
 
-def flag_change(letter: Letter, line: LedgerLine, uidvalidity: int) -> FlagChange | None:
-    """Tell what changed at the source since the flags were last sent; what the user changed on the destination stays."""
-    if line.pending or line.removed or line.uid is None or line.uidvalidity != uidvalidity or line.flags == letter.flags:
+def flag_change(message: ArchivedMessage, line: LedgerLine, uidvalidity: int) -> FlagChange | None:
+    """Return what changed at the source since the flags were last sent; what the user changed on
+    the destination stays.
+    """
+    if (
+        line.pending
+        or line.removed
+        or line.uid is None
+        or line.uidvalidity != uidvalidity
+        or line.flags == message.flags
+    ):
         return None
-    return FlagChange(line.uid, letter, letter.flags - line.flags, line.flags - letter.flags)
+    return FlagChange(line.uid, message, message.flags - line.flags, line.flags - message.flags)
 
 
 def unlocated(line: LedgerLine, uidvalidity: int) -> bool:
-    """Tell whether a letter that arrived may be there under a UID that is not known: never told, or renumbered since."""
-    return not (line.pending or line.removed) and (line.uid is None or line.uidvalidity != uidvalidity)
+    """Return whether a message that arrived may be there under a UID that is not known: never told,
+    or renumbered since.
+    """
+    return not (line.pending or line.removed) and (
+        line.uid is None or line.uidvalidity != uidvalidity
+    )
 
 
-def unsettled(letters: Iterable[Letter], ledger: Mapping[tuple[bytes, int], LedgerLine]) -> Iterator[Letter]:
-    """Give the letters the ledger does not know to have arrived."""
-    for letter in letters:
-        line = ledger.get((letter.identity, letter.copy))
+def unsettled(
+    messages: Iterable[ArchivedMessage], ledger: Mapping[tuple[bytes, int], LedgerLine]
+) -> Iterator[ArchivedMessage]:
+    """Yield the messages the ledger does not know to have arrived."""
+    for message in messages:
+        line = ledger.get((message.identity, message.copy))
         if line is None or line.pending:
-            yield letter
+            yield message

@@ -1,4 +1,7 @@
-"""How long work tells how far it is. This floor knows no terminal: the command line brings the bars."""
+"""How long work tells how far it is.
+
+This floor knows no terminal: the command line brings the bars.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Servers and letters for every test, and the choice between seeded samples (plain run) and every trial (`--long`).
+"""Servers and messages for every test, and the choice between seeded samples (plain run) and every
+trial (`--long`).
 
 A missing server is an error here, never a skip: a green run means that the real servers were there.
 """
@@ -18,7 +19,11 @@ from tests.servers import pymap as pymap_
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="run the tests marked `long` too: every trial, not the seeded sample")
+    parser.addoption(
+        "--long",
+        action="store_true",
+        help="run the tests marked `long` too: every trial, not the seeded sample",
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -48,7 +53,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def long(request: pytest.FixtureRequest) -> bool:
-    """Whether this run tries everything, for tests that choose the number of their trials themselves."""
+    """Whether this run tries everything, for tests that choose the number of their trials
+    themselves.
+    """
     return bool(request.config.getoption("--long"))
 
 
@@ -80,18 +87,22 @@ def dovecot_plain_uid() -> Iterator[dovecot_.Dovecot]:
 
 @pytest.fixture(scope="session")
 def pymap_server() -> Iterator[pymap_.Pymap]:
-    """A pymap shared by all tests, empty at first; a test that needs an account of its own calls `pymap.start()`."""
+    """A pymap shared by all tests, empty at first; a test that needs an account of its own calls
+    `pymap.start()`.
+    """
     with pymap_.start() as server:
         yield server
 
 
 @pytest.fixture
 def pop3_server(tmp_path: Path) -> Iterator[Callable[..., pop3_.Pop3]]:
-    """A function that starts a POP3 server holding the given letters: `pop3_server(letters, …)`; options as in `pop3.start`."""
+    """A function that starts a POP3 server holding the given messages: `pop3_server(messages, …)`;
+    options as in `pop3.start`.
+    """
     with ExitStack() as stack:
 
-        def begin(letters: Sequence[bytes] = (), **options: object) -> pop3_.Pop3:
+        def begin(messages: Sequence[bytes] = (), **options: object) -> pop3_.Pop3:
             directory = tmp_path / f"pop3-{len(list(tmp_path.glob('pop3-*')))}"
-            return stack.enter_context(pop3_.start(letters, directory=directory, **options))  # type: ignore[arg-type]
+            return stack.enter_context(pop3_.start(messages, directory=directory, **options))  # type: ignore[arg-type]
 
         yield begin

@@ -1,4 +1,6 @@
-"""The archive: one directory that holds a mail tree and its catalogue, and the only meeting point of pull and push."""
+"""The archive: one directory that holds a mail tree and its catalogue, and the only meeting point
+of pull and push.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from mailsync.archive.arrivals import arrived, newest
 from mailsync.archive.catalogue import ArchivedMailbox, Catalogue, FileRow, RunRecord
 from mailsync.archive.container import FORMATS, prepare, tree_of
 from mailsync.archive.disk import OURS, REINDEX, make_directory, translated
-from mailsync.archive.groups import Different, Same, different_letters, same_letters
+from mailsync.archive.groups import Different, Same, different_messages, same_messages
 from mailsync.archive.lock import Lock
 from mailsync.archive.paths import write_path
 from mailsync.archive.prune import Prunable, Pruning, demand_prunable, prune
@@ -29,7 +31,7 @@ from mailsync.archive.shared import Shared
 from mailsync.archive.verification import Damage, Verification
 from mailsync.errors import ArchiveError, ArchiveNotFound, IntegrityError
 from mailsync.formats import header, maildir
-from mailsync.model import Letter, MailboxPath
+from mailsync.model import ArchivedMessage, MailboxPath
 from mailsync.progress import Progress
 
 HEADER_READ = 64 * 1024
@@ -39,7 +41,9 @@ HEADER_READ = 64 * 1024
 class Archive:
     """An open archive; `open` for writing (locked), `read` for looking. A context manager."""
 
-    def __init__(self, directory: Path, lock: Lock | None, dedupe: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, directory: Path, lock: Lock | None, dedupe: str, clock: Callable[[], float]
+    ) -> None:
         self.directory = directory
         self._lock = lock
         self._dedupe = dedupe
@@ -63,7 +67,9 @@ class Archive:
         wait: float = 0.0,
         clock: Callable[[], float] = time.time,
     ) -> Archive:
-        """Open for writing; make what is missing, take in what a killed run left. Raises ArchiveError and its children.
+        """Open for writing; make what is missing, take in what a killed run left.
+
+        Raises ArchiveError and its children.
 
         `wait` is how many seconds to wait for another writer.
         """
@@ -111,7 +117,12 @@ class Archive:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     # runs
@@ -122,7 +133,9 @@ class Archive:
             # An earlier run of this process may have broken off.
             self._recover()
         self._ran = True
-        self._pulling = PullRun(self._shared, self._tree, account, dedupe=self._dedupe, clock=self._clock)
+        self._pulling = PullRun(
+            self._shared, self._tree, account, dedupe=self._dedupe, clock=self._clock
+        )
         return self._pulling
 
     def memory(self, account: str) -> Memory:
@@ -130,12 +143,16 @@ class Archive:
         return Memory(self._catalogue, account)
 
     def push(self, account: str, destination: str, *, rehearsal: bool = False) -> PushRun:
-        """Begin a push out of it, or a rehearsal of one, for which it may be open for looking; `destination` is the destination's key."""
+        """Begin a push out of it, or a rehearsal of one, for which it may be open for looking;
+        `destination` is the destination's key.
+        """
         self._ran = self._ran or not rehearsal
         return PushRun(self._shared, account, destination, self._clock, rehearsal=rehearsal)
 
     def spent(self, account: str, direction: str) -> int:
-        """Tell how many octets went `down` from or `up` to an account (a name, or a destination's key) in the last 24 hours."""
+        """Return how many octets went `down` from or `up` to an account (a name, or a destination's
+        key) in the last 24 hours.
+        """
         with self._turn, translated(self.directory):
             return self._catalogue.spent(account, direction, int(self._clock()))
 
@@ -147,20 +164,29 @@ class Archive:
     # while a pull and a push are under way together
 
     def flush(self) -> None:
-        """Make what a pull under way took in durable. Raises ArchiveError, and then the pull is over."""
+        """Make what a pull under way took in durable.
+
+        Raises ArchiveError, and then the pull is over.
+        """
         with self._turn, translated(self.directory):
-            if self._pulling is not None and self._pulling.open and self._pulling.durable < self._pulling.taken:
+            if (
+                self._pulling is not None
+                and self._pulling.open
+                and self._pulling.durable < self._pulling.taken
+            ):
                 self._pulling.flush()
 
     def newest(self) -> int:
-        """Give a number that `arrived` counts from."""
+        """Return a number that `arrived` counts from."""
         with self._turn, translated(self.directory):
             return newest(self._catalogue)
 
-    def arrived(self, account: str, above: int, most: int) -> tuple[int, Sequence[Letter]]:
-        """Give the live letters that came after the one numbered `above`, at most so many, and the number of the last of them.
+    def arrived(self, account: str, above: int, most: int) -> tuple[int, Sequence[ArchivedMessage]]:
+        """Return the live messages that came after the one numbered `above`, at most so many, and
+        the number of the last of them.
 
-        Asked of an archive that is open for looking, these are durable. A letter may come again under another flag or copy.
+        Asked of an archive that is open for looking, these are durable. A message may come again
+        under another flag or copy.
         """
         with self._turn, translated(self.directory):
             row = self._catalogue.account(account)
@@ -180,63 +206,88 @@ class Archive:
             return [] if row is None else self._catalogue.mailboxes(row)
 
     def size(self) -> tuple[int, int, int]:
-        """Count the letters, live and gone, the files that hold them, and the octets of these."""
+        """Count the messages, live and gone, the files that hold them, and the octets of these."""
         with translated(self.directory):
-            return self._catalogue.count_letters(), *self._catalogue.count_files()
+            return self._catalogue.count_messages(), *self._catalogue.count_files()
 
-    def letters(self, account: str, mailbox: MailboxPath, *, include_gone: bool = False, as_of: int | None = None) -> Iterator[Letter]:
-        """Give the letters of a mailbox, one a file, oldest first; live ones, or all, or those live at the end of run `as_of`."""
+    def messages(
+        self,
+        account: str,
+        mailbox: MailboxPath,
+        *,
+        include_gone: bool = False,
+        as_of: int | None = None,
+    ) -> Iterator[ArchivedMessage]:
+        """Yield the messages of a mailbox, one a file, oldest first; live ones, or all, or those
+        live at the end of run `as_of`.
+        """
         with translated(self.directory):
             row = self._catalogue.account(account)
             found = None if row is None else self._catalogue.mailbox(row, mailbox)
             if found is not None:
-                yield from self._catalogue.letters(found, mailbox, include_gone=include_gone, as_of=as_of)
+                yield from self._catalogue.messages(
+                    found, mailbox, include_gone=include_gone, as_of=as_of
+                )
 
     def find(self, digest_prefix: str) -> Sequence[bytes]:
-        """Give the digests that begin with these hex digits."""
+        """Return the digests that begin with these hex digits."""
         text = digest_prefix.lower()
         if not 0 < len(text) <= 64 or set(text) - set("0123456789abcdef"):
             return []
         low, high = (bytes.fromhex((text + fill * 64)[:64]) for fill in "0f")
         with translated(self.directory):
-            rows = self._catalogue.sql.execute("SELECT digest FROM messages WHERE digest BETWEEN ? AND ? ORDER BY digest", (low, high))
+            rows = self._catalogue.sql.execute(
+                "SELECT digest FROM messages WHERE digest BETWEEN ? AND ? ORDER BY digest",
+                (low, high),
+            )
             return [digest for (digest,) in rows]
 
     def runs(self, account: str | None, limit: int) -> Sequence[RunRecord]:
-        """Give the newest runs of an account, or of all."""
+        """Return the newest runs of an account, or of all."""
         with translated(self.directory):
             return self._catalogue.runs(account, limit)
 
     def first_run_since(self, moment: int) -> int:
-        """Give the first run that ended at `moment` (epoch seconds) or later, or that is still to come."""
+        """Return the first run that ended at `moment` (epoch seconds) or later, or that is still to
+        come.
+        """
         with translated(self.directory):
             return self._catalogue.first_run_since(moment)
 
     def vanishing(self, run: int) -> tuple[int | None, int]:
-        """Tell between which times (epoch seconds) a letter vanished that `run` found gone; the first is None if nobody knows."""
+        """Return between which times (epoch seconds) a message vanished that `run` found gone; the
+        first is None if nobody knows.
+        """
         with translated(self.directory):
             return self._catalogue.vanishing(run)
 
     def first_complete(self, account: str) -> RunRecord | None:
-        """Give the first complete pull of an account."""
+        """Return the first complete pull of an account."""
         with translated(self.directory):
             return self._catalogue.first_complete(account)
 
     def run_as_of(self, account: str, moment: int) -> RunRecord | None:
-        """Give the last complete pull of an account that had ended by `moment` (epoch seconds)."""
+        """Return the last complete pull of an account that had ended by `moment` (epoch s)."""
         with translated(self.directory):
             return self._catalogue.run_as_of(account, moment)
 
     def duplicates(self, account: str) -> tuple[Sequence[Same], Sequence[Different]]:
-        """Give the letters of an account that are in several places, and those that share a Message-ID with a different letter."""
+        """Return the messages of an account that are in several places, and those that share a
+        Message-ID with a different message.
+        """
         with translated(self.directory):
             row = self._catalogue.account(account)
             if row is None:
                 return [], []
-            return list(same_letters(self._catalogue, row)), list(different_letters(self._catalogue, row))
+            return list(same_messages(self._catalogue, row)), list(
+                different_messages(self._catalogue, row)
+            )
 
     def content(self, digest: bytes) -> bytes:
-        """Give a content, read and hashed. Raises IntegrityError when no file holds it any more, and remembers the damage."""
+        """Return a content, read and hashed.
+
+        Raises IntegrityError when no file holds it any more, and remembers the damage.
+        """
         with translated(self.directory):
             for file in self._files(digest):
                 content = self._read(file)
@@ -244,10 +295,16 @@ class Archive:
                     return content
                 if not file.damaged:
                     self._remember([(file.id, True)])
-        raise IntegrityError(f"the file of letter {digest.hex()[:12]} in {self.directory / 'mail'} is damaged or missing")
+        raise IntegrityError(
+            f"the file of message {digest.hex()[:12]} in {self.directory / 'mail'} is damaged or"
+            " missing"
+        )
 
     def header(self, digest: bytes) -> bytes:
-        """Give a content's header block, unproven. Raises IntegrityError when no file holds it."""
+        """Return a content's header block, unproven.
+
+        Raises IntegrityError when no file holds it.
+        """
         with translated(self.directory):
             for file in self._files(digest):
                 head = self._read(file, HEADER_READ) or b""
@@ -259,17 +316,25 @@ class Archive:
                     if more is None or len(more) == len(head):
                         return head
                     head = more
-        raise IntegrityError(f"the file of letter {digest.hex()[:12]} in {self.directory / 'mail'} is damaged or missing")
+        raise IntegrityError(
+            f"the file of message {digest.hex()[:12]} in {self.directory / 'mail'} is damaged or"
+            " missing"
+        )
 
     def verify(self, progress: Progress) -> Iterator[Damage]:
-        """Prove every file and give what is wrong; damage is remembered, so that the next pull mends it."""
+        """Prove every file and give what is wrong; damage is remembered, so that the next pull
+        mends it.
+        """
         verification = Verification(self._catalogue, self._tree)
         with translated(self.directory):
             yield from verification.run(progress)
             self._remember(verification.marks)
 
-    def prunable(self, account: str, before: int, chosen: Callable[[MailboxPath], bool]) -> Sequence[Prunable]:
-        """Tell by mailbox what `prune` would remove: letters that had left their IMAP server by `before` (epoch seconds).
+    def prunable(
+        self, account: str, before: int, chosen: Callable[[MailboxPath], bool]
+    ) -> Sequence[Prunable]:
+        """Tell by mailbox what `prune` would remove: messages that had left their IMAP server by
+        `before` (epoch seconds).
 
         Raises ArchiveError for an archive of mbox files.
         """
@@ -279,14 +344,23 @@ class Archive:
             pruning = Pruning(self._catalogue, self._tree)
             return [] if row is None else pruning.weigh(pruning.find(row, before, chosen))
 
-    def prune(self, account: str, before: int, chosen: Callable[[MailboxPath], bool]) -> Sequence[Prunable]:
-        """Remove those letters for good, and tell which. Killed, it is finished by the next opening."""
+    def prune(
+        self, account: str, before: int, chosen: Callable[[MailboxPath], bool]
+    ) -> Sequence[Prunable]:
+        """Remove those messages for good, and tell which.
+
+        Killed, it is finished by the next opening.
+        """
         with translated(self.directory):
             demand_prunable(self._tree, self.directory)
-            return prune(self._catalogue, self._tree, self.directory, account, (before, chosen), self._clock)
+            return prune(
+                self._catalogue, self._tree, self.directory, account, (before, chosen), self._clock
+            )
 
     def _commit(self) -> None:
-        """Make all that was said durable, and go on: what a pull took in first, since its rows are in the same transaction."""
+        """Make all that was said durable, and go on: what a pull took in first, since its rows are
+        in the same transaction.
+        """
         if self._pulling is not None and self._pulling.open:
             self._pulling.flush()
         else:
@@ -294,7 +368,9 @@ class Archive:
 
     def _recover(self) -> None:
         with translated(self.directory):
-            recovery = Recovery(self._catalogue, self._tree, self.directory / "quarantine", self._dedupe)
+            recovery = Recovery(
+                self._catalogue, self._tree, self.directory / "quarantine", self._dedupe
+            )
             if recovery.needed:
                 recovery.run(int(self._clock()))
 
@@ -328,7 +404,10 @@ class Archive:
             self._note(
                 [
                     (
-                        "UPDATE mailboxes SET uidvalidity = NULL WHERE account = ? AND folder = (SELECT id FROM folders WHERE path = ?)",
+                        (
+                            "UPDATE mailboxes SET uidvalidity = NULL WHERE account = ? AND folder ="
+                            " (SELECT id FROM folders WHERE path = ?)"
+                        ),
                         (row, write_path(path)),
                     )
                     for path in mailboxes
@@ -337,7 +416,12 @@ class Archive:
 
     def _remember(self, marks: Sequence[tuple[int, bool]]) -> None:
         """Write down what was found of files."""
-        self._note([("UPDATE files SET damaged = ? WHERE id = ?", (damaged, file)) for file, damaged in marks])
+        self._note(
+            [
+                ("UPDATE files SET damaged = ? WHERE id = ?", (damaged, file))
+                for file, damaged in marks
+            ]
+        )
 
     def _note(self, statements: Sequence[tuple[str, tuple[object, ...]]]) -> None:
         """Write down what was found; a reader does so only if it may and nobody else is writing."""
@@ -357,7 +441,8 @@ class Archive:
 
     @staticmethod
     def _write(catalogue: Catalogue, statements: Sequence[tuple[str, tuple[object, ...]]]) -> None:
-        # Within a run they are part of it: its letters must not be committed before their files are in place.
+        # Within a run they are part of it: its messages must not be committed before their files
+        # are in place.
         running = catalogue.sql.in_transaction
         catalogue.begin()
         for statement, values in statements:
@@ -367,10 +452,17 @@ class Archive:
 
 
 def _demand_catalogue(directory: Path) -> None:
-    """Raise IntegrityError where mail lies without its catalogue: a new one would know nothing of what was gone, or pushed where."""
+    """Raise IntegrityError where mail lies without its catalogue: a new one would know nothing of
+    what was gone, or pushed where.
+    """
     with translated(directory):
         if (directory / schema.NAME).exists():
             return
         tree = tree_of(directory / "mail", writing=False)
-        if any(maildir.parse(base) for folder, _ in tree.folders() for base, _ in tree.files(folder)):
-            raise IntegrityError(f"the catalogue of {directory} is missing; the mail itself lies in {directory / 'mail'}: {REINDEX}")
+        if any(
+            maildir.parse(base) for folder, _ in tree.folders() for base, _ in tree.files(folder)
+        ):
+            raise IntegrityError(
+                f"the catalogue of {directory} is missing; the mail itself lies in"
+                f" {directory / 'mail'}: {REINDEX}"
+            )

@@ -1,4 +1,6 @@
-"""The few ways the archive touches the disk: private, durable, and with errors a person understands."""
+"""The few ways the archive touches the disk: private, durable, and with errors a person
+understands.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,7 @@ REINDEX: Final = "`mailsync reindex ACCOUNT` builds the catalogue again from it"
 """What helps an archive without a catalogue that can be used."""
 
 
-class translated:  # noqa: N801  reads as the word it is, and is used for every letter: a generator would cost ten times as much
+class translated:  # noqa: N801  reads as the word it is, and is used for every message: a generator would cost ten times as much
     """Turn what disk and SQLite raise in this block into ours, with the path in question."""
 
     __slots__ = ("_place",)
@@ -42,7 +44,12 @@ class translated:  # noqa: N801  reads as the word it is, and is used for every 
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if isinstance(error, OSError):
             raise _disk_error(error, self._place) from error
         if isinstance(error, sqlite3.Error):
@@ -52,9 +59,14 @@ class translated:  # noqa: N801  reads as the word it is, and is used for every 
 def _disk_error(error: OSError, place: Path) -> ArchiveError:
     where = error.filename or place
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return DiskFull(f"no space left for {where}: make room and run it again; everything stored so far is safe")
+        return DiskFull(
+            f"no space left for {where}: make room and run it again; everything stored so far is"
+            " safe"
+        )
     if error.errno in {errno.EMFILE, errno.ENFILE}:
-        return ArchiveError(f"too many open files while at {where}: raise the limit (ulimit -n) and run it again")
+        return ArchiveError(
+            f"too many open files while at {where}: raise the limit (ulimit -n) and run it again"
+        )
     return ArchiveError(f"cannot use {where}: {error.strerror or error}")
 
 
@@ -62,9 +74,15 @@ def _catalogue_error(error: sqlite3.Error, place: Path) -> ArchiveError:
     text = str(error)
     # Without room for its journal SQLite only says that it cannot open the file.
     if "full" in text or (("I/O" in text or "unable to open" in text) and _is_full(place)):
-        return DiskFull(f"no space left for the catalogue in {place}: make room and run it again; everything stored is safe")
+        return DiskFull(
+            f"no space left for the catalogue in {place}: make room and run it again; everything"
+            " stored is safe"
+        )
     if "malformed" in text or "not a database" in text:
-        return IntegrityError(f"the catalogue of {place} is damaged ({text}); the mail itself lies in {place / 'mail'}: {REINDEX}")
+        return IntegrityError(
+            f"the catalogue of {place} is damaged ({text}); the mail itself lies in"
+            f" {place / 'mail'}: {REINDEX}"
+        )
     return ArchiveError(f"cannot use the catalogue of {place}: {text}")
 
 
@@ -77,7 +95,9 @@ def _is_full(place: Path) -> bool:
 
 
 class Rooted(Protocol):
-    """Something that lives in an archive at `_root` and takes its turn there, since a pull and a push may share it."""
+    """Something that lives in an archive at `_root` and takes its turn there, since a pull and a
+    push may share it.
+    """
 
     _root: Path
     _turn: RLock
@@ -95,7 +115,9 @@ def guarded(method: Callable[Concatenate[R, P], T]) -> Callable[Concatenate[R, P
 
 
 def make_directory(path: Path, *, sync: bool = True) -> bool:
-    """Make a private directory and its parents, durably unless the caller syncs; tells whether it was not there before."""
+    """Make a private directory and its parents, durably unless the caller syncs; returns whether it
+    was not there before.
+    """
     if path.is_dir():
         return False
     if not path.parent.is_dir():

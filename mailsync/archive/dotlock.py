@@ -1,6 +1,8 @@
-"""Locking an mbox as mail programs agree on it: fcntl on the file itself, and a dot-lock beside it that names a process.
+"""Locking an mbox as mail programs agree on it: fcntl on the file itself, and a dot-lock beside it
+that names a process.
 
-Only one mailsync writes an archive, and it holds the archive's lock; so a dot-lock of mailsync's that is met is of one that died.
+Only one mailsync writes an archive, and it holds the archive's lock; so a dot-lock of mailsync's
+that is met is of one that died.
 """
 
 from __future__ import annotations
@@ -21,17 +23,22 @@ LOCKING: Final = ".mailsync-lock."
 """What a dot-lock is called before it is one; no mailbox's file begins so."""
 
 _MARK: Final = b"mailsync"
-"""The second line of our dot-locks: the number of a process that died may be another's by now, in containers it even is our own."""
+"""The second line of our dot-locks: the number of a process that died may be another's by now, in
+containers it even is our own.
+"""
 
 _NAMELESS: Final = 300.0
-"""Seconds after which an empty dot-lock counts as left behind, as mail programs have it: on some disks a power cut empties files."""
+"""Seconds after which an empty dot-lock counts as left behind, as mail programs have it: on some
+disks a power cut empties files.
+"""
 
 
 @contextlib.contextmanager
 def key(directory: Path) -> Iterator[Path]:
     """Make the file that becomes a dot-lock by another name for it. Raises OSError.
 
-    It is on disk before it is one: a power cut would else leave a lock of which nobody could say whose it was.
+    It is on disk before it is one: a power cut would else leave a lock of which nobody could say
+    whose it was.
     """
     own = directory / f"{LOCKING}{os.getpid()}"
     own.unlink(missing_ok=True)
@@ -49,14 +56,20 @@ def key(directory: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def locked(file: Path, own: Path) -> Iterator[int]:
-    """Open a file for appending, locked in both ways; `own` is what `key` gave. Raises OSError, EAGAIN when another program keeps it."""
+    """Open a file for appending, locked in both ways; `own` is what `key` gave.
+
+    Raises OSError, EAGAIN when another program keeps it.
+    """
     deadline = time.monotonic() + PATIENCE
     descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         dot = place(file)
         while not (_free(descriptor) and _taken(dot, own)):
             if time.monotonic() > deadline:
-                why = f"another program has locked it for {PATIENCE:.0f} s (by {dot.name}, or the file itself)"
+                why = (
+                    f"another program has locked it for {PATIENCE:.0f} s (by {dot.name}, or the"
+                    " file itself)"
+                )
                 raise OSError(errno.EAGAIN, why, str(file))
             time.sleep(0.1)
         try:
@@ -68,12 +81,14 @@ def locked(file: Path, own: Path) -> Iterator[int]:
 
 
 def place(file: Path) -> Path:
-    """Give the place of a file's dot-lock."""
+    """Return the place of a file's dot-lock."""
     return file.with_name(f"{file.name}.lock")
 
 
 def is_left_behind(dot: Path) -> bool:
-    """Tell whether a dot-lock is there and is of a mailsync that died; the caller holds the archive's lock."""
+    """Return whether a dot-lock is there and is of a mailsync that died; the caller holds the
+    archive's lock.
+    """
     with contextlib.suppress(OSError):
         return _MARK in dot.read_bytes().split()
     return False
@@ -98,7 +113,9 @@ def _taken(dot: Path, own: Path) -> bool:
 
 
 def _is_nobodys(dot: Path, own: Path) -> bool:
-    """Tell whether another program's dot-lock is of a process that is no longer there, or names none and is old."""
+    """Return whether another program's dot-lock is of a process that is no longer there, or names
+    none and is old.
+    """
     with contextlib.suppress(OSError, ValueError):
         said = dot.read_bytes()
         if not said:
@@ -110,7 +127,7 @@ def _is_nobodys(dot: Path, own: Path) -> bool:
 
 
 def _settled(own: Path, dot: Path) -> None:
-    """Give a lock its name, unless somebody has that. Raises FileExistsError."""
+    """Return a lock its name, unless somebody has that. Raises FileExistsError."""
     try:
         dot.hardlink_to(own)
     except FileExistsError:

@@ -1,4 +1,6 @@
-"""Which letters of an account are the same one, stored once, and which bear one Message-ID and are not."""
+"""Which messages of an account are the same one, stored once, and which bear one Message-ID and are
+not.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,17 @@ from mailsync.archive.paths import read_path
 from mailsync.model import MailboxPath
 
 _PLACES = "count(DISTINCT p.mailbox || ':' || coalesce(p.uid, hex(p.digest)))"
-"""A UID is a place. A server without them may give one letter a new name each session, so there a content is."""
+"""A UID is a place.
+
+A server without them may give one message a new name each session, so there a content is.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Same:
-    """One letter in several places now: how many, as how many different contents it came, what storing it once saves."""
+    """One message in several places now: how many, as how many different contents it came, what
+    storing it once saves.
+    """
 
     digest: bytes
     subject: str
@@ -28,7 +35,7 @@ class Same:
 
 @dataclass(frozen=True, slots=True)
 class Different:
-    """One of the different letters that bear one Message-ID."""
+    """One of the different messages that bear one Message-ID."""
 
     message_id: str
     digest: bytes
@@ -38,30 +45,39 @@ class Different:
     mailboxes: tuple[MailboxPath, ...]
 
 
-def same_letters(catalogue: Catalogue, account: int) -> Iterator[Same]:
-    """Give the letters that an account's server shows in several places, those that save most first."""
+def same_messages(catalogue: Catalogue, account: int) -> Iterator[Same]:
+    """Yield the messages that an account's server shows in several places, those that save most
+    first.
+    """
     names = _names(catalogue, account)
     rows = catalogue.sql.execute(
-        f"SELECT min(m.digest), m.subject, m.message_id, {_PLACES} AS places, count(DISTINCT p.digest), "  # noqa: S608  our own words
-        "sum(coalesce(p.size, m.size)) - (SELECT sum(s.size) FROM messages s WHERE s.identity = m.identity) AS saved, "
-        "group_concat(DISTINCT p.mailbox) FROM placements p JOIN files f ON f.id = p.file JOIN messages m ON m.id = f.message "
+        f"SELECT min(m.digest), m.subject, m.message_id, {_PLACES} AS places, "
+        "count(DISTINCT p.digest), "
+        "sum(coalesce(p.size, m.size)) - (SELECT sum(s.size) FROM messages s WHERE s.identity ="
+        " m.identity) AS saved, "
+        "group_concat(DISTINCT p.mailbox) FROM placements p JOIN files f ON f.id = p.file JOIN"
+        " messages m ON m.id = f.message "
         "WHERE p.gone_run IS NULL AND p.mailbox IN (SELECT id FROM mailboxes WHERE account = ?) "
         "GROUP BY m.identity HAVING places > 1 ORDER BY saved DESC, min(m.id)",
         (account,),
     )
     for digest, subject, message_id, places, contents, saved, boxes in rows:
-        yield Same(digest, subject, message_id, places, contents, max(0, saved), _named(names, boxes))
+        yield Same(
+            digest, subject, message_id, places, contents, max(0, saved), _named(names, boxes)
+        )
 
 
-def different_letters(catalogue: Catalogue, account: int) -> Iterator[Different]:
-    """Give the letters of an account that share their Message-ID with a different letter, those of one Message-ID together."""
+def different_messages(catalogue: Catalogue, account: int) -> Iterator[Different]:
+    """Yield the messages of an account that share their Message-ID with a different message, those
+    of one Message-ID together.
+    """
     names = _names(catalogue, account)
     rows = catalogue.sql.execute(
-        "SELECT m.message_id, m.digest, m.subject, m.sender, m.size, group_concat(DISTINCT p.mailbox) "
-        "FROM messages m JOIN files f ON f.message = m.id JOIN placements p ON p.file = f.id "
-        "WHERE p.mailbox IN (SELECT id FROM mailboxes WHERE account = ?) AND m.message_id IN "
-        "(SELECT message_id FROM messages WHERE message_id <> '' GROUP BY message_id HAVING count(DISTINCT identity) > 1) "
-        "GROUP BY m.id ORDER BY m.message_id, m.id",
+        "SELECT m.message_id, m.digest, m.subject, m.sender, m.size, group_concat(DISTINCT"
+        " p.mailbox) FROM messages m JOIN files f ON f.message = m.id JOIN placements p ON p.file ="
+        " f.id WHERE p.mailbox IN (SELECT id FROM mailboxes WHERE account = ?) AND m.message_id IN"
+        " (SELECT message_id FROM messages WHERE message_id <> '' GROUP BY message_id HAVING"
+        " count(DISTINCT identity) > 1) GROUP BY m.id ORDER BY m.message_id, m.id",
         (account,),
     )
     for message_id, digest, subject, sender, size, boxes in rows:
@@ -69,7 +85,11 @@ def different_letters(catalogue: Catalogue, account: int) -> Iterator[Different]
 
 
 def _names(catalogue: Catalogue, account: int) -> dict[int, MailboxPath]:
-    rows = catalogue.sql.execute("SELECT m.id, f.path FROM mailboxes m JOIN folders f ON f.id = m.folder WHERE m.account = ?", (account,))
+    rows = catalogue.sql.execute(
+        "SELECT m.id, f.path FROM mailboxes m JOIN folders f ON f.id = m.folder WHERE"
+        " m.account = ?",
+        (account,),
+    )
     return {row: read_path(text) for row, text in rows}
 
 

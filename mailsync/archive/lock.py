@@ -17,18 +17,29 @@ from mailsync.errors import ArchiveLocked
 class Lock:
     """The lock of an archive, held from construction to `release`."""
 
-    def __init__(self, directory: Path, wait: float = 0.0, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Take the lock, waiting up to `wait` seconds. Raises ArchiveLocked, which names who holds it."""
+    def __init__(
+        self, directory: Path, wait: float = 0.0, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        """Take the lock, waiting up to `wait` seconds.
+
+        Raises ArchiveLocked, which names who holds it.
+        """
         self._path = directory / "lock"
         with translated(directory):
             self._descriptor = os.open(
-                self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0), 0o600
+                self._path,
+                os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0),
+                0o600,
             )
         try:
             with translated(directory):
                 self._wait(time.monotonic() + wait, sleep)
                 os.ftruncate(self._descriptor, 0)
-                os.pwrite(self._descriptor, f"host {socket.gethostname()}, process {os.getpid()}\n".encode(), 0)
+                os.pwrite(
+                    self._descriptor,
+                    f"host {socket.gethostname()}, process {os.getpid()}\n".encode(),
+                    0,
+                )
         except BaseException:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -50,7 +61,10 @@ class Lock:
         while not self._try():
             if time.monotonic() >= deadline:
                 holder = self._path.read_text("utf-8", "replace").strip() or "unknown process"
-                raise ArchiveLocked(f"another mailsync is writing {self._path.parent} ({holder}); try again later, or use --wait SECONDS")
+                raise ArchiveLocked(
+                    f"another mailsync is writing {self._path.parent} ({holder}); try again later,"
+                    " or use --wait SECONDS"
+                )
             sleep(min(0.2, max(0.01, deadline - time.monotonic())))
 
     def _try(self) -> bool:

@@ -1,8 +1,11 @@
-"""The mail tree as Maildir++: folders, files, flags in names, keywords as Dovecot keeps them. Knows no catalogue.
+"""The mail tree as Maildir++: folders, files, flags in names, keywords as Dovecot keeps them.
 
-Content is written to `tmp/` and forced to disk while the caller goes on; `settle` then puts everything in place, in order, and forces
-the directories. A file is known by its base name: what follows `:2,` belongs to whoever changed it last. Paths are text where every
-letter needs them: making Path objects of them costs more than all else that is done here.
+Knows no catalogue.
+
+Content is written to `tmp/` and forced to disk while the caller goes on; `settle` then puts
+everything in place, in order, and forces the directories. A file is known by its base name: what
+follows `:2,` belongs to whoever changed it last. Paths are text where every message needs them:
+making Path objects of them costs more than all else that is done here.
 """
 
 from __future__ import annotations
@@ -29,7 +32,9 @@ LISTINGS: Final = 4
 """Folders whose listing is kept in memory at a time."""
 
 SETTLED: Final = 2_000_000_000
-"""Nanoseconds after which a directory's mtime is sure to tell of any later change, on the coarsest disk worth the name."""
+"""Nanoseconds after which a directory's mtime is sure to tell of any later change, on the coarsest
+disk worth the name.
+"""
 
 _SUBDIRECTORIES: Final = ("cur", "new", "tmp")
 _NAME_FILE: Final = "mailsync-mailbox.json"
@@ -46,17 +51,23 @@ class Source:
 
 @dataclass(slots=True)
 class _Waiting:
-    """What `settle` has to put in place: files (temporary and final path), then links, then names with other flags (was, is)."""
+    """What `settle` has to put in place: files (temporary and final path), then links, then names
+    with other flags (was, is).
+    """
 
     written: list[tuple[str, str]] = field(default_factory=list)
     links: list[tuple[Source, str, Path]] = field(default_factory=list)
-    renames: dict[tuple[str, str], tuple[frozenset[str], frozenset[str]]] = field(default_factory=dict)
+    renames: dict[tuple[str, str], tuple[frozenset[str], frozenset[str]]] = field(
+        default_factory=dict
+    )
     octets: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """The files of a folder by base name, as `cur/…` or `new/…`; `stamp` are the mtimes of both when it was taken."""
+    """The files of a folder by base name, as `cur/…` or `new/…`; `stamp` are the mtimes of both
+    when it was taken.
+    """
 
     stamp: tuple[int, ...]
     taken: int
@@ -88,11 +99,16 @@ class MaildirTree:
         self._writers.close()
 
     def folder(self, name: str) -> Path:
-        """Give the directory of a folder."""
+        """Return the directory of a folder."""
         return self.root / name if name else self.root
 
-    def make_folder(self, path: MailboxPath, *, hashed: bool = False, recorded: bool = False) -> str:
-        """Make the folder of a mailbox and give its name; it is on disk after `settle`. `recorded`: the catalogue names it already."""
+    def make_folder(
+        self, path: MailboxPath, *, hashed: bool = False, recorded: bool = False
+    ) -> str:
+        """Make the folder of a mailbox and give its name; it is on disk after `settle`.
+
+        `recorded`: the catalogue names it already.
+        """
         name = folder_name(path, hashed=hashed)
         if name not in self._made:
             directory = self.folder(name)
@@ -101,7 +117,8 @@ class MaildirTree:
             if name and not marker.exists():
                 os.close(os.open(marker, os.O_WRONLY | os.O_CREAT, 0o600))
                 made.append(True)
-            # Once for all folders of a group: a thousand new mailboxes would wait for the disk several thousand times.
+            # Once for all folders of a group: a thousand new mailboxes would wait for the disk
+            # several thousand times.
             if any(made) or not recorded:
                 self._unsynced |= {directory, self.root}
             if is_shortened(name) and not (directory / _NAME_FILE).exists():
@@ -110,25 +127,32 @@ class MaildirTree:
         return name
 
     def folders(self) -> Iterator[tuple[str, MailboxPath]]:
-        """Give every folder there is, with its mailbox's path."""
+        """Yield every folder there is, with its mailbox's path."""
         if not self.root.is_dir():
             return
         for entry in sorted(os.scandir(self.root), key=lambda entry: entry.name):
-            if entry.name.startswith(".") and entry.is_dir(follow_symlinks=False) and (self.root / entry.name / "cur").is_dir():
+            if (
+                entry.name.startswith(".")
+                and entry.is_dir(follow_symlinks=False)
+                and (self.root / entry.name / "cur").is_dir()
+            ):
                 yield entry.name, self._path_of(entry.name)
         if (self.root / "cur").is_dir():
             yield "", path_of("")
 
     def files(self, folder: str) -> Iterator[tuple[str, Path]]:
-        """Give every file of a folder as (base name, path), other programs' files included."""
+        """Yield every file of a folder as (base name, path), other programs' files included."""
         for part in ("cur", "new"):
-            with contextlib.suppress(FileNotFoundError), os.scandir(self.folder(folder) / part) as entries:
+            with (
+                contextlib.suppress(FileNotFoundError),
+                os.scandir(self.folder(folder) / part) as entries,
+            ):
                 for entry in entries:
                     if entry.is_file(follow_symlinks=False):
                         yield maildir.split(entry.name)[0], Path(entry.path)
 
     def leftovers(self, folder: str) -> Iterator[Path]:
-        """Give our temporary files that a run left behind."""
+        """Yield our temporary files that a run left behind."""
         with contextlib.suppress(FileNotFoundError):
             yield from (self.folder(folder) / "tmp").glob("*.mailsync")
 
@@ -143,13 +167,19 @@ class MaildirTree:
         self._fresh.add((folder, base))
 
     def link(self, source: Source, folder: str, base: str, flags: frozenset[str]) -> None:
-        """Give a content a second name; it is in place after `settle`. The caller hashed it."""
+        """Return a content a second name; it is in place after `settle`. The caller hashed it."""
         self._waiting.links.append((source, folder, Path(self._named(folder, base, flags))))
         self._fresh.add((folder, base))
 
-    def reflag(self, folder: str, base: str, flags: frozenset[str], was: frozenset[str] = NO_FLAGS) -> None:
-        """Give a file the name that says these flags; done by `settle`. `was` is a guess that saves a look at the whole folder."""
-        # New keywords get their letters now, so that `settle` can say what they mean before a name uses them.
+    def reflag(
+        self, folder: str, base: str, flags: frozenset[str], was: frozenset[str] = NO_FLAGS
+    ) -> None:
+        """Return a file the name that says these flags; done by `settle`.
+
+        `was` is a guess that saves a look at the whole folder.
+        """
+        # New keywords get their letters now, so that `settle` can say what they mean before a name
+        # uses them.
         self._letters(folder, flags)
         first = self._waiting.renames.get((folder, base))
         self._waiting.renames[folder, base] = (first[0] if first else was, flags)
@@ -163,7 +193,8 @@ class MaildirTree:
     def settle(self) -> None:
         """Put everything in place and force it to disk: contents, then names, then directories.
 
-        What an error leaves undone is for `forget`; what is in place by then is taken in by whoever opens the archive next.
+        What an error leaves undone is for `forget`; what is in place by then is taken in by whoever
+        opens the archive next.
         """
         waiting = self._waiting
         touched = {str(directory) for directory in self._unsynced}
@@ -194,7 +225,9 @@ class MaildirTree:
         self._fresh.clear()
 
     def locate(self, folder: str, base: str, flags: frozenset[str] = NO_FLAGS) -> Path | None:
-        """Find a file by its base name; `flags` is a guess that saves a look at the whole folder."""
+        """Find a file by its base name; `flags` is a guess that saves a look at the whole
+        folder.
+        """
         guess = Path(self._named(folder, base, flags, assign=False))
         if guess.exists():
             return guess
@@ -203,19 +236,29 @@ class MaildirTree:
         if name is not None and (found := self.folder(folder) / name).exists():
             return found
         stamp = self._stamp(folder)
-        if listing is None or listing.stamp != stamp or listing.taken - max(stamp, default=0) < SETTLED:
+        if (
+            listing is None
+            or listing.stamp != stamp
+            or listing.taken - max(stamp, default=0) < SETTLED
+        ):
             listing = self._list(folder, stamp)
         name = listing.names.get(base)
         return None if name is None else self.folder(folder) / name
 
     def is_waiting(self, folder: str, base: str) -> bool:
-        """Tell whether a file was added and not settled."""
+        """Return whether a file was added and not settled."""
         return (folder, base) in self._fresh
 
     def set_aside(self, path: Path, quarantine: Path, why: str) -> None:
-        """Move a damaged file to quarantine with a line that says why; nothing there is ever overwritten."""
+        """Move a damaged file to quarantine with a line that says why; nothing there is ever
+        overwritten.
+        """
         make_directory(quarantine)
-        target = next(place for n in count() if not (place := quarantine / (f"{path.name}.{n}" if n else path.name)).exists())
+        target = next(
+            place
+            for n in count()
+            if not (place := quarantine / (f"{path.name}.{n}" if n else path.name)).exists()
+        )
         path.rename(target)
         notes = os.open(quarantine / "README.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         with os.fdopen(notes, "a", encoding="utf-8", errors="backslashreplace") as lines:
@@ -226,14 +269,16 @@ class MaildirTree:
     def _path_of(self, name: str) -> MailboxPath:
         if is_shortened(name):
             with contextlib.suppress(FileNotFoundError, ValueError):
-                return tuple(str(part) for part in json.loads((self.folder(name) / _NAME_FILE).read_bytes()))
+                return tuple(
+                    str(part) for part in json.loads((self.folder(name) / _NAME_FILE).read_bytes())
+                )
         return path_of(name)
 
     def _temporary(self, folder: str) -> str:
         return f"{self._part(folder, 'tmp')}/{os.getpid()}.{next(self._numbers)}.mailsync"
 
     def _part(self, folder: str, part: str) -> str:
-        """Give the path of `cur` or `tmp` of a folder."""
+        """Return the path of `cur` or `tmp` of a folder."""
         found = self._parts.get((folder, part))
         if found is None:
             found = self._parts[folder, part] = str(self.folder(folder) / part)
@@ -256,7 +301,11 @@ class MaildirTree:
     def _link(self, source: Source, folder: str, final: Path) -> None:
         path = self.locate(source.folder, source.base, source.flags)
         if path is None:
-            raise FileNotFoundError(2, "vanished while it was being used", str(self.folder(source.folder) / "cur" / source.base))
+            raise FileNotFoundError(
+                2,
+                "vanished while it was being used",
+                str(self.folder(source.folder) / "cur" / source.base),
+            )
         temporary = Path(self._temporary(folder))
         try:
             os.link(path, final)
@@ -265,7 +314,8 @@ class MaildirTree:
             temporary.unlink(missing_ok=True)
             os.link(path, temporary)
         except OSError:
-            # No links here (FAT, some network shares), or too many of one file: a copy serves as well.
+            # No links here (FAT, some network shares), or too many of one file: a copy serves as
+            # well.
             temporary.unlink(missing_ok=True)
             write_file(temporary, path.read_bytes(), int(path.stat().st_mtime))
         else:
@@ -275,11 +325,19 @@ class MaildirTree:
         temporary.unlink(missing_ok=True)
 
     def _make_way(self, final: str, content: str) -> None:
-        """Let nothing be overwritten that differs: no row names what lies there, but it may be somebody's."""
+        """Let nothing be overwritten that differs: no row names what lies there, but it may be
+        somebody's.
+        """
         if os.path.exists(final) and sha256_of(Path(final)) != sha256_of(Path(content)):  # noqa: PTH110  see the top
-            self.set_aside(Path(final), self.root.parent / "quarantine", "lay under the name of a letter, but is not that letter")
+            self.set_aside(
+                Path(final),
+                self.root.parent / "quarantine",
+                "lay under the name of a message, but is not that message",
+            )
 
-    def _rename(self, folder: str, base: str, was: frozenset[str], flags: frozenset[str]) -> set[str]:
+    def _rename(
+        self, folder: str, base: str, was: frozenset[str], flags: frozenset[str]
+    ) -> set[str]:
         path = self.locate(folder, base, was)
         if path is None:
             return set()
@@ -288,17 +346,20 @@ class MaildirTree:
             return set()
         self._make_way(str(target), str(path))
         os.rename(path, target)  # noqa: PTH104  os is what the crash seam watches
-        # Were both names of one file, this did nothing; removing one could remove it all where the disk ignores case (`s`, `S`).
+        # Were both names of one file, this did nothing; removing one could remove it all where the
+        # disk ignores case (`s`, `S`).
         listing = self._listings.get(folder)
         if listing is not None:
             listing.names[base] = f"{target.parent.name}/{target.name}"
         return {str(path.parent), str(target.parent)}
 
     def _named(self, folder: str, base: str, flags: frozenset[str], *, assign: bool = True) -> str:
-        """Give the path that says these flags; new keywords get their letters when `assign`."""
+        """Return the path that says these flags; new keywords get their letters when `assign`."""
         suffix = self._suffixes.get((folder, flags))
         if suffix is None:
-            suffix = maildir.with_flags("", flags, self._letters(folder, flags if assign else NO_FLAGS), self.separator)
+            suffix = maildir.with_flags(
+                "", flags, self._letters(folder, flags if assign else NO_FLAGS), self.separator
+            )
             if assign:
                 # Letters are given for good.
                 self._suffixes[folder, flags] = suffix
@@ -306,18 +367,21 @@ class MaildirTree:
 
     @property
     def separator(self) -> str:
-        """What stands before flags here: `!` where the disk takes no colon. Reading finds files whatever stands there."""
+        """What stands before flags here: `!` where the disk takes no colon.
+
+        Reading finds files whatever stands there.
+        """
         if self._separator is None:
             self._separator = ":" if not self._writing or _takes_colons(self.root / "tmp") else "!"
         return self._separator
 
     def flags(self, folder: str, path: Path) -> frozenset[str]:
-        """Give the flags that a file's name says."""
+        """Return the flags that a file's name says."""
         keywords = {letter: keyword for keyword, letter in self._letters(folder, NO_FLAGS).items()}
         return maildir.flags_of(maildir.split(path.name)[1], keywords)
 
     def place(self, folder: str, base: str) -> Path:
-        """Name the place of a letter for people, also of one that is not there."""
+        """Name the place of a message for people, also of one that is not there."""
         return self.folder(folder) / "cur" / base
 
     def sync(self, folder: str) -> None:
@@ -326,15 +390,21 @@ class MaildirTree:
             sync_directory(self.folder(folder) / part)
 
     def _letters(self, folder: str, flags: frozenset[str]) -> dict[str, str]:
-        """Give keyword to letter for a folder; new keywords get the next letters while there are any."""
+        """Return keyword to letter for a folder; new keywords get the next letters while there are
+        any.
+        """
         known = self._keywords.get(folder)
         if known is None:
             content = b""
             with contextlib.suppress(FileNotFoundError):
                 content = (self.folder(folder) / "dovecot-keywords").read_bytes()
-            known = self._keywords[folder] = {keyword: letter for letter, keyword in maildir.parse_keywords(content).items()}
+            known = self._keywords[folder] = {
+                keyword: letter for letter, keyword in maildir.parse_keywords(content).items()
+            }
         for keyword in sorted(flags - SYSTEM_FLAGS - known.keys()):
-            free = next((letter for letter in maildir.KEYWORD_LETTERS if letter not in known.values()), None)
+            free = next(
+                (letter for letter in maildir.KEYWORD_LETTERS if letter not in known.values()), None
+            )
             if free is None:
                 break
             known[keyword] = free
@@ -364,7 +434,15 @@ def _takes_colons(directory: Path) -> bool:
             taken = any(entry.name == probe.name for entry in entries)
         probe.unlink()
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.EMFILE, errno.ENFILE}:
+        if error.errno in {
+            errno.ENOSPC,
+            errno.EDQUOT,
+            errno.EROFS,
+            errno.EACCES,
+            errno.EIO,
+            errno.EMFILE,
+            errno.ENFILE,
+        }:
             raise
         return False
     return taken

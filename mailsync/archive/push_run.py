@@ -1,4 +1,6 @@
-"""One push out of the archive: the ledger of what went where, with an intent ahead of each append."""
+"""One push out of the archive: the ledger of what went where, with an intent ahead of each
+append.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +11,27 @@ from typing import Final, Self
 from mailsync.archive.disk import guarded, translated
 from mailsync.archive.paths import write_path
 from mailsync.archive.shared import Shared
-from mailsync.model import LedgerLine, Letter, MailboxPath, SyncState
+from mailsync.model import ArchivedMessage, LedgerLine, MailboxPath, SyncState
 
 GROUP: Final = 512
 """Answers written down in one commit; a lost one is found again by looking."""
 
 
 class PushRun:
-    """A context manager; an exception keeps every answer that came before it. A `rehearsal` only reads, and records nothing."""
+    """A context manager; an exception keeps every answer that came before it.
 
-    def __init__(self, archive: Shared, account: str, destination: str, clock: Callable[[], float], *, rehearsal: bool = False) -> None:
+    A `rehearsal` only reads, and records nothing.
+    """
+
+    def __init__(
+        self,
+        archive: Shared,
+        account: str,
+        destination: str,
+        clock: Callable[[], float],
+        *,
+        rehearsal: bool = False,
+    ) -> None:
         catalogue, root = archive.catalogue, archive.root
         self._turn = archive.turn
         self._commit = archive.commit
@@ -42,62 +55,83 @@ class PushRun:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if not self._rehearsal:
             with self._turn, translated(self._root):
                 self._commit()
 
     @guarded
     def ledger(self, mailbox: MailboxPath) -> dict[tuple[bytes, int], LedgerLine]:
-        """Give what is known of one mailbox of the destination, by (identity, copy)."""
+        """Return what is known of one mailbox of the destination, by (identity, copy)."""
         read = self._catalogue.flags.read
         rows = self._sql.execute(
-            "SELECT identity, copy, uidvalidity, uid, flags, state, uidnext, since FROM ledger WHERE destination = ? AND mailbox = ?",
+            "SELECT identity, copy, uidvalidity, uid, flags, state, uidnext, since FROM ledger"
+            " WHERE destination = ? AND mailbox = ?",
             (self._destination, write_path(mailbox)),
         )
         return {
-            (identity, copy): LedgerLine(validity, uid, read(flags), state == "intent", uidnext, since, state == "removed")
+            (identity, copy): LedgerLine(
+                validity, uid, read(flags), state == "intent", uidnext, since, state == "removed"
+            )
             for identity, copy, validity, uid, flags, state, uidnext, since in rows
         }
 
     @guarded
-    def intend(self, mailbox: MailboxPath, state: SyncState, letters: Sequence[Letter]) -> None:
-        """Write down, durably, that these letters are about to be appended, with their flags, to a mailbox in this state."""
+    def intend(
+        self, mailbox: MailboxPath, state: SyncState, messages: Sequence[ArchivedMessage]
+    ) -> None:
+        """Write down, durably, that these messages are about to be appended, with their flags, to a
+        mailbox in this state.
+        """
         now = int(self._clock())
         write = self._catalogue.flags.write
         self._catalogue.begin()
         self._sql.executemany(
-            "INSERT OR REPLACE INTO ledger (destination, mailbox, identity, copy, state, uidvalidity, uid, flags, uidnext, since, run) "
-            "VALUES (?, ?, ?, ?, 'intent', ?, NULL, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO ledger (destination, mailbox, identity, copy, state,"
+            " uidvalidity, uid, flags, uidnext, since, run) VALUES (?, ?, ?, ?, 'intent', ?, NULL,"
+            " ?, ?, ?, ?)",
             (
                 (
                     self._destination,
                     write_path(mailbox),
-                    letter.identity,
-                    letter.copy,
+                    message.identity,
+                    message.copy,
                     state.uidvalidity,
-                    write(letter.flags),
+                    write(message.flags),
                     state.uidnext,
                     now,
                     self.id,
                 )
-                for letter in letters
+                for message in messages
             ),
         )
         self.flush()
 
     @guarded
-    def settle(self, mailbox: MailboxPath, letter: Letter, uidvalidity: int | None, uid: int | None, flags: frozenset[str]) -> None:
-        """Write down that a letter is there; `flags` are those of the archive at this time."""
+    def settle(
+        self,
+        mailbox: MailboxPath,
+        message: ArchivedMessage,
+        uidvalidity: int | None,
+        uid: int | None,
+        flags: frozenset[str],
+    ) -> None:
+        """Write down that a message is there; `flags` are those of the archive at this time."""
         self._catalogue.begin()
         self._sql.execute(
-            "INSERT OR REPLACE INTO ledger (destination, mailbox, identity, copy, state, uidvalidity, uid, flags, uidnext, since, run) "
-            "VALUES (?, ?, ?, ?, 'sent', ?, ?, ?, 0, ?, ?)",
+            "INSERT OR REPLACE INTO ledger (destination, mailbox, identity, copy, state,"
+            " uidvalidity, uid, flags, uidnext, since, run) VALUES (?, ?, ?, ?, 'sent', ?, ?, ?, 0,"
+            " ?, ?)",
             (
                 self._destination,
                 write_path(mailbox),
-                letter.identity,
-                letter.copy,
+                message.identity,
+                message.copy,
                 uidvalidity,
                 uid,
                 self._catalogue.flags.write(flags),
@@ -110,29 +144,40 @@ class PushRun:
             self.flush()
 
     @guarded
-    def withdraw(self, mailbox: MailboxPath, letter: Letter) -> None:
-        """Take an intent back: the destination refused the letter, or it was never sent."""
+    def withdraw(self, mailbox: MailboxPath, message: ArchivedMessage) -> None:
+        """Take an intent back: the destination refused the message, or it was never sent."""
         self._catalogue.begin()
         self._sql.execute(
-            "DELETE FROM ledger WHERE destination = ? AND mailbox = ? AND identity = ? AND copy = ? AND state = 'intent'",
-            (self._destination, write_path(mailbox), letter.identity, letter.copy),
+            "DELETE FROM ledger WHERE destination = ? AND mailbox = ? AND identity = ? AND copy = ?"
+            " AND state = 'intent'",
+            (self._destination, write_path(mailbox), message.identity, message.copy),
         )
 
     @guarded
-    def reflagged(self, mailbox: MailboxPath, identity: bytes, copy: int, flags: frozenset[str]) -> None:
-        """Write down the flags last sent for a letter."""
+    def reflagged(
+        self, mailbox: MailboxPath, identity: bytes, copy: int, flags: frozenset[str]
+    ) -> None:
+        """Write down the flags last sent for a message."""
         self._catalogue.begin()
         self._sql.execute(
-            "UPDATE ledger SET flags = ? WHERE destination = ? AND mailbox = ? AND identity = ? AND copy = ?",
-            (self._catalogue.flags.write(flags), self._destination, write_path(mailbox), identity, copy),
+            "UPDATE ledger SET flags = ? WHERE destination = ? AND mailbox = ? AND identity = ? AND"
+            " copy = ?",
+            (
+                self._catalogue.flags.write(flags),
+                self._destination,
+                write_path(mailbox),
+                identity,
+                copy,
+            ),
         )
 
     @guarded
     def removed(self, mailbox: MailboxPath, keys: Iterable[tuple[bytes, int]]) -> None:
-        """Write down that letters were taken away on the destination since."""
+        """Write down that messages were taken away on the destination since."""
         self._catalogue.begin()
         self._sql.executemany(
-            "UPDATE ledger SET state = 'removed' WHERE destination = ? AND mailbox = ? AND identity = ? AND copy = ?",
+            "UPDATE ledger SET state = 'removed' WHERE destination = ? AND mailbox = ? AND identity"
+            " = ? AND copy = ?",
             ((self._destination, write_path(mailbox), identity, copy) for identity, copy in keys),
         )
 

@@ -1,4 +1,6 @@
-"""After a killed run, or with the catalogue lost: bring tree and catalogue to agree on what is really there."""
+"""After a killed run, or with the catalogue lost: bring tree and catalogue to agree on what is
+really there.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,14 @@ from mailsync.progress import Progress, Silence
 
 
 class Recovery:
-    """One look at every folder. A killed run leaves an unfinished one in the records; without any run the catalogue is new."""
+    """One look at every folder.
 
-    def __init__(self, catalogue: Catalogue, tree: Container, quarantine: Path, dedupe: str) -> None:
+    A killed run leaves an unfinished one in the records; without any run the catalogue is new.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, tree: Container, quarantine: Path, dedupe: str
+    ) -> None:
         self._catalogue = catalogue
         self._tree = tree
         self._quarantine = quarantine
@@ -34,14 +41,17 @@ class Recovery:
         return bool(self._unfinished) or not self._catalogue.has_runs()
 
     def run(self, now: int, progress: Progress | None = None) -> None:
-        """Take in files without a row, mark rows without a file, drop our temporary files, and end the runs in the records."""
+        """Take in files without a row, mark rows without a file, drop our temporary files, and end
+        the runs in the records.
+        """
         self._progress = progress or self._progress
         self._catalogue.begin()
         pruning = Pruning(self._catalogue, self._tree)
         if pruning.is_unfinished():
             pruning.execute()
         for folder, path in list(self._tree.folders()):
-            # The catalogue's word counts: the file that tells a shortened folder's whole name may be lost.
+            # The catalogue's word counts: the file that tells a shortened folder's whole name may
+            # be lost.
             path = self._catalogue.path_of_folder(folder) or path  # noqa: PLW2901
             for leftover in self._tree.leftovers(folder):
                 leftover.unlink(missing_ok=True)
@@ -58,7 +68,11 @@ class Recovery:
         found: list[tuple[str, Located]] = [*self._tree.files(folder)]
         for base, file in found:
             missing.pop(base, None)
-            if base in known or maildir.parse(base) is None or not self._shelf.is_home(path, folder):
+            if (
+                base in known
+                or maildir.parse(base) is None
+                or not self._shelf.is_home(path, folder)
+            ):
                 continue
             known.add(base)
             size = file.stat().st_size

@@ -1,7 +1,9 @@
-"""Building the catalogue again: from the last sound one there is, and from what the mail tree itself can prove.
+"""Building the catalogue again: from the last sound one there is, and from what the mail tree
+itself can prove.
 
-The tree knows contents, mailboxes, dates of arrival and flags. Which UIDs letters had, what was gone, how flags were before and what
-was pushed where is in a catalogue only: in the damaged one nobody can trust it, in its copy of an earlier day it is as of that day.
+The tree knows contents, mailboxes, dates of arrival and flags. Which UIDs messages had, what was
+gone, how flags were before and what was pushed where is in a catalogue only: in the damaged one
+nobody can trust it, in its copy of an earlier day it is as of that day.
 """
 
 from __future__ import annotations
@@ -36,9 +38,10 @@ Basis = Literal["catalogue", "copy", "tree"]
 class Reindexed:
     """What a catalogue was built from, and what came of it.
 
-    `as_of` is when the copy was made (epoch seconds, None for another basis): what happened since is known by the tree alone.
-    `adopted` files had no row; `unplaced` letters have no known place on a server until a pull confirms them; `damaged` files were put
-    in quarantine, `missing` ones are not there; `aside` is where the catalogue lies that could not be used.
+    `as_of` is when the copy was made (epoch seconds, None for another basis): what happened since
+    is known by the tree alone. `adopted` files had no row; `unplaced` messages have no known place
+    on a server until a pull confirms them; `damaged` files were put in quarantine, `missing` ones
+    are not there; `aside` is where the catalogue lies that could not be used.
     """
 
     basis: Basis
@@ -62,12 +65,15 @@ def reindex(
     progress: Progress | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Reindexed:
-    """Make the catalogue of an archive agree with its mail tree, whatever became of it. Raises ArchiveError and its children.
+    """Make the catalogue of an archive agree with its mail tree, whatever became of it.
 
-    Letters that no catalogue knows are given to `account`, unconfirmed: the next pull finds them on the server, fetches none of them,
-    and what it does not find there is gone. `by_uid` says that the account is an IMAP one; of a POP3 account nothing is ever gone.
-    A catalogue that cannot be read goes to quarantine, as damaged files do; nothing is deleted. A killed run changes nothing that the
-    next one would not do again.
+    Raises ArchiveError and its children.
+
+    Messages that no catalogue knows are given to `account`, unconfirmed: the next pull finds them
+    on the server, fetches none of them, and what it does not find there is gone. `by_uid` says that
+    the account is an IMAP one; of a POP3 account nothing is ever gone. A catalogue that cannot be
+    read goes to quarantine, as damaged files do; nothing is deleted. A killed run changes nothing
+    that the next one would not do again.
     """
     with translated(directory):
         there = (directory / "mail").is_dir()
@@ -82,8 +88,12 @@ def reindex(
             name = schema.NAME if basis == "catalogue" else NEW
             as_of = _start(directory, basis)
             with closing(schema.connect(directory, writing=True, name=name)) as connection:
-                done = _Rebuilding(directory, connection, dedupe, clock).run(account, progress, by_uid=by_uid)
-                connection.execute("PRAGMA journal_mode = DELETE" if name == NEW else "PRAGMA optimize")
+                done = _Rebuilding(directory, connection, dedupe, clock).run(
+                    account, progress, by_uid=by_uid
+                )
+                connection.execute(
+                    "PRAGMA journal_mode = DELETE" if name == NEW else "PRAGMA optimize"
+                )
             aside = _swap(directory) if name == NEW else None
     finally:
         lock.release()
@@ -91,7 +101,9 @@ def reindex(
 
 
 def _basis(directory: Path) -> Basis:
-    """Choose what to begin with: the catalogue itself if SQLite finds it sound, else its copy, else nothing. Raises SchemaTooNew."""
+    """Choose what to begin with: the catalogue itself if SQLite finds it sound, else its copy, else
+    nothing. Raises SchemaTooNew.
+    """
     if _is_sound(directory, schema.NAME):
         return "catalogue"
     return "copy" if _is_sound(directory, COPY) else "tree"
@@ -102,9 +114,14 @@ def _is_sound(directory: Path, name: str) -> bool:
     if not path.is_file() or not path.stat().st_size:
         return False
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=60)) as connection:
+        with closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=60)
+        ) as connection:
             version = schema.version_of(connection, directory)
-            return version > 0 and connection.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok"
+            return (
+                version > 0
+                and connection.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok"
+            )
     except SchemaTooNew:
         raise
     except sqlite3.DatabaseError:
@@ -112,24 +129,29 @@ def _is_sound(directory: Path, name: str) -> bool:
 
 
 def _start(directory: Path, basis: Basis) -> int | None:
-    """Lay what the new catalogue begins with under its temporary name; gives the age of the copy."""
+    """Lay what the new catalogue begins with under its temporary name; returns the age of the
+    copy.
+    """
     if basis == "catalogue":
         return None
     for suffix in ("", "-wal", "-shm", "-journal"):
         (directory / f"{NEW}{suffix}").unlink(missing_ok=True)
     if basis == "tree":
         return None
-    with closing(sqlite3.connect(f"{(directory / COPY).absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as copy:
+    with closing(
+        sqlite3.connect(f"{(directory / COPY).absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+    ) as copy:
         (directory / NEW).touch(mode=0o600)
         copied(copy, directory / NEW)
     return int((directory / COPY).stat().st_mtime)
 
 
 def _swap(directory: Path) -> Path | None:
-    """Put the new catalogue in the place of the damaged one, which goes to quarantine with its journal.
+    """Put the new catalogue in the place of the damaged one, which goes to quarantine with its
+    journal.
 
-    The journal must be away before the new catalogue has its name, or SQLite would play it into that one. Killed in between, the
-    archive is without a catalogue, which every command notices.
+    The journal must be away before the new catalogue has its name, or SQLite would play it into
+    that one. Killed in between, the archive is without a catalogue, which every command notices.
     """
     descriptor = os.open(directory / NEW, os.O_RDONLY)
     try:
@@ -155,7 +177,9 @@ def _set_aside(path: Path, quarantine: Path) -> Path:
         number += 1
     path.rename(place)
     with (quarantine / "README.txt").open("a", encoding="utf-8") as lines:
-        lines.write(f"{place.name}: could not be read any more; the catalogue was built again without it\n")
+        lines.write(
+            f"{place.name}: could not be read any more; the catalogue was built again without it\n"
+        )
     sync_directory(quarantine)
     return place
 
@@ -163,15 +187,25 @@ def _set_aside(path: Path, quarantine: Path) -> Path:
 class _Rebuilding:
     """One pass over tree and catalogue, as a run of its own in the records."""
 
-    def __init__(self, directory: Path, connection: sqlite3.Connection, dedupe: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        connection: sqlite3.Connection,
+        dedupe: str,
+        clock: Callable[[], float],
+    ) -> None:
         self._catalogue = Catalogue(connection)
         self._tree = tree_of(directory / "mail", writing=True)
         self._quarantine = directory / "quarantine"
         self._dedupe = dedupe
         self._clock = clock
 
-    def run(self, account: str, progress: Progress, *, by_uid: bool) -> tuple[int, int, int, int, tuple[Located, ...], int]:
-        """Give files, octets, adopted files, unplaced letters, damaged files, and how many are missing."""
+    def run(
+        self, account: str, progress: Progress, *, by_uid: bool
+    ) -> tuple[int, int, int, int, tuple[Located, ...], int]:
+        """Return files, octets, adopted files, unplaced messages, damaged files, and how many are
+        missing.
+        """
         catalogue = self._catalogue
         catalogue.begin()
         row = catalogue.make_account(account)
@@ -196,7 +230,9 @@ class _Rebuilding:
         return files, octets, recovery.adopted, unplaced, (*damaged, *recovery.refused), missing
 
     def _prove(self, newest: int, progress: Progress) -> tuple[int, list[Located]]:
-        """Hash what was known before (what was taken in just now was read for that); what is damaged goes to quarantine."""
+        """Hash what was known before (what was taken in just now was read for that); what is
+        damaged goes to quarantine.
+        """
         verification = Verification(self._catalogue, self._tree, newest=newest)
         missing, damaged = 0, []
         for one in verification.run(progress):
@@ -213,7 +249,9 @@ class _Rebuilding:
         return missing, damaged
 
     def _place(self, account: int, run: int, *, by_uid: bool) -> int:
-        """Give the account every letter that nobody has, until a complete scan tells better; tells how many."""
+        """Give the account every message that nobody has, until a complete scan tells better; tells
+        how many.
+        """
         unplaced = 0
         for folder, path in self._catalogue.unplaced_folders():
             if by_uid or path == INBOX:

@@ -1,4 +1,6 @@
-"""A last good copy of the catalogue, one a day and one a prune: it holds what the mail tree alone cannot tell (history, ledger)."""
+"""A last good copy of the catalogue, one a day and one a prune: it holds what the mail tree alone
+cannot tell (history, ledger).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ DAY: Final = 86_400
 
 
 def keep_copy(catalogue: sqlite3.Connection, directory: Path, now: int, *, age: int = DAY) -> bool:
-    """Copy the catalogue beside itself unless the copy is younger than `age` seconds; tells whether it did.
+    """Copy the catalogue beside itself unless the copy is younger than `age` seconds; returns
+    whether it did.
 
     The copy replaces the older one only once it is whole, found sound by SQLite, and on disk.
     """
@@ -42,10 +45,11 @@ def keep_copy(catalogue: sqlite3.Connection, directory: Path, now: int, *, age: 
 
 
 def copied(catalogue: sqlite3.Connection, to: Path) -> bool:
-    """Copy an open catalogue into an empty file; tells whether SQLite finds the copy sound."""
+    """Copy an open catalogue into an empty file; returns whether SQLite finds the copy sound."""
     target = sqlite3.connect(to, isolation_level=None)
     try:
-        # Page by page into a file nobody knows yet: its own journal would only be written for nothing.
+        # Page by page into a file nobody knows yet: its own journal would only be written for
+        # nothing.
         target.execute("PRAGMA journal_mode = OFF")
         target.execute("PRAGMA synchronous = OFF")
         catalogue.backup(target)

@@ -1,11 +1,13 @@
-"""Private files written and forced to disk in batches, by threads of this process or by a process of their own.
+"""Private files written and forced to disk in batches, by threads of this process or by a process
+of their own.
 
-As a program it reads files from its standard input, a header, a path and the content each, and writes them; asked to, it answers on
-its standard output once all of them are on disk, or with what went wrong first. It imports nothing of this package, so that it
-starts at once.
+As a program it reads files from its standard input, a header, a path and the content each, and
+writes them; asked to, it answers on its standard output once all of them are on disk, or with what
+went wrong first. It imports nothing of this package, so that it starts at once.
 
-The files of a batch are all written, then all on their way to the disk, and only then waited for: most of the waits then find
-that one write of the journal has served them too. That makes a batch several times as fast as one file after the other.
+The files of a batch are all written, then all on their way to the disk, and only then waited for:
+most of the waits then find that one write of the journal has served them too. That makes a batch
+several times as fast as one file after the other.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ BACKLOG: Final = 16
 """Batches that may wait for a slow disk, in memory, before the caller does."""
 
 HEADER: Final = struct.Struct("=IQq?")
-"""Octets of the path, octets of the content, mtime in epoch seconds and whether there is one; no path asks for an answer."""
+"""Octets of the path, octets of the content, mtime in epoch seconds and whether there is one; no
+path asks for an answer.
+"""
 
 ANSWER: Final = struct.Struct("=iI")
 """Error number (0: none) and octets of the path that follows it."""
@@ -38,11 +42,15 @@ PIPE: Final = 1 << 20
 File: TypeAlias = tuple[str | bytes, bytes, int | None]
 
 _creating: Final = threading.Lock()
-"""Only one file can be made in a directory at a time: the kernel would let the others burn the time by spinning."""
+"""Only one file can be made in a directory at a time: the kernel would let the others burn the time
+by spinning.
+"""
 
 
 class Crew:
-    """A few threads that write batches; a file left under the name of a new one by a dead process is replaced."""
+    """A few threads that write batches; a file left under the name of a new one by a dead process
+    is replaced.
+    """
 
     def __init__(self) -> None:
         self.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="mailsync-writer")
@@ -52,14 +60,19 @@ class Crew:
         self._error: OSError | None = None
 
     def add(self, path: str | bytes, content: bytes, mtime: int | None) -> None:
-        """Have a file written (`mtime` in epoch seconds, where the disk can hold it); it is on disk after `settle`. Raises OSError."""
+        """Have a file written (`mtime` in epoch seconds, where the disk can hold it); it is on disk
+        after `settle`. Raises OSError.
+        """
         self._batch.append((path, content, mtime))
         self._octets += len(content)
         if len(self._batch) >= BATCH_FILES or self._octets >= BATCH_OCTETS:
             self._send()
 
     def settle(self) -> None:
-        """Wait until all files added so far are on disk. Raises OSError, again and again until `forget`."""
+        """Wait until all files added so far are on disk.
+
+        Raises OSError, again and again until `forget`.
+        """
         self._send()
         self._await(0)
 
@@ -105,7 +118,8 @@ def write(batch: list[File]) -> None:
             fill(descriptor, content, mtime)
         if hasattr(os, "posix_fadvise"):
             for descriptor in descriptors:
-                # On Linux this starts the writing; elsewhere it may do nothing, and `fsync` does it all.
+                # On Linux this starts the writing; elsewhere it may do nothing, and `fsync` does it
+                # all.
                 with contextlib.suppress(OSError):
                     os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         for descriptor in descriptors:
@@ -134,15 +148,18 @@ def _replace(path: str | bytes) -> int:
     try:
         return create(path)
     except FileExistsError:
-        # Left by a process that died with our number (in containers it is always the same): the lock says that it is nobody's now.
+        # Left by a process that died with our number (in containers it is always the same): the
+        # lock says that it is nobody's now.
         os.unlink(path)  # noqa: PTH108  os is what the crash seam watches
         return create(path)
 
 
 def serve(files: BinaryIO, answers: int) -> None:
-    """Write what comes in until it ends; after an error nothing more is written, and every answer tells of it.
+    """Write what comes in until it ends; after an error nothing more is written, and every answer
+    tells of it.
 
-    What nobody heard of as being on disk is removed at the end: whoever sent it has died, or wants none of it.
+    What nobody heard of as being on disk is removed at the end: whoever sent it has died, or wants
+    none of it.
     """
     crew = Crew()
     error: OSError | None = None

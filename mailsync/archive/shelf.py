@@ -1,4 +1,6 @@
-"""Putting contents into the tree and the catalogue together: what is stored, linked, mended or adopted. One writer's view."""
+"""Putting contents into the tree and the catalogue together: what is stored, linked, mended or
+adopted. One writer's view.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from mailsync.model import MailboxPath
 
 @dataclass(frozen=True, slots=True)
 class Stowed:
-    """Where a content lies now: its file, the digest of what that file holds, whether it was new or mended a damage."""
+    """Where a content lies now: its file, the digest of what that file holds, whether it was new or
+    mended a damage.
+    """
 
     file: int
     digest: bytes
@@ -29,10 +33,11 @@ class Stowed:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What is stored already: the content (row, digest) that counts as the same, or else another letter with its Message-ID.
+    """What is stored already: the content (row, digest) that counts as the same, or else another
+    message with its Message-ID.
 
-    `lost` are contents of the same letter that no sound file holds any more. `variant`: others are stored, which `dedupe` does not
-    let count.
+    `lost` are contents of the same message that no sound file holds any more. `variant`: others are
+    stored, which `dedupe` does not let count.
     """
 
     stored: tuple[int, bytes] | None = None
@@ -56,7 +61,14 @@ class _Spot:
 class Shelf:
     """Stores contents for one run; `dedupe` is `message-id`, `exact` or `none`."""
 
-    def __init__(self, catalogue: Catalogue, tree: Container, quarantine: Path, dedupe: str, run: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        tree: Container,
+        quarantine: Path,
+        dedupe: str,
+        run: Callable[[], int],
+    ) -> None:
         self._catalogue = catalogue
         self._sql = catalogue.sql
         self._tree = tree
@@ -66,12 +78,14 @@ class Shelf:
         self._folders: dict[MailboxPath, tuple[int, str]] = {}
 
     def folder(self, path: MailboxPath) -> tuple[int, str]:
-        """Give a mailbox's folder as (row, name), made when missing."""
+        """Return a mailbox's folder as (row, name), made when missing."""
         known = self._folders.get(path)
         if known is None:
             found = self._catalogue.folder(path)
             if found is None:
-                name = self._tree.make_folder(path, hashed=self._catalogue.folder_clashes(folder_name(path)))
+                name = self._tree.make_folder(
+                    path, hashed=self._catalogue.folder_clashes(folder_name(path))
+                )
                 found = (self._catalogue.make_folder(path, name), name)
             else:
                 self._tree.make_folder(path, hashed=is_shortened(found[1]), recorded=True)
@@ -79,27 +93,38 @@ class Shelf:
         return known
 
     def is_home(self, path: MailboxPath, name: str) -> bool:
-        """Tell whether a folder found in the tree is that of a mailbox; a mailbox without one in the catalogue takes it."""
+        """Return whether a folder found in the tree is that of a mailbox; a mailbox without one in
+        the catalogue takes it.
+        """
         found = self._catalogue.folder(path)
         if found is None:
             found = self._folders[path] = (self._catalogue.make_folder(path, name), name)
         return found[1] == name
 
     def stow(
-        self, path: MailboxPath, letter: tuple[bytes, Fingerprint], internaldate: int, flags: frozenset[str], held: int | None = None
+        self,
+        path: MailboxPath,
+        received: tuple[bytes, Fingerprint],
+        internaldate: int,
+        flags: frozenset[str],
+        held: int | None = None,
     ) -> Stowed:
-        """Store a content in a mailbox's folder, or find that the letter is there; durable only after the tree settles.
+        """Store a content in a mailbox's folder, or find that the message is there; durable only
+        after the tree settles.
 
-        `held` is the file of the placement this content was fetched for, if it has one: with `none` it is that placement's alone.
+        `held` is the file of the placement this content was fetched for, if it has one: with `none`
+        it is that placement's alone.
         """
-        content, print_ = letter
+        content, print_ = received
         digest = print_.digest
         spot = _Spot(path, internaldate, flags)
         found = self._stored_as(print_)
         if found.lost:
             return self._succeed(spot, found.lost, content, print_)
         if found.stored is None:
-            file = self._write(spot, self._record(print_, len(content)), digest, content, first=not found.variant)
+            file = self._write(
+                spot, self._record(print_, len(content)), digest, content, first=not found.variant
+            )
             return Stowed(file, digest, new=True, collides=found.collides)
         message, stored_digest = found.stored
         there = self._put(spot, message, stored_digest, held)
@@ -109,47 +134,73 @@ class Shelf:
             return self._succeed(spot, [message], content, print_)
         mended = self._mend(message, digest, content)
         here = self._here(path, message, held)
-        return Stowed(here[0].id if here else self._write(spot, message, digest, content), digest, new=not mended, mended=mended)
+        return Stowed(
+            here[0].id if here else self._write(spot, message, digest, content),
+            digest,
+            new=not mended,
+            mended=mended,
+        )
 
-    def place(self, path: MailboxPath, digest: bytes, internaldate: int, flags: frozenset[str]) -> int | None:
-        """Put a stored content into a mailbox's folder as well; None when no sound file holds it."""
+    def place(
+        self, path: MailboxPath, digest: bytes, internaldate: int, flags: frozenset[str]
+    ) -> int | None:
+        """Put a stored content into a mailbox's folder as well; None when no sound file holds
+        it.
+        """
         message = self._catalogue.message_by_digest(digest)
-        there = None if message is None else self._put(_Spot(path, internaldate, flags), message, digest)
+        there = (
+            None
+            if message is None
+            else self._put(_Spot(path, internaldate, flags), message, digest)
+        )
         return None if there is None else there.file
 
     def reflag(self, file: int, flags: frozenset[str]) -> None:
         """Make a file's name say these flags."""
         row = self._catalogue.file(file)
-        self._sql.execute("UPDATE files SET flags = ? WHERE id = ?", (self._catalogue.flags.write(flags), file))
+        self._sql.execute(
+            "UPDATE files SET flags = ? WHERE id = ?", (self._catalogue.flags.write(flags), file)
+        )
         self._tree.reflag(row.folder, row.base, flags, row.flags)
 
     def adopt(self, path: MailboxPath, file: Located, base: str) -> bool:
-        """Take in a file that has no row, if it is what its own name says; tells whether it was."""
+        """Take in a file that has no row, if it is what its name says; returns whether it was."""
         name = maildir.parse(base)
         content = file.read_bytes()
         print_ = fingerprint(content)
-        if name is None or name.size != len(content) or name.digest_prefix != print_.digest[: maildir.DIGEST_SHOWN]:
+        if (
+            name is None
+            or name.size != len(content)
+            or name.digest_prefix != print_.digest[: maildir.DIGEST_SHOWN]
+        ):
             return False
-        message = self._catalogue.message_by_digest(print_.digest) or self._record(print_, len(content))
+        message = self._catalogue.message_by_digest(print_.digest) or self._record(
+            print_, len(content)
+        )
         flags = self._tree.flags(self.folder(path)[1], file)  # type: ignore[arg-type]  # a tree is given what it gave
         self._insert_file(_Spot(path, name.internaldate, flags), message, base, name.copy)
         return True
 
     def _claim(self, file: int, flags: frozenset[str]) -> bool:
-        """Give an adopted file, which no placement names yet, the flags of its first one; tells whether it was such a file."""
+        """Return an adopted file, which no placement names yet, the flags of its first one; tells
+        whether it was such a file.
+        """
         if self._is_placed(file):
             return False
         self.reflag(file, flags)
         return True
 
     def _stored_as(self, print_: Fingerprint) -> _Found:
-        """Find the stored content this one counts as, and, failing that, another letter with its Message-ID."""
-        # The condition on the empty text lets SQLite use the index, which leaves letters without a Message-ID out; a device that
-        # writes one Message-ID into every letter has thousands of them, of which one is enough.
+        """Find the stored content this one counts as, and, failing that, another message with its
+        Message-ID.
+        """
+        # The condition on the empty text lets SQLite use the index, which leaves messages without a
+        # Message-ID out; a device that writes one Message-ID into every message has thousands of
+        # them, of which one is enough.
         rows = self._sql.ask(
-            "SELECT id, digest, identity FROM messages WHERE digest = ?1 OR identity = ?2 UNION ALL "
-            "SELECT * FROM (SELECT id, digest, identity FROM messages "
-            "WHERE message_id = ?3 AND message_id <> '' AND +identity <> ?2 LIMIT 1)",
+            "SELECT id, digest, identity FROM messages WHERE digest = ?1 OR identity = ?2 UNION ALL"
+            " SELECT * FROM (SELECT id, digest, identity FROM messages WHERE message_id = ?3 AND"
+            " message_id <> '' AND +identity <> ?2 LIMIT 1)",
             (print_.digest, print_.identity, print_.message_id),
             print_.digest,
             print_.identity,
@@ -161,7 +212,11 @@ class Shelf:
         own = next((row for row, digest, _ in rows if digest == print_.digest), None)
         alike = sorted((row, digest) for row, digest, known in rows if known == print_.identity)
         if self._dedupe != "message-id":
-            return _Found((own, print_.digest)) if own is not None else _Found(collides=collides, variant=bool(alike))
+            return (
+                _Found((own, print_.digest))
+                if own is not None
+                else _Found(collides=collides, variant=bool(alike))
+            )
         # Its own content first, if that is sound; then the one that came first.
         alike.sort(key=lambda one: one[0] != own)
         for row, digest in alike:
@@ -190,16 +245,24 @@ class Shelf:
             print_.message_id or print_.digest,
         )
 
-    def _write(self, spot: _Spot, message: int, digest: bytes, content: bytes, *, first: bool = False) -> int:
-        """Start writing a content; `first` says that no file of this letter can be in the folder."""
+    def _write(
+        self, spot: _Spot, message: int, digest: bytes, content: bytes, *, first: bool = False
+    ) -> int:
+        """Start writing a content; `first` says that no file of this message can be in the
+        folder.
+        """
         copy = 1 if first else self._next_copy(spot.path, message)
         base = maildir.name(spot.internaldate, digest, len(content), copy)
         file = self._insert_file(spot, message, base, copy)
         self._tree.add(self.folder(spot.path)[1], base, content, spot.flags)
         return file
 
-    def _put(self, spot: _Spot, message: int, digest: bytes, held: int | None = None) -> Stowed | None:
-        """See to it that a stored content has a sound file in a folder, out of the tree alone; None when no file of it is sound."""
+    def _put(
+        self, spot: _Spot, message: int, digest: bytes, held: int | None = None
+    ) -> Stowed | None:
+        """See to it that a stored content has a sound file in a folder, out of the tree alone; None
+        when no file of it is sound.
+        """
         here = self._here(spot.path, message, held)
         for file in here:
             if self._is_sound(file, digest):
@@ -222,20 +285,31 @@ class Shelf:
         return Stowed(self._insert_file(spot, message, base, copy), digest, new=False)
 
     def _here(self, path: MailboxPath, message: int, held: int | None) -> list[FileRow]:
-        """Give the files of a content in a folder that one more placement may use, sound ones first.
+        """Return the files of a content in a folder that one more placement may use, sound ones
+        first.
 
-        With `none` a placement has a file to itself: the one it had, or one that a killed run left without a placement.
+        With `none` a placement has a file to itself: the one it had, or one that a killed run left
+        without a placement.
         """
         files = self._catalogue.files_of(message, folder=self.folder(path)[0])
         if self._dedupe != "none":
             return files
-        return [file for file in files if file.id == held] or [file for file in files if not self._is_placed(file.id)]
+        return [file for file in files if file.id == held] or [
+            file for file in files if not self._is_placed(file.id)
+        ]
 
     def _is_placed(self, file: int) -> bool:
-        return self._sql.execute("SELECT 1 FROM placements WHERE file = ? AND NOT unconfirmed LIMIT 1", (file,)).fetchone() is not None
+        return (
+            self._sql.execute(
+                "SELECT 1 FROM placements WHERE file = ? AND NOT unconfirmed LIMIT 1", (file,)
+            ).fetchone()
+            is not None
+        )
 
     def _is_sound(self, file: FileRow, digest: bytes) -> bool:
-        """Hash a file unless its damage is known or it was written just now; what is found damaged is marked."""
+        """Hash a file unless its damage is known or it was written just now; what is found damaged
+        is marked.
+        """
         if file.damaged or self._tree.is_waiting(file.folder, file.base):
             return not file.damaged
         if self._holds(file, digest):
@@ -254,7 +328,9 @@ class Shelf:
             return False
 
     def _mend(self, message: int, digest: bytes, content: bytes) -> bool:
-        """Put good content in the place of every damaged file of a message; what was damaged goes to quarantine."""
+        """Put good content in the place of every damaged file of a message; what was damaged goes
+        to quarantine.
+        """
         damaged = [file for file in self._catalogue.files_of(message) if file.damaged]
         for file in damaged:
             # It is sound when a run was killed between mending it and saying so.
@@ -264,15 +340,26 @@ class Shelf:
             self._catalogue.mark(file.id, damaged=False)
         return bool(damaged)
 
-    def _succeed(self, spot: _Spot, lost: Sequence[int], content: bytes, print_: Fingerprint) -> Stowed:
-        """Let a content take the place of others of the same letter that are damaged: their files, and so their placements, are its."""
-        message = self._catalogue.message_by_digest(print_.digest) or self._record(print_, len(content))
+    def _succeed(
+        self, spot: _Spot, lost: Sequence[int], content: bytes, print_: Fingerprint
+    ) -> Stowed:
+        """Let a content take the place of others of the same message that are damaged: their files,
+        and so their placements, are its.
+        """
+        message = self._catalogue.message_by_digest(print_.digest) or self._record(
+            print_, len(content)
+        )
         damaged = [file for one in lost for file in self._catalogue.files_of(one) if file.damaged]
         for file in damaged:
             self._set_aside(file)
-            date, copy = self._sql.execute("SELECT internaldate, copy FROM files WHERE id = ?", (file.id,)).fetchone()
+            date, copy = self._sql.execute(
+                "SELECT internaldate, copy FROM files WHERE id = ?", (file.id,)
+            ).fetchone()
             base = maildir.name(date, print_.digest, len(content), copy)
-            self._sql.execute("UPDATE files SET message = ?, base = ?, damaged = 0 WHERE id = ?", (message, base, file.id))
+            self._sql.execute(
+                "UPDATE files SET message = ?, base = ?, damaged = 0 WHERE id = ?",
+                (message, base, file.id),
+            )
             self._tree.add(file.folder, base, content, file.flags)
         here = self._here(spot.path, message, None)
         place = here[0].id if here else self._write(spot, message, print_.digest, content)
@@ -285,10 +372,13 @@ class Shelf:
             self._tree.set_aside(path, self._quarantine, why)  # type: ignore[arg-type]  # a tree is given what it gave
 
     def _next_copy(self, path: MailboxPath, message: int) -> int:
-        """Give the next number among the copies of one letter in a folder; only `exact` and `none` keep several."""
+        """Return the next number among the copies of one message in a folder; only `exact` and
+        `none` keep several.
+        """
         row = self._sql.execute(
-            "SELECT coalesce(max(f.copy), 0) + 1 FROM messages n CROSS JOIN messages m ON m.identity = n.identity "
-            "CROSS JOIN files f ON f.message = m.id AND f.folder = ? WHERE n.id = ?",
+            "SELECT coalesce(max(f.copy), 0) + 1 FROM messages n CROSS JOIN messages m ON"
+            " m.identity = n.identity CROSS JOIN files f ON f.message = m.id AND f.folder = ? WHERE"
+            " n.id = ?",
             (self.folder(path)[0], message),
         ).fetchone()
         return int(row[0])
@@ -296,7 +386,14 @@ class Shelf:
     def _insert_file(self, spot: _Spot, message: int, base: str, copy: int) -> int:
         return self._sql.insert(
             "files",
-            (self.folder(spot.path)[0], message, copy, base, spot.internaldate, self._catalogue.flags.write(spot.flags)),
+            (
+                self.folder(spot.path)[0],
+                message,
+                copy,
+                base,
+                spot.internaldate,
+                self._catalogue.flags.write(spot.flags),
+            ),
         )
 
 

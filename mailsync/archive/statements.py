@@ -1,7 +1,8 @@
 """The catalogue's connection, with rows that may wait to be inserted many at a time.
 
-Every statement lets the other threads run and then waits for its turn again, which costs several times what SQLite does in it. So
-the rows of new letters get their numbers at once and are put off until anything is asked that might have to see them.
+Every statement lets the other threads run and then waits for its turn again, which costs several
+times what SQLite does in it. So the rows of new messages get their numbers at once and are put off
+until anything is asked that might have to see them.
 """
 
 from __future__ import annotations
@@ -14,16 +15,19 @@ MOST: Final = 600
 """Rows that wait at most."""
 
 TABLES: Final = {
-    "messages": "(id, digest, size, identity, message_id, header, presence, subject, sender, first_run)",
+    "messages": (
+        "(id, digest, size, identity, message_id, header, presence, subject, sender, first_run)"
+    ),
     "files": "(id, folder, message, copy, base, internaldate, flags)",
     "placements": (
-        "(id, mailbox, file, digest, size, uidvalidity, uid, uidl, object_id, internaldate, flags, first_run, since_run, matched)"
+        "(id, mailbox, file, digest, size, uidvalidity, uid, uidl, object_id, internaldate, flags,"
+        " first_run, since_run, matched)"
     ),
 }
 """Tables whose rows may wait, in the order in which they refer to each other."""
 
 _INSERTS: Final = {
-    table: f"INSERT INTO {table} {columns} VALUES ({', '.join('?' * (columns.count(',') + 1))})"  # noqa: S608  our own names
+    table: (f"INSERT INTO {table} {columns} VALUES ({', '.join('?' * (columns.count(',') + 1))})")
     for table, columns in TABLES.items()
 }
 
@@ -38,7 +42,9 @@ class Statements:
         self._traits: set[Hashable] = set()
         self._count = 0
 
-    def execute(self, statement: str, values: Sequence[object] | Mapping[str, object] = ()) -> sqlite3.Cursor:
+    def execute(
+        self, statement: str, values: Sequence[object] | Mapping[str, object] = ()
+    ) -> sqlite3.Cursor:
         """Execute a statement that sees everything inserted before it."""
         if self._count:
             self.write()
@@ -51,19 +57,24 @@ class Statements:
         return self.connection.executemany(statement, rows)
 
     def ask(self, statement: str, values: Sequence[object], *traits: Hashable) -> list[Any]:
-        """Give the rows of a question that only rows inserted with one of these traits could answer otherwise than the rest do."""
+        """Return the rows of a question that only rows inserted with one of these traits could
+        answer otherwise than the rest do.
+        """
         if not self._traits.isdisjoint(traits):
             self.write()
         return self.connection.execute(statement, values).fetchall()
 
     def insert(self, table: str, values: Sequence[object], *traits: Hashable) -> int:
-        """Insert a row some time before anything can miss it, and give its number; `ask` knows it by its traits.
+        """Insert a row some time before anything can miss it, and give its number; `ask` knows it
+        by its traits.
 
         It must break no constraint: nobody would hear of it here.
         """
         row = self._next.get(table)
         if row is None:
-            row = self.connection.execute(f"SELECT coalesce(max(id), 0) + 1 FROM {table}").fetchone()[0]  # noqa: S608  our own names
+            row = self.connection.execute(
+                f"SELECT coalesce(max(id), 0) + 1 FROM {table}"
+            ).fetchone()[0]
         self._next[table] = row + 1
         self._later[table].append((row, *values))
         self._traits.update(traits)

@@ -21,7 +21,10 @@ _AHEAD: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """One thing that is not as it should be. `damaged` False: worth knowing, no letter is in danger (another program's file)."""
+    """One thing that is not as it should be.
+
+    `damaged` False: worth knowing, no message is in danger (another program's file).
+    """
 
     path: Path
     digest: bytes | None
@@ -41,7 +44,8 @@ class _Check:
 
 
 class Verification:
-    """One pass over an archive; `marks` tells, after it, which files are damaged and which are sound again.
+    """One pass over an archive; `marks` tells, after it, which files are damaged and which are
+    sound again.
 
     Files whose rows came after `newest` are left out.
     """
@@ -54,7 +58,7 @@ class Verification:
         self.marks: list[tuple[int, bool]] = []
 
     def run(self, progress: Progress) -> Iterator[Damage]:
-        """Give what is wrong; files are read in parallel, an inode once."""
+        """Yield what is wrong; files are read in parallel, an inode once."""
         progress.expect(*self._catalogue.count_files(self._newest))
         waiting: deque[_Check] = deque()
         with ThreadPoolExecutor(_READERS, thread_name_prefix="mailsync-verify") as pool:
@@ -99,13 +103,17 @@ class Verification:
                 self.marks.append((check.file.id, False))
             return
         self.marks.append((check.file.id, True))
-        place = self._tree.place(check.file.folder, check.file.base) if path is None else _named(path)
+        place = (
+            self._tree.place(check.file.folder, check.file.base) if path is None else _named(path)
+        )
         if path is None:
             what = "the file is missing"
         elif isinstance(result, OSError):
             what = f"the file cannot be read: {result.strerror or result}"
         else:
-            what = "the content is not what was stored: its SHA-256 differs from the one in its name"
+            what = (
+                "the content is not what was stored: its SHA-256 differs from the one in its name"
+            )
         yield Damage(place, check.digest, what, damaged=True, located=path)
 
     def _strangers(self) -> Iterator[Damage]:
@@ -114,7 +122,9 @@ class Verification:
             for base, path in self._tree.files(folder):
                 if base not in known:
                     ours = maildir.parse(base) is not None
-                    what = "the catalogue does not know this file" + ("" if ours else " (another program's)")
+                    what = "the catalogue does not know this file" + (
+                        "" if ours else " (another program's)"
+                    )
                     yield Damage(_named(path), None, what, damaged=False)
 
 

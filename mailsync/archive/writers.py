@@ -1,7 +1,9 @@
-"""Who writes the files: threads of this process and, once there is much to write, a process of its own.
+"""Who writes the files: threads of this process and, once there is much to write, a process of its
+own.
 
-Threads that write wake and sleep many times for every file, and Python lets only one thread run at a time: a first pull from a fast
-server spends a fifth of its time on that. A process beside it costs a tenth of a second to start, so small runs do without.
+Threads that write wake and sleep many times for every file, and Python lets only one thread run at
+a time: a first pull from a fast server spends a fifth of its time on that. A process beside it
+costs a tenth of a second to start, so small runs do without.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ MUCH: Final = 8 << 20
 
 
 class Writers:
-    """Writes private files; a file left under the name of a new one by a dead process is replaced."""
+    """Writes private files; a file left under the name of a new one by a dead process is
+    replaced.
+    """
 
     def __init__(self) -> None:
         self._crew = scribe.Crew()
@@ -31,7 +35,9 @@ class Writers:
         self._octets = 0
 
     def add(self, path: str, content: bytes, mtime: int | None) -> None:
-        """Have a file written (`mtime` in epoch seconds, where the disk can hold it); it is on disk after `settle`. Raises OSError."""
+        """Have a file written (`mtime` in epoch seconds, where the disk can hold it); it is on disk
+        after `settle`. Raises OSError.
+        """
         self._octets += len(content)
         if self._process is None and self._octets > MUCH and not self._alone:
             self._process = _started()
@@ -39,7 +45,10 @@ class Writers:
         (self._process or self._crew).add(path, content, mtime)
 
     def settle(self) -> None:
-        """Wait until all files added so far are on disk. Raises OSError, again and again until `forget`."""
+        """Wait until all files added so far are on disk.
+
+        Raises OSError, again and again until `forget`.
+        """
         self._crew.settle()
         if self._process is not None:
             self._process.settle()
@@ -77,7 +86,10 @@ class _Process:
         """Hand a file over; waits while the process has more than enough. Raises OSError."""
         name = os.fsencode(path)
         dated = mtime is not None and abs(mtime) < 1 << 63
-        self._send(scribe.HEADER.pack(len(name), len(content), (mtime or 0) if dated else 0, dated) + name, content)
+        self._send(
+            scribe.HEADER.pack(len(name), len(content), (mtime or 0) if dated else 0, dated) + name,
+            content,
+        )
 
     def settle(self) -> None:
         """Wait until all files handed over are on disk. Raises OSError."""
@@ -127,7 +139,10 @@ def _started() -> _Process | None:
         return None
     try:
         running = subprocess.Popen(  # noqa: S603  our own file by our own interpreter
-            [sys.executable, "-I", "-S", scribe.__file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+            [sys.executable, "-I", "-S", scribe.__file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
         )
     except OSError:
         return None

@@ -1,4 +1,6 @@
-"""From what stands on the command line (a configured name, or a URL) to a login with its archive and its password."""
+"""From what stands on the command line (a configured name, or a URL) to a login with its archive
+and its password.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,10 @@ URL_ARCHIVES = Path("mailsync-archive")
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """One account ready for use. `name` is what archive and reports call it; its password is not in here."""
+    """One account ready for use.
+
+    `name` is what archive and reports call it; its password is not in here.
+    """
 
     name: str
     settings: Pop3Account | ImapAccount
@@ -47,17 +52,26 @@ def login(session: Session, text: str, archive: Path | None = None) -> Login:
     return _configured(configuration(session), text, archive)
 
 
-def logins(session: Session, texts: Sequence[str], archive: Path | None = None, *, kept: bool = False) -> list[Login]:
-    """Find several accounts; all configured ones when none is named, with `kept` only those whose mail is kept here (`backup:`)."""
+def logins(
+    session: Session, texts: Sequence[str], archive: Path | None = None, *, kept: bool = False
+) -> list[Login]:
+    """Find several accounts; all configured ones when none is named, with `kept` only those whose
+    mail is kept here (`backup:`).
+    """
     if texts and all(is_url(text) for text in texts):
         return [login(session, text, archive) for text in dict.fromkeys(texts)]
     for text in texts:
         _demand_scheme(session, text)
     config = configuration(session)
-    names = texts or [name for name, account in config.settings.accounts.items() if not kept or _is_kept(account)]
+    names = texts or [
+        name for name, account in config.settings.accounts.items() if not kept or _is_kept(account)
+    ]
     if archive is not None and len(names) > 1:
         raise ConfigError("--archive names one archive, so one account must be named with it")
-    return [login(session, name, archive) if is_url(name) else _configured(config, name, archive) for name in dict.fromkeys(names)]
+    return [
+        login(session, name, archive) if is_url(name) else _configured(config, name, archive)
+        for name in dict.fromkeys(names)
+    ]
 
 
 def _demand_scheme(session: Session, text: str) -> None:
@@ -80,13 +94,19 @@ def _is_kept(account: Pop3Account | ImapAccount) -> bool:
 def _configured(config: Configuration, name: str, archive: Path | None) -> Login:
     account = config.account(name)
     settings = config.settings.archive
-    return Login(name, account, archive or config.archive_directory(name), settings.format, settings.dedupe)
+    return Login(
+        name, account, archive or config.archive_directory(name), settings.format, settings.dedupe
+    )
 
 
-def password(session: Session, account: Login, given: Mapping[str, str | None] | None = None) -> str:
-    """Bring an account's password: by the options of this call, else as configured, else by asking on the terminal.
+def password(
+    session: Session, account: Login, given: Mapping[str, str | None] | None = None
+) -> str:
+    """Bring an account's password: by the options of this call, else as configured, else by asking
+    on the terminal.
 
-    `given` are the values of --…-password-command, -env and -file under those last words. Raises ConfigError.
+    `given` are the values of --…-password-command, -env and -file under those last words. Raises
+    ConfigError.
     """
     secret = _from_options(given or {}) or account.settings.password
     if secret is not None:
@@ -96,11 +116,14 @@ def password(session: Session, account: Login, given: Mapping[str, str | None] |
         return reveal(secret, account.name, session.environ)
     if not sys.stdin.isatty():
         raise ConfigError(
-            f"no password for {account.name}, and no terminal to ask on; set `password:` in the configuration, "
-            "or use one of the --…password-command, -env, -file options"
+            f"no password for {account.name}, and no terminal to ask on; set `password:` in the"
+            " configuration, or use one of the --…password-command, -env, -file options"
         )
     try:
-        entered = getpass.getpass(f"Password of {plain(account.settings.username)} at {plain(account.settings.host)}: ", stream=sys.stderr)
+        entered = getpass.getpass(
+            f"Password of {plain(account.settings.username)} at {plain(account.settings.host)}: ",
+            stream=sys.stderr,
+        )
     except EOFError:
         entered = ""
     if not entered:
@@ -118,9 +141,15 @@ def _from_options(given: Mapping[str, str | None]) -> Secret | None:
     if not chosen:
         return None
     if len(chosen) > 1:
-        raise ConfigError("give one of the options --…password-command, -env and -file, not several")
+        raise ConfigError(
+            "give one of the options --…password-command, -env and -file, not several"
+        )
     try:
         return TypeAdapter[Secret](Secret).validate_python(chosen, context={"base": Path.cwd()})
     except ValidationError as error:
-        what = error.errors(include_url=False, include_input=False)[0]["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"the option --…password-{next(iter(chosen))} cannot be used: {what}") from None
+        what = error.errors(include_url=False, include_input=False)[0]["msg"].removeprefix(
+            "Value error, "
+        )
+        raise ConfigError(
+            f"the option --…password-{next(iter(chosen))} cannot be used: {what}"
+        ) from None

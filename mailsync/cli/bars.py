@@ -18,14 +18,18 @@ EVERY: Final = 15.0
 
 
 def progress_for(session: Session, stream: TextIO, row: int = 0) -> Progress:
-    """Choose how progress is shown on `stream`: not at all with -q, as a bar on a terminal (in a `row` of its own), else as lines."""
+    """Choose how progress is shown on `stream`: not at all with -q, as a bar on a terminal (in a
+    `row` of its own), else as lines.
+    """
     if session.quiet:
         return Silence()
     return Bars(stream, row) if stream.isatty() else Lines(stream)
 
 
 class Bars:
-    """A `Progress` as one tqdm bar a phase, measured in octets because letters differ a thousandfold, counting letters beside."""
+    """A `Progress` as one tqdm bar a phase, measured in octets because messages differ a
+    thousandfold, counting messages beside.
+    """
 
     def __init__(self, stream: TextIO, row: int = 0) -> None:
         self._stream = stream
@@ -50,7 +54,10 @@ class Bars:
                 position=self._row,
                 dynamic_ncols=True,
                 leave=False,
-                bar_format="{desc}: {percentage:3.0f}%|{bar}| {n_fmt}B of {total_fmt}B{postfix}, {rate_fmt}, ETA {remaining}",
+                bar_format=(
+                    "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}B of {total_fmt}B{postfix},"
+                    " {rate_fmt}, ETA {remaining}"
+                ),
             )
 
     def expect(self, messages: int, octets: int) -> None:
@@ -80,7 +87,9 @@ class Bars:
     def _show(self, more: int) -> None:
         if self._bar is not None:
             with _harmless():
-                self._bar.set_postfix_str(f"{self._done:,}/{self._expected:,} letters", refresh=False)
+                self._bar.set_postfix_str(
+                    f"{self._done:,}/{self._expected:,} messages", refresh=False
+                )
                 self._bar.update(more)
 
 
@@ -126,8 +135,15 @@ class Lines:
 
     def _state(self, elapsed: float) -> str:
         rate = self._done[1] / elapsed if elapsed > 0 else 0.0
-        left = f", about {span((self._expected[1] - self._done[1]) / rate)} left" if rate > 0 and self._expected[1] > self._done[1] else ""
-        counted = f"{self._done[0]:,} of {self._expected[0]:,} letters, {octets(self._done[1])} of {octets(self._expected[1])}"
+        left = (
+            f", about {span((self._expected[1] - self._done[1]) / rate)} left"
+            if rate > 0 and self._expected[1] > self._done[1]
+            else ""
+        )
+        counted = (
+            f"{self._done[0]:,} of {self._expected[0]:,} messages, {octets(self._done[1])} of"
+            f" {octets(self._expected[1])}"
+        )
         return f"{counted}, {octets(rate)}/s{left}"
 
     def _say(self, line: str) -> None:
@@ -138,6 +154,8 @@ class Lines:
 
 @contextlib.contextmanager
 def _harmless() -> Iterator[None]:
-    """Let work go on when nobody can read about it any more (a closed terminal, a full log disk)."""
+    """Let work go on when nobody can read about it any more (a closed terminal, a full log
+    disk).
+    """
     with contextlib.suppress(OSError, ValueError):
         yield

@@ -1,4 +1,5 @@
-"""Stores from settings: the one place that knows which class speaks which protocol, and imports it when it is asked for.
+"""Stores from settings: the one place that knows which class speaks which protocol, and imports it
+when it is asked for.
 
 Start-up imports only what the command needs.
 """
@@ -17,8 +18,15 @@ from mailsync.stores.transport import Endpoint
 
 
 def endpoint(settings: Pop3Account | ImapAccount) -> Endpoint:
-    """Tell where an account's server listens."""
-    return Endpoint(settings.host, port_of(settings), settings.security, settings.ca_file, settings.tls_name, settings.timeout)
+    """Return where an account's server listens."""
+    return Endpoint(
+        settings.host,
+        port_of(settings),
+        settings.security,
+        settings.ca_file,
+        settings.tls_name,
+        settings.timeout,
+    )
 
 
 def credentials(settings: Pop3Account | ImapAccount, password: str) -> Credentials:
@@ -41,7 +49,11 @@ def source(login: Login, password: str, progress: Progress) -> Source:
         endpoint(settings),
         who,
         pipelining=settings.pipelining,
-        mark=settings.mark.seen_older_than if isinstance(settings.mark, SeenOlderThan) else settings.mark,
+        mark=(
+            settings.mark.seen_older_than
+            if isinstance(settings.mark, SeenOlderThan)
+            else settings.mark
+        ),
         progress=progress,
         clock=time.time,
         sleep=time.sleep,
@@ -49,17 +61,22 @@ def source(login: Login, password: str, progress: Progress) -> Source:
 
 
 def trial(name: str, settings: ImapAccount, password: str) -> Source:
-    """Make a source that gives up at the first failure, for trying whether there is a server at all."""
+    """Make a source that gives up at the first failure, for trying whether there is a server at
+    all.
+    """
     from mailsync.stores.imap.source import ImapSource  # noqa: PLC0415
 
     return ImapSource(name, endpoint(settings), credentials(settings, password), retries=0)
 
 
 def imap_of(login: Login) -> ImapAccount:
-    """Give the settings of a destination. Raises ConfigError for what cannot be one."""
+    """Return the settings of a destination. Raises ConfigError for what cannot be one."""
     if isinstance(login.settings, ImapAccount):
         return login.settings
-    raise ConfigError(f"{login.name} is a POP3 account, and POP3 has no way to add letters: a destination must be IMAP")
+    raise ConfigError(
+        f"{login.name} is a POP3 account, and POP3 has no way to add messages: a destination must"
+        " be IMAP"
+    )
 
 
 def destination(login: Login, password: str, progress: Progress) -> Destination:

@@ -1,6 +1,8 @@
-"""The `mailsync` command: finds the subcommand, runs it, and turns whatever comes of it into an exit code.
+"""The `mailsync` command: finds the subcommand, runs it, and turns whatever comes of it into an
+exit code.
 
-Start-up knows the commands by this table alone; a command's module, and everything it needs, is imported when it is called.
+Start-up knows the commands by this table alone; a command's module, and everything it needs, is
+imported when it is called.
 """
 
 from __future__ import annotations
@@ -20,17 +22,17 @@ from mailsync.cli.session import BROKEN_PIPE, Session
 
 COMMANDS: Final = {
     "check": "Connect, log in, and tell what the server can do.",
-    "pull": "Bring new letters from the servers into the archive.",
-    "push": "Send an archive's letters to an IMAP server.",
-    "restore": "Bring letters of the archive back to a server.",
+    "pull": "Bring new messages from the servers into the archive.",
+    "push": "Send an archive's messages to an IMAP server.",
+    "restore": "Bring messages of the archive back to a server.",
     "migrate": "Move a mailbox: pull and push in one go.",
     "verify": "Prove every file of the archive against its digest.",
     "reindex": "Build a lost or damaged catalogue again.",
-    "prune": "Remove letters that left the server long ago.",
+    "prune": "Remove messages that left the server long ago.",
     "status": "Tell how old and how large each archive is.",
-    "list": "List mailboxes, or the letters in them.",
-    "show": "Show one letter.",
-    "duplicates": "List letters in several places, and look-alikes.",
+    "list": "List mailboxes, or the messages in them.",
+    "show": "Show one message.",
+    "duplicates": "List messages in several places, and look-alikes.",
     "config": "Help with the configuration file.",
 }
 
@@ -60,7 +62,9 @@ class LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """Suggest the nearest command for one that is not there."""
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
@@ -77,7 +81,9 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  click's signature
-        """Run a command; a reader that went away (`mailsync list … | head`) is no error to speak of."""
+        """Run a command; a reader that went away (`mailsync list … | head`) is no error to speak
+        of.
+        """
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
@@ -97,17 +103,25 @@ class LazyGroup(click.Group):
     "config",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The configuration. Default: $MAILSYNC_CONFIG, ./mailsync.yaml, ~/.config/mailsync/mailsync.yaml.",
+    help=(
+        "The configuration. Default: $MAILSYNC_CONFIG, ./mailsync.yaml,"
+        " ~/.config/mailsync/mailsync.yaml."
+    ),
 )
 @click.option("-v", "--verbose", is_flag=True, help="Tell more: every mailbox, every remark.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing unless something is wrong (for cron).")
+@click.option(
+    "-q", "--quiet", is_flag=True, help="Say nothing unless something is wrong (for cron)."
+)
 @click.option("--debug", is_flag=True, help="Show a traceback when something fails.")
-@click.version_option(__version__, "--version", prog_name="mailsync", message="%(prog)s %(version)s")
+@click.version_option(
+    __version__, "--version", prog_name="mailsync", message="%(prog)s %(version)s"
+)
 @click.pass_obj
 def cli(session: Session, config: Path | None, *, verbose: bool, quiet: bool, debug: bool) -> None:
     """Move and keep mail: POP3 and IMAP into an archive of your own, and back to any IMAP server.
 
-    A server that is read from stays as it is, unless you ask otherwise; every letter is kept byte for byte, and sent only once.
+    A server that is read from stays as it is, unless you ask otherwise; every message is kept byte
+    for byte, and sent only once.
     """
     session.config = config
     session.verbose |= verbose
@@ -123,7 +137,7 @@ def run(arguments: Sequence[str], session: Session) -> int:
     try:
         code = cli.main(list(arguments), prog_name="mailsync", standalone_mode=False, obj=session)
     except BaseException as error:  # noqa: BLE001  the one place where every failure becomes an exit code
-        from mailsync.cli import exits  # noqa: PLC0415  only a failure needs it, and the help must come fast
+        from mailsync.cli import exits  # noqa: PLC0415  only a failure needs it
 
         return exits.report(error, session)
     return code if isinstance(code, int) else 0
@@ -131,7 +145,8 @@ def run(arguments: Sequence[str], session: Session) -> int:
 
 def main() -> None:
     """Run the command line of this process."""
-    # A service manager's SIGTERM is a Ctrl-C without a keyboard: unwind, leave a safe state, say so.
+    # A service manager's SIGTERM is a Ctrl-C without a keyboard: unwind, leave a safe state, say
+    # so.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -25,7 +25,9 @@ def _into_session(name: str) -> Callable[[click.Context, click.Parameter, bool],
 
 
 def common(command: Command) -> Command:
-    """Add what every command takes: --json, and the global switches also behind the command's name, where people type them."""
+    """Add what every command takes: --json, and the global switches also behind the command's name,
+    where people type them.
+    """
     for flags, name, text in (
         (("--debug",), "debug", None),
         (("-q", "--quiet"), "quiet", None),
@@ -33,7 +35,13 @@ def common(command: Command) -> Command:
         (("--json",), "json", "Print one JSON report on standard output, for programs."),
     ):
         command = click.option(
-            *flags, name, is_flag=True, expose_value=False, callback=_into_session(name), hidden=text is None, help=text
+            *flags,
+            name,
+            is_flag=True,
+            expose_value=False,
+            callback=_into_session(name),
+            hidden=text is None,
+            help=text,
         )(command)
     return command
 
@@ -44,7 +52,11 @@ def _seconds(_: click.Context, parameter: click.Parameter, written: str | None) 
     if written is None:
         return None
     try:
-        return float(written) if written.replace(".", "", 1).isdecimal() and parameter.name == "wait" else duration(written)
+        return (
+            float(written)
+            if written.replace(".", "", 1).isdecimal() and parameter.name == "wait"
+            else duration(written)
+        )
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -66,11 +78,14 @@ def _moment(_: click.Context, __: click.Parameter, written: str | None) -> int |
         return int(datetime.fromisoformat(written.strip()).astimezone().timestamp())
     except (ValueError, OverflowError, OSError):
         raise click.BadParameter(
-            "must be a day or a time, such as 2026-03-01 or 2026-03-01T18:30, or a span before now, such as 14d"
+            "must be a day or a time, such as 2026-03-01 or 2026-03-01T18:30, or a span before now,"
+            " such as 14d"
         ) from None
 
 
-def _pairs(_: click.Context, __: click.Parameter, written: tuple[str, ...]) -> dict[tuple[str, ...], tuple[str, ...]]:
+def _pairs(
+    _: click.Context, __: click.Parameter, written: tuple[str, ...]
+) -> dict[tuple[str, ...], tuple[str, ...]]:
     from mailsync.mapping import parse_name  # noqa: PLC0415  not needed to list the options
 
     pairs = {}
@@ -88,64 +103,124 @@ def _name(_: click.Context, __: click.Parameter, written: str | None) -> tuple[s
     return parse_name(written) if written else ()
 
 
-def letters(command: Command) -> Command:
-    """Add the options that choose letters: --since, --before, --as-of, --message-id, --search."""
+def messages(command: Command) -> Command:
+    """Add the options that choose messages: --since, --before, --as-of, --message-id, --search."""
     for flags, name, metavar, callback, text in (
-        ("--search", "search", "TEXT", None, "Only letters whose header holds TEXT, in any case."),
-        ("--message-id", "message_id", "ID", None, "Only the letter with this Message-ID."),
-        ("--as-of", "moment", "TIME", _moment, "Mailboxes, letters and flags as the last complete pull by TIME saw them."),
-        ("--before", "before", "DATE", _moment, "Only letters that arrived before DATE."),
-        ("--since", "since", "DATE", _moment, "Only letters that arrived on DATE or later: 2026-03-01, or 14d for the last 14 days."),
+        ("--search", "search", "TEXT", None, "Only messages whose header holds TEXT, in any case."),
+        ("--message-id", "message_id", "ID", None, "Only the message with this Message-ID."),
+        (
+            "--as-of",
+            "moment",
+            "TIME",
+            _moment,
+            "Mailboxes, messages and flags as the last complete pull by TIME saw them.",
+        ),
+        ("--before", "before", "DATE", _moment, "Only messages that arrived before DATE."),
+        (
+            "--since",
+            "since",
+            "DATE",
+            _moment,
+            "Only messages that arrived on DATE or later: 2026-03-01, or 14d for the last 14 days.",
+        ),
     ):
         command = click.option(flags, name, metavar=metavar, callback=callback, help=text)(command)
     return command
 
 
 def places(command: Command) -> Command:
-    """Add the options that say where letters go: --map and --into."""
-    command = click.option("--into", "into", metavar="MAILBOX", callback=_name, help="Put everything below this mailbox.")(command)
+    """Add the options that say where messages go: --map and --into."""
+    command = click.option(
+        "--into",
+        "into",
+        metavar="MAILBOX",
+        callback=_name,
+        help="Put everything below this mailbox.",
+    )(command)
     return click.option(
-        "--map", "renamed", metavar="OLD=NEW", multiple=True, callback=_pairs, help="Another name for a mailbox there; may be repeated."
+        "--map",
+        "renamed",
+        metavar="OLD=NEW",
+        multiple=True,
+        callback=_pairs,
+        help="Another name for a mailbox there; may be repeated.",
     )(command)
 
 
 def gone(command: Command) -> Command:
-    """Add the options about letters that left their server: --include-gone, --gone-since and --also-moved."""
-    command = click.option("--also-moved", is_flag=True, help="Of these, also letters that live in another mailbox now.")(command)
+    """Add the options about messages that left their server: --include-gone, --gone-since and
+    --also-moved.
+    """
+    command = click.option(
+        "--also-moved",
+        is_flag=True,
+        help="Of these, also messages that live in another mailbox now.",
+    )(command)
     command = gone_since(command)
-    return click.option("--include-gone", is_flag=True, help="Also letters that are no longer on the server they came from.")(command)
+    return click.option(
+        "--include-gone",
+        is_flag=True,
+        help="Also messages that are no longer on the server they came from.",
+    )(command)
 
 
 gone_since: Final = click.option(
-    "--gone-since", "gone_since", metavar="DATE", callback=_moment, help="Only letters that left the server on DATE or later, such as 14d."
+    "--gone-since",
+    "gone_since",
+    metavar="DATE",
+    callback=_moment,
+    help="Only messages that left the server on DATE or later, such as 14d.",
 )
 mailbox: Final = click.option(
     "--mailbox",
     "globs",
     metavar="GLOB",
     multiple=True,
-    help='Only these mailboxes; may be repeated. * and ? match, "!" in front leaves out: --mailbox "Work/*" --mailbox "!Work/Old".',
+    help=(
+        'Only these mailboxes; may be repeated. * and ? match, "!" in front leaves out: --mailbox'
+        ' "Work/*" --mailbox "!Work/Old".'
+    ),
 )
 archive: Final = click.option(
     "--archive",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where the archive lies. Default: the configured place; for a URL ./mailsync-archive/USER@HOST.",
+    help=(
+        "Where the archive lies. Default: the configured place; for a URL"
+        " ./mailsync-archive/USER@HOST."
+    ),
 )
-dry_run: Final = click.option("--dry-run", is_flag=True, help="Show what would be done, with counts and sizes, and change nothing.")
+dry_run: Final = click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Show what would be done, with counts and sizes, and change nothing.",
+)
 wait: Final = click.option(
-    "--wait", metavar="SECONDS", default="0", callback=_seconds, help="Wait so long for an archive that another run is writing."
+    "--wait",
+    metavar="SECONDS",
+    default="0",
+    callback=_seconds,
+    help="Wait so long for an archive that another run is writing.",
 )
 gone_for: Final = click.option(
-    "--gone-for", metavar="AGE", required=True, callback=_seconds, help="How long they must have been gone from the server, such as 365d."
+    "--gone-for",
+    metavar="AGE",
+    required=True,
+    callback=_seconds,
+    help="How long they must have been gone from the server, such as 365d.",
 )
 max_age: Final = click.option(
-    "--max-age", metavar="AGE", callback=_seconds, help="End with exit code 3 if an account's last complete pull is older, such as 26h."
+    "--max-age",
+    metavar="AGE",
+    callback=_seconds,
+    help="End with exit code 3 if an account's last complete pull is older, such as 26h.",
 )
 
 
 def given(passwords: Mapping[str, str | None], prefix: str = "") -> dict[str, str | None]:
-    """Pick what `passwords(prefix)` brought out of a command's arguments, under the words command, env and file."""
+    """Pick what `passwords(prefix)` brought out of a command's arguments, under the words command,
+    env and file.
+    """
     under = f"{prefix}_" if prefix else ""
     return {form: passwords[f"{under}password_{form}"] for form in ("command", "env", "file")}
 
@@ -161,7 +236,9 @@ def passwords(prefix: str = "", whose: str = "the account") -> Callable[[Command
             ("env", "NAME", f"The environment variable NAME holds the password of {whose}."),
             ("command", "COMMAND", f"The first line COMMAND prints is the password of {whose}."),
         ):
-            command = click.option(f"--{dash}password-{form}", f"{under}password_{form}", metavar=metavar, help=text)(command)
+            command = click.option(
+                f"--{dash}password-{form}", f"{under}password_{form}", metavar=metavar, help=text
+            )(command)
         return command
 
     return add

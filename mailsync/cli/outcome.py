@@ -9,7 +9,7 @@ import click
 
 from mailsync.cli import exits
 from mailsync.cli.session import Session
-from mailsync.cli.text import letters, octets, plain, short, span
+from mailsync.cli.text import messages, octets, plain, short, span
 from mailsync.engine.report import Note, Proved, Report, Tally, exit_code
 from mailsync.mapping import show as name_of
 
@@ -39,22 +39,50 @@ REMARKS: Final = frozenset(
 """Kinds of notes that are told for completeness; all others are trouble."""
 
 _ALWAYS: Final = ("seen", "new", "duplicate", "skipped", "failed")
-_IN_ORDER: Final = ("seen", "new", "duplicate", "matched", "mended", "repaired", "flags", "gone", "removed", "skipped", "failed")
+_IN_ORDER: Final = (
+    "seen",
+    "new",
+    "duplicate",
+    "matched",
+    "mended",
+    "repaired",
+    "flags",
+    "gone",
+    "removed",
+    "skipped",
+    "failed",
+)
 _HEADINGS: Final = {"matched": "recognised", "removed": "removed there"}
 _HEADINGS_OF_PUSH: Final = {**_HEADINGS, "new": "sent", "duplicate": "there already"}
 
 
-def show(reports: Sequence[Report], session: Session, *, join: Callable[[Sequence[Report]], int] = exit_code) -> int:
-    """Tell how runs ended, in the way the session asks for; returns the exit code for all of them, joined by `join`."""
+def show(
+    reports: Sequence[Report],
+    session: Session,
+    *,
+    join: Callable[[Sequence[Report]], int] = exit_code,
+) -> int:
+    """Show how runs ended, in the way the session asks for; return the exit code for all of them,
+    joined by `join`.
+    """
     code = join(reports)
     if session.json:
-        exits.print_json(session, code, {"error": None, "problems": [], "reports": [report.as_json() for report in reports]})
+        exits.print_json(
+            session,
+            code,
+            {"error": None, "problems": [], "reports": [report.as_json() for report in reports]},
+        )
         return code
     for report in reports:
         if not session.quiet:
             _table(report, session, click.echo)
             for kind in dict.fromkeys(note.kind for note in report.notes if note.kind in REMARKS):
-                _notes([note for note in report.notes if note.kind == kind], session, _echo_plain, ALIKE_SHOWN)
+                _notes(
+                    [note for note in report.notes if note.kind == kind],
+                    session,
+                    _echo_plain,
+                    ALIKE_SHOWN,
+                )
             _proof(report, session)
         # What is wrong goes to standard error, so that it is there with -q and in cron's mail too.
         _notes([note for note in report.notes if note.kind not in REMARKS], session, _echo_trouble)
@@ -63,21 +91,35 @@ def show(reports: Sequence[Report], session: Session, *, join: Callable[[Sequenc
 
 
 def of_one_account(reports: Sequence[Report]) -> int:
-    """Join the steps of one account's run: what stopped a step says more than that all of it is incomplete."""
+    """Join the steps of one account's run: what stopped a step says more than that all of it is
+    incomplete.
+    """
     stopped = [report for report in reports if report.error is not None]
     return exit_code(stopped or reports)
 
 
 def _table(report: Report, session: Session, echo: Callable[[str], object]) -> None:
     total = report.total
-    shown = [(path, tally) for path, tally in report.mailboxes.items() if session.verbose or tally.seen or _news(tally)]
+    shown = [
+        (path, tally)
+        for path, tally in report.mailboxes.items()
+        if session.verbose or tally.seen or _news(tally)
+    ]
     columns = [name for name in _IN_ORDER if name in _ALWAYS or getattr(total, name)]
     to = any(tally.to for _, tally in shown)
-    rows = [[plain(name_of(path)), *([plain(tally.to)] if to else []), *_cells(tally, columns)] for path, tally in shown]
+    rows = [
+        [plain(name_of(path)), *([plain(tally.to)] if to else []), *_cells(tally, columns)]
+        for path, tally in shown
+    ]
     if len(rows) > 1:
         rows.append(["all", *([""] if to else []), *_cells(total, columns)])
     words = _HEADINGS_OF_PUSH if report.destination else _HEADINGS
-    headings = ["mailbox", *(["to"] if to else []), *(words.get(name, name) for name in columns), "size"]
+    headings = [
+        "mailbox",
+        *(["to"] if to else []),
+        *(words.get(name, name) for name in columns),
+        "size",
+    ]
     if rows:
         echo(_lines(rows, headings, 1 + to))
     if report.unchanged:
@@ -87,33 +129,62 @@ def _table(report: Report, session: Session, echo: Callable[[str], object]) -> N
 def _lines(rows: Sequence[Sequence[str]], headings: Sequence[str], left: int) -> str:
     from tabulate import tabulate  # noqa: PLC0415  a quiet run prints no table
 
-    return tabulate(rows, headings, tablefmt="simple", disable_numparse=True, colalign=_alignment(len(headings), left))
+    return tabulate(
+        rows,
+        headings,
+        tablefmt="simple",
+        disable_numparse=True,
+        colalign=_alignment(len(headings), left),
+    )
 
 
 def _proof(report: Report, session: Session) -> None:
-    """Tell what the proof at the end of a migration found: in a line if nothing is missing, else by mailbox."""
+    """Show what the proof at the end of a migration found: in a line if nothing is missing, else by
+    mailbox.
+    """
     if not report.proof:
         return
     if session.verbose or not all(one.complete for one in report.proof):
-        headings = ["mailbox", "to", "at the source", "in the archive", "different", "on the destination", "removed there"]
+        headings = [
+            "mailbox",
+            "to",
+            "at the source",
+            "in the archive",
+            "different",
+            "on the destination",
+            "removed there",
+        ]
         rows = [
-            [plain(name_of(one.mailbox)), plain(name_of(one.theirs)), *(f"{count:,}" if count else "-" for count in _proved(one))]
+            [
+                plain(name_of(one.mailbox)),
+                plain(name_of(one.theirs)),
+                *(f"{count:,}" if count else "-" for count in _proved(one)),
+            ]
             for one in report.proof
         ]
         click.echo(_lines(rows, headings, 2))
     if not all(one.complete for one in report.proof):
         return
-    total, different = sum(one.at_source for one in report.proof), sum(one.letters for one in report.proof)
-    held = letters(total) if total == different else f"{letters(total)} ({different:,} different ones)"
+    total, different = (
+        sum(one.at_source for one in report.proof),
+        sum(one.messages for one in report.proof),
+    )
+    held = (
+        messages(total)
+        if total == different
+        else f"{messages(total)} ({different:,} different ones)"
+    )
     compared = sum(one.compared for one in report.proof)
     checked = f"; {compared:,} downloaded and compared" if compared else ""
     removed = sum(one.removed for one in report.proof)
     but = f", but for {removed:,} that you removed there" if removed else ""
-    click.echo(f"proved: {held} at the source, all in the archive and on the destination{but}{checked}")
+    click.echo(
+        f"proved: {held} at the source, all in the archive and on the destination{but}{checked}"
+    )
 
 
 def _proved(one: Proved) -> tuple[int, ...]:
-    return one.at_source, one.in_archive, one.letters, one.found, one.removed
+    return one.at_source, one.in_archive, one.messages, one.found, one.removed
 
 
 def _alignment(columns: int, names: int) -> list[str]:
@@ -133,13 +204,18 @@ def _news(tally: Tally) -> bool:
     return tally.incomplete or any(getattr(tally, name) for name in _IN_ORDER)
 
 
-def _notes(notes: Sequence[Note], session: Session, echo: Callable[[str], None], most: int = NOTES_SHOWN) -> None:
+def _notes(
+    notes: Sequence[Note], session: Session, echo: Callable[[str], None], most: int = NOTES_SHOWN
+) -> None:
     limit = len(notes) if session.verbose or len(notes) == most + 1 else most
     for note in notes[:limit]:
-        where = ", ".join(plain(part) for part in (note.mailbox, short(note.letter, 90)) if part)
+        where = ", ".join(plain(part) for part in (note.mailbox, short(note.message, 90)) if part)
         echo(f"{where}: {plain(note.text)}" if where else plain(note.text))
     if len(notes) > limit:
-        echo(f"… and {len(notes) - limit:,} more like {'it' if limit == 1 else 'these'} (-v shows them)")
+        echo(
+            f"… and {len(notes) - limit:,} more like {'it' if limit == 1 else 'these'} (-v shows"
+            " them)"
+        )
 
 
 def _echo_plain(line: str) -> None:
@@ -152,12 +228,18 @@ def _echo_trouble(line: str) -> None:
 
 def _last_words(report: Report, session: Session) -> None:
     """Say in one sentence how a run ended; silence with -q only when all is well."""
-    who = plain(f"{report.account} → {report.destination}" if report.destination else report.account)
+    who = plain(
+        f"{report.account} → {report.destination}" if report.destination else report.account
+    )
     if report.error is not None:
         for line in str(report.error).splitlines():
             click.echo(f"{click.style(f'{who}:', fg='red')} {plain(line)}", err=True)
         if not session.quiet and report.total.new:
-            click.echo(f"{who}: stopped early; {letters(report.total.new)} done so far are safe. Run it again to go on.", err=True)
+            click.echo(
+                f"{who}: stopped early; {messages(report.total.new)} done so far are safe. Run it"
+                " again to go on.",
+                err=True,
+            )
     elif not report.complete:
         words = "incomplete: see the lines marked ! above; the next run tries again"
         click.echo(f"{click.style(f'{who}:', fg='red')} {words}", err=True)
@@ -167,13 +249,22 @@ def _last_words(report: Report, session: Session) -> None:
 
 def _success(report: Report) -> str:
     total = report.total
-    took = f" in {span(report.ended - report.started)}" if report.ended - report.started >= 1 else ""
+    took = (
+        f" in {span(report.ended - report.started)}" if report.ended - report.started >= 1 else ""
+    )
     brought = total.new + total.mended
-    amount = f"{letters(brought)}, {octets(total.octets)}" if brought else "nothing new"
+    amount = f"{messages(brought)}, {octets(total.octets)}" if brought else "nothing new"
     if report.dry_run:
         # What a pull would recognise, or a push find there, only those runs can tell.
-        upto = "up to " if brought and (not report.destination or any(note.kind == "rehearsal" for note in report.notes)) else ""
-        return f"would {'send' if report.destination else 'bring'} {upto}{amount}; nothing was changed"
+        upto = (
+            "up to "
+            if brought
+            and (not report.destination or any(note.kind == "rehearsal" for note in report.notes))
+            else ""
+        )
+        return (
+            f"would {'send' if report.destination else 'bring'} {upto}{amount}; nothing was changed"
+        )
     if report.destination and total.new:
         amount = f"sent {amount}"
     return f"complete: {amount}{took}"

@@ -1,4 +1,7 @@
-"""A letter as a person reads it: its main headers and the beginning of its text. Shows anything, believes nothing."""
+"""A message as a person reads it: its main headers and the beginning of its text.
+
+Shows anything, believes nothing.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ HEADERS: Final = (b"from", b"to", b"cc", b"date", b"subject", b"message-id")
 
 
 def headers(content: bytes) -> dict[str, str]:
-    """Give the main headers, decoded, by their usual names."""
+    """Return the main headers, decoded, by their usual names."""
     return {
         name.decode().title().replace("-Id", "-ID"): plain(" ".join(header.text(value).split()))
         for name in HEADERS
@@ -25,9 +28,10 @@ def headers(content: bytes) -> dict[str, str]:
 
 
 def text(content: bytes) -> list[str]:
-    """Give the lines of the first readable part, safe for a terminal; attachments are named, one a line, at the end.
+    """Return the lines of the first readable part, safe for a terminal; attachments are named, one
+    a line, at the end.
 
-    A letter nested deeper than any parser goes is shown as it is written.
+    A message nested deeper than any parser goes is shown as it is written.
     """
     try:
         return _parsed(email.message_from_bytes(content))
@@ -36,12 +40,12 @@ def text(content: bytes) -> list[str]:
         return [plain(line) for line in re.split(r"\r\n|\r|\n", body.rstrip())]
 
 
-def _parsed(letter: Message) -> list[str]:
+def _parsed(message: Message) -> list[str]:
     body: list[str] = []
     attached: list[str] = []
-    kinds = {part.get_content_type() for part in letter.walk() if not _is_attachment(part)}
+    kinds = {part.get_content_type() for part in message.walk() if not _is_attachment(part)}
     wanted = "text/plain" if "text/plain" in kinds else "text/html"
-    for part in letter.walk():
+    for part in message.walk():
         if part.is_multipart():
             continue
         if not body and part.get_content_type() == wanted and not _is_attachment(part):

@@ -1,4 +1,7 @@
-"""Dry runs: what a pull or a migration would do, how much that is, and how long it may take. They write nothing anywhere."""
+"""Dry runs: what a pull or a migration would do, how much that is, and how long it may take.
+
+They write nothing anywhere.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from mailsync.cli import build
 from mailsync.cli.accounts import Login
 from mailsync.cli.archives import demand_place
 from mailsync.cli.runs import Terms, collide, globs_of, push_from, rules_of
-from mailsync.cli.text import letters, octets, span
+from mailsync.cli.text import messages, octets, span
 from mailsync.config.settings import DeleteAfter, Pop3Account
 from mailsync.engine.clean import rehearse_clean
 from mailsync.engine.pull import rehearse
@@ -35,16 +38,16 @@ class Nothing:
         return None
 
     def known(self, scan: Scan) -> Known:  # noqa: ARG002  a protocol's signature
-        """Know no letter."""
+        """Know no message."""
         return Known(None, {}, 0)
 
     def held(self, entries: Sequence[Entry], before: int) -> dict[Entry, bytes]:  # noqa: ARG002  a protocol's signature
-        """Hold no letter."""
+        """Hold no message."""
         return {}
 
 
 def rehearse_one(login: Login, secret: str, report: Report, terms: Terms) -> list[Mailbox]:
-    """Find out what a pull would do; gives the mailboxes it is about. Raises MailsyncError."""
+    """Find out what a pull would do; returns the mailboxes it is about. Raises MailsyncError."""
     with ExitStack() as stack:
         archive = _archive(stack, login)
         source = stack.enter_context(closing(build.source(login, secret, terms.progress)))
@@ -58,9 +61,15 @@ def rehearse_one(login: Login, secret: str, report: Report, terms: Terms) -> lis
 
 
 def rehearse_migration(
-    origin: Login, target: Login, secrets: tuple[str, str], reports: tuple[Report, Report], terms: Terms
+    origin: Login,
+    target: Login,
+    secrets: tuple[str, str],
+    reports: tuple[Report, Report],
+    terms: Terms,
 ) -> list[Report]:
-    """Find out what a migration would do: what its pull would bring, and what its push would send of that and of the archive."""
+    """Find out what a migration would do: what its pull would bring, and what its push would send
+    of that and of the archive.
+    """
     pulled, pushed = reports
     at = pulled
     try:
@@ -70,10 +79,16 @@ def rehearse_migration(
         at = pushed
         with ExitStack() as stack:
             archive = _archive(stack, origin)
-            destination = stack.enter_context(closing(build.destination(target, secrets[1], terms.progress)))
+            destination = stack.enter_context(
+                closing(build.destination(target, secrets[1], terms.progress))
+            )
             if archive is not None and origin.name in archive.accounts():
                 push_from(archive, origin, (target, destination), pushed, terms)
-            mapping = plan_mapping([mailbox for mailbox in chosen if not mailbox.is_view], destination.mailboxes(), rules_of(target, terms))
+            mapping = plan_mapping(
+                [mailbox for mailbox in chosen if not mailbox.is_view],
+                destination.mailboxes(),
+                rules_of(target, terms),
+            )
             if pushed.error is None and not pushed.trouble and not collide(mapping, pushed):
                 _add(pulled, pushed, {move.ours.path: move.theirs for move in mapping.moves})
             estimate(archive, origin, pushed)
@@ -84,19 +99,27 @@ def rehearse_migration(
 
 
 def estimate(archive: Archive | None, login: Login, report: Report) -> None:
-    """Say how long the letters may take: as fast as the last run that moved enough to tell, or else at two speeds one may have."""
+    """Say how long the messages may take: as fast as the last run that moved enough to tell, or
+    else at two speeds one may have.
+    """
     amount = report.total.octets
     if not amount or report.error is not None:
         return
     speed = next(_speeds(archive, login, report), None) if archive else None
     if speed:
-        text = f"{octets(amount)}: about {span(amount / speed)}, as fast as the last time ({octets(speed)}/s)"
+        text = (
+            f"{octets(amount)}: about {span(amount / speed)}, as fast as the last time"
+            f" ({octets(speed)}/s)"
+        )
     else:
         guesses = " or ".join(f"{span(amount / guess)} at {octets(guess)}/s" for guess in GUESSES)
         text = f"{octets(amount)}: about {guesses}; no run has measured the line yet"
     limits = login.settings.limits
     if not report.destination and limits.bytes_per_day and amount > limits.bytes_per_day:
-        text += f"; with the limit of {octets(limits.bytes_per_day)} a day, {-(-amount // limits.bytes_per_day)} days"
+        text += (
+            f"; with the limit of {octets(limits.bytes_per_day)} a day,"
+            f" {-(-amount // limits.bytes_per_day)} days"
+        )
     report.note("estimate", None, "", text)
 
 
@@ -105,7 +128,10 @@ def _speeds(archive: Archive, login: Login, report: Report) -> Iterator[float]:
         told, ended = run.report, run.ended or run.started
         total = told.get("total")
         moved = total.get("octets") if isinstance(total, dict) else None
-        alike = run.kind == ("push" if report.destination else "pull") and told.get("destination", "") == report.destination
+        alike = (
+            run.kind == ("push" if report.destination else "pull")
+            and told.get("destination", "") == report.destination
+        )
         if alike and isinstance(moved, int) and moved >= TELLING and ended > run.started:
             yield moved / (ended - run.started)
 
@@ -132,4 +158,10 @@ def _add(pulled: Report, pushed: Report, places: dict[MailboxPath, MailboxPath |
         there.octets += tally.octets
         fresh += tally.new
     if fresh:
-        pushed.note("rehearsal", None, "", f"{letters(fresh)} of these would be pulled first; some may turn out to be there already")
+        pushed.note(
+            "rehearsal",
+            None,
+            "",
+            f"{messages(fresh)} of these would be pulled first; some may turn out to be there"
+            " already",
+        )

@@ -1,7 +1,9 @@
-"""One pull or push from its login to its report: opens archive and store, runs the engine, closes both.
+"""One pull or push from its login to its report: opens archive and store, runs the engine, closes
+both.
 
-A store is connected before an archive that does not exist yet is made, so that a mistyped login leaves no empty archive behind;
-an archive that exists is locked first, so that no server is bothered in vain.
+A store is connected before an archive that does not exist yet is made, so that a mistyped login
+leaves no empty archive behind; an archive that exists is locked first, so that no server is
+bothered in vain.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from mailsync.archive import Archive, PullRun
 from mailsync.cli import build
 from mailsync.cli.accounts import Login
 from mailsync.cli.archives import archive_of, as_of, known
-from mailsync.cli.text import letters
+from mailsync.cli.text import messages
 from mailsync.config.settings import DeleteAfter, ImapAccount, Pop3Account
 from mailsync.engine.budget import Budget
 from mailsync.engine.clean import clean
@@ -32,7 +34,8 @@ from mailsync.progress import Progress
 from mailsync.stores.base import DeletingSource, Destination, Source
 
 PATIENCE: Final = 30.0
-"""Seconds a server may still be storing what a broken connection had sent, before it is sent again."""
+"""Seconds a server may still be storing what a broken connection had sent, before it is sent again.
+"""
 
 
 EVERYTHING: Final = Selection()
@@ -42,9 +45,9 @@ EVERYTHING: Final = Selection()
 class Terms:
     """What a run was asked to keep to.
 
-    Who watches, which mailboxes only, how many seconds to wait for a locked archive; for a push also which letters (`moment`: as of
-    that time, `gone_since`: only what left the server since), other names than the mapped ones, and whether only what is alive on the
-    destination is believed.
+    Who watches, which mailboxes only, how many seconds to wait for a locked archive; for a push
+    also which messages (`moment`: as of that time, `gone_since`: only what left the server since),
+    other names than the mapped ones, and whether only what is alive on the destination is believed.
     """
 
     progress: Progress
@@ -70,7 +73,12 @@ def terms_of(chosen: Mapping[str, Any], terms: Terms) -> Terms:
         also_moved=chosen["also_moved"],
     )
     return replace(
-        terms, selection=selection, moment=chosen["moment"], gone_since=chosen["gone_since"], renamed=chosen["renamed"], into=chosen["into"]
+        terms,
+        selection=selection,
+        moment=chosen["moment"],
+        gone_since=chosen["gone_since"],
+        renamed=chosen["renamed"],
+        into=chosen["into"],
     )
 
 
@@ -88,12 +96,14 @@ def opened(login: Login, secret: str, terms: Terms) -> Iterator[tuple[Archive, S
 
 
 def globs_of(login: Login) -> Sequence[str]:
-    """Give the mailboxes an account is configured to pull."""
+    """Return the mailboxes an account is configured to pull."""
     return login.settings.mailboxes if isinstance(login.settings, ImapAccount) else ()
 
 
 def budget_of(archive: Archive, login: Login, name: str, direction: str) -> Budget | None:
-    """Give the limits an account is configured with, less what the last 24 hours used up; None when there are none."""
+    """Return the limits an account is configured with, less what the last 24 hours used up; None
+    when there are none.
+    """
     limits = login.settings.limits
     if limits.bytes_per_day is None and limits.bytes_per_second is None:
         return None
@@ -108,7 +118,10 @@ def budget_of(archive: Archive, login: Login, name: str, direction: str) -> Budg
 
 
 def pull_one(login: Login, secret: str, report: Report, terms: Terms) -> None:
-    """Pull one account and write its report down. Raises MailsyncError when not even that can be begun."""
+    """Pull one account and write its report down.
+
+    Raises MailsyncError when not even that can be begun.
+    """
     with opened(login, secret, terms) as (archive, source):
         pull_into(archive, login, source, report, terms)
 
@@ -120,13 +133,30 @@ def pull_into(archive: Archive, login: Login, source: Source, report: Report, te
 
 
 def pull_by(
-    run: PullRun, archive: Archive, of: tuple[Login, Source], report: Report, terms: Terms, *, listed: Sequence[Mailbox] | None = None
+    run: PullRun,
+    archive: Archive,
+    of: tuple[Login, Source],
+    report: Report,
+    terms: Terms,
+    *,
+    listed: Sequence[Mailbox] | None = None,
 ) -> None:
-    """Pull by a run that has begun, and end it; `listed` are the source's mailboxes, where it was asked for them just now."""
+    """Pull by a run that has begun, and end it; `listed` are the source's mailboxes, where it was
+    asked for them just now.
+    """
     login, source = of
     keep = login.settings.keep if isinstance(login.settings, Pop3Account) else "forever"
     budget = budget_of(archive, login, login.name, "down")
-    pull(source, run, report, terms.progress, only=terms.globs, among=globs_of(login), budget=budget, listed=listed)
+    pull(
+        source,
+        run,
+        report,
+        terms.progress,
+        only=terms.globs,
+        among=globs_of(login),
+        budget=budget,
+        listed=listed,
+    )
     if isinstance(keep, DeleteAfter) and isinstance(source, DeletingSource) and report.complete:
         clean(source, run, report, terms.progress, after=keep.delete_after)
     report.ended = int(time.time())
@@ -135,24 +165,36 @@ def pull_by(
 
 
 def push_one(login: Login, target: Login, secret: str, report: Report, terms: Terms) -> None:
-    """Push one account's archive to a destination and write the report down. Raises MailsyncError when not even that can be begun."""
+    """Push one account's archive to a destination and write the report down.
+
+    Raises MailsyncError when not even that can be begun.
+    """
     if not login.directory.exists():
-        raise ArchiveNotFound(f"there is no archive in {login.directory}; `mailsync pull {login.name}` makes it")
+        raise ArchiveNotFound(
+            f"there is no archive in {login.directory}; `mailsync pull {login.name}` makes it"
+        )
     # A rehearsal only looks, so that it may be made beside a run.
     opened_ = Archive.read(login.directory) if report.dry_run else archive_of(login, terms.wait)
-    with opened_ as archive, closing(build.destination(target, secret, terms.progress)) as destination:
+    with (
+        opened_ as archive,
+        closing(build.destination(target, secret, terms.progress)) as destination,
+    ):
         known(archive, login)
         push_from(archive, login, (target, destination), report, terms)
 
 
 def patience() -> Patience:
-    """Give what it takes to wait for a server that may still be storing letters."""
+    """Return what it takes to wait for a server that may still be storing messages."""
     return Patience(PATIENCE, time.time, time.sleep)
 
 
 def rules_of(target: Login, terms: Terms) -> MappingRules:
-    """Give the rules by which mailboxes are named on a destination: as configured, and as asked for in this call."""
-    mapped = {parse_name(ours): parse_name(theirs) for ours, theirs in build.imap_of(target).map_.items()}
+    """Return the rules by which mailboxes are named on a destination: as configured, and as asked
+    for in this call.
+    """
+    mapped = {
+        parse_name(ours): parse_name(theirs) for ours, theirs in build.imap_of(target).map_.items()
+    }
     return MappingRules({**mapped, **terms.renamed}, terms.into)
 
 
@@ -160,7 +202,12 @@ def collide(mapping: MappingPlan, report: Report) -> bool:
     """Tell of mailboxes that would end in one place; whether there are any."""
     for theirs, ours in mapping.collisions.items():
         names = ", ".join(show(path) for path in ours)
-        report.trouble_with("mapping", theirs, "", f"{names} would all end there; give them names of their own with --map or `map:`")
+        report.trouble_with(
+            "mapping",
+            theirs,
+            "",
+            f"{names} would all end there; give them names of their own with --map or `map:`",
+        )
     return bool(mapping.collisions)
 
 
@@ -173,17 +220,30 @@ def push_from(
 ) -> None:
     """Push from an archive that is open to a destination that is connected."""
     target, destination = to
-    selection = as_of(archive, login, replace(terms.selection, globs=tuple(terms.globs)), terms.moment, report)
+    selection = as_of(
+        archive, login, replace(terms.selection, globs=tuple(terms.globs)), terms.moment, report
+    )
     if terms.gone_since is not None:
         selection = replace(selection, gone_from=archive.first_run_since(terms.gone_since))
     boxes = archive.mailboxes(login.name)
     if terms.globs and not any(selection.mailbox(box.path) for box in boxes):
         names = ", ".join(show(box.path) for box in boxes) or "none"
-        raise ConfigError(f"no mailbox of {login.name} in the archive matches {' '.join(terms.globs)}; there is: {names}")
+        raise ConfigError(
+            f"no mailbox of {login.name} in the archive matches {' '.join(terms.globs)}; there is:"
+            f" {names}"
+        )
     gone = sum(box.gone for box in boxes if selection.mailbox(box.path))
     if terms.restore and gone and not selection.include_gone and selection.as_of is None:
-        report.note("gone", None, "", f"{letters(gone)} that left the server are not among these; --include-gone brings them back too")
-    targets = find_targets(archive, login.name, destination.mailboxes(), rules_of(target, terms), selection)
+        report.note(
+            "gone",
+            None,
+            "",
+            f"{messages(gone)} that left the server are not among these; --include-gone brings them"
+            " back too",
+        )
+    targets = find_targets(
+        archive, login.name, destination.mailboxes(), rules_of(target, terms), selection
+    )
     if collide(targets.mapping, report):
         return
     with archive.push(login.name, destination.key, rehearsal=report.dry_run) as run:

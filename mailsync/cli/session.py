@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Final
 
 BROKEN_PIPE: Final = 141
-"""What a shell shows of a program that SIGPIPE ended: nobody wants to read the rest, and nothing is wrong."""
+"""What a shell shows of a program that SIGPIPE ended: nobody wants to read the rest, and nothing is
+wrong.
+"""
 
 
 @dataclass(slots=True)
 class Session:
-    """One call of the command line. `json` also tells the error path that standard output is for a program."""
+    """One call of the command line.
+
+    `json` also tells the error path that standard output is for a program.
+    """
 
     environ: Mapping[str, str] = field(repr=False)
     config: Path | None = None

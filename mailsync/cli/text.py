@@ -7,11 +7,15 @@ import time
 from typing import Final
 from unicodedata import combining, east_asian_width
 
-_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_UNSAFE: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
 
 
 def plain(text: str) -> str:
-    """Replace what could steer a terminal or deceive a reader: control characters, escapes, direction marks, lone surrogates."""
+    """Replace what could steer a terminal or deceive a reader: control characters, escapes,
+    direction marks, lone surrogates.
+    """
     return _UNSAFE.sub("�", text)
 
 
@@ -22,8 +26,12 @@ def short(text: str, width: int) -> str:
 
 
 def padded(text: str, width: int) -> str:
-    """Fill up with spaces to `width` columns of a terminal, on which wide characters take two and combining ones none."""
-    columns = sum(0 if combining(one) else 2 if east_asian_width(one) in "WF" else 1 for one in text)
+    """Fill up with spaces to `width` columns of a terminal, on which wide characters take two and
+    combining ones none.
+    """
+    columns = sum(
+        0 if combining(one) else 2 if east_asian_width(one) in "WF" else 1 for one in text
+    )
     return text + " " * (width - columns)
 
 
@@ -36,9 +44,9 @@ def octets(count: float) -> str:
     return f"{count:,.1f} TB"
 
 
-def letters(count: int) -> str:
-    """Count letters: `1 letter`, `2,000 letters`."""
-    return f"{count:,} letter{'' if count == 1 else 's'}"
+def messages(count: int) -> str:
+    """Count messages: `1 message`, `2,000 messages`."""
+    return f"{count:,} message{'' if count == 1 else 's'}"
 
 
 def span(seconds: float) -> str:

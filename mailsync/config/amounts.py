@@ -14,7 +14,10 @@ SIZE_PATTERN: Final = r"^[0-9]{1,12}(\.[0-9]{1,3})? ?([kKmMgGtT]?[bB])$"
 
 
 def size(text: str) -> int:
-    """Read `500MB`, `2 GB`, `1.5gb` as octets, in powers of ten. Raises ValueError, with words for the person who wrote it."""
+    """Read `500MB`, `2 GB`, `1.5gb` as octets, in powers of ten.
+
+    Raises ValueError, with words for the person who wrote it.
+    """
     written = text.strip()
     found = re.fullmatch(SIZE_PATTERN, written)
     if not found:
@@ -24,7 +27,10 @@ def size(text: str) -> int:
 
 
 def duration(text: str) -> float:
-    """Read `90s`, `10m`, `26h`, `30d`, `2w` as seconds. Raises ValueError, with words for the person who wrote it."""
+    """Read `90s`, `10m`, `26h`, `30d`, `2w` as seconds.
+
+    Raises ValueError, with words for the person who wrote it.
+    """
     written = text.strip().lower()
     if not re.fullmatch(DURATION_PATTERN, written):
         raise ValueError("must be a number with a unit: 90s, 10m, 26h, 30d or 2w")

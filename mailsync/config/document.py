@@ -1,8 +1,8 @@
 """A YAML file as plain values that know their lines; knows no setting by name.
 
-Every plain scalar stays the text that was written, so `password: 012345` and `pipelining: off` mean what they look like; only an
-empty value, `~` and `null` are None. Numbers are made by whoever expects a number. No message quotes the text of a value: it may
-be a password.
+Every plain scalar stays the text that was written, so `password: 012345` and `pipelining: off` mean
+what they look like; only an empty value, `~` and `null` are None. Numbers are made by whoever
+expects a number. No message quotes the text of a value: it may be a password.
 """
 
 from __future__ import annotations
@@ -20,12 +20,16 @@ Path: TypeAlias = tuple[str | int, ...]
 
 _NODE_LIMIT: Final = 100_000
 _NULL: Final = "tag:yaml.org,2002:null"
-_SCALARS: Final = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "null", "int", "float", "bool"))
+_SCALARS: Final = frozenset(
+    f"tag:yaml.org,2002:{name}" for name in ("str", "null", "int", "float", "bool")
+)
 _PLAIN: Final = frozenset({"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
 
 
 class _Composer(yaml.SafeLoader):
-    """PyYAML's composer that guesses no types but null (YAML 1.1 would read `off` as false and `0755` as 493)."""
+    """PyYAML's composer that guesses no types but null (YAML 1.1 would read `off` as false and
+    `0755` as 493).
+    """
 
     yaml_implicit_resolvers = {  # noqa: RUF012  PyYAML's own class attribute, never changed
         first: [(_NULL, re.compile(r"^(?:~|null|Null|NULL|)$"))] for first in ("~", "n", "N", "")
@@ -41,7 +45,9 @@ class Document:
     lines: dict[Path, int] = field(default_factory=dict)
 
     def where(self, path: Path) -> str:
-        """Tell `file:line` of a value, or of the nearest thing around it that is written in the file."""
+        """Tell `file:line` of a value, or of the nearest thing around it that is written in the
+        file.
+        """
         while path not in self.lines:
             if not path:
                 return self.name
@@ -50,9 +56,11 @@ class Document:
 
 
 def parse(raw: bytes, name: str) -> tuple[Document, list[Problem]]:
-    """Read a YAML file; duplicate keys and other things that still leave a document are returned as problems.
+    """Read a YAML file; duplicate keys and other things that still leave a document are returned as
+    problems.
 
-    Raises ConfigError when the file cannot be read as YAML at all. `name` is how the file is called in messages.
+    Raises ConfigError when the file cannot be read as YAML at all. `name` is how the file is called
+    in messages.
     """
     text = _decode(raw, name)
     loader = None
@@ -87,7 +95,11 @@ class _Reader:
     def read(self, node: yaml.Node, path: Path) -> Value:
         self._count += 1
         if id(node) in self._open or self._count > _NODE_LIMIT:
-            raise _unreadable(self.name, _line(node), "an alias (*name) leads back to itself, or there are far too many")
+            raise _unreadable(
+                self.name,
+                _line(node),
+                "an alias (*name) leads back to itself, or there are far too many",
+            )
         self._open.add(id(node))
         self.lines.setdefault(path, _line(node))
         try:
@@ -132,7 +144,9 @@ def _decode(raw: bytes, name: str) -> str:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise _unreadable(name, line, "is not UTF-8 text; save the file with the encoding UTF-8") from None
+        raise _unreadable(
+            name, line, "is not UTF-8 text; save the file with the encoding UTF-8"
+        ) from None
     return text.replace("\r\n", "\n")
 
 
@@ -147,16 +161,31 @@ def _line_of(error: yaml.MarkedYAMLError) -> int:
 
 _EXPLANATIONS: Final = (
     (r"\\t", "a tab stands where YAML allows only spaces: indent with spaces"),
-    (r"undefined alias|while scanning an alias", 'a value that begins with "*" must stand in quotes'),
-    (r"while scanning an anchor|duplicate anchor", 'a value that begins with "&" must stand in quotes'),
+    (
+        r"undefined alias|while scanning an alias",
+        'a value that begins with "*" must stand in quotes',
+    ),
+    (
+        r"while scanning an anchor|duplicate anchor",
+        'a value that begins with "&" must stand in quotes',
+    ),
     (r"tag", 'a value that begins with "!" must stand in quotes'),
     (r"unexpected end of stream|quoted scalar", "a quotation mark is opened and not closed"),
-    (r"mapping values are not allowed here", 'a second ": " stands on this line; put the value in quotes, or check the indentation'),
+    (
+        r"mapping values are not allowed here",
+        'a second ": " stands on this line; put the value in quotes, or check the indentation',
+    ),
     (r"cannot start any token", "this character cannot begin a value: put the value in quotes"),
-    (r"could not find expected ':'", "a colon is missing after a word, or the indentation is wrong"),
+    (
+        r"could not find expected ':'",
+        "a colon is missing after a word, or the indentation is wrong",
+    ),
     (
         r"flow (?:sequence|mapping)",
-        "a [ or { is opened and not closed, a comma is missing, or a value that begins with ! does not stand in quotes",
+        (
+            "a [ or { is opened and not closed, a comma is missing, or a value that begins with !"
+            " does not stand in quotes"
+        ),
     ),
     (r"single document", "a second document begins here (---): keep one"),
     (r"block (?:mapping|end|sequence)", "the indentation does not fit the lines above"),
@@ -164,7 +193,9 @@ _EXPLANATIONS: Final = (
 
 
 def _explain(error: yaml.MarkedYAMLError) -> str:
-    """Say in our own words what PyYAML found; its own may quote the file, and the file may hold a password."""
+    """Say in our own words what PyYAML found; its own may quote the file, and the file may hold a
+    password.
+    """
     said = f"{error.context or ''} {error.problem or ''}"
     for pattern, words in _EXPLANATIONS:
         if re.search(pattern, said):

@@ -24,19 +24,24 @@ class Configuration:
     settings: Settings
 
     def account(self, name: str) -> Pop3Account | ImapAccount:
-        """Give the account of that name. Raises ConfigError that names those there are."""
+        """Return the account of that name. Raises ConfigError that names those there are."""
         account = self.settings.accounts.get(name)
         if account is None:
-            raise ConfigError(f"there is no account {name!r} in {self.path}; there is: {', '.join(self.settings.accounts)}")
+            raise ConfigError(
+                f"there is no account {name!r} in {self.path}; there is:"
+                f" {', '.join(self.settings.accounts)}"
+            )
         return account
 
     def archive_directory(self, name: str) -> Path:
-        """Tell where the archive of an account lies; accounts that name the same `archive` share one."""
+        """Return where the archive of an account lies; accounts that name the same `archive` share
+        one.
+        """
         return self.settings.archive.root / (self.account(name).archive or name)
 
 
 def places(environ: Mapping[str, str], here: Path, home: Path) -> list[Path]:
-    """Tell where a configuration is looked for when none is named, best first."""
+    """Return where a configuration is looked for when none is named, best first."""
     xdg = environ.get("XDG_CONFIG_HOME", "")
     # The XDG base directory specification has relative paths ignored.
     base = Path(xdg) if xdg.startswith("/") else home / ".config"
@@ -44,7 +49,10 @@ def places(environ: Mapping[str, str], here: Path, home: Path) -> list[Path]:
 
 
 def find(named: Path | None, environ: Mapping[str, str], here: Path, home: Path) -> Path:
-    """Choose the configuration file: the one named, $MAILSYNC_CONFIG, or the first there is. Raises ConfigError."""
+    """Choose the configuration file: the one named, $MAILSYNC_CONFIG, or the first there is.
+
+    Raises ConfigError.
+    """
     if named is not None:
         return named
     if environ.get("MAILSYNC_CONFIG"):
@@ -55,12 +63,16 @@ def find(named: Path | None, environ: Mapping[str, str], here: Path, home: Path)
             return candidate
     looked = " and ".join(str(candidate) for candidate in candidates)
     raise ConfigError(
-        f"no configuration found; looked for {looked}. Name one with --config FILE, or use URLs such as imaps://alice@mail.example.org"
+        f"no configuration found; looked for {looked}. Name one with --config FILE, or use URLs"
+        " such as imaps://alice@mail.example.org"
     )
 
 
 def load(path: Path) -> Configuration:
-    """Read and validate a configuration. Raises ConfigError with every problem found, in the order of the lines."""
+    """Read and validate a configuration.
+
+    Raises ConfigError with every problem found, in the order of the lines.
+    """
     try:
         raw = path.read_bytes()
     except OSError as error:

@@ -1,4 +1,6 @@
-"""Pydantic's findings as problems a person can mend: where it stands, what is wrong, what to write instead."""
+"""Pydantic's findings as problems a person can mend: where it stands, what is wrong, what to write
+instead.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,13 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from mailsync.config.document import Document, Path, Value
-from mailsync.config.settings import ArchiveSettings, ImapAccount, Pop3Account, Settings, meant_protocol
+from mailsync.config.settings import (
+    ArchiveSettings,
+    ImapAccount,
+    Pop3Account,
+    Settings,
+    meant_protocol,
+)
 from mailsync.errors import Problem
 
 _OTHER_WORDS: Final = {
@@ -63,11 +71,15 @@ def _problem(error: Mapping[str, Any], document: Document) -> Problem:
 
 
 def _path(loc: Iterable[str | int], value: Value) -> Path:
-    """Walk `loc` along the document, leaving out the names pydantic adds for the members of a union."""
+    """Walk `loc` along the document, leaving out the names pydantic adds for the members of a
+    union.
+    """
     path: list[str | int] = []
     steps = list(loc)
     for number, step in enumerate(steps):
-        if (isinstance(value, dict) and step in value) or (isinstance(value, list) and isinstance(step, int) and step < len(value)):
+        if (isinstance(value, dict) and step in value) or (
+            isinstance(value, list) and isinstance(step, int) and step < len(value)
+        ):
             value = value[step]  # type: ignore[index]
             path.append(step)
         elif number == len(steps) - 1 and isinstance(value, dict):
@@ -119,7 +131,12 @@ def _wrong(error: Mapping[str, Any]) -> str:
 
 def _bounds(kind: str, context: Mapping[str, Any]) -> str:
     limit = next(iter(context.values()))
-    words = {"greater_than": "more than", "greater_than_equal": "at least", "less_than": "less than", "less_than_equal": "at most"}
+    words = {
+        "greater_than": "more than",
+        "greater_than_equal": "at least",
+        "less_than": "less than",
+        "less_than_equal": "at most",
+    }
     return f"must be {words[kind]} {limit:g}"
 
 
@@ -132,19 +149,28 @@ def _instead_of(path: Path, value: Value) -> str:
             value = value[step]  # type: ignore[index]
         except (LookupError, TypeError):
             return ""
-    return f" (not {value!r})" if isinstance(value, str) and len(value) <= 60 and value.isprintable() else ""
+    return (
+        f" (not {value!r})"
+        if isinstance(value, str) and len(value) <= 60 and value.isprintable()
+        else ""
+    )
 
 
 def _unknown(path: Path, value: Value) -> str:
     key = str(path[-1])
     if "password" in path[:-1]:
-        return '`password` must be {command: "…"}, {env: NAME} or {file: path}, or the password itself in quotes'
+        return (
+            '`password` must be {command: "…"}, {env: NAME} or {file: path}, or the password itself'
+            " in quotes"
+        )
     section = _section(path[:-1], value)
     reason = getattr(section, "later", {}).get(key)
     if reason:
         return f"{_shown(path)} is not for here: {reason}; remove the line"
     known = [field.alias or name for name, field in section.model_fields.items()]
-    near = difflib.get_close_matches(key.lower().replace("-", "_"), known, n=1, cutoff=0.6) or [_OTHER_WORDS.get(key.lower(), "")]
+    near = difflib.get_close_matches(key.lower().replace("-", "_"), known, n=1, cutoff=0.6) or [
+        _OTHER_WORDS.get(key.lower(), "")
+    ]
     if near[0] in known:
         return f"{_shown(path)} is not a setting: did you mean `{near[0]}`?"
     return f"{_shown(path)} is not a setting; possible here: {', '.join(known)}"

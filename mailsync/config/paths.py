@@ -1,4 +1,6 @@
-"""Paths as a configuration names them: `~` is home, and a relative one starts at the configuration's own directory."""
+"""Paths as a configuration names them: `~` is home, and a relative one starts at the
+configuration's own directory.
+"""
 
 from __future__ import annotations
 

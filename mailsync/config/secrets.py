@@ -1,6 +1,8 @@
-"""Where a password comes from, and how it is brought; a secret never stands in a repr, a message or a log.
+"""Where a password comes from, and how it is brought; a secret never stands in a repr, a message or
+a log.
 
-A command runs without a shell, gets no standard input, and has two minutes: time enough to unlock a key ring.
+A command runs without a shell, gets no standard input, and has two minutes: time enough to unlock a
+key ring.
 """
 
 from __future__ import annotations
@@ -39,7 +41,10 @@ class _Given(BaseModel):
 class FromEnvironment(_Given):
     """The password stands in an environment variable."""
 
-    env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Name of the environment variable.")]
+    env: Annotated[
+        str,
+        Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="Name of the environment variable."),
+    ]
 
 
 class FromCommand(_Given):
@@ -48,18 +53,27 @@ class FromCommand(_Given):
     command: Annotated[
         str,
         AfterValidator(_splittable),
-        Field(repr=False, description="A program and its arguments, run without a shell; the first line it prints is the password."),
+        Field(
+            repr=False,
+            description=(
+                "A program and its arguments, run without a shell; the first line it prints is the"
+                " password."
+            ),
+        ),
     ]
 
 
 class FromFile(_Given):
     """The first line of a file is the password."""
 
-    file: Annotated[UserPath, Field(description="A file whose first line is the password; readable by you alone.")]
+    file: Annotated[
+        UserPath,
+        Field(description="A file whose first line is the password; readable by you alone."),
+    ]
 
 
 def _form(given: object) -> Literal["literal", "env", "command", "file"] | None:
-    """Tell which of the forms is written, so that only its own mistakes are reported."""
+    """Return which of the forms is written, so that only its own mistakes are reported."""
     if isinstance(given, str | SecretStr):
         return "literal"
     if isinstance(given, FromEnvironment):
@@ -83,59 +97,101 @@ Secret = Annotated[
     Discriminator(
         _form,
         custom_error_type="secret_form",
-        custom_error_message='must be {command: "…"}, {env: NAME} or {file: path}, or the password itself in quotes',
+        custom_error_message=(
+            'must be {command: "…"}, {env: NAME} or {file: path}, or the password itself in quotes'
+        ),
     ),
 ]
 
 
-def reveal(secret: SecretStr | FromEnvironment | FromCommand | FromFile, whose: str, environ: Mapping[str, str]) -> str:
-    """Bring the password of `whose`. Raises ConfigError that tells what is missing, never what was found."""
+def reveal(
+    secret: SecretStr | FromEnvironment | FromCommand | FromFile,
+    whose: str,
+    environ: Mapping[str, str],
+) -> str:
+    """Bring the password of `whose`.
+
+    Raises ConfigError that tells what is missing, never what was found.
+    """
     if isinstance(secret, SecretStr):
         password = secret.get_secret_value()
     elif isinstance(secret, FromEnvironment):
         password = environ.get(secret.env, "")
         if not password:
-            raise ConfigError(f"the password of {whose} should be in the environment variable {secret.env}, which is not set or empty")
+            raise ConfigError(
+                f"the password of {whose} should be in the environment variable {secret.env}, which"
+                " is not set or empty"
+            )
     elif isinstance(secret, FromCommand):
-        password = _first_line(_run(secret.command, whose, environ), f"the password command of {whose}")
+        password = _first_line(
+            _run(secret.command, whose, environ), f"the password command of {whose}"
+        )
     else:
-        password = _first_line(_read(secret.file, whose), f"the password file {secret.file} of {whose}")
+        password = _first_line(
+            _read(secret.file, whose), f"the password file {secret.file} of {whose}"
+        )
     if re.search(r"[\r\n\0]", password):
-        raise ConfigError(f"the password of {whose} contains a line break or NUL; no mail server can take that")
+        raise ConfigError(
+            f"the password of {whose} contains a line break or NUL; no mail server can take that"
+        )
     return password
 
 
-def imprudence(secret: SecretStr | FromEnvironment | FromCommand | FromFile, whose: str) -> str | None:
-    """Tell what is careless about how a password is kept, or None."""
+def imprudence(
+    secret: SecretStr | FromEnvironment | FromCommand | FromFile, whose: str
+) -> str | None:
+    """Return what is careless about how a password is kept, or None."""
     if isinstance(secret, SecretStr):
-        return f'the password of {whose} stands in the configuration as plain text; better: password: {{command: "pass show mail"}}'
+        return (
+            f"the password of {whose} stands in the configuration as plain text; better: password:"
+            ' {command: "pass show mail"}'
+        )
     if isinstance(secret, FromFile) and os.name == "posix":
         try:
             mode = secret.file.stat().st_mode
         except OSError:
             return None
         if mode & 0o004:
-            return f"the password file {secret.file} of {whose} can be read by everybody on this machine: chmod 600 {secret.file}"
+            return (
+                f"the password file {secret.file} of {whose} can be read by everybody on this"
+                f" machine: chmod 600 {secret.file}"
+            )
     return None
 
 
-def _run(command: str, whose: str, environ: Mapping[str, str], timeout: float = COMMAND_TIMEOUT) -> bytes:
+def _run(
+    command: str, whose: str, environ: Mapping[str, str], timeout: float = COMMAND_TIMEOUT
+) -> bytes:
     words = shlex.split(command)
     # Only the program's name is shown: arguments may tell what is secret.
     program = words[0]
     try:
         done = subprocess.run(  # noqa: S603  the owner's own command, split without a shell
-            words, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False, env=dict(environ)
+            words,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+            env=dict(environ),
         )
     except subprocess.TimeoutExpired:
-        raise ConfigError(f"the password command of {whose} ({program} …) did not end in {timeout:g} s") from None
+        raise ConfigError(
+            f"the password command of {whose} ({program} …) did not end in {timeout:g} s"
+        ) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "a NUL in its arguments"
-        raise ConfigError(f"the password command of {whose} ({program} …) cannot be run: {reason}") from None
+        raise ConfigError(
+            f"the password command of {whose} ({program} …) cannot be run: {reason}"
+        ) from None
     if done.returncode != 0:
         said = " ".join(done.stderr.decode("utf-8", "replace").split())[-_STDERR_SHOWN:]
-        how = f"exit code {done.returncode}" if done.returncode > 0 else f"signal {-done.returncode}"
-        raise ConfigError(f"the password command of {whose} ({program} …) failed with {how}{': ' if said else ''}{said}")
+        how = (
+            f"exit code {done.returncode}" if done.returncode > 0 else f"signal {-done.returncode}"
+        )
+        raise ConfigError(
+            f"the password command of {whose} ({program} …) failed with"
+            f" {how}{': ' if said else ''}{said}"
+        )
     return done.stdout
 
 
@@ -144,7 +200,9 @@ def _read(path: Path, whose: str) -> bytes:
         with path.open("rb") as file:
             return file.readline(65536)
     except OSError as error:
-        raise ConfigError(f"the password file of {whose} cannot be read: {path}: {error.strerror}") from None
+        raise ConfigError(
+            f"the password file of {whose} cannot be read: {path}: {error.strerror}"
+        ) from None
 
 
 def _first_line(output: bytes, what: str, decode: Callable[[bytes], str] = bytes.decode) -> str:

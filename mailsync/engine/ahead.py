@@ -1,7 +1,9 @@
-"""The push that runs beside a pull: letters go out as soon as they are durable, and only such as surely are not there yet.
+"""The push that runs beside a pull: messages go out as soon as they are durable, and only such as
+surely are not there yet.
 
-Whatever is not sure (a mailbox that holds much already, a letter like one that is there, one that the ledger knows, a view) waits for
-the push proper, which comes after the pull and does all that is left.
+Whatever is not sure (a mailbox that holds much already, a message like one that is there, one that
+the ledger knows, a view) waits for the push proper, which comes after the pull and does all that is
+left.
 """
 
 from __future__ import annotations
@@ -17,19 +19,21 @@ from mailsync.archive import Archive, PushRun
 from mailsync.engine.likeness import Key, key_of, sighting_of
 from mailsync.engine.push import INTENTS_TOGETHER, Push
 from mailsync.errors import ArchiveError, IntegrityError, MailboxError, StoreUnavailable
-from mailsync.model import Letter, Mailbox, MailboxPath, Parcel, SyncState
+from mailsync.model import ArchivedMessage, Mailbox, MailboxPath, Parcel, SyncState
 from mailsync.plan import Sighting
 from mailsync.progress import Progress
 from mailsync.stores.base import BoundedDestination, Destination, NamingDestination
 
 FEW: Final = 500
-"""A mailbox that holds more letters already is left to the push proper, which looks at it once for all."""
+"""A mailbox that holds more messages already is left to the push proper, which looks at it once for
+all.
+"""
 
 MOST: Final = 1000
-"""Letters taken from the archive at once."""
+"""Messages taken from the archive at once."""
 
 LITTLE: Final = 8
-"""With fewer new letters than these the server's answers are heard before more is sent."""
+"""With fewer new messages than these the server's answers are heard before more is sent."""
 
 REST: Final = 0.1
 """Seconds at least between two looks where little comes, since each makes what came durable."""
@@ -72,7 +76,9 @@ class Announced:
 
 @dataclass(frozen=True, slots=True)
 class _Box:
-    """A mailbox of theirs that letters may be sent to: its state, what the ledger knows of it, and what else is in it."""
+    """A mailbox of theirs that messages may be sent to: its state, what the ledger knows of it, and
+    what else is in it.
+    """
 
     state: SyncState
     ledger: Collection[Key]
@@ -80,37 +86,49 @@ class _Box:
     message_ids: frozenset[str] = frozenset()
     originals: frozenset[bytes] = frozenset()
 
-    def lacks(self, letter: Letter) -> bool:
-        """Tell whether nothing in it can be this letter."""
+    def lacks(self, message: ArchivedMessage) -> bool:
+        """Return whether nothing in it can be this message."""
         return (
-            key_of(letter) not in self.ledger
-            and letter.presence not in self.presences
-            and letter.message_id not in self.message_ids
-            and letter.digest not in self.originals
+            key_of(message) not in self.ledger
+            and message.presence not in self.presences
+            and message.message_id not in self.message_ids
+            and message.digest not in self.originals
         )
 
 
 class Ahead:
-    """A context manager around a pull; leaving it sends what came last, leaving it by an exception gives up what is left.
+    """A context manager around a pull; leaving it sends what came last, leaving it by an exception
+    gives up what is left.
 
-    `work` has begun, and `coming` are the source's mailboxes. Afterwards a destination that gave up is in the push's report. Raises
-    ArchiveError.
+    `work` has begun, and `coming` are the source's mailboxes. Afterwards a destination that gave up
+    is in the push's report. Raises ArchiveError.
     """
 
     def __init__(
-        self, work: Push, run: PushRun, destination: Destination, archive: Archive, *, coming: Sequence[Mailbox], announced: Announced
+        self,
+        work: Push,
+        run: PushRun,
+        destination: Destination,
+        archive: Archive,
+        *,
+        coming: Sequence[Mailbox],
+        announced: Announced,
     ) -> None:
         self._work = work
         self._run = run
         self._destination = destination
         self._archive = archive
         self._announced = announced
-        self._filled = {mailbox.path for mailbox in coming if mailbox.state is None or mailbox.state.messages}
+        self._filled = {
+            mailbox.path for mailbox in coming if mailbox.state is None or mailbox.state.messages
+        }
         self._above = archive.newest()
         self._boxes: dict[MailboxPath, _Box | None] = {}
         self._room: int | None = None
-        self._listed = {mailbox.path: mailbox.state for mailbox in work.targets.theirs if mailbox.selectable}
-        self._kept: Sequence[Letter] = ()
+        self._listed = {
+            mailbox.path: mailbox.state for mailbox in work.targets.theirs if mailbox.selectable
+        }
+        self._kept: Sequence[ArchivedMessage] = ()
         self._due = 0.0
         self._ended = threading.Event()
         self._given_up = threading.Event()
@@ -121,7 +139,12 @@ class Ahead:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._ended.set()
         if error is None:
             try:
@@ -154,23 +177,38 @@ class Ahead:
     def _send(self, looking: Archive) -> None:
         """Send what arrives until the pull has ended and nothing is left."""
         if isinstance(self._destination, BoundedDestination):
-            self._room = min((room.octets for room in self._destination.rooms(list(self._work.targets.by_theirs))), default=None)
-        self._open_at_once({theirs for ours, theirs in self._routes().items() if ours in self._filled})
+            self._room = min(
+                (
+                    room.octets
+                    for room in self._destination.rooms(list(self._work.targets.by_theirs))
+                ),
+                default=None,
+            )
+        self._open_at_once(
+            {theirs for ours, theirs in self._routes().items() if ours in self._filled}
+        )
         while not self._given_up.is_set():
             ended = self._ended.is_set()
-            letters = self._next(looking)
-            if letters:
-                self._open({letter.mailbox for letter in letters})
-                self._work.send(self._parcels(looking, letters))
+            messages = self._next(looking)
+            if messages:
+                self._open({message.mailbox for message in messages})
+                self._work.send(self._parcels(looking, messages))
             elif ended:
                 return
             else:
                 self._rest()
 
     def _routes(self) -> dict[MailboxPath, MailboxPath]:
-        """Tell where the letters of each of our mailboxes go; a view's are known only when all others have come."""
+        """Return where the messages of each of our mailboxes go; a view's are known only when all
+        others have come.
+        """
         by_theirs = self._work.targets.by_theirs
-        return {target.ours.path: theirs for theirs, ours in by_theirs.items() for target in ours if not target.only_here}
+        return {
+            target.ours.path: theirs
+            for theirs, ours in by_theirs.items()
+            for target in ours
+            if not target.only_here
+        }
 
     def _rest(self) -> None:
         """Wait a little, then make what came durable."""
@@ -180,18 +218,20 @@ class Ahead:
         ended = time.monotonic()
         self._due = ended + max(REST, SHARE * (ended - began))
 
-    def _next(self, looking: Archive) -> Sequence[Letter]:
-        letters, self._kept = self._kept, ()
-        if not letters:
-            self._above, letters = looking.arrived(self._work.targets.account, self._above, MOST)
-        return letters
+    def _next(self, looking: Archive) -> Sequence[ArchivedMessage]:
+        messages, self._kept = self._kept, ()
+        if not messages:
+            self._above, messages = looking.arrived(self._work.targets.account, self._above, MOST)
+        return messages
 
     def _make(self, paths: Iterable[MailboxPath]) -> None:
         """Make mailboxes, in one flight; one whose name is refused is left to the push proper."""
         wanted = {mailbox.path: mailbox for mailbox in self._work.targets.wanted()}
         missing = [wanted[path] for path in dict.fromkeys(paths) if path not in self._work.made]
         answers = self._destination.create(missing) if missing else {}
-        instead = self._destination.instead() if isinstance(self._destination, NamingDestination) else {}
+        instead = (
+            self._destination.instead() if isinstance(self._destination, NamingDestination) else {}
+        )
         for path, refusal in answers.items():
             if refusal is None and path not in instead:
                 self._work.made.add(path)
@@ -200,7 +240,11 @@ class Ahead:
 
     def _unopened(self, ours: Collection[MailboxPath]) -> set[MailboxPath]:
         routes = self._routes()
-        return {theirs for path in ours if (theirs := routes.get(path)) is not None and theirs not in self._boxes}
+        return {
+            theirs
+            for path in ours
+            if (theirs := routes.get(path)) is not None and theirs not in self._boxes
+        }
 
     def _open_at_once(self, fresh: Collection[MailboxPath]) -> None:
         """Make mailboxes of theirs, and open those that are empty."""
@@ -211,7 +255,9 @@ class Ahead:
                 self._boxes[theirs] = _Box(state, self._run.ledger(theirs).keys())
 
     def _open(self, ours: Collection[MailboxPath]) -> None:
-        """Open the mailboxes of theirs that letters from these go to and that were not looked at yet."""
+        """Open the mailboxes of theirs that messages from these go to and that were not looked at
+        yet.
+        """
         self._open_at_once(self._unopened(ours))
         for theirs in self._unopened(ours):
             try:
@@ -223,7 +269,11 @@ class Ahead:
         state = self._listed.get(theirs) or self._destination.state(theirs)
         if state.messages > FEW:
             return None
-        there: list[Sighting] = [sighting_of(present) for present in self._destination.presence(theirs)] if state.messages else []
+        there: list[Sighting] = (
+            [sighting_of(present) for present in self._destination.presence(theirs)]
+            if state.messages
+            else []
+        )
         return _Box(
             state,
             self._run.ledger(theirs).keys(),
@@ -232,52 +282,75 @@ class Ahead:
             frozenset(one.original for one in there if one.original),
         )
 
-    def _parcels(self, looking: Archive, letters: Sequence[Letter]) -> Iterator[Parcel]:
-        """Give what may be sent, an intent ahead of each, and go on with what arrives meanwhile as long as that is much."""
-        while letters:
-            for theirs, some in self._sendable(looking, letters).items():
+    def _parcels(self, looking: Archive, messages: Sequence[ArchivedMessage]) -> Iterator[Parcel]:
+        """Yield what may be sent, an intent ahead of each, and go on with what arrives meanwhile as
+        long as that is much.
+        """
+        while messages:
+            for theirs, some in self._sendable(looking, messages).items():
                 for start in range(0, len(some), INTENTS_TOGETHER):
-                    yield from self._intended(looking, theirs, some[start : start + INTENTS_TOGETHER])
-            letters = self._next(looking)
-            if len(letters) < LITTLE and not self._ended.is_set():
+                    yield from self._intended(
+                        looking, theirs, some[start : start + INTENTS_TOGETHER]
+                    )
+            messages = self._next(looking)
+            if len(messages) < LITTLE and not self._ended.is_set():
                 # What is on its way keeps the line busy for as long as this waits.
                 self._rest()
-                letters = [*letters, *self._next(looking)]
-            little = len(letters) < LITTLE and not self._ended.is_set()
-            if little or self._given_up.is_set() or self._unopened({letter.mailbox for letter in letters}):
+                messages = [*messages, *self._next(looking)]
+            little = len(messages) < LITTLE and not self._ended.is_set()
+            if (
+                little
+                or self._given_up.is_set()
+                or self._unopened({message.mailbox for message in messages})
+            ):
                 # All that is on its way is answered before a mailbox is looked at.
-                self._kept = letters
+                self._kept = messages
                 return
 
-    def _sendable(self, looking: Archive, letters: Sequence[Letter]) -> dict[MailboxPath, list[Letter]]:
-        """Choose the letters that are surely not there, by mailbox of theirs; none where there may be too little room for all."""
+    def _sendable(
+        self, looking: Archive, messages: Sequence[ArchivedMessage]
+    ) -> dict[MailboxPath, list[ArchivedMessage]]:
+        """Choose the messages that are surely not there, by mailbox of theirs; none where there may
+        be too little room for all.
+        """
         if self._room is not None and self._announced.octets > self._room:
             return {}
         routes, chosen = self._routes(), self._work.targets.selection
-        found: dict[MailboxPath, list[Letter]] = {}
-        for letter in letters:
-            theirs = routes.get(letter.mailbox)
+        found: dict[MailboxPath, list[ArchivedMessage]] = {}
+        for message in messages:
+            theirs = routes.get(message.mailbox)
             box = self._boxes.get(theirs) if theirs else None
-            if theirs is None or box is None or not box.lacks(letter) or not chosen.letter(letter, looking.header):
+            if (
+                theirs is None
+                or box is None
+                or not box.lacks(message)
+                or not chosen.message(message, looking.header)
+            ):
                 continue
-            if (theirs, key_of(letter)) not in self._work.ahead:
-                self._work.ahead.add((theirs, key_of(letter)))
-                found.setdefault(theirs, []).append(letter)
-                self._work.progress.expect(1, letter.size)
+            if (theirs, key_of(message)) not in self._work.ahead:
+                self._work.ahead.add((theirs, key_of(message)))
+                found.setdefault(theirs, []).append(message)
+                self._work.progress.expect(1, message.size)
         return found
 
-    def _intended(self, looking: Archive, theirs: MailboxPath, letters: Sequence[Letter]) -> Iterator[Parcel]:
+    def _intended(
+        self, looking: Archive, theirs: MailboxPath, messages: Sequence[ArchivedMessage]
+    ) -> Iterator[Parcel]:
         box = self._boxes[theirs]
-        chunk = [] if box is None or self._given_up.is_set() else list(self._work.budget.within(letters, lambda letter: letter.size))
+        chunk = (
+            []
+            if box is None or self._given_up.is_set()
+            else list(self._work.budget.within(messages, lambda message: message.size))
+        )
         if chunk and box is not None:
             self._run.intend(theirs, box.state, chunk)
-        for letter in chunk:
+        for message in chunk:
             try:
-                content = looking.content(letter.digest)
+                content = looking.content(message.digest)
             except IntegrityError:
-                self._run.withdraw(theirs, letter)
-                self._work.ahead.discard((theirs, key_of(letter)))  # told by the push proper
+                self._run.withdraw(theirs, message)
+                self._work.ahead.discard((theirs, key_of(message)))  # told by the push proper
             else:
-                yield Parcel(letter, theirs, content)
-        for letter in letters[len(chunk) :]:
-            self._work.ahead.discard((theirs, key_of(letter)))
+                yield Parcel(message, theirs, content)
+        for message in messages[len(chunk) :]:
+            self._work.ahead.discard((theirs, key_of(message)))

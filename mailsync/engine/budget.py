@@ -1,4 +1,6 @@
-"""How much may cross the line: so many octets in 24 hours, kept across runs, and so many in a second."""
+"""How much may cross the line: so many octets in 24 hours, kept across runs, and so many in a
+second.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,10 @@ Thing = TypeVar("Thing")
 
 
 class Budget:
-    """One account's limits; None means no limit. `spent` is what the last 24 hours used up, `record` hears what is spent now."""
+    """One account's limits; None means no limit.
+
+    `spent` is what the last 24 hours used up, `record` hears what is spent now.
+    """
 
     def __init__(
         self,
@@ -34,7 +39,9 @@ class Budget:
         self.exhausted = False
 
     def within(self, things: Iterable[Thing], octets: Callable[[Thing], int]) -> Iterator[Thing]:
-        """Let things through while the day has room for them; a single one larger than the whole day passes on a fresh day."""
+        """Let things through while the day has room for them; a single one larger than the whole
+        day passes on a fresh day.
+        """
         for thing in things:
             size = octets(thing)
             used = self._spent + self._promised
@@ -58,9 +65,15 @@ class Budget:
     def settle(self, account: str) -> None:
         """Raise BudgetReached if something had to stay behind."""
         if self.exhausted:
-            raise BudgetReached(account, "the limit of octets a day (`limits: bytes_per_day`) is reached; the next run goes on from here")
+            raise BudgetReached(
+                account,
+                "the limit of octets a day (`limits: bytes_per_day`) is reached; the next run goes"
+                " on from here",
+            )
 
 
 def unlimited() -> Budget:
-    """Give a budget that never ends."""
-    return Budget(None, None, spent=0, record=lambda _: None, clock=lambda: 0.0, sleep=lambda _: None)
+    """Return a budget that never ends."""
+    return Budget(
+        None, None, spent=0, record=lambda _: None, clock=lambda: 0.0, sleep=lambda _: None
+    )

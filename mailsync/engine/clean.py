@@ -1,4 +1,6 @@
-"""Delete from a POP3 server what its owner wants kept there for some days only, and only what the archive provably holds."""
+"""Delete from a POP3 server what its owner wants kept there for some days only, and only what the
+archive provably holds.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from mailsync.engine.pull import name_of
 from mailsync.engine.report import Report
 from mailsync.errors import MailboxError, StoreUnavailable
 from mailsync.formats import header
-from mailsync.model import INBOX, Entry, Mailbox, Message, Part, ScanRequest
+from mailsync.model import INBOX, Entry, Excerpt, Mailbox, Message, ScanRequest
 from mailsync.progress import Progress
 from mailsync.stores.base import DeletingSource, Source
 
@@ -19,15 +21,18 @@ class Memory(Protocol):
     """The part of a pull's archive that knows what it holds of a POP3 server."""
 
     def held(self, entries: Sequence[Entry], before: int) -> Mapping[Entry, bytes]:
-        """Give the letters that were fetched before that time and are stored as they were."""
+        """Return the messages that were fetched before that time and are stored as they were."""
 
 
-def clean(source: DeletingSource, run: PullRun, report: Report, progress: Progress, *, after: float) -> None:
-    """Delete letters that the archive has held for `after` seconds; count only what the server confirmed.
+def clean(
+    source: DeletingSource, run: PullRun, report: Report, progress: Progress, *, after: float
+) -> None:
+    """Delete messages that the archive has held for `after` seconds; count only what the server
+    confirmed.
 
-    A letter goes only when, in this very session, its announced size and its header equal those of the letter in the archive, whose
-    file was just read and hashed. The server deletes at the end of the session, so a lost goodbye deletes nothing, and the next run
-    finds that out.
+    A message goes only when, in this very session, its announced size and its header equal those of
+    the message in the archive, whose file was just read and hashed. The server deletes at the end
+    of the session, so a lost goodbye deletes nothing, and the next run finds that out.
     """
     run.flush()
     progress.begin(f"tidying {report.account}")
@@ -36,31 +41,49 @@ def clean(source: DeletingSource, run: PullRun, report: Report, progress: Progre
             if isinstance(scan, MailboxError):
                 continue
             held = run.held(scan.entries, before=int(run.started - after))
-            proven = [part.entry for part in _shown(source, list(held)) if run.proves(held[part.entry], part)]
+            proven = [
+                part.entry
+                for part in _shown(source, list(held))
+                if run.proves(held[part.entry], part)
+            ]
             deleted = source.delete(proven)
             report.of(INBOX).removed += len(deleted)
             for entry in held.keys() - set(proven):
-                report.note("kept", INBOX, name_of(entry), "was not deleted on the server: it is not the letter the archive holds")
+                report.note(
+                    "kept",
+                    INBOX,
+                    name_of(entry),
+                    "was not deleted on the server: it is not the message the archive holds",
+                )
     except StoreUnavailable as error:
         report.note("kept", INBOX, "", f"nothing was deleted on the server: {error}")
     finally:
         progress.end()
 
 
-def rehearse_clean(source: Source, memory: Memory, report: Report, *, after: float, now: float) -> None:
-    """Tell how many letters a pull that ends well would delete on the server by now at most; asks for no header and deletes nothing."""
+def rehearse_clean(
+    source: Source, memory: Memory, report: Report, *, after: float, now: float
+) -> None:
+    """Return how many messages a pull that ends well would delete on the server by now at most;
+    asks for no header and deletes nothing.
+    """
     for scan in source.scan([ScanRequest(Mailbox(INBOX))]):
         if isinstance(scan, MailboxError):
             continue
         held = memory.held(scan.entries, before=int(now - after))
         if held:
             octets = sum(entry.size or 0 for entry in held)
-            text = f"up to {len(held):,} letters ({octets:,} octets) would be deleted on the server, as `keep: delete_after` says"
+            text = (
+                f"up to {len(held):,} messages ({octets:,} octets) would be deleted on the server,"
+                " as `keep: delete_after` says"
+            )
             report.note("would-delete", INBOX, "", text)
 
 
-def _shown(source: DeletingSource, entries: Sequence[Entry]) -> Iterator[Part]:
-    """Let the server show the letters' headers; by the whole letters where it cannot show headers alone."""
+def _shown(source: DeletingSource, entries: Sequence[Entry]) -> Iterator[Excerpt]:
+    """Let the server show the messages' headers; by the whole messages where it cannot show headers
+    alone.
+    """
     none = True
     for part in source.headers(entries):
         none = False
@@ -68,4 +91,4 @@ def _shown(source: DeletingSource, entries: Sequence[Entry]) -> Iterator[Part]:
     if none and entries:
         for got in source.fetch(entries):
             if isinstance(got, Message):
-                yield Part(got.entry, header.block(got.content))
+                yield Excerpt(got.entry, header.block(got.content))

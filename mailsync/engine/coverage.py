@@ -1,4 +1,6 @@
-"""Whether the archive has what the server has: every letter of a complete listing against the places the catalogue knows."""
+"""Whether the archive has what the server has: every message of a complete listing against the
+places the catalogue knows.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,11 @@ from mailsync.stores.base import Source
 class Coverage:
     """What a listing of one mailbox found.
 
-    `there` letters are on the server. `missing` ones the archive does not have; of `damaged` ones no file is sound; `reflagged` have
-    other flags by now. `untold` have no name of their own on the server, so that only their number can be compared: by `short` of
-    them the archive has too few. `gone` are only in the archive. `renumbered`: the server's UIDs mean other letters than at the last
-    pull, so that only the next one can tell. `trouble`: why the mailbox could not be listed.
+    `there` messages are on the server. `missing` ones the archive does not have; of `damaged` ones
+    no file is sound; `reflagged` have other flags by now. `untold` have no name of their own on the
+    server, so that only their number can be compared: by `short` of them the archive has too few.
+    `gone` are only in the archive. `renumbered`: the server's UIDs mean other messages than at the
+    last pull, so that only the next one can tell. `trouble`: why the mailbox could not be listed.
     """
 
     mailbox: MailboxPath
@@ -35,7 +38,7 @@ class Coverage:
 
     @property
     def covered(self) -> int:
-        """How many letters of the server the archive has, soundly."""
+        """How many messages of the server the archive has, soundly."""
         return self.there - len(self.missing) - len(self.damaged) - self.short
 
     @property
@@ -44,10 +47,13 @@ class Coverage:
         return not self.trouble and self.covered == self.there
 
 
-def cover(source: Source, memory: Memory, live: Mapping[MailboxPath, int], mailboxes: Iterable[Mailbox]) -> Iterator[Coverage]:
-    """List these mailboxes in full and compare; no letter is fetched, and nothing changes anywhere. Raises StoreUnavailable.
+def cover(
+    source: Source, memory: Memory, live: Mapping[MailboxPath, int], mailboxes: Iterable[Mailbox]
+) -> Iterator[Coverage]:
+    """List these mailboxes in full and compare; no message is fetched, and nothing changes
+    anywhere. Raises StoreUnavailable.
 
-    `live` tells how many letters of each mailbox the archive takes to be on the server.
+    `live` returns how many messages of each mailbox the archive takes to be on the server.
     """
     for scan in source.scan(ScanRequest(mailbox) for mailbox in mailboxes):
         if isinstance(scan, MailboxMissing):

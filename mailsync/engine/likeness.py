@@ -1,4 +1,6 @@
-"""How letters of the archive are known again among those of a destination: by ledger lines, by header, by body."""
+"""How messages of the archive are known again among those of a destination: by ledger lines, by
+header, by body.
+"""
 
 from __future__ import annotations
 
@@ -8,49 +10,60 @@ from typing import TypeAlias
 from mailsync import identity
 from mailsync.engine.targets import Targets
 from mailsync.errors import IntegrityError
-from mailsync.model import LedgerLine, Letter, MailboxPath, Present, SyncState, UidRef
+from mailsync.model import ArchivedMessage, LedgerLine, MailboxPath, Present, SyncState, UidRef
 from mailsync.plan import Sighting, unlocated
 from mailsync.stores.base import Destination
 
 Key: TypeAlias = "tuple[bytes, int]"
 
 
-def key_of(letter: Letter) -> Key:
-    """Give what the ledger knows a letter by."""
-    return letter.identity, letter.copy
+def key_of(message: ArchivedMessage) -> Key:
+    """Return what the ledger knows a message by."""
+    return message.identity, message.copy
 
 
-def must_be_found(letter: Letter, line: LedgerLine, state: SyncState) -> bool:
-    """Tell whether its flags changed while nobody knows under which UID it is there."""
-    return unlocated(line, state.uidvalidity) and line.flags != letter.flags
+def must_be_found(message: ArchivedMessage, line: LedgerLine, state: SyncState) -> bool:
+    """Return whether its flags changed while nobody knows under which UID it is there."""
+    return unlocated(line, state.uidvalidity) and line.flags != message.flags
 
 
 def sighting_of(present: Present) -> Sighting:
-    """Give what a header on the destination tells of its letter."""
+    """Give what a header on the destination tells of its message."""
     ref, head = present.entry.ref, present.header
     uid = ref.uid if isinstance(ref, UidRef) else 0
-    return Sighting(uid, identity.presence_key(head), identity.message_id_key(head), identity.original_of(head))
+    return Sighting(
+        uid, identity.presence_key(head), identity.message_id_key(head), identity.original_of(head)
+    )
 
 
-def held_by(targets: Targets, theirs: MailboxPath, keys: Collection[Key]) -> list[Letter]:
-    """Give the letters behind these lines of one mailbox's ledger, also when they left the source meanwhile."""
-    found: dict[Key, Letter] = {}
+def held_by(targets: Targets, theirs: MailboxPath, keys: Collection[Key]) -> list[ArchivedMessage]:
+    """Return the messages behind these lines of one mailbox's ledger, also when they left the
+    source meanwhile.
+    """
+    found: dict[Key, ArchivedMessage] = {}
     for target in targets.by_theirs.get(theirs, ()) if keys else ():
-        for letter in targets.archive.letters(targets.account, target.ours.path, include_gone=True):
-            if key_of(letter) in keys:
-                found.setdefault(key_of(letter), letter)
+        for message in targets.archive.messages(
+            targets.account, target.ours.path, include_gone=True
+        ):
+            if key_of(message) in keys:
+                found.setdefault(key_of(message), message)
     return list(found.values())
 
 
 def told_by_bodies(
-    targets: Targets, destination: Destination, theirs: MailboxPath, ambiguous: Iterable[tuple[Letter, tuple[int, ...]]]
-) -> Iterator[tuple[Letter, int]]:
-    """Tell by their bodies which of the named UIDs letters are; each body is brought once, each UID serves one letter."""
+    targets: Targets,
+    destination: Destination,
+    theirs: MailboxPath,
+    ambiguous: Iterable[tuple[ArchivedMessage, tuple[int, ...]]],
+) -> Iterator[tuple[ArchivedMessage, int]]:
+    """Tell by their bodies which of the named UIDs messages are; each body is brought once, each
+    UID serves one message.
+    """
     bodies: dict[int, bytes] = {}
     used: set[int] = set()
-    for letter, uids in ambiguous:
+    for message, uids in ambiguous:
         try:
-            ours = identity.stored_key(targets.archive.content(letter.digest))
+            ours = identity.stored_key(targets.archive.content(message.digest))
         except IntegrityError:
             continue  # told when it comes to sending it
         for uid in uids:
@@ -59,5 +72,5 @@ def told_by_bodies(
                 bodies[uid] = b"" if body is None else identity.stored_key(body)
             if uid not in used and bodies[uid] == ours:
                 used.add(uid)
-                yield letter, uid
+                yield message, uid
                 break

@@ -10,7 +10,13 @@ from typing import Protocol
 from mailsync.archive import PullRun
 from mailsync.engine.budget import Budget, unlimited
 from mailsync.engine.report import Report, Tally
-from mailsync.errors import ArchiveError, ConfigError, MailboxError, MailboxMissing, StoreUnavailable
+from mailsync.errors import (
+    ArchiveError,
+    ConfigError,
+    MailboxError,
+    MailboxMissing,
+    StoreUnavailable,
+)
 from mailsync.formats import header
 from mailsync.mapping import matches, show
 from mailsync.model import (
@@ -34,12 +40,13 @@ from mailsync.progress import Progress
 from mailsync.stores.base import HeaderSource, Source, TailSource
 
 TAIL = 4096
-"""Octets of a letter's end that must be equal before its content is believed to be here already."""
+"""Octets of a message's end that must be equal before its content is believed to be here already.
+"""
 
 
 @dataclass(slots=True)
 class _Open:
-    """A scanned mailbox whose letters are still on their way."""
+    """A scanned mailbox whose messages are still on their way."""
 
     scan: Scan
     pending: int
@@ -57,11 +64,13 @@ def pull(
     budget: Budget | None = None,
     listed: Sequence[Mailbox] | None = None,
 ) -> Report:
-    """Pull into `run` and fill `report`; a server that gives up ends the run early, with everything that came kept.
+    """Pull into `run` and fill `report`; a server that gives up ends the run early, with everything
+    that came kept.
 
-    `among` are the account's own globs, `only` those of this run; a mailbox must match both. `\\All` comes last, so that a letter
-    it merely shows is recognised instead of fetched; `\\Flagged` and `\\Important` are left out unless a glob names them.
-    `listed` is the source's list of mailboxes, where it was asked for just now.
+    `among` are the account's own globs, `only` those of this run; a mailbox must match both.
+    `\\All` comes last, so that a message it merely shows is recognised instead of fetched;
+    `\\Flagged` and `\\Important` are left out unless a glob names them. `listed` is the source's
+    list of mailboxes, where it was asked for just now.
     """
     work = _Pull(source, run, report, progress, budget or unlimited())
     chosen: Sequence[Mailbox] = ()
@@ -72,7 +81,9 @@ def pull(
         _demand(chosen, only, report.account, choose(listed, among, ()))
         work.bring([mailbox for mailbox in chosen if not mailbox.is_view])
         work.bring([mailbox for mailbox in chosen if mailbox.is_view])
-        _note_absent(run, report, [mailbox for mailbox in listed if mailbox.path not in work.missing])
+        _note_absent(
+            run, report, [mailbox for mailbox in listed if mailbox.path not in work.missing]
+        )
     except (ConfigError, StoreUnavailable) as error:
         report.error = error
     except ArchiveError:
@@ -94,8 +105,12 @@ def pull(
     return report
 
 
-def _demand(chosen: Sequence[Mailbox], only: Sequence[str], account: str, there: Iterable[Mailbox]) -> None:
-    """Raise ConfigError when a person named mailboxes and none of them is there: doing nothing is not what was asked."""
+def _demand(
+    chosen: Sequence[Mailbox], only: Sequence[str], account: str, there: Iterable[Mailbox]
+) -> None:
+    """Raise ConfigError when a person named mailboxes and none of them is there: doing nothing is
+    not what was asked.
+    """
     if only and not chosen:
         names = ", ".join(show(mailbox.path) for mailbox in there) or "none"
         raise ConfigError(f"no mailbox of {account} matches {' '.join(only)}; there is: {names}")
@@ -105,16 +120,26 @@ class Memory(Protocol):
     """The part of a pull's archive that only remembers."""
 
     def state(self, mailbox: MailboxPath) -> SyncState | None:
-        """Give the last complete state of a mailbox."""
+        """Return the last complete state of a mailbox."""
 
     def known(self, scan: Scan) -> Known:
-        """Give what the catalogue holds of the mailbox of `scan`."""
+        """Return what the catalogue holds of the mailbox of `scan`."""
 
 
-def rehearse(source: Source, memory: Memory, report: Report, *, only: Sequence[str] = (), among: Sequence[str] = ()) -> list[Mailbox]:
-    """Fill `report` with what a pull would do now; fetch no content and write nothing. Gives the mailboxes it is about.
+def rehearse(
+    source: Source,
+    memory: Memory,
+    report: Report,
+    *,
+    only: Sequence[str] = (),
+    among: Sequence[str] = (),
+) -> list[Mailbox]:
+    """Fill `report` with what a pull would do now; fetch no content and write nothing.
 
-    Letters that would be recognised instead of fetched are counted as new: telling them apart takes their headers.
+    Returns the mailboxes it is about.
+
+    Messages that would be recognised instead of fetched are counted as new: telling them apart
+    takes their headers.
     """
     chosen: list[Mailbox] = []
     try:
@@ -122,7 +147,9 @@ def rehearse(source: Source, memory: Memory, report: Report, *, only: Sequence[s
         chosen = choose(listed, among, only)
         _demand(chosen, only, report.account, choose(listed, among, ()))
         requests = [ScanRequest(mailbox, memory.state(mailbox.path)) for mailbox in chosen]
-        moved = [request for request in requests if not stands_still(request.mailbox, request.since)]
+        moved = [
+            request for request in requests if not stands_still(request.mailbox, request.since)
+        ]
         report.unchanged = len(requests) - len(moved)
         for scan in source.scan(ScanRequest(request.mailbox) for request in moved):
             if isinstance(scan, MailboxMissing):
@@ -144,10 +171,14 @@ def rehearse(source: Source, memory: Memory, report: Report, *, only: Sequence[s
 
 
 def choose(listed: Iterable[Mailbox], among: Sequence[str], only: Sequence[str]) -> list[Mailbox]:
-    """Pick the mailboxes to pull; a view other than `\\All` only when a glob without wildcards names it."""
+    """Pick the mailboxes to pull; a view other than `\\All` only when a glob without wildcards
+    names it.
+    """
 
     def wanted(mailbox: Mailbox) -> bool:
-        if not mailbox.selectable or not (matches(mailbox.path, among or ("*",)) and matches(mailbox.path, only or ("*",))):
+        if not mailbox.selectable or not (
+            matches(mailbox.path, among or ("*",)) and matches(mailbox.path, only or ("*",))
+        ):
             return False
         if mailbox.is_view and "\\All" not in mailbox.attributes:
             named = [glob for glob in (*among, *only) if not set(glob) & set("*?[!")]
@@ -158,29 +189,43 @@ def choose(listed: Iterable[Mailbox], among: Sequence[str], only: Sequence[str])
 
 
 def _note_absent(run: PullRun, report: Report, listed: Collection[Mailbox]) -> None:
-    """Record what the complete list of mailboxes no longer names; the letters stay in the archive.
+    """Record what the complete list of mailboxes no longer names; the messages stay in the archive.
 
-    Every account has an INBOX (RFC 9051 section 5.1), so a list without one is no list to conclude anything from.
+    Every account has an INBOX (RFC 9051 section 5.1), so a list without one is no list to conclude
+    anything from.
     """
     if not any(mailbox.path == INBOX for mailbox in listed):
-        text = "the server's list of mailboxes does not name INBOX, so it is not believed, and nothing is marked as gone"
+        text = (
+            "the server's list of mailboxes does not name INBOX, so it is not believed, and nothing"
+            " is marked as gone"
+        )
         report.trouble_with("mailbox", INBOX, "", text)
         return
-    for path, letters in run.absent([mailbox.path for mailbox in listed if mailbox.selectable]).items():
-        if letters > ALARM_COUNT:
+    for path, messages in run.absent(
+        [mailbox.path for mailbox in listed if mailbox.selectable]
+    ).items():
+        if messages > ALARM_COUNT:
             text = (
-                f"is no longer on the server, and {letters} letters vanished with it; the archive keeps every one of them. To bring them "
-                f"back: mailsync restore {report.account} --mailbox '{show(path)}' --include-gone"
+                f"is no longer on the server, and {messages} messages vanished with it; the archive"
+                f" keeps every one of them. To bring them back: mailsync restore {report.account}"
+                f" --mailbox '{show(path)}' --include-gone"
             )
             report.trouble_with("mass-vanishing", path, "", text)
         else:
-            report.note("mailbox-gone", path, "", "is no longer on the server; its letters stay in the archive")
+            report.note(
+                "mailbox-gone",
+                path,
+                "",
+                "is no longer on the server; its messages stay in the archive",
+            )
 
 
 class _Pull:
-    """One pull on its way: which mailboxes are open, which letters wait to be recognised."""
+    """One pull on its way: which mailboxes are open, which messages wait to be recognised."""
 
-    def __init__(self, source: Source, run: PullRun, report: Report, progress: Progress, budget: Budget) -> None:
+    def __init__(
+        self, source: Source, run: PullRun, report: Report, progress: Progress, budget: Budget
+    ) -> None:
         self._budget = budget
         self._source = source
         self._run = run
@@ -208,9 +253,13 @@ class _Pull:
             self._counted.popleft()
 
     def bring(self, mailboxes: Sequence[Mailbox]) -> None:
-        """Scan these mailboxes and bring what is new in them; what does not add up is scanned once more, in full."""
+        """Scan these mailboxes and bring what is new in them; what does not add up is scanned once
+        more, in full.
+        """
         requests = [ScanRequest(mailbox, self._run.state(mailbox.path)) for mailbox in mailboxes]
-        moved = [request for request in requests if not stands_still(request.mailbox, request.since)]
+        moved = [
+            request for request in requests if not stands_still(request.mailbox, request.since)
+        ]
         self._report.unchanged += len(requests) - len(moved)
         self._bring(moved)
         again, self._again = self._again, []
@@ -235,7 +284,7 @@ class _Pull:
         self._budget.settle(self._report.account)
 
     def _wanted(self, requests: Sequence[ScanRequest]) -> Iterator[Entry]:
-        """Scan ahead and name the letters to fetch, as the source asks for them."""
+        """Scan ahead and name the messages to fetch, as the source asks for them."""
         for scan in self._source.scan(requests):
             if isinstance(scan, MailboxMissing):
                 self.missing.add(scan.mailbox)
@@ -264,23 +313,30 @@ class _Pull:
                 "mass-vanishing",
                 path,
                 "",
-                f"{len(plan.gone)} letters vanished from the server at once; the archive keeps every one of them",
+                f"{len(plan.gone)} messages vanished from the server at once; the archive keeps"
+                " every one of them",
             )
         waiting = len(self._candidates) + self._twins_found
         fetch = [*plan.damaged, *self._unknown(plan.new)]
-        self._open[path] = _Open(scan, len(fetch) + len(self._candidates) + self._twins_found - waiting)
+        self._open[path] = _Open(
+            scan, len(fetch) + len(self._candidates) + self._twins_found - waiting
+        )
         self._progress.expect(len(fetch), sum(entry.size or 0 for entry in fetch))
         self._settle(path)
         yield from fetch
 
     def _unknown(self, entries: Sequence[Entry]) -> Iterator[Entry]:
-        """Leave out what the archive has: by the server's own ids at once; what merely may be here waits to be recognised.
+        """Leave out what the archive has: by the server's own ids at once; what merely may be here
+        waits to be recognised.
 
-        A letter that this run is already fetching from another mailbox, by the server's id (every Gmail label shows it), waits for that.
+        A message that this run is already fetching from another mailbox, by the server's id (every
+        Gmail label shows it), waits for that.
         """
         maybe: set[Entry] = set()
         if isinstance(self._source, HeaderSource):
-            maybe = {entry for entry in self._run.candidates(entries) if "\\Draft" not in entry.flags}
+            maybe = {
+                entry for entry in self._run.candidates(entries) if "\\Draft" not in entry.flags
+            }
         for entry in entries:
             digest = self._run.same_object(entry) if entry.object_id else None
             if digest is not None and self._matched(entry, digest):
@@ -296,7 +352,9 @@ class _Pull:
                 yield entry
 
     def _unrecognised(self) -> Iterator[Entry]:
-        """Recognise candidates by header and tail, all in one flight each; name those that must be fetched after all."""
+        """Recognise candidates by header and tail, all in one flight each; name those that must be
+        fetched after all.
+        """
         candidates, self._candidates = self._candidates, []
         believed = self._recognise(candidates)
         for entry in candidates:
@@ -308,7 +366,9 @@ class _Pull:
                 yield entry
 
     def _matched(self, entry: Entry, digest: bytes) -> bool:
-        """Record a letter without fetching it; False when the archive cannot vouch for that content and it must be fetched."""
+        """Record a message without fetching it; False when the archive cannot vouch for that
+        content and it must be fetched.
+        """
         stored = self._run.match(entry, digest)
         if stored is None:
             return False
@@ -328,10 +388,16 @@ class _Pull:
                 if header.first(part.content, b"received") is not None:
                     delivered.add(_key(part.entry))
         if not isinstance(source, TailSource):
-            # Without the tail only a delivered letter is believed: its Received lines carry a queue id no other letter has.
+            # Without the tail only a delivered message is believed: its Received lines carry a
+            # queue id no other message has.
             return {key: digest for key, (_, digest) in alike.items() if key in delivered}
-        tails = [(_key(part.entry), part) for part in source.tails([entry for entry, _ in alike.values()], TAIL)]
-        return {key: alike[key][1] for key, part in tails if self._run.tail_equals(alike[key][1], part)}
+        tails = [
+            (_key(part.entry), part)
+            for part in source.tails([entry for entry, _ in alike.values()], TAIL)
+        ]
+        return {
+            key: alike[key][1] for key, part in tails if self._run.tail_equals(alike[key][1], part)
+        }
 
     def _take(self, got: Message | Unfetched) -> None:
         entry = got.entry
@@ -367,8 +433,8 @@ class _Pull:
                 "collision",
                 path,
                 name_of(entry),
-                f"bears the Message-ID of another letter ({stored.collides.hex()[:12]}) but differs from it; both are kept "
-                f"(this one is {stored.digest.hex()[:12]})",
+                f"bears the Message-ID of another message ({stored.collides.hex()[:12]}) but"
+                f" differs from it; both are kept (this one is {stored.digest.hex()[:12]})",
             )
 
     def _arrived(self, entry: Entry) -> None:
@@ -377,7 +443,9 @@ class _Pull:
         self._settle(path)
 
     def _settle(self, path: MailboxPath) -> None:
-        """Advance a mailbox's state once every letter of its scan is in the archive, and only then."""
+        """Advance a mailbox's state once every message of its scan is in the archive, and only
+        then.
+        """
         mailbox = self._open[path]
         if mailbox.pending or mailbox.failed:
             return
@@ -387,12 +455,20 @@ class _Pull:
 
 
 def name_of(entry: Entry) -> str:
-    """Name a letter on its server for a person."""
+    """Name a message on its server for a person."""
     if isinstance(entry.ref, UidRef):
         return f"UID {entry.ref.uid}"
-    return f"UIDL {entry.ref.uidl.decode('ascii', 'replace')}" if entry.ref.uidl else f"number {entry.ref.number}"
+    return (
+        f"UIDL {entry.ref.uidl.decode('ascii', 'replace')}"
+        if entry.ref.uidl
+        else f"number {entry.ref.number}"
+    )
 
 
 def _key(entry: Entry) -> Hashable:
-    """Tell letters of one session apart: those of a POP3 server without UIDLs are equal to each other if only their sizes are."""
-    return entry, entry.ref.number if isinstance(entry.ref, UidlRef) and entry.ref.uidl is None else None
+    """Tell messages of one session apart: those of a POP3 server without UIDLs are equal to each
+    other if only their sizes are.
+    """
+    return entry, (
+        entry.ref.number if isinstance(entry.ref, UidlRef) and entry.ref.uidl is None else None
+    )

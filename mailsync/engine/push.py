@@ -1,6 +1,8 @@
-"""Send an archive's letters to a destination: exactly once each, by the ledger first and by looking where it knows nothing.
+"""Send an archive's messages to a destination: exactly once each, by the ledger first and by
+looking where it knows nothing.
 
-Nothing is ever deleted or overwritten there, and what the user moved or deleted there since is not brought back.
+Nothing is ever deleted or overwritten there, and what the user moved or deleted there since is not
+brought back.
 """
 
 from __future__ import annotations
@@ -13,19 +15,36 @@ from itertools import islice
 
 from mailsync.archive import PushRun
 from mailsync.engine.budget import Budget, unlimited
-from mailsync.engine.likeness import Key, held_by, key_of, must_be_found, sighting_of, told_by_bodies
+from mailsync.engine.likeness import (
+    Key,
+    held_by,
+    key_of,
+    must_be_found,
+    sighting_of,
+    told_by_bodies,
+)
 from mailsync.engine.report import Report
 from mailsync.engine.room import demand_room
 from mailsync.engine.targets import Target, Targets
 from mailsync.errors import IntegrityError, MailboxError, StoreUnavailable
 from mailsync.mapping import show
-from mailsync.model import Appended, LedgerLine, Letter, MailboxPath, Parcel, Refused, SyncState
+from mailsync.model import (
+    Appended,
+    ArchivedMessage,
+    LedgerLine,
+    MailboxPath,
+    Parcel,
+    Refused,
+    SyncState,
+)
 from mailsync.plan import FlagChange, compare, flag_change, unlocated, unsettled
 from mailsync.progress import Progress
 from mailsync.stores.base import BoundedDestination, Destination, NamingDestination
 
 INTENTS_TOGETHER = 256
-"""Letters whose intents are written in one commit: few enough to look for after a crash, many enough to hide the fsync."""
+"""Messages whose intents are written in one commit: few enough to look for after a crash, many
+enough to hide the fsync.
+"""
 
 NAMES_SHOWN = 5
 """Flags named in one remark."""
@@ -33,7 +52,9 @@ NAMES_SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a server may still be committing what a lost connection had sent (seconds), and how time is told and spent."""
+    """How long a server may still be committing what a lost connection had sent (seconds), and how
+    time is told and spent.
+    """
 
     seconds: float
     clock: Callable[[], float]
@@ -51,30 +72,42 @@ def push(
     budget: Budget | None = None,
     restore: bool = False,
 ) -> Targets:
-    """Send what `targets` names and the destination lacks; fill `report`. A server that gives up ends the run early.
+    """Send what `targets` names and the destination lacks; fill `report`.
 
-    Gives the targets as they turned out, where the destination took other names.
+    A server that gives up ends the run early.
 
-    With `report.dry_run` the destination is only read and the ledger not written. A `restore` believes only what is alive on the
-    destination now: what the ledger says was sent once, and is not there, is sent again.
+    Returns the targets as they turned out, where the destination took other names.
+
+    With `report.dry_run` the destination is only read and the ledger not written. A `restore`
+    believes only what is alive on the destination now: what the ledger says was sent once, and is
+    not there, is sent again.
     """
     work = Push(run, destination, report, targets=targets, progress=progress, patience=patience)
     work.budget = budget or work.budget
     work.believing = not restore
-    work.begin(f"restoring to {report.destination}" if restore else f"pushing to {report.destination}")
+    work.begin(
+        f"restoring to {report.destination}" if restore else f"pushing to {report.destination}"
+    )
     work.finish()
     return work.targets
 
 
 class Push:
-    """One push on its way: `begin`, perhaps some letters sent ahead, `finish`.
+    """One push on its way: `begin`, perhaps some messages sent ahead, `finish`.
 
-    `targets` may be reduced in between. What was sent ahead, with or without an answer, is in `ahead`; the mailboxes in `made` need
-    not be made again.
+    `targets` may be reduced in between. What was sent ahead, with or without an answer, is in
+    `ahead`; the mailboxes in `made` need not be made again.
     """
 
     def __init__(
-        self, run: PushRun, destination: Destination, report: Report, *, targets: Targets, progress: Progress, patience: Patience
+        self,
+        run: PushRun,
+        destination: Destination,
+        report: Report,
+        *,
+        targets: Targets,
+        progress: Progress,
+        patience: Patience,
     ) -> None:
         self._archive = targets.archive
         self._run = run
@@ -97,7 +130,10 @@ class Push:
         self.made: set[MailboxPath] = set()
 
     def begin(self, what: str) -> None:
-        """Tell what begins, and settle the mailboxes' names. A server that gives up is in the report."""
+        """Return what begins, and settle the mailboxes' names.
+
+        A server that gives up is in the report.
+        """
         self.progress.begin(what)
         try:
             self.name()
@@ -129,13 +165,22 @@ class Push:
             self.budget.settle(self.report.destination)
 
     def name(self) -> None:
-        """Give mailboxes the names they will have there, before anything is asked of or sent to them; no two share one."""
+        """Give mailboxes the names they will have there, before anything is asked of or sent to
+        them; no two share one.
+        """
         if isinstance(self._destination, NamingDestination):
-            self._rename(self._destination.fitted(list(self.targets.by_theirs)), "its name cannot be written there, or is another's")
+            self._rename(
+                self._destination.fitted(list(self.targets.by_theirs)),
+                "its name cannot be written there, or is another's",
+            )
 
     def look(self) -> None:
-        """Compare what the ledger does not know with what is there; what is there already is settled, not sent."""
-        listed = {mailbox.path: mailbox.state for mailbox in self.targets.theirs if mailbox.selectable}
+        """Compare what the ledger does not know with what is there; what is there already is
+        settled, not sent.
+        """
+        listed = {
+            mailbox.path: mailbox.state for mailbox in self.targets.theirs if mailbox.selectable
+        }
         for theirs in self.targets.by_theirs:
             if theirs in self._refused:
                 continue
@@ -149,9 +194,13 @@ class Push:
             if not state.messages:
                 continue
             ledger = self._ledger(theirs)
-            letters = list(self._letters(theirs))
-            moved = [letter for letter in letters if (line := ledger.get(key_of(letter))) and must_be_found(letter, line, state)]
-            unknown = list(unsettled(letters, ledger))
+            messages = list(self._messages(theirs))
+            moved = [
+                message
+                for message in messages
+                if (line := ledger.get(key_of(message))) and must_be_found(message, line, state)
+            ]
+            unknown = list(unsettled(messages, ledger))
             if unknown or moved:
                 with self._mailbox_of_its_own(theirs):
                     self._compare(theirs, state, unknown, moved)
@@ -166,27 +215,33 @@ class Push:
             for target in targets:
                 tally = self.report.of(target.ours.path)
                 tally.to = show(theirs)
-                for letter in self.targets.letters(target):
-                    key = key_of(letter)
+                for message in self.targets.messages(target):
+                    key = key_of(message)
                     tally.seen += 1
                     if key in known or (theirs, key) in self._found:
                         tally.duplicate += (theirs, key) not in self.ahead
                         line = ledger.get(key)
-                        change = flag_change(letter, line, state.uidvalidity) if line and state else None
+                        change = (
+                            flag_change(message, line, state.uidvalidity)
+                            if line and state
+                            else None
+                        )
                         if change:
                             changes.append((theirs, change))
                             tally.flags += 1
                     elif (theirs, key) not in self.ahead:
                         known.add(key)
-                        self._needed[theirs] += letter.size
-                        self.progress.expect(1, letter.size)
+                        self._needed[theirs] += message.size
+                        self.progress.expect(1, message.size)
                         if self.report.dry_run:
                             tally.new += 1
-                            tally.octets += letter.size
+                            tally.octets += message.size
         return changes
 
     def create(self) -> None:
-        """Make missing mailboxes and learn what all of them keep; letters for one that cannot be made are reported, not dropped."""
+        """Make missing mailboxes and learn what all of them keep; messages for one that cannot be
+        made are reported, not dropped.
+        """
         wanted = [mailbox for mailbox in self.targets.wanted() if mailbox.path not in self.made]
         for path, error in self._destination.create(wanted).items():
             if error is not None:
@@ -197,65 +252,88 @@ class Push:
             self._rename(self._destination.instead(), "the server refuses its name")
 
     def measure(self) -> None:
-        """Compare what is to be sent with what the server still takes. Raises OverQuota, before the first of it is sent."""
-        needed = {theirs: octets for theirs, octets in self._needed.items() if theirs not in self._refused}
+        """Compare what is to be sent with what the server still takes.
+
+        Raises OverQuota, before the first of it is sent.
+        """
+        needed = {
+            theirs: octets for theirs, octets in self._needed.items() if theirs not in self._refused
+        }
         if needed and isinstance(self._destination, BoundedDestination):
             demand_room(self._destination, needed, self.report)
 
     def parcels(self) -> Iterator[Parcel]:
-        """Name what the ledger knows nothing of, an intent ahead of each; content is read as the destination asks for it."""
+        """Name what the ledger knows nothing of, an intent ahead of each; content is read as the
+        destination asks for it.
+        """
         for theirs in self.targets.by_theirs:
             ledger = self._ledger(theirs)
             if theirs in self._refused:
                 self._give_up(theirs, ledger)
                 continue
             done = self._found | self.ahead
-            fresh = (one for one in self._letters(theirs) if key_of(one) not in ledger and (theirs, key_of(one)) not in done)
-            yield from self._intended(theirs, self.budget.within(fresh, lambda letter: letter.size))
+            fresh = (
+                one
+                for one in self._messages(theirs)
+                if key_of(one) not in ledger and (theirs, key_of(one)) not in done
+            )
+            yield from self._intended(
+                theirs, self.budget.within(fresh, lambda message: message.size)
+            )
 
     def send(self, parcels: Iterable[Parcel]) -> None:
         """Append and write down each answer."""
         for answer in self._destination.append(parcels):
-            letter, theirs = answer.parcel.letter, answer.parcel.mailbox
-            tally = self.report.of(letter.mailbox)
+            message, theirs = answer.parcel.message, answer.parcel.mailbox
+            tally = self.report.of(message.mailbox)
             if isinstance(answer, Appended):
-                self._run.settle(theirs, letter, answer.uidvalidity, answer.uid, letter.flags)
-                self._arrived(letter)
-                self.budget.spend(letter.size)
-                self._unkept.setdefault(theirs, Counter()).update(letter.flags - answer.flags)
+                self._run.settle(theirs, message, answer.uidvalidity, answer.uid, message.flags)
+                self._arrived(message)
+                self.budget.spend(message.size)
+                self._unkept.setdefault(theirs, Counter()).update(message.flags - answer.flags)
                 if answer.repaired:
                     tally.repaired += 1
-                    self.report.note("repaired", letter.mailbox, name_of(letter), answer.repaired)
+                    self.report.note("repaired", message.mailbox, name_of(message), answer.repaired)
             elif isinstance(answer, Refused):
-                self._run.withdraw(theirs, letter)
+                self._run.withdraw(theirs, message)
                 tally.failed += 1
-                self.report.trouble_with("refused", letter.mailbox, name_of(letter), answer.why)
-                self.progress.advance(1, letter.size)
+                self.report.trouble_with("refused", message.mailbox, name_of(message), answer.why)
+                self.progress.advance(1, message.size)
             else:
                 self._unanswered = True
-                self.budget.spend(letter.size)  # it crossed the line, as far as the server's own count goes
+                self.budget.spend(
+                    message.size
+                )  # it crossed the line, as far as the server's own count goes
         self._run.flush()
 
     def change_flags(self, changes: Sequence[tuple[MailboxPath, FlagChange]]) -> None:
-        """Carry over flags that changed at the source; a letter no longer there is remembered as removed, not sent again."""
+        """Carry over flags that changed at the source; a message no longer there is remembered as
+        removed, not sent again.
+        """
         by_theirs: dict[MailboxPath, list[FlagChange]] = {}
         for theirs, change in changes:
             by_theirs.setdefault(theirs, []).append(change)
         for theirs, here in by_theirs.items():
             with self._mailbox_of_its_own(theirs):
-                alive = set(self._destination.set_flags(theirs, {change.uid: (change.add, change.remove) for change in here}))
+                alive = set(
+                    self._destination.set_flags(
+                        theirs, {change.uid: (change.add, change.remove) for change in here}
+                    )
+                )
                 for change in here:
-                    letter = change.letter
+                    message = change.message
                     if change.uid in alive:
-                        self._run.reflagged(theirs, letter.identity, letter.copy, letter.flags)
+                        self._run.reflagged(theirs, message.identity, message.copy, message.flags)
                     else:
-                        self._was_removed(theirs, letter)
+                        self._was_removed(theirs, message)
         self._run.flush()
 
     def settle_doubts(self) -> None:
-        """Send again what stayed without an answer, but only after two looks, far enough apart for a slow server to finish.
+        """Send again what stayed without an answer, but only after two looks, far enough apart for
+        a slow server to finish.
 
-        Once more as long as there is less of it each time: a bad line gets everything through, a letter that breaks lines does not.
+        Once more as long as there is less of it each time: a bad line gets everything through, a
+        message that breaks lines does not.
         """
         before: int | None = None
         while True:
@@ -263,146 +341,245 @@ class Push:
                 self._look_again()
             self._unanswered = False
             doubts = self._doubts()
-            many = sum(len(letters) for letters in doubts.values())
+            many = sum(len(messages) for messages in doubts.values())
             if not many or (before is not None and many >= before):
                 break
             before = many
             wait = self._looked_at + self._patience.seconds - self._patience.clock()
             if wait > 0:
-                self.progress.note(f"{many} letters had no answer; looking again in {wait:.0f} s, in case the server is still storing them")
+                self.progress.note(
+                    f"{many} messages had no answer; looking again in {wait:.0f} s, in case the"
+                    " server is still storing them"
+                )
                 self._patience.sleep(wait)
             self._look_again()
-            self.send(parcel for theirs, letters in self._doubts().items() for parcel in self._intended(theirs, letters))
-        for theirs, letters in doubts.items():
-            self.report.trouble_with("unanswered", theirs, "", f"{len(letters)} letters had no answer; the next push looks for them first")
+            self.send(
+                parcel
+                for theirs, messages in self._doubts().items()
+                for parcel in self._intended(theirs, messages)
+            )
+        for theirs, messages in doubts.items():
+            self.report.trouble_with(
+                "unanswered",
+                theirs,
+                "",
+                f"{len(messages)} messages had no answer; the next push looks for them first",
+            )
 
     def tell_flags(self) -> None:
-        """Say which flags letters came without, because a mailbox does not keep them."""
+        """Say which flags messages came without, because a mailbox does not keep them."""
         for theirs, flags in self._unkept.items():
-            words = ", ".join(f"{flag} ({many})" for flag, many in flags.most_common(NAMES_SHOWN)) + (
-                ", …" if len(flags) > NAMES_SHOWN else ""
-            )
+            words = ", ".join(
+                f"{flag} ({many})" for flag, many in flags.most_common(NAMES_SHOWN)
+            ) + (", …" if len(flags) > NAMES_SHOWN else "")
             if words:
-                self.report.note("flags-left-out", theirs, "", f"letters came without flags that are not kept there: {words}")
+                self.report.note(
+                    "flags-left-out",
+                    theirs,
+                    "",
+                    f"messages came without flags that are not kept there: {words}",
+                )
 
     def tell_moved(self) -> None:
-        """Say how many letters left their mailbox for another one, and were not brought back for that."""
+        """Say how many messages left their mailbox for another one, and were not brought back for
+        that.
+        """
         for path, identities in self.targets.moved.items():
-            count = f"{len(identities):,} letter{' that was' if len(identities) == 1 else 's that were'}"
+            count = (
+                f"{len(identities):,}"
+                f" message{' that was' if len(identities) == 1 else 's that were'}"
+            )
             self.report.note(
-                "moved", path, "", f"{count} in here live in another mailbox now, so they are not brought back (--also-moved does)"
+                "moved",
+                path,
+                "",
+                f"{count} in here live in another mailbox now, so they are not brought back"
+                " (--also-moved does)",
             )
 
     def _rename(self, places: Mapping[MailboxPath, MailboxPath], why: str) -> None:
-        """Send letters to other mailboxes than meant; say so where a name changed, not where only its place below a prefix did."""
+        """Send messages to other mailboxes than meant; say so where a name changed, not where only
+        its place below a prefix did.
+        """
         by_theirs: dict[MailboxPath, list[Target]] = {}
         for theirs, targets in self.targets.by_theirs.items():
             place = places.get(theirs, theirs)
-            by_theirs.setdefault(place, []).extend(replace(target, theirs=place) for target in targets)
+            by_theirs.setdefault(place, []).extend(
+                replace(target, theirs=place) for target in targets
+            )
             if place != theirs[-len(place) :]:
-                self.report.note("renamed", theirs, "", f"is called {show(place)} there: {why}; `map:` gives it another name")
+                self.report.note(
+                    "renamed",
+                    theirs,
+                    "",
+                    f"is called {show(place)} there: {why}; `map:` gives it another name",
+                )
         self.targets = replace(self.targets, by_theirs=by_theirs)
 
     def _ledger(self, theirs: MailboxPath) -> dict[Key, LedgerLine]:
-        """Give what is believed of the ledger: all of it, or, for a restore, only what has no answer yet."""
+        """Return what is believed of the ledger: all of it, or, for a restore, only what has no
+        answer yet.
+        """
         lines = self._run.ledger(theirs)
-        return lines if self.believing else {key: line for key, line in lines.items() if line.pending}
+        return (
+            lines if self.believing else {key: line for key, line in lines.items() if line.pending}
+        )
 
     @contextmanager
     def _mailbox_of_its_own(self, theirs: MailboxPath) -> Iterator[None]:
-        """Let a mailbox that cannot be used (removed there meanwhile) stop no other: it is told, and left to the next push."""
+        """Let a mailbox that cannot be used (removed there meanwhile) stop no other: it is told,
+        and left to the next push.
+        """
         try:
             yield
         except MailboxError as error:
             self._refused.add(theirs)
             self.report.trouble_with("mailbox", theirs, "", str(error))
 
-    def _letters(self, theirs: MailboxPath) -> Iterator[Letter]:
-        """Give each letter for one of their mailboxes once, also when several of ours end there."""
+    def _messages(self, theirs: MailboxPath) -> Iterator[ArchivedMessage]:
+        """Yield each message for one of their mailboxes once, also when several of ours end
+        there.
+        """
         given: set[Key] = set()
         for target in self.targets.by_theirs.get(theirs, ()):
-            for letter in self.targets.letters(target):
-                if key_of(letter) not in given:
-                    given.add(key_of(letter))
-                    yield letter
+            for message in self.targets.messages(target):
+                if key_of(message) not in given:
+                    given.add(key_of(message))
+                    yield message
 
-    def _intended(self, theirs: MailboxPath, letters: Iterable[Letter]) -> Iterator[Parcel]:
-        rest = (letter for letter in letters if (theirs, key_of(letter)) not in self._found)
+    def _intended(
+        self, theirs: MailboxPath, messages: Iterable[ArchivedMessage]
+    ) -> Iterator[Parcel]:
+        rest = (message for message in messages if (theirs, key_of(message)) not in self._found)
         while chunk := list(islice(rest, INTENTS_TOGETHER)):
             self._run.intend(theirs, self._states[theirs], chunk)
-            for letter in chunk:
+            for message in chunk:
                 try:
-                    content = self._archive.content(letter.digest)
+                    content = self._archive.content(message.digest)
                 except IntegrityError as error:
-                    self._run.withdraw(theirs, letter)
-                    self.report.of(letter.mailbox).failed += 1
-                    self.report.trouble_with("damaged", letter.mailbox, name_of(letter), f"{error}; the next pull fetches it anew")
+                    self._run.withdraw(theirs, message)
+                    self.report.of(message.mailbox).failed += 1
+                    self.report.trouble_with(
+                        "damaged",
+                        message.mailbox,
+                        name_of(message),
+                        f"{error}; the next pull fetches it anew",
+                    )
                 else:
-                    yield Parcel(letter, theirs, content)
+                    yield Parcel(message, theirs, content)
 
     def _give_up(self, theirs: MailboxPath, ledger: Mapping[Key, LedgerLine]) -> None:
-        for letter in unsettled(self._letters(theirs), ledger):
-            self.report.of(letter.mailbox).failed += 1
+        for message in unsettled(self._messages(theirs), ledger):
+            self.report.of(message.mailbox).failed += 1
 
-    def _doubts(self) -> dict[MailboxPath, list[Letter]]:
-        """Find the letters whose intents have no answer."""
-        doubts: dict[MailboxPath, list[Letter]] = {}
+    def _doubts(self) -> dict[MailboxPath, list[ArchivedMessage]]:
+        """Find the messages whose intents have no answer."""
+        doubts: dict[MailboxPath, list[ArchivedMessage]] = {}
         for theirs in self.targets.by_theirs:
             pending = {key for key, line in self._ledger(theirs).items() if line.pending}
             if pending and theirs not in self._refused:
-                doubts[theirs] = [letter for letter in self._letters(theirs) if key_of(letter) in pending]
-        return {theirs: letters for theirs, letters in doubts.items() if letters}
+                doubts[theirs] = [
+                    message for message in self._messages(theirs) if key_of(message) in pending
+                ]
+        return {theirs: messages for theirs, messages in doubts.items() if messages}
 
     def _look_again(self) -> None:
         self._looked_at = self._patience.clock()
-        for theirs, letters in self._doubts().items():
+        for theirs, messages in self._doubts().items():
             with self._mailbox_of_its_own(theirs):
                 self._states[theirs] = self._destination.state(theirs)
-                self._compare(theirs, self._states[theirs], letters)
-                for letter in letters:
-                    if (theirs, key_of(letter)) in self._found:
-                        self._arrived(letter)
+                self._compare(theirs, self._states[theirs], messages)
+                for message in messages:
+                    if (theirs, key_of(message)) in self._found:
+                        self._arrived(message)
 
-    def _arrived(self, letter: Letter) -> None:
-        tally = self.report.of(letter.mailbox)
+    def _arrived(self, message: ArchivedMessage) -> None:
+        tally = self.report.of(message.mailbox)
         tally.new += 1
-        tally.octets += letter.size
-        self.progress.advance(1, letter.size)
+        tally.octets += message.size
+        self.progress.advance(1, message.size)
 
-    def _compare(self, theirs: MailboxPath, state: SyncState, letters: Sequence[Letter], moved: Sequence[Letter] = ()) -> None:
-        """Look for `letters` from the first UID any of them can have, and for `moved`, whose UIDs are not known; settle what is there.
+    def _compare(
+        self,
+        theirs: MailboxPath,
+        state: SyncState,
+        messages: Sequence[ArchivedMessage],
+        moved: Sequence[ArchivedMessage] = (),
+    ) -> None:
+        """Look for `messages` from the first UID any of them can have, and for `moved`, whose UIDs
+        are not known; settle what is there.
 
-        Letters that arrived, but nobody knows under which UIDs, are looked for too: one of `letters` must not be taken for one of them.
+        Messages that arrived, but nobody knows under which UIDs, are looked for too: one of
+        `messages` must not be taken for one of them.
         """
         ledger = self._run.ledger(theirs)
-        asked = {key_of(letter) for letter in letters}
+        asked = {key_of(message) for message in messages}
         lines = [ledger.get(key) for key in asked]
-        first = 1 if moved else min((line.uidnext if line and line.uidvalidity == state.uidvalidity else 1) for line in lines)
-        rivals = held_by(self.targets, theirs, {key for key in ledger.keys() - asked if unlocated(ledger[key], state.uidvalidity)})
+        first = (
+            1
+            if moved
+            else min(
+                (line.uidnext if line and line.uidvalidity == state.uidvalidity else 1)
+                for line in lines
+            )
+        )
+        rivals = held_by(
+            self.targets,
+            theirs,
+            {key for key in ledger.keys() - asked if unlocated(ledger[key], state.uidvalidity)},
+        )
         if first > 1:
-            looks, ids = {letter.presence for letter in letters}, {letter.message_id for letter in letters} - {""}
-            rivals = [rival for rival in rivals if rival.presence in looks or rival.message_id in ids]
-        taken = [line.uid for key, line in ledger.items() if key not in asked and line.uid and line.uidvalidity == state.uidvalidity]
-        sightings = (sighting_of(present) for present in self._destination.presence(theirs, 1 if rivals else max(first, 1)))
-        outcome = compare([*rivals, *letters], sightings, taken)
-        for letter, uid in [*outcome.there, *told_by_bodies(self.targets, self._destination, theirs, outcome.ambiguous)]:
-            key = key_of(letter)
+            looks, ids = (
+                {message.presence for message in messages},
+                {message.message_id for message in messages} - {""},
+            )
+            rivals = [
+                rival for rival in rivals if rival.presence in looks or rival.message_id in ids
+            ]
+        taken = [
+            line.uid
+            for key, line in ledger.items()
+            if key not in asked and line.uid and line.uidvalidity == state.uidvalidity
+        ]
+        sightings = (
+            sighting_of(present)
+            for present in self._destination.presence(theirs, 1 if rivals else max(first, 1))
+        )
+        outcome = compare([*rivals, *messages], sightings, taken)
+        for message, uid in [
+            *outcome.there,
+            *told_by_bodies(self.targets, self._destination, theirs, outcome.ambiguous),
+        ]:
+            key = key_of(message)
             self._found.add((theirs, key))
             if not self.report.dry_run:
-                self._run.settle(theirs, letter, state.uidvalidity, uid, ledger[key].flags if key in ledger else letter.flags)
+                self._run.settle(
+                    theirs,
+                    message,
+                    state.uidvalidity,
+                    uid,
+                    ledger[key].flags if key in ledger else message.flags,
+                )
         if not self.report.dry_run:
-            missing = {key_of(letter) for letter in outcome.missing}
-            for letter in moved:
-                if key_of(letter) in missing:
-                    self._was_removed(theirs, letter)
+            missing = {key_of(message) for message in outcome.missing}
+            for message in moved:
+                if key_of(message) in missing:
+                    self._was_removed(theirs, message)
             self._run.flush()
 
-    def _was_removed(self, theirs: MailboxPath, letter: Letter) -> None:
-        self._run.removed(theirs, [key_of(letter)])
-        self.report.of(letter.mailbox).removed += 1
-        self.report.note("removed-there", letter.mailbox, name_of(letter), "was taken away on the destination; not brought back")
+    def _was_removed(self, theirs: MailboxPath, message: ArchivedMessage) -> None:
+        self._run.removed(theirs, [key_of(message)])
+        self.report.of(message.mailbox).removed += 1
+        self.report.note(
+            "removed-there",
+            message.mailbox,
+            name_of(message),
+            "was taken away on the destination; not brought back",
+        )
 
 
-def name_of(letter: Letter) -> str:
-    """Name a letter of the archive for a person: by its subject, and by the digest that `show` takes."""
-    return f"{letter.subject or '(no subject)'} [{letter.digest.hex()[:12]}]"
+def name_of(message: ArchivedMessage) -> str:
+    """Name a message of the archive for a person: by its subject, and by the digest that `show`
+    takes.
+    """
+    return f"{message.subject or '(no subject)'} [{message.digest.hex()[:12]}]"

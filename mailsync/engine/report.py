@@ -1,4 +1,4 @@
-"""What a run did, letter by letter in numbers, and word by word where a person must know."""
+"""What a run did, message by message in numbers, and word by word where a person must know."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ from mailsync.errors import EXIT_INCOMPLETE, MailsyncError
 from mailsync.mapping import show
 from mailsync.model import Kind, MailboxPath, Stored
 
-JSON_VERSION = 1
+JSON_VERSION = 2
 NOTES_KEPT = 10_000
-"""A run over a broken mailbox may have a remark on every letter; beyond this many only their count is kept."""
+"""A run over a broken mailbox may have a remark on every message; beyond this many only their count
+is kept.
+"""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the letters of one mailbox. `octets` counts content stored or sent; `seen` every letter looked at."""
+    """What became of the messages of one mailbox.
+
+    `octets` counts content stored or sent; `seen` every message looked at.
+    """
 
     seen: int = 0
     new: int = 0
@@ -34,7 +39,7 @@ class Tally:
     incomplete: bool = False
 
     def count(self, stored: Stored, octets: int, times: int = 1) -> None:
-        """Count what the archive did with a letter of `octets`; -1 times takes it back."""
+        """Count what the archive did with a message of `octets`; -1 times takes it back."""
         if stored.kind is Kind.DUPLICATE:
             self.duplicate += times
         elif stored.kind is Kind.MATCHED:
@@ -49,26 +54,31 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One thing a person should know: about which letter of which mailbox, and what. `kind` is one word for machines."""
+    """One thing a person should know: about which message of which mailbox, and what.
+
+    `kind` is one word for machines.
+    """
 
     kind: str
     mailbox: str
-    letter: str
+    message: str
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """One mailbox of a migration's source: its letters there, in the archive, and, each different letter once, as sent and as found.
+    """One mailbox of a migration's source: its messages there, in the archive, and, each different
+    message once, as sent and as found.
 
-    `compared` of those found were downloaded and are the same. What was taken away on the destination meanwhile counts as `removed`.
+    `compared` of those found were downloaded and are the same. What was taken away on the
+    destination meanwhile counts as `removed`.
     """
 
     mailbox: MailboxPath
     theirs: MailboxPath
     at_source: int
     in_archive: int
-    letters: int
+    messages: int
     found: int
     removed: int = 0
     compared: int = 0
@@ -76,12 +86,14 @@ class Proved:
     @property
     def complete(self) -> bool:
         """Whether nothing is missing anywhere."""
-        return self.in_archive >= self.at_source and self.found + self.removed == self.letters
+        return self.in_archive >= self.at_source and self.found + self.removed == self.messages
 
 
 @dataclass(slots=True)
 class Report:
-    """The outcome of one run over one account; `mailboxes` keeps the order in which they were met."""
+    """The outcome of one run over one account; `mailboxes` keeps the order in which they were
+    met.
+    """
 
     command: str
     account: str
@@ -100,20 +112,20 @@ class Report:
     """Something asked for was not done, or needs a person's eye: the exit code is not 0."""
 
     def of(self, mailbox: MailboxPath) -> Tally:
-        """Give the tally of a mailbox, a new one the first time."""
+        """Return the tally of a mailbox, a new one the first time."""
         return self.mailboxes.setdefault(mailbox, Tally())
 
-    def note(self, kind: str, mailbox: MailboxPath | None, letter: str, text: str) -> None:
+    def note(self, kind: str, mailbox: MailboxPath | None, message: str, text: str) -> None:
         """Keep a remark that does not make the run incomplete."""
         if len(self.notes) >= NOTES_KEPT:
             self.notes_dropped += 1
             return
-        self.notes.append(Note(kind, show(mailbox) if mailbox else "", letter, text))
+        self.notes.append(Note(kind, show(mailbox) if mailbox else "", message, text))
 
-    def trouble_with(self, kind: str, mailbox: MailboxPath | None, letter: str, text: str) -> None:
+    def trouble_with(self, kind: str, mailbox: MailboxPath | None, message: str, text: str) -> None:
         """Keep a remark that makes the run end as incomplete."""
         self.trouble = True
-        self.note(kind, mailbox, letter, text)
+        self.note(kind, mailbox, message, text)
 
     @property
     def total(self) -> Tally:
@@ -131,13 +143,13 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """Tell what the process should end with, for this account alone."""
+        """Return what the process should end with, for this account alone."""
         if self.error is not None:
             return self.error.exit_code
         return EXIT_INCOMPLETE if self.trouble else 0
 
     def as_json(self) -> dict[str, object]:
-        """Give the report as plain values, for `--json` and the catalogue."""
+        """Return the report as plain values, for `--json` and the catalogue."""
         return {
             "version": JSON_VERSION,
             "command": self.command,
@@ -152,15 +164,23 @@ class Report:
             "error": str(self.error) if self.error else None,
             "total": _numbers(self.total),
             "unchanged_mailboxes": self.unchanged,
-            "mailboxes": [{"mailbox": show(path), "to": tally.to, **_numbers(tally)} for path, tally in self.mailboxes.items()],
-            "notes": [{"kind": n.kind, "mailbox": n.mailbox, "letter": n.letter, "text": n.text} for n in self.notes],
+            "mailboxes": [
+                {"mailbox": show(path), "to": tally.to, **_numbers(tally)}
+                for path, tally in self.mailboxes.items()
+            ],
+            "notes": [
+                {"kind": n.kind, "mailbox": n.mailbox, "message": n.message, "text": n.text}
+                for n in self.notes
+            ],
             "notes_dropped": self.notes_dropped,
             **({"proof": [_proved(one) for one in self.proof]} if self.proof else {}),
         }
 
 
 def exit_code(reports: Iterable[Report]) -> int:
-    """Give the exit code of several accounts: damage and a full disk win; all alike → that; else incomplete."""
+    """Return the exit code of several accounts: damage and a full disk win; all alike → that; else
+    incomplete.
+    """
     codes = [report.exit_code for report in reports]
     for grave in (13, 74):
         if grave in codes:
@@ -178,5 +198,13 @@ def _numbers(tally: Tally) -> dict[str, object]:
 
 
 def _proved(one: Proved) -> dict[str, object]:
-    numbers = {name: getattr(one, name) for name in ("at_source", "in_archive", "letters", "found", "removed", "compared")}
-    return {"mailbox": show(one.mailbox), "to": show(one.theirs), "complete": one.complete, **numbers}
+    numbers = {
+        name: getattr(one, name)
+        for name in ("at_source", "in_archive", "messages", "found", "removed", "compared")
+    }
+    return {
+        "mailbox": show(one.mailbox),
+        "to": show(one.theirs),
+        "complete": one.complete,
+        **numbers,
+    }

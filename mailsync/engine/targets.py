@@ -1,4 +1,4 @@
-"""Which letters of an archive go to which mailbox of a destination."""
+"""Which messages of an archive go to which mailbox of a destination."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 from mailsync.archive import Archive
 from mailsync.engine.selection import Selection
 from mailsync.mapping import MappingPlan, MappingRules, archive_of, plan_mapping
-from mailsync.model import VIEWS, Letter, Mailbox, MailboxPath
+from mailsync.model import VIEWS, ArchivedMessage, Mailbox, MailboxPath
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A mailbox of ours and where it goes; with `only_here`, only its letters that live in no other mailbox do."""
+    """A mailbox of ours and where it goes; with `only_here`, only its messages that live in no
+    other mailbox do.
+    """
 
     ours: Mailbox
     theirs: MailboxPath
@@ -22,7 +24,9 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """A push's targets by destination mailbox, over the letters of one account that `selection` chooses."""
+    """A push's targets by destination mailbox, over the messages of one account that `selection`
+    chooses.
+    """
 
     archive: Archive
     account: str
@@ -33,23 +37,35 @@ class Targets:
     selection: Selection
     alive: frozenset[bytes] = frozenset()
     moved: dict[MailboxPath, set[bytes]] = field(default_factory=dict)
-    """Letters (by identity) that are alive somewhere, and, by mailbox, those that were left out because they are so elsewhere."""
+    """Messages (by identity) that are alive somewhere, and, by mailbox, those that were left out
+    because they are so elsewhere.
+    """
 
-    def letters(self, target: Target) -> Iterator[Letter]:
-        """Give the letters of one target, oldest first."""
+    def messages(self, target: Target) -> Iterator[ArchivedMessage]:
+        """Yield the messages of one target, oldest first."""
         chosen = self.selection
-        for letter in self.archive.letters(self.account, target.ours.path, include_gone=chosen.include_gone, as_of=chosen.as_of):
-            if not chosen.letter(letter, self.archive.header) or (target.only_here and letter.identity in self.elsewhere):
+        for message in self.archive.messages(
+            self.account, target.ours.path, include_gone=chosen.include_gone, as_of=chosen.as_of
+        ):
+            if not chosen.message(message, self.archive.header) or (
+                target.only_here and message.identity in self.elsewhere
+            ):
                 continue
-            if letter.gone and letter.identity in self.alive:
-                self.moved.setdefault(letter.mailbox, set()).add(letter.identity)
+            if message.gone and message.identity in self.alive:
+                self.moved.setdefault(message.mailbox, set()).add(message.identity)
                 continue
-            yield letter
+            yield message
 
     def wanted(self) -> list[Mailbox]:
-        """Give the destination mailboxes as they should be: with the role and the subscription ours have."""
+        """Return the destination mailboxes as they should be: with the role and the subscription
+        ours have.
+        """
         return [
-            Mailbox(path, targets[0].ours.special_use - VIEWS, any(target.ours.subscribed for target in targets))
+            Mailbox(
+                path,
+                targets[0].ours.special_use - VIEWS,
+                any(target.ours.subscribed for target in targets),
+            )
             for path, targets in self.by_theirs.items()
         ]
 
@@ -62,14 +78,24 @@ def find_targets(  # noqa: PLR0917  what a push is about
     selection: Selection,
     coming: Sequence[Mailbox] = (),
 ) -> Targets:
-    """Decide where each chosen mailbox goes. Letters that only a view of all mail holds go to the archive mailbox.
+    """Decide where each chosen mailbox goes.
 
-    A mailbox that left the server counts only where the selection reaches back to it. `coming` are mailboxes a pull is about to bring.
+    Messages that only a view of all mail holds go to the archive mailbox.
+
+    A mailbox that left the server counts only where the selection reaches back to it. `coming` are
+    mailboxes a pull is about to bring.
     """
     boxes = archive.mailboxes(account)
     past = selection.include_gone or selection.as_of is not None
-    known = {box.path: Mailbox(box.path, box.special_use, box.subscribed) for box in boxes if past or not box.removed}
-    known |= {mailbox.path: Mailbox(mailbox.path, mailbox.special_use, mailbox.subscribed) for mailbox in coming}
+    known = {
+        box.path: Mailbox(box.path, box.special_use, box.subscribed)
+        for box in boxes
+        if past or not box.removed
+    }
+    known |= {
+        mailbox.path: Mailbox(mailbox.path, mailbox.special_use, mailbox.subscribed)
+        for mailbox in coming
+    }
     ours = [mailbox for mailbox in known.values() if selection.mailbox(mailbox.path)]
     mapping = plan_mapping(ours, theirs, rules)
     by_theirs: dict[MailboxPath, list[Target]] = {}
@@ -82,28 +108,55 @@ def find_targets(  # noqa: PLR0917  what a push is about
         elsewhere = _elsewhere(archive, account, selection)
         theirs_for_all = archive_of(theirs, rules)
         for mailbox in everything:
-            by_theirs.setdefault(theirs_for_all, []).append(Target(mailbox, theirs_for_all, only_here=True))
+            by_theirs.setdefault(theirs_for_all, []).append(
+                Target(mailbox, theirs_for_all, only_here=True)
+            )
     alive: set[bytes] = set()
     if selection.include_gone and not selection.also_moved:
-        alive.update(letter.identity for box in boxes if not box.removed for letter in archive.letters(account, box.path))
-    return Targets(archive, account, theirs, by_theirs, mapping, frozenset(elsewhere), selection, frozenset(alive))
+        alive.update(
+            message.identity
+            for box in boxes
+            if not box.removed
+            for message in archive.messages(account, box.path)
+        )
+    return Targets(
+        archive,
+        account,
+        theirs,
+        by_theirs,
+        mapping,
+        frozenset(elsewhere),
+        selection,
+        frozenset(alive),
+    )
 
 
 def refreshed(targets: Targets) -> Targets:
-    """Keep what was decided before a pull, for the mailboxes that the archive has after it, and know where letters live now."""
+    """Keep what was decided before a pull, for the mailboxes that the archive has after it, and
+    know where messages live now.
+    """
     there = {box.path for box in targets.archive.mailboxes(targets.account) if not box.removed}
-    kept = {theirs: [target for target in ours if target.ours.path in there] for theirs, ours in targets.by_theirs.items()}
+    kept = {
+        theirs: [target for target in ours if target.ours.path in there]
+        for theirs, ours in targets.by_theirs.items()
+    }
     elsewhere = targets.elsewhere
     if any(target.only_here for ours in kept.values() for target in ours):
         elsewhere = frozenset(_elsewhere(targets.archive, targets.account, targets.selection))
-    return replace(targets, by_theirs={theirs: ours for theirs, ours in kept.items() if ours}, elsewhere=elsewhere)
+    return replace(
+        targets,
+        by_theirs={theirs: ours for theirs, ours in kept.items() if ours},
+        elsewhere=elsewhere,
+    )
 
 
 def _elsewhere(archive: Archive, account: str, selection: Selection) -> set[bytes]:
-    """Name the letters, by identity, that live in a mailbox of their own."""
+    """Name the messages, by identity, that live in a mailbox of their own."""
     found: set[bytes] = set()
     for box in archive.mailboxes(account):
         if not box.special_use & VIEWS:
-            held = archive.letters(account, box.path, include_gone=selection.include_gone, as_of=selection.as_of)
-            found.update(letter.identity for letter in held)
+            held = archive.messages(
+                account, box.path, include_gone=selection.include_gone, as_of=selection.as_of
+            )
+            found.update(message.identity for message in held)
     return found

@@ -1,7 +1,8 @@
 """Mailbox paths as Maildir++ folder names, and back: `.Archive.2024`, the empty name for the inbox.
 
-Parts are joined by dots, non-ASCII is modified UTF-7, and what has a meaning to the disk or to the format is escaped as Dovecot's
-listescape does (`\\2e` for a dot inside a name). No name can leave the tree: none holds a slash, none is `.` or `..`.
+Parts are joined by dots, non-ASCII is modified UTF-7, and what has a meaning to the disk or to the
+format is escaped as Dovecot's listescape does (`\\2e` for a dot inside a name). No name can leave
+the tree: none holds a slash, none is `.` or `..`.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ _SHORTENED: Final = re.compile(r"\\~[0-9a-f]{32}\Z")
 def folder_name(path: MailboxPath, *, hashed: bool = False) -> str:
     """Name the folder of a mailbox.
 
-    A name over NAME_LIMIT is cut and ends in `\\~` and a hash of the whole; so does any name with `hashed`, for disks on which it would
-    clash with another one in all but case. The archive keeps the whole path of such a folder in a file.
+    A name over NAME_LIMIT is cut and ends in `\\~` and a hash of the whole; so does any name with
+    `hashed`, for disks on which it would clash with another one in all but case. The archive keeps
+    the whole path of such a folder in a file.
     """
     if path == INBOX:
         return ""
@@ -39,7 +41,7 @@ def folder_name(path: MailboxPath, *, hashed: bool = False) -> str:
 
 
 def is_shortened(name: str) -> bool:
-    """Tell whether a folder's name is only the beginning of its mailbox's path."""
+    """Return whether a folder's name is only the beginning of its mailbox's path."""
     return bool(_SHORTENED.search(name))
 
 

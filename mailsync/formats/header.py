@@ -1,4 +1,5 @@
-"""The header of a letter, from any bytes: where it ends, its fields, what they say to people (RFC 5322 section 2.2, RFC 2047).
+"""The header of a message, from any bytes: where it ends, its fields, what they say to people (RFC
+5322 section 2.2, RFC 2047).
 
 Never raises on bad mail. Linear in the length of the header, whatever is in it.
 """
@@ -18,20 +19,26 @@ _BLANK: Final = re.compile(rb"\n\r?\n")
 _NAME: Final = re.compile(rb"[!-9;-~\x80-\xff]+")
 _END: Final = re.compile(rb"\n(?![ \t])")
 _NAME_KEPT: Final = 80
-_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
+_UNSAFE: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+"
+)
 _SPACE: Final = re.compile(rb"[ \t\r\n]+")
 _COMMENT: Final = re.compile(rb"\([^()]*\)")
 _DAY: Final = 86_400
-_NO_CHARSETS: Final = frozenset({"unicode-escape", "raw-unicode-escape", "idna", "punycode", "undefined"})
-"""Codecs of Python's that no letter is written in; some warn, some are slow."""
+_NO_CHARSETS: Final = frozenset(
+    {"unicode-escape", "raw-unicode-escape", "idna", "punycode", "undefined"}
+)
+"""Codecs of Python's that no message is written in; some warn, some are slow."""
 
 _CUT: Final = 9_000
 _TEXT_LIMIT: Final = 10_000
-"""Longer header values are cut before they are decoded for people: nobody reads on, and decoding is not free."""
+"""Longer header values are cut before they are decoded for people: nobody reads on, and decoding is
+not free.
+"""
 
 
 def block(content: bytes) -> bytes:
-    """Give the header block with its blank line; all of `content` when there is no blank line."""
+    """Return the header block with its blank line; all of `content` when there is no blank line."""
     if content.startswith((b"\n", b"\r\n")):
         return content[: content.index(b"\n") + 1]
     found = _BLANK.search(content)
@@ -39,7 +46,8 @@ def block(content: bytes) -> bytes:
 
 
 def fields(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Give each field of the header block as (name in lower case, raw value with its folding, no last line end).
+    """Return each field of the header block as (name in lower case, raw value with its folding, no
+    last line end).
 
     Lines that are no field (a leading mbox "From " line, rubbish) are passed over.
     """
@@ -47,10 +55,18 @@ def fields(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def pieces(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Give what `fields` gives and, with an empty name, the lines between them that are no field; no mbox "From " line at the top."""
+    """Yield what `fields` returns and, with an empty name, the lines between them that are no
+    field; no mbox "From " line at the top.
+    """
     for number, raw in enumerate(_END.split(block(content))):
         name, colon, value = raw.partition(b":")
-        known = _field_name(name) if colon and len(name) < _NAME_KEPT else _named(name) if colon else b""
+        known = (
+            _field_name(name)
+            if colon and len(name) < _NAME_KEPT
+            else _named(name)
+            if colon
+            else b""
+        )
         if known:
             yield known, value.rstrip(b"\r\n")
         elif number or not _mbox_line(raw):
@@ -60,12 +76,12 @@ def pieces(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _named(raw: bytes) -> bytes:
-    """Give a field's name in lower case; empty for what is none."""
+    """Return a field's name in lower case; empty for what is none."""
     name = raw.rstrip(b" \t")
     return name.lower() if _NAME.fullmatch(name) else b""
 
 
-# All letters have much the same few names; long ones are no names anybody uses.
+# All messages have much the same few names; long ones are no names anybody uses.
 _field_name = lru_cache(maxsize=2048)(_named)
 
 
@@ -74,23 +90,27 @@ def _mbox_line(raw: bytes) -> bool:
 
 
 def first(content: bytes, name: bytes) -> bytes | None:
-    """Give the first value of a field (`name` in lower case), None when there is none."""
+    """Return the first value of a field (`name` in lower case), None when there is none."""
     return next((value for field, value in fields(content) if field == name), None)
 
 
 def all_(content: bytes, name: bytes) -> list[bytes]:
-    """Give every value of a field (`name` in lower case), in order."""
+    """Return every value of a field (`name` in lower case), in order."""
     return [value for field, value in fields(content) if field == name]
 
 
 def message_ids(content: bytes) -> list[bytes]:
-    """Give every non-empty Message-ID, without folding, comments and white space; 8-bit bytes stay."""
+    """Return every non-empty Message-ID, without folding, comments and white space; 8-bit bytes
+    stay.
+    """
     found = (message_id(value) for value in all_(content, b"message-id"))
     return [one for one in found if one]
 
 
 def message_id(value: bytes) -> bytes:
-    """Normalise one Message-ID value: what stands in angle brackets if anything does, else all of it."""
+    """Normalise one Message-ID value: what stands in angle brackets if anything does, else all of
+    it.
+    """
     bare = _SPACE.sub(b"", value)
     opened = bare.find(b"<")
     closed = bare.find(b">", opened + 1)
@@ -100,7 +120,9 @@ def message_id(value: bytes) -> bytes:
 
 
 def text(value: bytes) -> str:
-    """Decode a field's value for people (RFC 2047), in one line; control characters and terminal escapes become spaces."""
+    """Decode a field's value for people (RFC 2047), in one line; control characters and terminal
+    escapes become spaces.
+    """
     raw = _SPACE.sub(b" ", value[:_TEXT_LIMIT]).strip()
     plain = _decode(raw)
     if "=?" in plain:
@@ -139,7 +161,8 @@ def _decode(raw: bytes) -> str:
 
 
 def received_or_date(content: bytes, not_after: int) -> int | None:
-    """Tell when a letter arrived, in epoch seconds: by its top Received field, then by its Date (RFC 5322 section 3.6.7).
+    """Return when a message arrived, in epoch seconds: by its top Received field, then by its Date
+    (RFC 5322 section 3.6.7).
 
     A time before 1970-01-02 or more than two days after `not_after` is not believed.
     """

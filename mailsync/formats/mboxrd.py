@@ -1,8 +1,10 @@
-"""mboxrd, reversibly: letters in one file that any mail program opens, each with a line of ours that gives its bytes back exactly.
+"""mboxrd, reversibly: messages in one file that any mail program opens, each with a line of ours
+that gives its bytes back exactly.
 
-A letter stands as `From ` line, our header `X-Mailsync`, the letter, and an empty line. Lines of the letter that begin with `From `,
-or with `>`s and `From `, have one `>` more (the standard library's quoting cannot be undone). A letter of nothing but CRLF line ends is
-kept with LF, as programs on Unix expect; any other is kept as it is.
+A message stands as `From ` line, our header `X-Mailsync`, the message, and an empty line. Lines of
+the message that begin with `From `, or with `>`s and `From `, have one `>` more (the standard
+library's quoting cannot be undone). A message of nothing but CRLF line ends is kept with LF, as
+programs on Unix expect; any other is kept as it is.
 """
 
 from __future__ import annotations
@@ -17,12 +19,13 @@ from urllib.parse import quote, unquote
 
 SENDER: Final = b"From MAILER-DAEMON "
 HEAD_LIMIT: Final = 64 * 1024
-"""Octets that the two lines in front of a letter have at most."""
+"""Octets that the two lines in front of a message have at most."""
 
 _QUOTED: Final = re.compile(rb"^(>*From )", re.MULTILINE)
 _UNQUOTED: Final = re.compile(rb"^>(>*From )", re.MULTILINE)
 _HEAD: Final = re.compile(
-    rb"From MAILER-DAEMON [^\n]{24}\nX-Mailsync: 1 sha256=([0-9a-f]{64}) size=(\d{1,15}) date=(-?\d{1,15}) copy=(\d{1,9}) "
+    rb"From MAILER-DAEMON [^\n]{24}\nX-Mailsync: 1 sha256=([0-9a-f]{64}) size=(\d{1,15})"
+    rb" date=(-?\d{1,15}) copy=(\d{1,9}) "
     rb"form=(crlf|raw) open=([01]) length=(\d{1,15}) flags=([^\n]*)\n"
 )
 
@@ -31,7 +34,9 @@ Buffer: TypeAlias = bytes | mmap
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Where a letter lies in a file (`start` of its `From ` line, `end` behind its empty line) and what our header says of it."""
+    """Where a message lies in a file (`start` of its `From ` line, `end` behind its empty line) and
+    what our header says of it.
+    """
 
     digest: bytes
     size: int
@@ -46,25 +51,29 @@ class Record:
 
     @property
     def end(self) -> int:
-        """Where the next letter begins."""
+        """Where the next message begins."""
         return self.body + self.length + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """Octets that are no letter of ours: another program's, or what is left of one; `is_torn`: one of ours that ends too early."""
+    """Octets that are no message of ours: another program's, or what is left of one; `is_torn`: one
+    of ours that ends too early.
+    """
 
     start: int
     end: int
     is_torn: bool
 
 
-def write(content: bytes, digest: bytes, internaldate: int, flags: frozenset[str], copy: int = 1) -> bytes:
-    """Give what stands for a letter in an mbox; `internaldate` in epoch seconds."""
+def write(
+    content: bytes, digest: bytes, internaldate: int, flags: frozenset[str], copy: int = 1
+) -> bytes:
+    """Return what stands for a message in an mbox; `internaldate` in epoch seconds."""
     lines = content.count(b"\r\n")
     is_crlf = content.count(b"\n") == lines == content.count(b"\r")
     body = content.replace(b"\r\n", b"\n") if is_crlf else content
-    # Most letters need no quoting, and to find that out is much faster than to look at every line.
+    # Most messages need no quoting, and to find that out is much faster than to look at every line.
     if b"From " in body:
         body = _QUOTED.sub(rb">\1", body)
     is_open = not body.endswith(b"\n")
@@ -72,14 +81,15 @@ def write(content: bytes, digest: bytes, internaldate: int, flags: frozenset[str
         body += b"\n"
     words = ",".join(sorted(quote(flag, safe="\\$!#&'*+-./:;=?@^_`|~") for flag in flags))
     head = (
-        f"X-Mailsync: 1 sha256={digest.hex()} size={len(content)} date={internaldate} copy={copy} "
-        f"form={'crlf' if is_crlf else 'raw'} open={int(is_open)} length={len(body)} flags={words}\n"
+        f"X-Mailsync: 1 sha256={digest.hex()} size={len(content)} date={internaldate} copy={copy}"
+        f" form={'crlf' if is_crlf else 'raw'} open={int(is_open)} length={len(body)}"
+        f" flags={words}\n"
     )
     return b"".join((SENDER, _asctime(internaldate), b"\n", head.encode("ascii"), body, b"\n"))
 
 
 def read(record: Record, body: bytes) -> bytes:
-    """Give a letter back from the octets `body` to `body + length` of its record."""
+    """Return a message back from the octets `body` to `body + length` of its record."""
     if record.is_open:
         body = body[:-1]
     if b">From " in body:
@@ -88,16 +98,26 @@ def read(record: Record, body: bytes) -> bytes:
 
 
 def scan(file: Buffer) -> Iterator[Record | Stray]:
-    """Give what lies in a file, in order and without a gap. Whatever was done to it, a letter of ours that is whole is found."""
+    """Yield what lies in a file, in order and without a gap.
+
+    Whatever was done to it, a message of ours that is whole is found.
+    """
     at, size = 0, len(file)
     while at < size:
         record = _record(file, at)
-        if record is not None and record.end <= size and file[record.end - 1 : record.end] == b"\n" and _begins(file, record.end):
+        if (
+            record is not None
+            and record.end <= size
+            and file[record.end - 1 : record.end] == b"\n"
+            and _begins(file, record.end)
+        ):
             yield record
             at = record.end
             continue
         after = _next(file, at + 1)
-        torn = after == size and (record is not None or _may_begin(bytes(file[at : at + HEAD_LIMIT])))
+        torn = after == size and (
+            record is not None or _may_begin(bytes(file[at : at + HEAD_LIMIT]))
+        )
         yield Stray(at, after, torn)
         at = after
 
@@ -123,12 +143,12 @@ def _record(file: Buffer, at: int) -> Record | None:
 
 
 def _begins(file: Buffer, at: int) -> bool:
-    """Tell whether a letter, anybody's, begins here, or the file ends, be it within that word."""
+    """Return whether a message, anybody's, begins here, or the file ends, even in that word."""
     return b"From ".startswith(file[at : at + 5])
 
 
 def _next(file: Buffer, at: int) -> int:
-    """Find the next letter of ours from `at` on; the end of the file if there is none."""
+    """Find the next message of ours from `at` on; the end of the file if there is none."""
     while True:
         found = file.find(b"\n" + SENDER, at - 1)
         if found < 0:
@@ -139,10 +159,12 @@ def _next(file: Buffer, at: int) -> int:
 
 
 def _may_begin(rest: bytes) -> bool:
-    """Tell whether the rest of a file may be the beginning of one of our letters."""
+    """Return whether the rest of a file may be the beginning of one of our messages."""
     first, _, second = rest.partition(b"\n")
     marks = b"X-Mailsync: 1 "
-    return SENDER.startswith(first[: len(SENDER)]) and (not second or marks.startswith(second[: len(marks)]))
+    return SENDER.startswith(first[: len(SENDER)]) and (
+        not second or marks.startswith(second[: len(marks)])
+    )
 
 
 def _asctime(moment: int) -> bytes:
@@ -154,5 +176,5 @@ def _asctime(moment: int) -> bytes:
 
 
 def moved(record: Record, by: int) -> Record:
-    """Give a record as it is so many octets further on."""
+    """Return a record as it is so many octets further on."""
     return replace(record, start=record.start + by, body=record.body + by)

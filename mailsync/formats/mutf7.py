@@ -1,4 +1,7 @@
-"""Modified UTF-7, as mailbox names were written before IMAP learned UTF-8 (RFC 3501 section 5.1.3). Any string comes back as it was."""
+"""Modified UTF-7, as mailbox names were written before IMAP learned UTF-8 (RFC 3501 section 5.1.3).
+
+Any string comes back as it was.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,21 @@ def encode(name: str) -> str:
 
 
 def decode(name: str) -> str:
-    """Read a name; what is no valid encoding stays as it is, so that no server's slip makes a mailbox unreadable."""
+    """Read a name; what is no valid encoding stays as it is, so that no server's slip makes a
+    mailbox unreadable.
+    """
     return _ENCODED.sub(lambda found: _unshift(found[1]) if found[1] else "&", name)
 
 
 def _shift(text: str) -> str:
-    return "&" + b64encode(text.encode("utf-16-be", "surrogatepass")).rstrip(b"=").replace(b"/", b",").decode("ascii") + "-"
+    return (
+        "&"
+        + b64encode(text.encode("utf-16-be", "surrogatepass"))
+        .rstrip(b"=")
+        .replace(b"/", b",")
+        .decode("ascii")
+        + "-"
+    )
 
 
 def _unshift(encoded: str) -> str:

@@ -1,8 +1,9 @@
 """What a store can do, as narrow protocols; nothing here does anything.
 
-Words: a *scan* lists a mailbox without content, a *fetch* brings content, an *append* adds a letter. All iterators are lazy and must
-be consumed in the thread that created them; stores look ahead inside, bounded by octets. A store raises `StoreUnavailable` (or a
-child of it) when the account cannot go on, and `MailboxError` only where a method says so; library errors never get out.
+Words: a *scan* lists a mailbox without content, a *fetch* brings content, an *append* adds a
+message. All iterators are lazy and must be consumed in the thread that created them; stores look
+ahead inside, bounded by octets. A store raises `StoreUnavailable` (or a child of it) when the
+account cannot go on, and `MailboxError` only where a method says so; library errors never get out.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from mailsync.errors import MailboxError
 from mailsync.model import (
     Appended,
     Entry,
+    Excerpt,
     Mailbox,
     MailboxPath,
     Message,
     Parcel,
-    Part,
     Present,
     Refused,
     Room,
@@ -31,7 +32,9 @@ from mailsync.model import (
 
 
 class Store(Protocol):
-    """A logged-in connection to one account; `close` says goodbye without waiting and is idempotent."""
+    """A logged-in connection to one account; `close` says goodbye without waiting and is
+    idempotent.
+    """
 
     account: str
 
@@ -39,7 +42,7 @@ class Store(Protocol):
         """List the mailboxes there are, in the server's order, `\\Noselect` parents included."""
 
     def capabilities(self) -> Sequence[str]:
-        """Tell what the server announced after login, upper case, sorted."""
+        """Return what the server announced after login, upper case, sorted."""
 
     def close(self) -> None:
         """End the session."""
@@ -51,14 +54,16 @@ class Source(Store, Protocol):
     def scan(self, requests: Iterable[ScanRequest]) -> Iterator[Scan | MailboxError]:
         """Look at each mailbox in turn; one result a request, in order, several in flight.
 
-        A mailbox that cannot be looked at (removed meanwhile, refused) is yielded as a `MailboxError`, not raised.
+        A mailbox that cannot be looked at (removed meanwhile, refused) is yielded as a
+        `MailboxError`, not raised.
         """
 
     def fetch(self, wanted: Iterable[Entry]) -> Iterator[Message | Unfetched]:
         """Bring the content of each wanted entry; exactly one result an entry, in any order.
 
-        `wanted` is read lazily, only as far ahead as the window of octets in flight allows. A connection that breaks is
-        opened again and what is missing asked for anew; only when retries are used up is `ConnectionLost` raised.
+        `wanted` is read lazily, only as far ahead as the window of octets in flight allows. A
+        connection that breaks is opened again and what is missing asked for anew; only when retries
+        are used up is `ConnectionLost` raised.
         """
 
 
@@ -66,59 +71,84 @@ class Source(Store, Protocol):
 class HeaderSource(Protocol):
     """A source that can send header blocks alone."""
 
-    def headers(self, wanted: Iterable[Entry]) -> Iterator[Part]:
-        """Bring the header block (with its blank line) of each entry; entries the server lost meanwhile are left out."""
+    def headers(self, wanted: Iterable[Entry]) -> Iterator[Excerpt]:
+        """Bring the header block (with its blank line) of each entry; entries the server lost
+        meanwhile are left out.
+        """
 
 
 @runtime_checkable
 class TailSource(Protocol):
-    """A source that can send the end of a letter alone."""
+    """A source that can send the end of a message alone."""
 
-    def tails(self, wanted: Iterable[Entry], octets: int) -> Iterator[Part]:
-        """Bring the last `octets` octets of each entry, by its announced size; lost entries are left out."""
+    def tails(self, wanted: Iterable[Entry], octets: int) -> Iterator[Excerpt]:
+        """Bring the last `octets` octets of each entry, by its announced size; lost entries are
+        left out.
+        """
 
 
 @runtime_checkable
 class DeletingSource(Source, HeaderSource, Protocol):
-    """A source from which letters may be deleted when its owner's policy says so: POP3, and nothing else."""
+    """A source from which messages may be deleted when its owner's policy says so: POP3, and
+    nothing else.
+    """
 
     def delete(self, entries: Sequence[Entry]) -> Sequence[Entry]:
-        """Delete letters listed in this session and end it; gives those of which the server confirmed both deletion and end.
+        """Delete messages listed in this session and end it; returns those of which the server
+        confirmed both deletion and end.
 
-        Nothing is given, and nothing deleted, when the connection ends otherwise (RFC 1939 section 6).
+        Nothing is given, and nothing deleted, when the connection ends otherwise (RFC 1939 section
+        6).
         """
 
 
 class Destination(Store, Protocol):
-    """Where mail goes to. A destination only ever adds letters and sets flags it is told to; it deletes nothing."""
+    """Where mail goes to.
+
+    A destination only ever adds messages and sets flags it is told to; it deletes nothing.
+    """
 
     @property
     def key(self) -> str:
-        """Name the destination for the ledger: `imap://user@host:port`, whatever the account is called locally."""
+        """Name the destination for the ledger: `imap://user@host:port`, whatever the account is
+        called locally.
+        """
 
     def create(self, wanted: Sequence[Mailbox]) -> Mapping[MailboxPath, MailboxError | None]:
-        """Create and (where `subscribed`) subscribe these mailboxes, parents included; already there is success (None)."""
+        """Create and (where `subscribed`) subscribe these mailboxes, parents included; already
+        there is success (None).
+        """
 
     def state(self, mailbox: MailboxPath) -> SyncState:
         """Tell the mailbox's state now. Raises MailboxError when there is none such."""
 
     def presence(self, mailbox: MailboxPath, first_uid: int = 1) -> Iterator[Present]:
-        """List the letters from `first_uid` on with their header blocks, in windows. Raises MailboxError."""
+        """List the messages from `first_uid` on with their header blocks, in windows.
 
-    def body(self, mailbox: MailboxPath, uid: int) -> bytes | None:
-        """Bring one letter's content to settle an ambiguous presence; None when it is gone."""
-
-    def append(self, parcels: Iterable[Parcel]) -> Iterator[Appended | Refused | Unanswered]:
-        """Add each parcel; exactly one result a parcel, in any order, by the fastest way the server offers.
-
-        `parcels` is read lazily, when the window of octets in flight has room; it may name any mailboxes, best grouped. Verbatim
-        first; a refused letter is tried once more as a repaired copy unless repairs are off. A broken connection makes
-        everything in flight `Unanswered`, is opened again, and the rest goes on; `OverQuota` and used-up retries are raised
-        after the results of everything already answered were yielded.
+        Raises MailboxError.
         """
 
-    def set_flags(self, mailbox: MailboxPath, changes: Mapping[int, tuple[frozenset[str], frozenset[str]]]) -> Sequence[int]:
-        """Add and remove flags, `{uid: (add, remove)}`; returns the UIDs that still exist. Raises MailboxError."""
+    def body(self, mailbox: MailboxPath, uid: int) -> bytes | None:
+        """Bring one message's content to settle an ambiguous presence; None when it is gone."""
+
+    def append(self, parcels: Iterable[Parcel]) -> Iterator[Appended | Refused | Unanswered]:
+        """Add each parcel; exactly one result a parcel, in any order, by the fastest way the server
+        offers.
+
+        `parcels` is read lazily, when the window of octets in flight has room; it may name any
+        mailboxes, best grouped. Verbatim first; a refused message is tried once more as a repaired
+        copy unless repairs are off. A broken connection makes everything in flight `Unanswered`, is
+        opened again, and the rest goes on; `OverQuota` and used-up retries are raised after the
+        results of everything already answered were yielded.
+        """
+
+    def set_flags(
+        self, mailbox: MailboxPath, changes: Mapping[int, tuple[frozenset[str], frozenset[str]]]
+    ) -> Sequence[int]:
+        """Add and remove flags, `{uid: (add, remove)}`; returns the UIDs that still exist.
+
+        Raises MailboxError.
+        """
 
 
 @runtime_checkable
@@ -126,7 +156,9 @@ class BoundedDestination(Destination, Protocol):
     """A destination that can tell how much it still takes."""
 
     def rooms(self, mailboxes: Sequence[MailboxPath]) -> Sequence[Room]:
-        """Tell what bounds these mailboxes, there already or not; several may share a bound, and one may have several or none."""
+        """Return what bounds these mailboxes, there already or not; several may share a bound, and
+        one may have several or none.
+        """
 
 
 @runtime_checkable
@@ -137,4 +169,6 @@ class NamingDestination(Destination, Protocol):
         """Tell under which path each of these would be listed there; no two are the same."""
 
     def instead(self) -> Mapping[MailboxPath, MailboxPath]:
-        """Tell which mailboxes `create` made under other paths, because the server refused their names."""
+        """Return which mailboxes `create` made under other paths, because the server refused their
+        names.
+        """

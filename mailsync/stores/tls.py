@@ -1,7 +1,8 @@
 """TLS over a connected socket, with the encrypted octets taken in and sent in large pieces.
 
-`ssl.SSLSocket` asks the kernel twice for every record, and mail servers send records of 4 KB: on a fast line these calls cost more
-than the decryption. Here the records are found in memory (`ssl.SSLObject`, as asyncio does it).
+`ssl.SSLSocket` asks the kernel twice for every record, and mail servers send records of 4 KB: on a
+fast line these calls cost more than the decryption. Here the records are found in memory
+(`ssl.SSLObject`, as asyncio does it).
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ _NOTHING: Final = memoryview(b"")
 
 
 class TlsSocket:
-    """What `ssl.SSLSocket` offers of a socket, as far as it is used here; made over a connected socket, which it owns from then on.
+    """What `ssl.SSLSocket` offers of a socket, as far as it is used here; made over a connected
+    socket, which it owns from then on.
 
-    A peer that hangs up without saying goodbye in TLS has ended the connection like any other (`recv` gives nothing).
+    A peer that hangs up without saying goodbye in TLS has ended the connection like any other
+    (`recv` gives nothing).
     """
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext, name: str) -> None:
@@ -77,7 +80,10 @@ class TlsSocket:
         return done
 
     def send(self, data: memoryview) -> int:
-        """Encrypt and send; tells how much was taken, some of which may wait for `flush`. Raises BlockingIOError when the line is full."""
+        """Encrypt and send; tells how much was taken, some of which may wait for `flush`.
+
+        Raises BlockingIOError when the line is full.
+        """
         self.flush()
         taken = self._tls.write(data[:_RECORDS])
         with contextlib.suppress(BlockingIOError):
@@ -97,7 +103,7 @@ class TlsSocket:
         return bool(self._unsent) or bool(self._outgoing.pending)
 
     def pending(self) -> bool:
-        """Tell whether octets are here that were not read."""
+        """Return whether octets are here that were not read."""
         return bool(self._incoming.pending) or bool(self._tls.pending())
 
     def settimeout(self, seconds: float) -> None:
@@ -105,7 +111,7 @@ class TlsSocket:
         self._sock.settimeout(seconds)
 
     def fileno(self) -> int:
-        """Give the descriptor of the socket below."""
+        """Return the descriptor of the socket below."""
         return self._sock.fileno()
 
     def close(self) -> None:

@@ -1,7 +1,8 @@
-"""One TCP or TLS connection: connect, encrypt, read lines and octets exactly, write without deadlock.
+"""One TCP or TLS connection: connect, encrypt, read lines and octets exactly, write without
+deadlock.
 
-Knows sockets and certificates; knows neither POP3 nor IMAP. Every socket and TLS error becomes ours here, once, with words a mailbox
-owner understands. Not thread-safe.
+Knows sockets and certificates; knows neither POP3 nor IMAP. Every socket and TLS error becomes ours
+here, once, with words a mailbox owner understands. Not thread-safe.
 """
 
 from __future__ import annotations
@@ -24,16 +25,19 @@ QUIET: Final = 5.0
 """Seconds without a greeting after which we ask ourselves whether the server waits for us."""
 
 LINE_LIMIT: Final = 64 * 1024 * 1024
-"""A line longer than this, in octets, is not mail but an attack or a broken server; real ones reach a few megabytes."""
+"""A line longer than this, in octets, is not mail but an attack or a broken server; real ones reach
+a few megabytes.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where a server listens and how it is trusted.
 
-    `security` is `tls` (from the first byte), `starttls` (upgraded before the login) or `none`. `ca_file` adds nothing to the
-    system's certificates but replaces them; `tls_name` is the name the certificate must bear where it is not `host`.
-    `timeout` is seconds of silence, for connecting and for every read and write.
+    `security` is `tls` (from the first byte), `starttls` (upgraded before the login) or `none`.
+    `ca_file` adds nothing to the system's certificates but replaces them; `tls_name` is the name
+    the certificate must bear where it is not `host`. `timeout` is seconds of silence, for
+    connecting and for every read and write.
     """
 
     host: str
@@ -48,7 +52,7 @@ class Endpoint:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether `host` can only be this machine: localhost or a loopback address."""
+    """Return whether `host` can only be this machine: localhost or a loopback address."""
     if host.lower().rstrip(".") in {"localhost", "ip6-localhost"}:
         return True
     try:
@@ -58,11 +62,18 @@ def is_loopback(host: str) -> bool:
 
 
 def tls_context(endpoint: Endpoint, account: str) -> ssl.SSLContext:
-    """Make the context that verifies `endpoint`: always chain and name, TLS 1.2 or newer. Raises TlsError."""
+    """Make the context that verifies `endpoint`: always chain and name, TLS 1.2 or newer.
+
+    Raises TlsError.
+    """
     try:
-        context = ssl.create_default_context(cafile=str(endpoint.ca_file) if endpoint.ca_file else None)
+        context = ssl.create_default_context(
+            cafile=str(endpoint.ca_file) if endpoint.ca_file else None
+        )
     except (OSError, ssl.SSLError) as error:
-        raise TlsError(account, f"cannot read the CA file {endpoint.ca_file}: {error.strerror or error}") from error
+        raise TlsError(
+            account, f"cannot read the CA file {endpoint.ca_file}: {error.strerror or error}"
+        ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
@@ -85,10 +96,17 @@ class Connection:
         return isinstance(self._sock, TlsSocket)
 
     def start_tls(self) -> None:
-        """Encrypt and verify. Anything the server sent before in plain text is thrown away as forged (RFC 2595, CVE-2011-0411)."""
+        """Encrypt and verify.
+
+        Anything the server sent before in plain text is thrown away as forged (RFC 2595,
+        CVE-2011-0411).
+        """
         if self._start < len(self._buffer):
             self.abandon()
-            raise ProtocolViolation(self.account, f"{self.endpoint} sent unencrypted data after agreeing to encrypt; not trusted")
+            raise ProtocolViolation(
+                self.account,
+                f"{self.endpoint} sent unencrypted data after agreeing to encrypt; not trusted",
+            )
         name = self.endpoint.tls_name or self.endpoint.host
         try:
             context = tls_context(self.endpoint, self.account)
@@ -101,28 +119,35 @@ class Connection:
             self._sock = encrypted
         except ssl.SSLCertVerificationError as error:
             self.abandon()
-            raise TlsError(self.account, _certificate_trouble(error, self.endpoint, name)) from error
+            raise TlsError(
+                self.account, _certificate_trouble(error, self.endpoint, name)
+            ) from error
         except TimeoutError as error:
             self.abandon()
             raise ConnectionLost(
-                self.account, f"{self.endpoint} did not answer the TLS handshake in {self.endpoint.timeout:g} s"
+                self.account,
+                f"{self.endpoint} did not answer the TLS handshake in {self.endpoint.timeout:g} s",
             ) from error
         except (ConnectionError, ssl.SSLEOFError) as error:
             # A server that is restarting does this too, so it is worth another try.
             self.abandon()
             raise ConnectionLost(
                 self.account,
-                f"{self.endpoint} hung up in the TLS handshake; if it always does, perhaps `security: starttls` or another port is meant",
+                f"{self.endpoint} hung up in the TLS handshake; if it always does, perhaps"
+                " `security: starttls` or another port is meant",
             ) from error
         except (ssl.SSLError, OSError) as error:
             self.abandon()
             raise TlsError(
                 self.account,
-                f"{self.endpoint} does not speak TLS there ({_reason(error)}); perhaps `security: starttls` or another port is meant",
+                f"{self.endpoint} does not speak TLS there ({_reason(error)}); perhaps `security:"
+                " starttls` or another port is meant",
             ) from error
 
     def readline(self) -> bytes:
-        """Read one line of any length up to LINE_LIMIT, with its line end; raises ConnectionLost when the connection ends first."""
+        """Read one line of any length up to LINE_LIMIT, with its line end; raises ConnectionLost
+        when the connection ends first.
+        """
         searched = self._start
         while True:
             end = self._buffer.find(b"\n", searched)
@@ -132,7 +157,9 @@ class Connection:
                 return line
             searched = len(self._buffer)
             if searched - self._start > LINE_LIMIT:
-                raise ProtocolViolation(self.account, f"{self.endpoint} sent a line of more than {LINE_LIMIT >> 20} MB")
+                raise ProtocolViolation(
+                    self.account, f"{self.endpoint} sent a line of more than {LINE_LIMIT >> 20} MB"
+                )
             searched -= self._fill()
 
     def read(self, octets: int) -> bytes:
@@ -154,7 +181,9 @@ class Connection:
         return bytes(target)
 
     def read_until(self, terminator: bytes, keep: int = 0) -> bytes:
-        """Read past `terminator`; gives what stood before it, however long, and its first `keep` octets. Raises ConnectionLost."""
+        """Read past `terminator`; returns what stood before it, however long, and its first `keep`
+        octets. Raises ConnectionLost.
+        """
         searched = self._start
         while True:
             end = self._buffer.find(terminator, searched)
@@ -162,7 +191,7 @@ class Connection:
                 data = bytes(memoryview(self._buffer)[self._start : end + keep])
                 self._start = end + len(terminator)
                 if self._start > _LARGE:
-                    # Else a large letter would lie here a second time until the next octets come.
+                    # Else a large message would lie here a second time until the next octets come.
                     del self._buffer[: self._start]
                     self._start = 0
                 return data
@@ -170,7 +199,7 @@ class Connection:
             searched -= self._fill()
 
     def peek(self, octets: int) -> bytes:
-        """Give the next octets without taking them; waits until they are there."""
+        """Return the next octets without taking them; waits until they are there."""
         while len(self._buffer) - self._start < octets:
             self._fill()
         return bytes(memoryview(self._buffer)[self._start : self._start + octets])
@@ -181,13 +210,18 @@ class Connection:
         return len(self._buffer) - self._start
 
     def readable(self, timeout: float = 0.0) -> bool:
-        """Tell whether a read would find something without waiting longer than `timeout` seconds."""
+        """Return whether a read would find something without waiting longer than `timeout`
+        seconds.
+        """
         if self.buffered or (isinstance(self._sock, TlsSocket) and self._sock.pending()):
             return True
         return bool(select.select([self._sock], [], [], timeout)[0])
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send all of `data`. Answers that arrive meanwhile are taken in, so that neither side can block the other."""
+        """Send all of `data`.
+
+        Answers that arrive meanwhile are taken in, so that neither side can block the other.
+        """
         view = memoryview(data)
         position = 0
         try:
@@ -243,7 +277,9 @@ class Connection:
             self.received += len(data)
 
     def _fill(self) -> int:
-        """Take in what the socket has; returns by how many octets older data moved to the front of the buffer."""
+        """Take in what the socket has; returns by how many octets older data moved to the front of
+        the buffer.
+        """
         moved = self._start
         if moved:
             del self._buffer[:moved]
@@ -264,18 +300,27 @@ class Connection:
         except (OSError, ssl.SSLError) as error:
             raise self._lost(error) from error
         if not count:
-            raise ConnectionLost(self.account, f"{self.endpoint} closed the connection in the middle of a letter")
+            raise ConnectionLost(
+                self.account, f"{self.endpoint} closed the connection in the middle of a message"
+            )
         self.received += count
         return count
 
     def _lost(self, error: OSError) -> ConnectionLost:
         if isinstance(error, TimeoutError):
-            return ConnectionLost(self.account, f"{self.endpoint} was silent for {self.endpoint.timeout:g} s")
-        return ConnectionLost(self.account, f"the connection to {self.endpoint} broke: {_reason(error)}")
+            return ConnectionLost(
+                self.account, f"{self.endpoint} was silent for {self.endpoint.timeout:g} s"
+            )
+        return ConnectionLost(
+            self.account, f"the connection to {self.endpoint} broke: {_reason(error)}"
+        )
 
 
 def connect(endpoint: Endpoint, account: str) -> Connection:
-    """Open a connection, encrypted from the start when `security` is `tls`. Raises Unreachable, ConnectionLost or TlsError."""
+    """Open a connection, encrypted from the start when `security` is `tls`.
+
+    Raises Unreachable, ConnectionLost or TlsError.
+    """
     sock = _reached(endpoint, account)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -286,12 +331,16 @@ def connect(endpoint: Endpoint, account: str) -> Connection:
     connection = Connection(sock, endpoint, account)
     if endpoint.security == "tls":
         connection.start_tls()
-    elif endpoint.timeout > QUIET and not connection.readable(QUIET) and _waits_for_tls(endpoint, account):
+    elif (
+        endpoint.timeout > QUIET
+        and not connection.readable(QUIET)
+        and _waits_for_tls(endpoint, account)
+    ):
         connection.abandon()
         raise TlsError(
             account,
-            f"{endpoint} is silent because it waits for encryption from the first byte on: use `security: tls`, or imaps:// or pop3s:// "
-            "in a URL (nothing was sent)",
+            f"{endpoint} is silent because it waits for encryption from the first byte on: use"
+            " `security: tls`, or imaps:// or pop3s:// in a URL (nothing was sent)",
         )
     return connection
 
@@ -300,13 +349,21 @@ def _reached(endpoint: Endpoint, account: str) -> socket.socket:
     try:
         return socket.create_connection((endpoint.host, endpoint.port), timeout=endpoint.timeout)
     except socket.gaierror as error:
-        raise Unreachable(account, f"unknown host {endpoint.host!r}: check the spelling, and that this machine is online") from error
+        raise Unreachable(
+            account,
+            f"unknown host {endpoint.host!r}: check the spelling, and that this machine is online",
+        ) from error
     except UnicodeError as error:
         raise Unreachable(account, f"{endpoint.host!r} is not a possible host name") from error
     except ConnectionRefusedError as error:
-        raise Unreachable(account, f"{endpoint} refuses connections: check the port ({endpoint.port}) and `security`") from error
+        raise Unreachable(
+            account,
+            f"{endpoint} refuses connections: check the port ({endpoint.port}) and `security`",
+        ) from error
     except TimeoutError as error:
-        raise ConnectionLost(account, f"{endpoint} did not answer in {endpoint.timeout:g} s") from error
+        raise ConnectionLost(
+            account, f"{endpoint} did not answer in {endpoint.timeout:g} s"
+        ) from error
     except (ConnectionResetError, ConnectionAbortedError) as error:
         raise ConnectionLost(account, f"{endpoint} hung up at once: {_reason(error)}") from error
     except OSError as error:
@@ -314,10 +371,14 @@ def _reached(endpoint: Endpoint, account: str) -> socket.socket:
 
 
 def _waits_for_tls(endpoint: Endpoint, account: str) -> bool:
-    """Try a TLS handshake on a second connection; a certificate that is not trusted answers the question as well as one that is."""
+    """Try a TLS handshake on a second connection; a certificate that is not trusted answers the
+    question as well as one that is.
+    """
     try:
         with socket.create_connection((endpoint.host, endpoint.port), timeout=QUIET) as sock:
-            TlsSocket(sock, tls_context(endpoint, account), endpoint.tls_name or endpoint.host).handshake()
+            TlsSocket(
+                sock, tls_context(endpoint, account), endpoint.tls_name or endpoint.host
+            ).handshake()
     except ssl.SSLCertVerificationError:
         return True
     except OSError:
@@ -334,9 +395,18 @@ def _reason(error: OSError) -> str:
 def _certificate_trouble(error: ssl.SSLCertVerificationError, endpoint: Endpoint, name: str) -> str:
     code = error.verify_code
     if code == 10:
-        return f"the certificate of {endpoint} has expired; ask the server's operator to renew it (nothing was sent)"
+        return (
+            f"the certificate of {endpoint} has expired; ask the server's operator to renew it"
+            " (nothing was sent)"
+        )
     if code in {62, 64}:
-        return f"the certificate of {endpoint} is for another name than {name!r}; if it is your own server, say so with `tls_name:`"
+        return (
+            f"the certificate of {endpoint} is for another name than {name!r}; if it is your own"
+            " server, say so with `tls_name:`"
+        )
     if code in {18, 19, 20, 21}:
-        return f"the certificate of {endpoint} is signed by nobody this machine trusts; if it is your own server, give its CA in `ca_file:`"
+        return (
+            f"the certificate of {endpoint} is signed by nobody this machine trusts; if it is your"
+            " own server, give its CA in `ca_file:`"
+        )
     return f"the certificate of {endpoint} is not trusted: {error.verify_message}"

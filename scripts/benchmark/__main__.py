@@ -1,7 +1,9 @@
-"""Measures mailsync side by side with other programs and with the wire's limit, on this machine, against a server it starts itself.
+"""Measures mailsync side by side with other programs and with the wire's limit, on this machine,
+against a server it starts itself.
 
-Everything happens on loopback, in folders that are removed at the end. Programs run in turn, round after round; after each run its
-letters are counted and compared, so that all did the same work. A program that is not installed is left out, and said so.
+Everything happens on loopback, in folders that are removed at the end. Programs run in turn, round
+after round; after each run its messages are counted and compared, so that all did the same work. A
+program that is not installed is left out, and said so.
 """
 
 from __future__ import annotations
@@ -39,14 +41,35 @@ WORKS: Final[dict[str, Callable[[Bench], list[Comparison]]]] = {
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("works", nargs="*", metavar="WORK", help=f"what to measure: {', '.join(WORKS)} (default: all)")
-    parser.add_argument("--quick", action="store_true", help="one round, smaller mailboxes: a few minutes, for development")
-    parser.add_argument("--rounds", type=int, help="how often each is run (default: 5, with --quick 1)")
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "works",
+        nargs="*",
+        metavar="WORK",
+        help=f"what to measure: {', '.join(WORKS)} (default: all)",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="one round, smaller mailboxes: a few minutes, for development",
+    )
+    parser.add_argument(
+        "--rounds", type=int, help="how often each is run (default: 5, with --quick 1)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
-    parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw the wall times there")
-    parser.add_argument("--compare", type=Path, metavar="OLD.json", help="tell what changed since an earlier --json")
-    parser.add_argument("--show", type=Path, metavar="FILE.json", help="measure nothing: print an earlier --json")
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE.svg", help="draw the wall times there"
+    )
+    parser.add_argument(
+        "--compare", type=Path, metavar="OLD.json", help="tell what changed since an earlier --json"
+    )
+    parser.add_argument(
+        "--show", type=Path, metavar="FILE.json", help="measure nothing: print an earlier --json"
+    )
     options = parser.parse_args()
     if unknown := set(options.works) - set(WORKS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; known are {', '.join(WORKS)}")
@@ -55,7 +78,9 @@ def _arguments() -> argparse.Namespace:
 
 def _measure(options: argparse.Namespace) -> Record:
     record = Record(machine.circumstances(), programs.versions(), programs.missing())
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(65_536, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (min(65_536, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2
+    )
     with tempfile.TemporaryDirectory(prefix="mailsync-bench-", ignore_cleanup_errors=True) as name:
         place = Path(name)
         place.chmod(0o755)
@@ -66,7 +91,9 @@ def _measure(options: argparse.Namespace) -> Record:
                 if not options.works or work in options.works:
                     record.comparisons += make(bench)
                     record.circumstances["load at the end"] = machine.load()
-                    if options.json:  # after each: hours of measuring are not lost by what comes later
+                    if (
+                        options.json
+                    ):  # after each: hours of measuring are not lost by what comes later
                         record.save(options.json)
     return record
 
@@ -74,11 +101,19 @@ def _measure(options: argparse.Namespace) -> Record:
 def main() -> None:
     """Measure or load, then print."""
     options = _arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was made in /tmp goes, and the servers end
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)
+    )  # what was made in /tmp goes, and the servers end
     try:
         old = load(options.compare) if options.compare else None
         record = load(options.show) if options.show else _measure(options)
-    except (UnusableRecord, ProgramFailed, NotTheSameWork, dovecot.DovecotMissing, OSError) as error:
+    except (
+        UnusableRecord,
+        ProgramFailed,
+        NotTheSameWork,
+        dovecot.DovecotMissing,
+        OSError,
+    ) as error:
         sys.exit(f"scripts/bench: {error}")
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)

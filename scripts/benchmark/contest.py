@@ -1,4 +1,6 @@
-"""One work, several programs, several lines: everyone in turn, round after round, each run proved before it counts."""
+"""One work, several programs, several lines: everyone in turn, round after round, each run proved
+before it counts.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,17 @@ from tests.servers.wan import Proxy
 
 _DELAYS: Final = {NEAR: 0.0, "40 ms": 0.04, FAR: 0.2}
 _LIMIT: Final = 2 * 10**9
-_ENOUGH: Final = 2  # rounds of what takes many times as long as the others: noise changes nothing about it
+_ENOUGH: Final = (
+    2  # rounds of what takes many times as long as the others: noise changes nothing about it
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A way to the server. `delay` is its round trip in seconds; the proxy, where there is one, counts what passes."""
+    """A way to the server.
+
+    `delay` is its round trip in seconds; the proxy, where there is one, counts what passes.
+    """
 
     name: str
     port: int
@@ -44,7 +51,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to run in which folder, and how to prove that it did the work: `prove` raises NotTheSameWork."""
+    """What to run in which folder, and how to prove that it did the work: `prove` raises
+    NotTheSameWork.
+    """
 
     folder: Path
     command: Sequence[str]
@@ -53,9 +62,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Entrant:
-    """A program in a contest. `ready` does what is not to be measured, in a folder of its own, and tells what is.
+    """A program in a contest.
 
-    `waits`: it waits for each letter, so that far away it is not run; its waits are counted near.
+    `ready` does what is not to be measured, in a folder of its own, and tells what is.
+
+    `waits`: it waits for each message, so that far away it is not run; its waits are counted near.
     """
 
     program: str
@@ -83,25 +94,36 @@ def lines(port: int, names: Sequence[str], tls_port: int = 0) -> Iterator[list[L
 def scratch() -> Iterator[Path]:
     """Make a folder for all runs of one contest.
 
-    Nothing in it is removed before the end: some file systems pass slowly over inodes freed a moment ago, which would be measured.
+    Nothing in it is removed before the end: some file systems pass slowly over inodes freed a
+    moment ago, which would be measured.
     """
-    with tempfile.TemporaryDirectory(prefix="mailsync-contest-", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(
+        prefix="mailsync-contest-", ignore_cleanup_errors=True
+    ) as name:
         place = Path(name)
         place.chmod(0o755)  # getmail, run by root, delivers as somebody else
         yield place
 
 
-def hold(comparison: Comparison, entrants: Sequence[Entrant], ways: Sequence[Line], rounds: int) -> Comparison:
+def hold(
+    comparison: Comparison, entrants: Sequence[Entrant], ways: Sequence[Line], rounds: int
+) -> Comparison:
     """Run every entrant on every line, interleaved, `rounds` times, and add the samples.
 
-    A program that fails is left out from then on, and the note says why. Raises ProgramFailed or NotTheSameWork only for mailsync.
+    A program that fails is left out from then on, and the note says why. Raises ProgramFailed or
+    NotTheSameWork only for mailsync.
     """
-    entries = {entrant.program: Entry(entrant.program, entrant.keeps, entrant.peer) for entrant in entrants}
+    entries = {
+        entrant.program: Entry(entrant.program, entrant.keeps, entrant.peer) for entrant in entrants
+    }
     with scratch() as place:
         for number, way, entrant in product(range(rounds), ways, entrants):
             if entrant.program not in entries or (entrant.waits and (way.far or number >= _ENOUGH)):
                 continue
-            _tell(f"{comparison.work}, {comparison.size}: round {number + 1} of {rounds}, {way.name}, {entrant.program}")
+            _tell(
+                f"{comparison.work}, {comparison.size}: round {number + 1} of {rounds}, {way.name},"
+                f" {entrant.program}"
+            )
             folder = place / re.sub(r"\W+", "-", f"{number} {way.name} {entrant.program}")
             folder.mkdir()
             try:
@@ -110,7 +132,10 @@ def hold(comparison: Comparison, entrants: Sequence[Entrant], ways: Sequence[Lin
                 if entrant.program == OURS:
                     raise
                 _tell(str(error))
-                comparison.note += f"{entrant.program} was left out, because it failed ({str(error).splitlines()[-1]}). "
+                comparison.note += (
+                    f"{entrant.program} was left out, because it failed"
+                    f" ({str(error).splitlines()[-1]}). "
+                )
                 del entries[entrant.program]
             else:
                 entries[entrant.program].lines.setdefault(way.name, []).append(sample)
@@ -123,7 +148,9 @@ def _once(entrant: Entrant, folder: Path, way: Line) -> Sample:
     sample = measure.run(job.command, job.folder, way.proxy)
     job.prove()
     if shutil.disk_usage(folder).free < _LIMIT:
-        sys.exit(f"less than 2 GB are free where {folder} lies: set TMPDIR to a folder on another disk")
+        sys.exit(
+            f"less than 2 GB are free where {folder} lies: set TMPDIR to a folder on another disk"
+        )
     return sample
 
 

@@ -1,4 +1,6 @@
-"""The circumstances of a measurement, in general terms: nothing that names a machine or its owner."""
+"""The circumstances of a measurement, in general terms: nothing that names a machine or its
+owner.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ def circumstances() -> dict[str, str]:
     kilobytes = _first(Path("/proc/meminfo"), r"MemTotal:\s*(\d+)") or "0"
     return {
         "processor": _first(Path("/proc/cpuinfo"), r"model name\s*:\s*(.+)") or platform.machine(),
-        "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+        "cores": str(
+            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        ),
         "memory": f"{int(kilobytes) / 2**20:.0f} GB",
         "kernel": f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
         "python": f"{platform.python_version()} ({sys.implementation.name})",
@@ -27,14 +31,18 @@ def circumstances() -> dict[str, str]:
 
 
 def load() -> str:
-    """Tell how many programs wanted a core, on average over the last minute."""
+    """Return how many programs wanted a core, on average over the last minute."""
     return f"{os.getloadavg()[0]:.1f}"
 
 
 def commit() -> str:
     """Name the commit that is measured, with a plus sign when files have changed since."""
     told = subprocess.run(
-        ["git", "describe", "--always", "--dirty=+", "--exclude=*"], capture_output=True, text=True, check=False, cwd=Path(__file__).parent
+        ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent,
     )
     return told.stdout.strip() or "unknown"
 

@@ -1,4 +1,4 @@
-"""Seeded mailboxes on a server, and the proof that all of their letters arrived somewhere."""
+"""Seeded mailboxes on a server, and the proof that all of their messages arrived somewhere."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from scripts.benchmark.letters import letters
+from scripts.benchmark.messages import messages
 from tests.servers.dovecot import Dovecot
 
 _EPOCH: Final = 1_200_000_000
-# Fields that programs put before the letter or into it when they deliver: mbsync its mark, getmail and fetchmail their trace.
-# The letters made here have none of them. getmail also folds long fields anew.
+# Fields that programs put before the message or into it when they deliver: mbsync its mark, getmail
+# and fetchmail their trace. The messages made here have none of them. getmail also folds long
+# fields anew.
 _OWN_FIELDS: Final = re.compile(
     rb"^(?:X-TUID|Delivered-To|Return-Path|X-getmail-[a-z-]+|Status):.*\n"
     rb"|^Received: from .*\n(?:[ \t].*\n)*?[ \t].*\(fetchmail.*\n(?:[ \t].*\n)*",
@@ -30,7 +31,9 @@ class NotTheSameWork(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """The letters of one user: their octets in all, the largest, and how often each content occurs, as it is and as others keep it."""
+    """The messages of one user: their octets in all, the largest, and how often each content
+    occurs, as it is and as others keep it.
+    """
 
     user: str
     mailboxes: tuple[str, ...]
@@ -41,15 +44,25 @@ class Mail:
 
     @property
     def count(self) -> int:
-        """The number of letters."""
+        """The number of messages."""
         return self.verbatim.total()
 
     def arrived(self, found: Iterable[bytes], *, exactly: bool = False) -> None:
-        """Demand that `found` are these letters, each as often; `exactly`: byte for byte. Raises NotTheSameWork."""
-        given, there = (self.verbatim, Counter(map(_digest, found))) if exactly else (self.folded, Counter(map(fingerprint, found)))
+        """Demand that `found` are these messages, each as often; `exactly`: byte for byte.
+
+        Raises NotTheSameWork.
+        """
+        given, there = (
+            (self.verbatim, Counter(map(_digest, found)))
+            if exactly
+            else (self.folded, Counter(map(fingerprint, found)))
+        )
         if there != given:
             less, more = (given - there).total(), (there - given).total()
-            raise NotTheSameWork(f"of {self.count} letters {less} did not arrive as they were, and {more} others did")
+            raise NotTheSameWork(
+                f"of {self.count} messages {less} did not arrive as they were, and {more}"
+                " others did"
+            )
 
 
 def _digest(content: bytes) -> bytes:
@@ -57,18 +70,26 @@ def _digest(content: bytes) -> bytes:
 
 
 def fingerprint(content: bytes) -> bytes:
-    """Digest a letter as others keep it: line ends and fields unfolded, without what delivery adds, nor empty lines at the end."""
+    """Digest a message as others keep it: line ends and fields unfolded, without what delivery
+    adds, nor empty lines at the end.
+    """
     head, gap, body = content.replace(b"\r\n", b"\n").partition(b"\n\n")
     return _digest(_FOLD.sub(b" ", _OWN_FIELDS.sub(b"", head + b"\n")) + gap + body.rstrip(b"\n"))
 
 
-def fill(server: Dovecot, user: str, mailboxes: Sequence[str], count: int, octets: int, *, seed: int = 1) -> Mail:
-    """Put `count` letters of `octets` in all into `user`'s mailboxes, in turn; the same seed makes the same letters."""
+def fill(
+    server: Dovecot, user: str, mailboxes: Sequence[str], count: int, octets: int, *, seed: int = 1
+) -> Mail:
+    """Put `count` messages of `octets` in all into `user`'s mailboxes, in turn; the same seed makes
+    the same messages.
+    """
     verbatim: Counter[bytes] = Counter()
     folded: Counter[bytes] = Counter()
     total = largest = 0
-    for number, content in enumerate(letters(count, octets, seed)):
-        server.deliver(user, mailboxes[number % len(mailboxes)], content, internaldate=_EPOCH + number)
+    for number, content in enumerate(messages(count, octets, seed)):
+        server.deliver(
+            user, mailboxes[number % len(mailboxes)], content, internaldate=_EPOCH + number
+        )
         verbatim[_digest(content)] += 1
         folded[fingerprint(content)] += 1
         total += len(content)
@@ -77,14 +98,14 @@ def fill(server: Dovecot, user: str, mailboxes: Sequence[str], count: int, octet
 
 
 def files(tree: Path) -> Iterator[bytes]:
-    """Read every letter of a tree of Maildirs."""
+    """Read every message of a tree of Maildirs."""
     for part in ("cur", "new"):
         for folder in tree.rglob(part):
             yield from (file.read_bytes() for file in folder.iterdir())
 
 
 def batches(file: Path) -> Iterator[bytes]:
-    """Read every letter of a file in the form of batched SMTP, as fetchmail writes it."""
+    """Read every message of a file in the form of batched SMTP, as fetchmail writes it."""
     content: list[bytes] | None = None
     with file.open("rb") as lines:
         for line in lines:
@@ -98,5 +119,5 @@ def batches(file: Path) -> Iterator[bytes]:
 
 
 def received(server: Dovecot, user: str) -> Iterator[bytes]:
-    """Read every letter a user has on the server."""
+    """Read every message a user has on the server."""
     return files(server.maildir(user))

@@ -27,8 +27,11 @@ def run(command: Sequence[str], folder: Path, proxy: Proxy | None = None) -> Sam
 
     `proxy` is the one the program talks through, if any, for what passed there.
     """
-    # What the caller told Python (to write no bytecode, say) is not what an installed program lives with.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    # What the caller told Python (to write no bytecode, say) is not what an installed program lives
+    # with.
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
+    }
     log = folder / "output.log"
     with log.open("wb") as output:
         start = time.perf_counter()
@@ -52,14 +55,24 @@ def run(command: Sequence[str], folder: Path, proxy: Proxy | None = None) -> Sam
         seconds,
         usage.ru_utime + usage.ru_stime,
         memory.peak / 1024,
-        *((sum(t.to_server for t in passed), sum(t.from_server for t in passed), max(t.turns for t in passed)) if passed else ()),
+        *(
+            (
+                sum(t.to_server for t in passed),
+                sum(t.from_server for t in passed),
+                max(t.turns for t in passed),
+            )
+            if passed
+            else ()
+        ),
     )
 
 
 class _Memory:
-    """Watches a process and its descendants while they run; `peak` in kB is the most that the high-water marks of those alive summed to.
+    """Watches a process and its descendants while they run; `peak` in kB is the most that the
+    high-water marks of those alive summed to.
 
-    The kernel's ru_maxrss would count the memory of this script, which a child shares until it begins.
+    The kernel's ru_maxrss would count the memory of this script, which a child shares until it
+    begins.
     """
 
     def __init__(self, pid: int) -> None:
@@ -78,7 +91,8 @@ class _Memory:
 
     def _watch(self) -> None:
         begun = time.monotonic()
-        pause = 0.002  # short programs first, then seldom: looking costs CPU that the measured program wants
+        # Short programs first, then seldom: looking costs CPU that the measured program wants.
+        pause = 0.002
         while not self._over.wait(pause):
             self.peak = max(self.peak, sum(map(_high_water, _family(self._pid))))
             pause = min(_LOOK, pause * 1.5)
@@ -91,14 +105,18 @@ def _family(pid: int) -> list[int]:
     for one in found:
         try:
             tasks = list(Path(f"/proc/{one}/task").iterdir())
-            found += [int(child) for task in tasks for child in (task / "children").read_text().split()]
+            found += [
+                int(child) for task in tasks for child in (task / "children").read_text().split()
+            ]
         except OSError:
             continue
     return found
 
 
 def _high_water(pid: int) -> int:
-    """Tell the most memory a process ever held, in kB; 0 once it is gone, or where the system does not tell."""
+    """Tell the most memory a process ever held, in kB; 0 once it is gone, or where the system does
+    not tell.
+    """
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:

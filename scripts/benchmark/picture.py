@@ -1,4 +1,6 @@
-"""A record as a picture: bars of wall time, work by work; plain SVG, so that any browser and any README shows it."""
+"""A record as a picture: bars of wall time, work by work; plain SVG, so that any browser and any
+README shows it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ _LINES: Final = {FAR: "200 ms away", TLS: "on this machine, TLS"}
 
 
 def svg(record: Record) -> str:
-    """Draw every work in which there is a peer: far away, or else over TLS on this machine; in each group the slowest fills the width."""
+    """Draw every work in which there is a peer: far away, or else over TLS on this machine; in each
+    group the slowest fills the width.
+    """
     parts: list[str] = []
     y = 34
     for one in record.comparisons:
@@ -27,11 +31,15 @@ def svg(record: Record) -> str:
             parts += _group(one, way, entries, y)
             y += 38 + _STEP * len(entries)
     where = record.circumstances
-    foot = f"{where['processor']}, {where['cores']} cores, {where['kernel']}, {where['date']}. Medians; thin lines: the least and the most."
+    foot = (
+        f"{where['processor']}, {where['cores']} cores, {where['kernel']}, {where['date']}."
+        " Medians; thin lines: the least and the most."
+    )
     parts.append(_text(20, y + 6, foot, size=11, colour="#57606a"))
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y + 22}" font-family="system-ui, sans-serif" role="img" '
-        f'aria-label="Wall times of mailsync and other programs">\n<rect width="100%" height="100%" rx="8" fill="#ffffff"/>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y + 22}"'
+        ' font-family="system-ui, sans-serif" role="img" aria-label="Wall times of mailsync and'
+        ' other programs">\n<rect width="100%" height="100%" rx="8" fill="#ffffff"/>\n'
         + "\n".join(parts)
         + "\n</svg>\n"
     )
@@ -46,11 +54,39 @@ def _group(one: Comparison, way: str, entries: Sequence[Entry], y: int) -> Itera
         seconds = entry.seconds(way) or 0
         least, most = (length * value / longest for value in entry.spread(way))
         colour = _COLOURS.get(entry.program, _OTHER)
-        yield _text(begin - 8, top + 12, entry.program, anchor="end", weight="600" if entry.program == OURS else "400")
-        yield f'<rect x="{begin}" y="{top}" width="{max(1, length * seconds / longest):.1f}" height="15" rx="2" fill="{colour}"/>'
-        yield f'<path d="M{begin + least:.1f} {top + 7.5}H{begin + most:.1f}" stroke="#24292f" stroke-width="1"/>'
-        yield _text(begin + round(most) + 8, top + 12, f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s")
+        yield _text(
+            begin - 8,
+            top + 12,
+            entry.program,
+            anchor="end",
+            weight="600" if entry.program == OURS else "400",
+        )
+        yield (
+            f'<rect x="{begin}" y="{top}" width="{max(1, length * seconds / longest):.1f}"'
+            f' height="15" rx="2" fill="{colour}"/>'
+        )
+        yield (
+            f'<path d="M{begin + least:.1f} {top + 7.5}H{begin + most:.1f}" stroke="#24292f"'
+            ' stroke-width="1"/>'
+        )
+        yield _text(
+            begin + round(most) + 8,
+            top + 12,
+            f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s",
+        )
 
 
-def _text(x: int, y: float, words: str, *, size: int = 12, weight: str = "400", anchor: str = "start", colour: str = "#24292f") -> str:
-    return f'<text x="{x}" y="{y}" font-size="{size}" font-weight="{weight}" text-anchor="{anchor}" fill="{colour}">{escape(words)}</text>'
+def _text(
+    x: int,
+    y: float,
+    words: str,
+    *,
+    size: int = 12,
+    weight: str = "400",
+    anchor: str = "start",
+    colour: str = "#24292f",
+) -> str:
+    return (
+        f'<text x="{x}" y="{y}" font-size="{size}" font-weight="{weight}" text-anchor="{anchor}"'
+        f' fill="{colour}">{escape(words)}</text>'
+    )

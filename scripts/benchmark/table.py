@@ -8,10 +8,12 @@ from typing import Final
 from scripts.benchmark.record import FAR, OURS, WIRE, Comparison, Entry, Record
 
 HOW: Final = """\
-Wall times are medians, with the least and the most in brackets. Ratio, one for each wall time: against the best other program that keeps
-as much; below 1 is shorter. Round trips: (seconds at 200 ms − seconds at 0 ms) / 0.2; with ~, the waits for an answer as the proxy counted
-them, of a program that waits so often that it was not run far away. CPU: seconds of the program alone, near. Wire: octets that crossed
-against octets of mail. Every run was proved afterwards: all letters are there, and they are the same (mailsync: byte for byte)."""
+Wall times are medians, with the least and the most in brackets. Ratio, one for each wall time:
+against the best other program that keeps as much; below 1 is shorter. Round trips: (seconds at
+200 ms − seconds at 0 ms) / 0.2; with ~, the waits for an answer as the proxy counted them, of a
+program that waits so often that it was not run far away. CPU: seconds of the program alone,
+near. Wire: octets that crossed against octets of mail. Every run was proved afterwards: all
+messages are there, and they are the same (mailsync: byte for byte)."""
 
 
 def markdown(record: Record) -> str:
@@ -21,11 +23,15 @@ def markdown(record: Record) -> str:
 
 def _circumstances(record: Record) -> str:
     c = record.circumstances
-    where = f"{c['processor']}, {c['cores']} cores, {c['memory']}, {c['kernel']}, Python {c['python']}"
+    where = (
+        f"{c['processor']}, {c['cores']} cores, {c['memory']}, {c['kernel']}, Python {c['python']}"
+    )
     loads = f"load {c['load']} at the start, {c.get('load at the end', '?')} at the end"
     lines = [
         f"Measured on {c['date']}, commit {c['commit']}: {where}; {loads}.",
-        "Versions: " + ", ".join(f"{name} {version}" for name, version in record.versions.items()) + ".",
+        "Versions: "
+        + ", ".join(f"{name} {version}" for name, version in record.versions.items())
+        + ".",
     ]
     if record.missing:
         lines.append(f"Not installed here, so not measured: {', '.join(record.missing)}.")
@@ -34,8 +40,20 @@ def _circumstances(record: Record) -> str:
 
 def _comparison(one: Comparison) -> str:
     ways = one.lines
-    head = ["program", *(f"wall s, {way}" for way in ways), "ratio", "round trips", "CPU s", "peak MB", "wire / mail", "safe at its end"]
-    rows = [[entry.program, *(_wall(entry, way) for way in ways), *_figures(one, entry), entry.keeps] for entry in one.entries]
+    head = [
+        "program",
+        *(f"wall s, {way}" for way in ways),
+        "ratio",
+        "round trips",
+        "CPU s",
+        "peak MB",
+        "wire / mail",
+        "safe at its end",
+    ]
+    rows = [
+        [entry.program, *(_wall(entry, way) for way in ways), *_figures(one, entry), entry.keeps]
+        for entry in one.entries
+    ]
     title = f"**{one.work}, {one.size}**" + (f" (to reach: {one.target})" if one.target else "")
     return "\n".join([title, "", *_table(head, rows), *(["", one.note] if one.note else [])])
 
@@ -47,11 +65,21 @@ def _figures(one: Comparison, entry: Entry) -> list[str]:
     octets = entry.octets
     near = next(iter(entry.lines))
     return [
-        " · ".join(f"{ratio:.2f}" for _, ratio in ratios if ratio is not None) if entry.program != WIRE else "",
+        (
+            " · ".join(f"{ratio:.2f}" for _, ratio in ratios if ratio is not None)
+            if entry.program != WIRE
+            else ""
+        ),
         waits if trips is None else f"{trips:.1f}",
         f"{entry.cpu(near) or 0:.2f}",
         f"{entry.peak_mb:.0f}",
-        f"{octets / one.mail:.3f}" if octets is not None and one.mail else "" if octets is None else f"{octets:,} octets",
+        (
+            f"{octets / one.mail:.3f}"
+            if octets is not None and one.mail
+            else ""
+            if octets is None
+            else f"{octets:,} octets"
+        ),
     ]
 
 
@@ -64,8 +92,19 @@ def _wall(entry: Entry, way: str) -> str:
 
 
 def against(old: Record, new: Record) -> str:
-    """Compare mailsync in two records of the same works: the change, and whether it is clear of the noise."""
-    head = ["work", "line", "wall s", "change", "against the best peer", "CPU s", "round trips", "peak MB"]
+    """Compare mailsync in two records of the same works: the change, and whether it is clear of the
+    noise.
+    """
+    head = [
+        "work",
+        "line",
+        "wall s",
+        "change",
+        "against the best peer",
+        "CPU s",
+        "round trips",
+        "peak MB",
+    ]
     rows: list[list[str]] = []
     for one in new.comparisons:
         before = old.find(one.work, one.size)
@@ -73,10 +112,26 @@ def against(old: Record, new: Record) -> str:
         if before is None or was is None or now is None:
             rows.append([f"{one.work}, {one.size}", "", "not in the old record", *[""] * 5])
             continue
-        rows += [_change(before, one, was, now, way) for way in one.lines if way in was.lines and way in now.lines]
-    told = f"{old.circumstances['commit']} ({old.circumstances['date']}) → {new.circumstances['commit']} ({new.circumstances['date']})"
-    alike = all(old.circumstances[key] == new.circumstances[key] for key in ("processor", "cores", "kernel"))
-    warning = "" if alike else "\n\nThe machines differ: only round trips and the ratios to the best peer can be compared."
+        rows += [
+            _change(before, one, was, now, way)
+            for way in one.lines
+            if way in was.lines and way in now.lines
+        ]
+    told = (
+        f"{old.circumstances['commit']} ({old.circumstances['date']}) →"
+        f" {new.circumstances['commit']} ({new.circumstances['date']})"
+    )
+    alike = all(
+        old.circumstances[key] == new.circumstances[key] for key in ("processor", "cores", "kernel")
+    )
+    warning = (
+        ""
+        if alike
+        else (
+            "\n\nThe machines differ: only round trips and the ratios to the best peer can be"
+            " compared."
+        )
+    )
     return f"{told}{warning}\n\n" + "\n".join(_table(head, rows)) + "\n"
 
 

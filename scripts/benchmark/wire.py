@@ -1,6 +1,8 @@
-"""The wire's limit: a bare socket that sends what must be sent, waits for nothing it can do without, and keeps nothing.
+"""The wire's limit: a bare socket that sends what must be sent, waits for nothing it can do
+without, and keeps nothing.
 
-`wire.py imap|pop3|push|look PORT USER PASSWORD …`: no archive, no parsing, no disk, no certificate checked.
+`wire.py imap|pop3|push|look PORT USER PASSWORD …`: no archive, no parsing, no disk, no certificate
+checked.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ class Line:
         if tls:
             context = ssl.create_default_context()
             context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE  # the limit of the wire, not of a client that takes care
+            context.verify_mode = (
+                ssl.CERT_NONE
+            )  # the limit of the wire, not of a client that takes care
             sock = context.wrap_socket(sock)
         self.sock = sock
         self._buffer = bytearray(_CHUNK)
@@ -58,10 +62,15 @@ def _log_in(line: Line, user: str, password: str, more: bytes) -> bytes:
 
 
 def imap(line: Line, user: str, password: str) -> None:
-    """Fetch every letter of every mailbox: the list with the login, then all mailboxes in one flight."""
+    """Fetch every message of every mailbox: the list with the login, then all mailboxes in one
+    flight.
+    """
     listed = _log_in(line, user, password, b'c LIST "" "*"\r\n')
     names = re.findall(rb'^\* LIST \([^)]*\) (?:"."|NIL) (.+)\r$', listed, re.MULTILINE)
-    asked = b"".join(b"d EXAMINE %s\r\ne UID FETCH 1:* (FLAGS INTERNALDATE BODY.PEEK[])\r\n" % name for name in names)
+    asked = b"".join(
+        b"d EXAMINE %s\r\ne UID FETCH 1:* (FLAGS INTERNALDATE BODY.PEEK[])\r\n" % name
+        for name in names
+    )
     line.sock.sendall(asked + b"f LOGOUT\r\n")
     total, tail = line.drain()
     if b"f OK" not in tail:
@@ -71,19 +80,26 @@ def imap(line: Line, user: str, password: str) -> None:
 
 def look(line: Line, user: str, password: str) -> None:
     """Ask how every mailbox stands: all that a night without news needs."""
-    _log_in(line, user, password, b'c LIST "" "*" RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ))\r\n')
+    _log_in(
+        line,
+        user,
+        password,
+        b'c LIST "" "*" RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ))\r\n',
+    )
     line.sock.sendall(b"f LOGOUT\r\n")
     line.drain()
 
 
 def pop3(line: Line, user: str, password: str) -> None:
-    """Fetch every letter: the count with the login, then all letters in one flight."""
+    """Fetch every message: the count with the login, then all messages in one flight."""
     line.sock.sendall(f"USER {user}\r\nPASS {password}\r\nSTAT\r\nNOOP\r\n".encode())
     said = b""
     while said.count(b"\n") < 4:
         said += line.until(b"\n")
     count = int(said.split(b"\n")[2].split()[1])
-    line.sock.sendall(b"".join(b"RETR %d\r\n" % number for number in range(1, count + 1)) + b"QUIT\r\n")
+    line.sock.sendall(
+        b"".join(b"RETR %d\r\n" % number for number in range(1, count + 1)) + b"QUIT\r\n"
+    )
     total, tail = line.drain()
     if b"+OK Logging out" not in tail:
         sys.exit(f"not all came: {tail!r}")
@@ -91,7 +107,9 @@ def pop3(line: Line, user: str, password: str) -> None:
 
 
 def push(line: Line, user: str, password: str, tree: Path, *, several: bool) -> None:
-    """Append every letter of a Maildir++ tree without waiting for any answer; `several` in one command (MULTIAPPEND)."""
+    """Append every message of a Maildir++ tree without waiting for any answer; `several` in one
+    command (MULTIAPPEND).
+    """
     _log_in(line, user, password, b"")
     folders = sorted(path for path in (tree, *tree.iterdir()) if (path / "cur").is_dir())
     for folder in folders:
@@ -113,7 +131,12 @@ def _appends(name: bytes, files: list[Path], *, several: bool) -> Iterator[bytes
         content = file.read_bytes()
         begin = b"d APPEND " + name if not several or number == 0 else b""
         end = b"\r\n" if not several or number == len(files) - 1 else b""
-        yield b'%s (\\Seen) "01-Jan-2020 00:00:00 +0000" {%d+}\r\n%s%s' % (begin, len(content), content, end)
+        yield b'%s (\\Seen) "01-Jan-2020 00:00:00 +0000" {%d+}\r\n%s%s' % (
+            begin,
+            len(content),
+            content,
+            end,
+        )
 
 
 def main() -> None:
@@ -131,7 +154,9 @@ def main() -> None:
     if options.work == "push":
         push(line, options.user, options.password, options.tree, several=options.several)
     else:
-        {"imap": imap, "pop3": pop3, "look": look}[options.work](line, options.user, options.password)
+        {"imap": imap, "pop3": pop3, "look": look}[options.work](
+            line, options.user, options.password
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""What the tests of the archive say often: an account's letters, where their files lie, one pull from begin to end."""
+"""What the tests of the archive say often: an account's messages, where their files lie, one pull
+from begin to end.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ from mailsync.archive import Archive, Damage, PullRun
 from mailsync.model import (
     INBOX,
     NO_FLAGS,
+    ArchivedMessage,
     Entry,
-    Letter,
     Mailbox,
     MailboxPath,
     Message,
@@ -58,29 +60,47 @@ def uid(
     validity: int = 1,
     object_id: str | None = None,
 ) -> Message:
-    """A letter as IMAP brings it."""
-    return Message(Entry(UidRef(mailbox, validity, number), len(content), frozenset(flags), date, object_id), content)
+    """A message as IMAP brings it."""
+    return Message(
+        Entry(UidRef(mailbox, validity, number), len(content), frozenset(flags), date, object_id),
+        content,
+    )
 
 
 def uidl(name: bytes | None, content: bytes, number: int = 1, size: int | None = None) -> Message:
-    """A letter as POP3 brings it."""
-    return Message(Entry(UidlRef(name, number), len(content) if size is None else size, NO_FLAGS, START - DAY), content)
+    """A message as POP3 brings it."""
+    return Message(
+        Entry(UidlRef(name, number), len(content) if size is None else size, NO_FLAGS, START - DAY),
+        content,
+    )
 
 
 def pull(archive: Archive, messages: Iterable[Message], account: str = ACCOUNT) -> list[Stored]:
-    """Take letters in, in one finished run that completes no mailbox."""
+    """Take messages in, in one finished run that completes no mailbox."""
     with pulling(archive, account) as run:
         return [run.add(message) for message in messages]
 
 
-def scan(messages: Sequence[Message], mailbox: MailboxPath = INBOX, *, validity: int = 1, since: SyncState | None = None) -> Scan:
-    """What a server holding just these letters shows."""
+def scan(
+    messages: Sequence[Message],
+    mailbox: MailboxPath = INBOX,
+    *,
+    validity: int = 1,
+    since: SyncState | None = None,
+) -> Scan:
+    """What a server holding just these messages shows."""
     top = max((m.entry.ref.uid for m in messages if isinstance(m.entry.ref, UidRef)), default=0)
     state = SyncState(validity, top + 1 if validity else 0, len(messages))
     return Scan(Mailbox(mailbox), state, tuple(message.entry for message in messages), since)
 
 
-def pull_whole(archive: Archive, messages: Sequence[Message], mailbox: MailboxPath = INBOX, *, validity: int = 1) -> None:
+def pull_whole(
+    archive: Archive,
+    messages: Sequence[Message],
+    mailbox: MailboxPath = INBOX,
+    *,
+    validity: int = 1,
+) -> None:
     """Take in a whole mailbox and complete it."""
     with pulling(archive) as run:
         run.mailbox(Mailbox(mailbox))
@@ -89,14 +109,20 @@ def pull_whole(archive: Archive, messages: Sequence[Message], mailbox: MailboxPa
         run.complete(scan(messages, mailbox, validity=validity))
 
 
-def letters(archive: Archive, mailbox: MailboxPath = INBOX, *, gone: bool = False, account: str = ACCOUNT) -> list[Letter]:
-    return list(archive.letters(account, mailbox, include_gone=gone))
+def messages(
+    archive: Archive, mailbox: MailboxPath = INBOX, *, gone: bool = False, account: str = ACCOUNT
+) -> list[ArchivedMessage]:
+    return list(archive.messages(account, mailbox, include_gone=gone))
 
 
 def files(directory: Path) -> list[Path]:
-    """Every letter's file below an archive's mail tree, by name."""
+    """Every message's file below an archive's mail tree, by name."""
     tree = directory / "mail"
-    return sorted(path for part in ("cur", "new") for path in (*tree.glob(f"{part}/*"), *tree.glob(f".*/{part}/*")))
+    return sorted(
+        path
+        for part in ("cur", "new")
+        for path in (*tree.glob(f"{part}/*"), *tree.glob(f".*/{part}/*"))
+    )
 
 
 def only_file(directory: Path) -> Path:
@@ -117,7 +143,10 @@ def sha256(content: bytes) -> bytes:
 
 
 def rot(path: Path) -> bytes:
-    """Flip one bit of a file in place, as a disk does: same name, same size, same inode. Gives what it held."""
+    """Flip one bit of a file in place, as a disk does: same name, same size, same inode.
+
+    Returns what it held.
+    """
     content = path.read_bytes()
     spoiled = bytearray(content)
     spoiled[len(spoiled) // 2] ^= 1

@@ -14,7 +14,7 @@ from mailsync.model import INBOX, Kind
 from tests.archive.house import (
     damages,
     files,
-    letters,
+    messages,
     only_file,
     opened,
     pull,
@@ -26,7 +26,7 @@ from tests.archive.house import (
     temporary,
     uid,
 )
-from tests.letters import plain
+from tests.messages import plain
 
 WORK = ("Work",)
 ONE = uid(1, plain(1))
@@ -34,7 +34,11 @@ BY_ANOTHER_ROUTE = plain(1).replace(b"mx.example.org", b"mx2.example.org", 1)
 
 
 def quarantined(directory: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (directory / "quarantine").glob("*") if path.name != "README.txt"}
+    return {
+        path.name: path.read_bytes()
+        for path in (directory / "quarantine").glob("*")
+        if path.name != "README.txt"
+    }
 
 
 def test_a_sound_archive_has_nothing_to_tell(tmp_path: Path) -> None:
@@ -62,7 +66,7 @@ def test_verify_names_a_damaged_file_and_the_next_pull_mends_it(tmp_path: Path, 
         assert damage.path.name.partition(":2,")[0] == path.name.partition(":2,")[0]
         assert archive.memory("alice").state(INBOX) is None
         known = archive.memory("alice").known(scan([ONE]))
-        assert [letter.damaged for letter in known.letters.values()] == [True, False]
+        assert [archived.damaged for archived in known.messages.values()] == [True, False]
         with pytest.raises(IntegrityError, match=sha256(plain(1)).hex()[:12]):
             archive.content(sha256(plain(1)))
         (stored,) = pull(archive, [ONE])
@@ -70,7 +74,7 @@ def test_verify_names_a_damaged_file_and_the_next_pull_mends_it(tmp_path: Path, 
         assert archive.content(sha256(plain(1))) == plain(1)
         assert damages(archive) == []
         assert archive.memory("alice").state(INBOX) is not None
-        assert len(letters(archive)) == len(files(tmp_path / "a")) == 2
+        assert len(messages(archive)) == len(files(tmp_path / "a")) == 2
 
 
 def test_what_was_damaged_lies_in_quarantine_with_the_reason(tmp_path: Path) -> None:
@@ -105,7 +109,9 @@ def test_content_finds_damage_by_itself_and_remembers_it(tmp_path: Path) -> None
         assert archive.memory("alice").state(INBOX) is None
 
 
-def test_content_is_read_from_another_mailbox_when_one_file_rotted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_content_is_read_from_another_mailbox_when_one_file_rotted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
@@ -115,7 +121,7 @@ def test_content_is_read_from_another_mailbox_when_one_file_rotted(tmp_path: Pat
             pull(archive, [ONE, uid(1, plain(1), WORK)])
         rot(next(path for path in files(tmp_path / "a") if path.parent.parent.name == "mail"))
         assert archive.content(sha256(plain(1))) == plain(1)
-        assert archive.memory("alice").known(scan([ONE])).letters[1].damaged
+        assert archive.memory("alice").known(scan([ONE])).messages[1].damaged
         (stored,) = pull(archive, [ONE])
         assert stored.digest == sha256(plain(1))
         assert damages(archive) == []
@@ -131,7 +137,9 @@ def test_one_rotten_inode_is_mended_in_all_its_mailboxes(tmp_path: Path) -> None
         assert all(path.read_bytes() == plain(1) for path in files(tmp_path / "a"))
 
 
-def test_a_letter_stored_as_another_copy_of_itself_is_mended_by_what_the_server_still_has(tmp_path: Path) -> None:
+def test_a_message_stored_as_another_copy_of_itself_is_mended_by_what_the_server_still_has(
+    tmp_path: Path,
+) -> None:
     with opened(tmp_path / "a") as archive:
         pull(archive, [ONE, uid(2, BY_ANOTHER_ROUTE)])
         rot(only_file(tmp_path / "a"))
@@ -139,47 +147,54 @@ def test_a_letter_stored_as_another_copy_of_itself_is_mended_by_what_the_server_
         with pulling(archive) as run:
             run.mark_gone(INBOX, 1, [1])
             run.add(uid(2, BY_ANOTHER_ROUTE))
-        (letter,) = letters(archive)
-        assert archive.content(letter.digest) == BY_ANOTHER_ROUTE
-        assert letter.copy == 1
-        assert archive.memory("alice").known(scan([ONE, uid(2, BY_ANOTHER_ROUTE)])).letters[2].damaged is False
+        (archived,) = messages(archive)
+        assert archive.content(archived.digest) == BY_ANOTHER_ROUTE
+        assert archived.copy == 1
+        assert (
+            archive.memory("alice").known(scan([ONE, uid(2, BY_ANOTHER_ROUTE)])).messages[2].damaged
+            is False
+        )
 
 
 @pytest.mark.parametrize("order", [(1, 2), (2, 1)])
-def test_a_letter_that_came_twice_is_one_file_again_after_mending(tmp_path: Path, order: tuple[int, int]) -> None:
+def test_a_message_that_came_twice_is_one_file_again_after_mending(
+    tmp_path: Path, order: tuple[int, int]
+) -> None:
     both = {1: ONE, 2: uid(2, BY_ANOTHER_ROUTE)}
     with opened(tmp_path / "a") as archive:
         pull_whole(archive, list(both.values()))
         rot(only_file(tmp_path / "a"))
         damages(archive)
         pull(archive, [both[n] for n in order])
-        (letter,) = letters(archive)
-        assert archive.content(letter.digest) in {plain(1), BY_ANOTHER_ROUTE}
-        assert letter.copy == 1
+        (archived,) = messages(archive)
+        assert archive.content(archived.digest) in {plain(1), BY_ANOTHER_ROUTE}
+        assert archived.copy == 1
         assert len(files(tmp_path / "a")) == 1
         assert archive.memory("alice").state(INBOX) is not None
 
 
-def test_a_damaged_letter_for_which_the_server_now_sends_other_bytes_ends_the_waiting(tmp_path: Path) -> None:
+def test_a_damaged_message_for_which_the_server_now_sends_other_bytes_ends_the_waiting(
+    tmp_path: Path,
+) -> None:
     with opened(tmp_path / "a") as archive:
         pull_whole(archive, [ONE])
         rot(only_file(tmp_path / "a"))
         damages(archive)
         (stored,) = pull(archive, [uid(1, plain(7))])
         assert stored.digest == sha256(plain(7))
-        assert [letter.digest for letter in letters(archive)] == [sha256(plain(7))]
+        assert [archived.digest for archived in messages(archive)] == [sha256(plain(7))]
         assert archive.memory("alice").state(INBOX) is not None
 
 
 def test_each_copy_is_mended_where_every_copy_is_kept(tmp_path: Path) -> None:
-    messages = [uid(n, plain(1)) for n in (1, 2, 3)]
+    copies = [uid(n, plain(1)) for n in (1, 2, 3)]
     with opened(tmp_path / "a", "none") as archive:
-        pull_whole(archive, messages)
+        pull_whole(archive, copies)
         rot(files(tmp_path / "a")[0])
         assert len(damages(archive)) == 3
-        pull(archive, messages)
+        pull(archive, copies)
         assert damages(archive) == []
-        assert sorted(letter.copy for letter in letters(archive)) == [1, 2, 3]
+        assert sorted(archived.copy for archived in messages(archive)) == [1, 2, 3]
         assert len(files(tmp_path / "a")) == 3
 
 
@@ -193,10 +208,12 @@ def test_a_stranger_is_named_and_left_alone(tmp_path: Path) -> None:
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(2, plain(2))])
         assert stranger.read_bytes() == b"Subject: mine\r\n\r\n"
-        assert len(letters(archive)) == 2
+        assert len(messages(archive)) == 2
 
 
-def test_a_letter_that_another_program_moved_is_stored_in_its_mailbox_again(tmp_path: Path) -> None:
+def test_a_message_that_another_program_moved_is_stored_in_its_mailbox_again(
+    tmp_path: Path,
+) -> None:
     with opened(tmp_path / "a") as archive:
         pull_whole(archive, [ONE])
         pull(archive, [uid(1, plain(2), WORK)])
@@ -209,7 +226,9 @@ def test_a_letter_that_another_program_moved_is_stored_in_its_mailbox_again(tmp_
 
 
 @pytest.mark.parametrize("harm", ["sound", "rotten"])
-def test_a_file_that_lies_under_our_name_already_is_neither_believed_nor_lost(tmp_path: Path, harm: str) -> None:
+def test_a_file_that_lies_under_our_name_already_is_neither_believed_nor_lost(
+    tmp_path: Path, harm: str
+) -> None:
     with opened(tmp_path / "a") as archive:
         pull(archive, [ONE, uid(1, plain(2), WORK)])
         path = next(path for path in files(tmp_path / "a") if path.read_bytes() == plain(1))
@@ -231,7 +250,9 @@ def test_a_file_that_cannot_be_read_is_damage_and_not_the_end(tmp_path: Path) ->
         path = next(path for path in files(tmp_path / "a") if path.read_bytes() == plain(1))
         path.unlink()
         path.symlink_to("/proc/self/mem")  # whose first octets read as a bad sector does: EIO
-        assert [damage.digest for damage in damages(archive) if damage.damaged] == [sha256(plain(1))]
+        assert [damage.digest for damage in damages(archive) if damage.damaged] == [
+            sha256(plain(1))
+        ]
         with pytest.raises(IntegrityError):
             archive.content(sha256(plain(1)))
 

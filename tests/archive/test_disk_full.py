@@ -12,8 +12,20 @@ import pytest
 
 from mailsync.archive import Archive
 from mailsync.errors import ArchiveError, DiskFull
-from tests.archive.house import clock, damages, files, letters, opened, pull, pull_whole, pulling, sha256, temporary, uid
-from tests.letters import plain
+from tests.archive.house import (
+    clock,
+    damages,
+    files,
+    messages,
+    opened,
+    pull,
+    pull_whole,
+    pulling,
+    sha256,
+    temporary,
+    uid,
+)
+from tests.messages import plain
 
 ROOT = os.geteuid() == 0
 LARGE = [plain(n) + b"x" * 100_000 + b"\r\n" for n in range(40)]
@@ -25,7 +37,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "disk"
     place.mkdir()
     if not ROOT:
-        pytest.fail("a small disk can only be mounted by root; run this test as root or deselect it")
+        pytest.fail(
+            "a small disk can only be mounted by root; run this test as root or deselect it"
+        )
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", place], check=True)
     try:
         yield place
@@ -42,12 +56,12 @@ def test_a_full_disk_stops_the_run_and_keeps_what_was_committed(small_disk: Path
         with pytest.raises(DiskFull, match="make room") as caught:
             pull(archive, [uid(n + 1, content) for n, content in enumerate(LARGE)])
         assert caught.value.exit_code == 74
-        assert len(letters(archive)) == 5
+        assert len(messages(archive)) == 5
         assert archive.content(sha256(LARGE[4])) == LARGE[4]
         assert temporary(directory) == []
     with Archive.read(directory) as reader:
         assert [damage for damage in damages(reader) if damage.damaged] == []
-        assert len(letters(reader)) == 5
+        assert len(messages(reader)) == 5
 
 
 def test_the_next_run_completes_once_there_is_room(small_disk: Path) -> None:
@@ -59,7 +73,9 @@ def test_the_next_run_completes_once_there_is_room(small_disk: Path) -> None:
     with opened(directory) as archive:
         pull_whole(archive, every)
         assert damages(archive) == []
-        assert {letter.digest for letter in letters(archive)} == {sha256(content) for content in LARGE}
+        assert {message.digest for message in messages(archive)} == {
+            sha256(content) for content in LARGE
+        }
         assert len(files(directory)) == len(LARGE)
 
 
@@ -72,7 +88,7 @@ def test_the_same_process_may_go_on_once_there_is_room(small_disk: Path) -> None
         subprocess.run(["mount", "-o", "remount,size=32m", small_disk], check=True)
         pull_whole(archive, every)
         assert damages(archive) == []
-        assert len(letters(archive)) == len(files(directory)) == len(LARGE)
+        assert len(messages(archive)) == len(files(directory)) == len(LARGE)
 
 
 def test_a_disk_without_room_for_an_archive_says_so(small_disk: Path) -> None:
@@ -97,7 +113,7 @@ def test_wherever_the_room_ends_the_next_run_makes_it_good(small_disk: Path, lef
     with opened(directory) as archive:
         pull_whole(archive, small)
         assert damages(archive) == []
-        assert len(letters(archive)) == len(files(directory)) == 300
+        assert len(messages(archive)) == len(files(directory)) == 300
 
 
 def test_what_failed_to_be_stored_is_never_committed_by_going_on(tmp_path: Path) -> None:
@@ -121,8 +137,8 @@ def test_what_failed_to_be_stored_is_never_committed_by_going_on(tmp_path: Path)
                 run.flush()
             with pytest.raises(ArchiveError):
                 run.finish(complete=True, report={})
-        assert [letter.digest for letter in letters(archive)] == [sha256(plain(1))]
+        assert [message.digest for message in messages(archive)] == [sha256(plain(1))]
         assert [damage for damage in damages(archive) if damage.damaged] == []
         pull(archive, [uid(2, LARGE[0] * 20)])
-        assert len(letters(archive)) == 2
+        assert len(messages(archive)) == 2
         assert temporary(tmp_path / "a") == []

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mailsync.model import MailboxPath
-from tests.archive.house import damages, files, letters, only_file, opened, pull, sha256, uid
-from tests.letters import plain
+from tests.archive.house import damages, files, messages, only_file, opened, pull, sha256, uid
+from tests.messages import plain
 
 ODD: dict[str, MailboxPath] = {
     "dots inside": ("v1.2.3",),
@@ -35,13 +35,13 @@ ODD: dict[str, MailboxPath] = {
 
 
 @pytest.mark.parametrize("kind", ODD)
-def test_an_odd_name_holds_letters_and_comes_back(tmp_path: Path, kind: str) -> None:
+def test_an_odd_name_holds_messages_and_comes_back(tmp_path: Path, kind: str) -> None:
     path = ODD[kind]
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(1, plain(1), path)])
     with opened(tmp_path / "a") as archive:
         assert [box.path for box in archive.mailboxes("alice")] == [path]
-        assert letters(archive, path)[0].digest == sha256(plain(1))
+        assert messages(archive, path)[0].digest == sha256(plain(1))
         assert damages(archive) == []
         pull(archive, [uid(2, plain(2), path)])
         assert len(files(tmp_path / "a")) == 2
@@ -58,7 +58,7 @@ def test_all_odd_names_at_once_do_not_meet(tmp_path: Path) -> None:
         pull(archive, [uid(1, plain(n), path) for n, path in enumerate(ODD.values())])
         assert len(files(tmp_path / "a")) == len(ODD)
         for n, path in enumerate(ODD.values()):
-            assert [letter.digest for letter in letters(archive, path)] == [sha256(plain(n))]
+            assert [message.digest for message in messages(archive, path)] == [sha256(plain(n))]
 
 
 @pytest.mark.parametrize(
@@ -74,21 +74,28 @@ def test_all_odd_names_at_once_do_not_meet(tmp_path: Path) -> None:
         (("",), ("", "")),
     ],
 )
-def test_two_names_that_look_alike_are_two_folders(tmp_path: Path, one: MailboxPath, two: MailboxPath) -> None:
+def test_two_names_that_look_alike_are_two_folders(
+    tmp_path: Path, one: MailboxPath, two: MailboxPath
+) -> None:
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(1, plain(1), one), uid(1, plain(2), two)])
-        assert [letter.digest for letter in letters(archive, one)] == [sha256(plain(1))]
-        assert [letter.digest for letter in letters(archive, two)] == [sha256(plain(2))]
+        assert [message.digest for message in messages(archive, one)] == [sha256(plain(1))]
+        assert [message.digest for message in messages(archive, two)] == [sha256(plain(2))]
 
 
 def test_names_that_differ_in_case_only_do_not_meet_on_any_disk(tmp_path: Path) -> None:
     with opened(tmp_path / "a") as archive:
-        pull(archive, [uid(1, plain(1), ("Work",)), uid(1, plain(2), ("work",)), uid(1, plain(3), ("WORK",))])
+        pull(
+            archive,
+            [uid(1, plain(1), ("Work",)), uid(1, plain(2), ("work",)), uid(1, plain(3), ("WORK",))],
+        )
         folders = {path.parent.parent.name for path in files(tmp_path / "a")}
         assert len({name.lower() for name in folders}) == 3
         assert {path.name for path in (tmp_path / "a/mail").glob(".*")} == folders
     with opened(tmp_path / "a") as archive:
-        assert [letters(archive, (name,))[0].digest for name in ("Work", "work", "WORK")] == [sha256(plain(n)) for n in (1, 2, 3)]
+        assert [messages(archive, (name,))[0].digest for name in ("Work", "work", "WORK")] == [
+            sha256(plain(n)) for n in (1, 2, 3)
+        ]
 
 
 def test_a_shortened_folder_tells_its_whole_name_in_a_file(tmp_path: Path) -> None:
@@ -102,8 +109,15 @@ def test_every_folder_is_one_that_maildir_programs_recognise(tmp_path: Path) -> 
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(1, plain(1), ("Work", "2024"))])
     folder = tmp_path / "a/mail/.Work.2024"
-    assert sorted(child.name for child in folder.iterdir()) == ["cur", "maildirfolder", "new", "tmp"]
-    assert sorted(child.name for child in (tmp_path / "a/mail").iterdir() if not child.name.startswith(".")) == ["cur", "new", "tmp"]
+    assert sorted(child.name for child in folder.iterdir()) == [
+        "cur",
+        "maildirfolder",
+        "new",
+        "tmp",
+    ]
+    assert sorted(
+        child.name for child in (tmp_path / "a/mail").iterdir() if not child.name.startswith(".")
+    ) == ["cur", "new", "tmp"]
 
 
 def test_a_folder_that_another_program_removed_is_made_again(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from mailsync.archive import Archive
-from mailsync.model import INBOX, LedgerLine, Letter, MailboxPath, SyncState
-from tests.archive.house import START, letters, opened, pull, uid
-from tests.letters import plain
+from mailsync.model import INBOX, ArchivedMessage, LedgerLine, MailboxPath, SyncState
+from tests.archive.house import START, messages, opened, pull, uid
+from tests.messages import plain
 
 STATE = SyncState(7, 100, 3)
 TARGET = "imap://bob@new.example"
@@ -27,17 +27,19 @@ def reopened(archive: Archive) -> Archive:
     return opened(archive.directory, begin=START + 2000)
 
 
-def ledger(archive: Archive, mailbox: MailboxPath = INBOX, target: str = TARGET) -> dict[tuple[bytes, int], LedgerLine]:
+def ledger(
+    archive: Archive, mailbox: MailboxPath = INBOX, target: str = TARGET
+) -> dict[tuple[bytes, int], LedgerLine]:
     with archive.push("alice", target) as run:
         return run.ledger(mailbox)
 
 
-def key(letter: Letter) -> tuple[bytes, int]:
-    return letter.identity, letter.copy
+def key(message: ArchivedMessage) -> tuple[bytes, int]:
+    return message.identity, message.copy
 
 
 def test_an_intent_survives_a_process_that_dies(archive: Archive) -> None:
-    one, two, _ = letters(archive)
+    one, two, _ = messages(archive)
 
     def push_and_die() -> None:
         with archive.push("alice", TARGET) as run:
@@ -50,13 +52,19 @@ def test_an_intent_survives_a_process_that_dies(archive: Archive) -> None:
     lines = ledger(again)
     assert set(lines) == {key(one), key(two)}
     line = lines[key(one)]
-    assert (line.pending, line.uidvalidity, line.uid, line.uidnext, line.removed) == (True, 7, None, 100, False)
+    assert (line.pending, line.uidvalidity, line.uid, line.uidnext, line.removed) == (
+        True,
+        7,
+        None,
+        100,
+        False,
+    )
     assert START + 1000 <= line.since < START + 1100
     again.close()
 
 
 def test_answers_that_came_before_an_exception_are_kept(archive: Archive) -> None:
-    one, two, three = letters(archive)
+    one, two, three = messages(archive)
 
     def push_and_die() -> None:
         with archive.push("alice", TARGET) as run:
@@ -77,8 +85,8 @@ def test_answers_that_came_before_an_exception_are_kept(archive: Archive) -> Non
     again.close()
 
 
-def test_a_settled_letter_without_appenduid_is_settled_all_the_same(archive: Archive) -> None:
-    one, *_ = letters(archive)
+def test_a_settled_message_without_appenduid_is_settled_all_the_same(archive: Archive) -> None:
+    one, *_ = messages(archive)
     with archive.push("alice", TARGET) as run:
         run.intend(INBOX, STATE, [one])
         run.settle(INBOX, one, None, None, frozenset())
@@ -90,7 +98,7 @@ def test_a_settled_letter_without_appenduid_is_settled_all_the_same(archive: Arc
 
 
 def test_only_an_intent_can_be_withdrawn(archive: Archive) -> None:
-    one, *_ = letters(archive)
+    one, *_ = messages(archive)
     with archive.push("alice", TARGET) as run:
         run.settle(INBOX, one, 7, 1, frozenset())
         run.withdraw(INBOX, one)
@@ -100,7 +108,7 @@ def test_only_an_intent_can_be_withdrawn(archive: Archive) -> None:
 
 
 def test_what_the_user_removed_or_reflagged_there_is_remembered(archive: Archive) -> None:
-    one, two, _ = letters(archive)
+    one, two, _ = messages(archive)
     with archive.push("alice", TARGET) as run:
         run.settle(INBOX, one, 7, 1, frozenset())
         run.settle(INBOX, two, 7, 2, frozenset())
@@ -116,7 +124,7 @@ def test_what_the_user_removed_or_reflagged_there_is_remembered(archive: Archive
 
 
 def test_each_destination_and_mailbox_has_lines_of_its_own(archive: Archive) -> None:
-    one, *_ = letters(archive)
+    one, *_ = messages(archive)
     with archive.push("alice", TARGET) as run:
         run.settle(INBOX, one, 7, 1, frozenset())
         run.settle(("A", "B"), one, 8, 2, frozenset())
@@ -130,7 +138,7 @@ def test_each_destination_and_mailbox_has_lines_of_its_own(archive: Archive) -> 
 
 
 def test_many_answers_are_durable_without_a_flush_of_the_callers(archive: Archive) -> None:
-    one, *_ = letters(archive)
+    one, *_ = messages(archive)
     with archive.push("alice", TARGET) as run:
         for n in range(1000):
             run.settle((f"Box {n}",), one, 7, n, frozenset())
@@ -144,15 +152,20 @@ def test_a_push_is_recorded_as_a_run(archive: Archive) -> None:
     with archive.push("alice", TARGET) as run:
         run.finish(complete=True, report={"sent": 3})
     newest = archive.runs("alice", 1)[0]
-    assert (newest.id, newest.kind, newest.complete, newest.report) == (run.id, "push", True, {"sent": 3})
+    assert (newest.id, newest.kind, newest.complete, newest.report) == (
+        run.id,
+        "push",
+        True,
+        {"sent": 3},
+    )
     archive.close()
 
 
-def test_letters_can_be_settled_while_they_are_listed(archive: Archive) -> None:
+def test_messages_can_be_settled_while_they_are_listed(archive: Archive) -> None:
     with archive.push("alice", TARGET) as run:
-        for n, letter in enumerate(archive.letters("alice", INBOX)):
-            run.intend(INBOX, STATE, [letter])
-            run.settle(INBOX, letter, 7, n, frozenset())
+        for n, message in enumerate(archive.messages("alice", INBOX)):
+            run.intend(INBOX, STATE, [message])
+            run.settle(INBOX, message, 7, n, frozenset())
             run.flush()
         assert len(run.ledger(INBOX)) == 3
         run.finish(complete=True, report={})
@@ -164,7 +177,11 @@ def test_octets_moved_are_counted_for_a_day(archive: Archive) -> None:
         archive.spend(TARGET, "up", 500)
         archive.spend(TARGET, "up", 70)
         run.finish(complete=True, report={})
-    assert (archive.spent(TARGET, "up"), archive.spent(TARGET, "down"), archive.spent("alice", "up")) == (570, 0, 0)
+    assert (
+        archive.spent(TARGET, "up"),
+        archive.spent(TARGET, "down"),
+        archive.spent("alice", "up"),
+    ) == (570, 0, 0)
     archive.close()
     with opened(archive.directory, begin=START + 90_000 + 3600) as later:
         assert later.spent(TARGET, "up") == 0

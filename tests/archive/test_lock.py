@@ -16,9 +16,15 @@ from pathlib import Path
 import pytest
 
 from mailsync.archive import Archive
-from mailsync.errors import ArchiveError, ArchiveLocked, ArchiveNotFound, IntegrityError, SchemaTooNew
-from tests.archive.house import files, letters, opened, pull, pulling, scan, sha256, uid
-from tests.letters import plain
+from mailsync.errors import (
+    ArchiveError,
+    ArchiveLocked,
+    ArchiveNotFound,
+    IntegrityError,
+    SchemaTooNew,
+)
+from tests.archive.house import files, messages, opened, pull, pulling, scan, sha256, uid
+from tests.messages import plain
 
 HOLD = """
 import sys, time
@@ -34,7 +40,11 @@ archive.close()
 @contextmanager
 def holder(directory: Path, seconds: float = 60) -> Iterator[subprocess.Popen[str]]:
     """Another process that has the archive open."""
-    child = subprocess.Popen([sys.executable, "-c", HOLD, str(directory), str(seconds)], stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(directory), str(seconds)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
         assert child.stdout is not None
         assert child.stdout.readline() == "held\n"
@@ -102,10 +112,10 @@ def test_a_reader_beside_a_writer_sees_what_is_committed(tmp_path: Path) -> None
         run.flush()
         run.add(uid(2, plain(2)))
         with Archive.read(tmp_path / "a") as reader:
-            assert [letter.digest for letter in letters(reader)] == [sha256(plain(1))]
+            assert [message.digest for message in messages(reader)] == [sha256(plain(1))]
             assert reader.content(sha256(plain(1))) == plain(1)
             run.flush()
-            assert len(letters(reader)) == 2
+            assert len(messages(reader)) == 2
             assert reader.runs("alice", 1)[0].ended is None
             run.finish(complete=True, report={})
             assert reader.runs("alice", 1)[0].complete
@@ -118,7 +128,7 @@ def test_damage_that_a_reader_meets_is_remembered_for_the_next_pull(tmp_path: Pa
     with Archive.read(tmp_path / "a") as reader, pytest.raises(IntegrityError):
         reader.content(sha256(plain(1)))
     with opened(tmp_path / "a") as archive:
-        assert archive.memory("alice").known(scan([uid(1, plain(1))])).letters[1].damaged
+        assert archive.memory("alice").known(scan([uid(1, plain(1))])).messages[1].damaged
 
 
 def test_reading_where_nothing_is_says_so_and_makes_nothing(tmp_path: Path) -> None:
@@ -134,12 +144,15 @@ def test_reading_what_a_killed_first_run_left_is_no_archive_yet(tmp_path: Path) 
         Archive.read(tmp_path / "a")
 
 
-def test_reading_what_a_run_left_that_was_killed_while_it_made_the_catalogue_is_no_archive_yet(tmp_path: Path) -> None:
+def test_reading_what_a_run_left_that_was_killed_while_it_made_the_catalogue_is_no_archive_yet(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "a").mkdir()
     lines = (
-        "import os, signal, sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('PRAGMA cache_size = 1'); "
-        "c.execute('CREATE TABLE t (x)'); c.execute('BEGIN'); c.executemany('INSERT INTO t VALUES (?)', [(bytes(9000),)] * 100); "
-        "os.kill(os.getpid(), signal.SIGKILL)"
+        "import os, signal, sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None);"
+        " c.execute('PRAGMA cache_size = 1'); c.execute('CREATE TABLE t (x)'); c.execute('BEGIN');"
+        " c.executemany('INSERT INTO t VALUES (?)', [(bytes(9000),)] * 100); os.kill(os.getpid(),"
+        " signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", lines, tmp_path / "a/catalogue.sqlite3"], check=False)
     assert (tmp_path / "a/catalogue.sqlite3-journal").stat().st_size
@@ -175,7 +188,9 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_an_archive_is_made_with_its_parents(tmp_path: Path) -> None:
     with opened(tmp_path / "deep/er/a") as archive, pulling(archive) as run:
         run.add(uid(1, plain(1)))
-    assert {"catalogue.sqlite3", "lock", "mail"} <= {path.name for path in (tmp_path / "deep/er/a").iterdir()}
+    assert {"catalogue.sqlite3", "lock", "mail"} <= {
+        path.name for path in (tmp_path / "deep/er/a").iterdir()
+    }
 
 
 def test_a_lock_that_is_a_link_empties_nothing(tmp_path: Path) -> None:

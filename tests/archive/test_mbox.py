@@ -1,4 +1,6 @@
-"""An archive kept as mbox: every octet comes back, any mail program opens it, and what another program or a crash does is noticed."""
+"""An archive kept as mbox: every octet comes back, any mail program opens it, and what another
+program or a crash does is noticed.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,8 @@ import pytest
 from mailsync.archive import Archive, dotlock, mbox, reindex
 from mailsync.errors import ArchiveError, IntegrityError
 from mailsync.model import INBOX, Kind, MailboxPath
-from tests.archive.house import clock, damages, letters, pull, pull_whole, pulling, sha256, uid
-from tests.letters import plain, ugly
+from tests.archive.house import clock, damages, messages, pull, pull_whole, pulling, sha256, uid
+from tests.messages import plain, ugly
 from tests.system.test_other_programs import STATUS, on_a_terminal
 
 WORK: MailboxPath = ("Work", "2019")
@@ -52,25 +54,37 @@ def counted(file: Path) -> int:
 
 
 def contents(archive: Archive, path: MailboxPath = INBOX) -> list[bytes]:
-    return sorted(archive.content(letter.digest) for letter in letters(archive, path))
+    return sorted(archive.content(message.digest) for message in messages(archive, path))
 
 
-def test_every_ugly_letter_comes_back_byte_for_byte_and_python_and_mutt_count_them(tmp_path: Path) -> None:
+def test_every_ugly_message_comes_back_byte_for_byte_and_python_and_mutt_count_them(
+    tmp_path: Path,
+) -> None:
     every = [*ugly().values(), *(plain(number) for number in range(20))]
     with opened(tmp_path / "a", "exact") as archive:
-        pull(archive, [uid(number, content, flags=["\\Seen", "work"]) for number, content in enumerate(every, 1)])
+        pull(
+            archive,
+            [
+                uid(number, content, flags=["\\Seen", "work"])
+                for number, content in enumerate(every, 1)
+            ],
+        )
         assert contents(archive) == sorted(every)
         assert damages(archive) == []
     with Archive.read(tmp_path / "a") as archive:
         assert contents(archive) == sorted(every)
-        assert {letter.flags for letter in letters(archive)} == {frozenset({"\\Seen", "work"})}
+        assert {message.flags for message in messages(archive)} == {frozenset({"\\Seen", "work"})}
         assert damages(archive) == []
     file = shutil.copy(file_of(tmp_path / "a"), tmp_path / "copy")
     assert counted(Path(file)) == len(every)
-    assert on_a_terminal(["mutt", "-n", "-F", "/dev/null", "-R", "-f", str(file), "-e", STATUS], tmp_path) == len(every)
+    assert on_a_terminal(
+        ["mutt", "-n", "-F", "/dev/null", "-R", "-f", str(file), "-e", STATUS], tmp_path
+    ) == len(every)
 
 
-def test_mailboxes_of_any_name_have_a_file_of_their_own_and_come_back_from_it(tmp_path: Path) -> None:
+def test_mailboxes_of_any_name_have_a_file_of_their_own_and_come_back_from_it(
+    tmp_path: Path,
+) -> None:
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(1, plain(number), path) for number, path in enumerate(NAMES)])
         for number, path in enumerate(NAMES):
@@ -87,7 +101,9 @@ def test_mailboxes_of_any_name_have_a_file_of_their_own_and_come_back_from_it(tm
             assert contents(archive, path) == [plain(number)]
 
 
-def test_what_is_here_already_is_stored_once_a_mailbox_and_flags_live_in_the_catalogue(tmp_path: Path) -> None:
+def test_what_is_here_already_is_stored_once_a_mailbox_and_flags_live_in_the_catalogue(
+    tmp_path: Path,
+) -> None:
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(1, plain(1)), uid(2, plain(1)), uid(1, plain(1), WORK)])
         size = file_of(tmp_path / "a").stat().st_size
@@ -96,7 +112,12 @@ def test_what_is_here_already_is_stored_once_a_mailbox_and_flags_live_in_the_cat
             stored = run.match(uid(9, plain(1), ("New",)).entry, sha256(plain(1)))
             assert stored is not None
         assert file_of(tmp_path / "a").stat().st_size == size
-        assert contents(archive, ("New",)) == contents(archive, WORK) == contents(archive) == [plain(1)]
+        assert (
+            contents(archive, ("New",))
+            == contents(archive, WORK)
+            == contents(archive)
+            == [plain(1)]
+        )
         assert [box.live for box in archive.mailboxes("alice")] == [2, 1, 1]
 
 
@@ -110,9 +131,15 @@ def test_an_archive_keeps_its_format(tmp_path: Path) -> None:
 
 
 def test_nothing_is_taken_out_of_it(tmp_path: Path) -> None:
-    with opened(tmp_path / "a") as archive, pytest.raises(ArchiveError, match="only ever appended to"):
+    with (
+        opened(tmp_path / "a") as archive,
+        pytest.raises(ArchiveError, match="only ever appended to"),
+    ):
         archive.prune("alice", 0, lambda _: True)
-    with Archive.read(tmp_path / "a") as archive, pytest.raises(ArchiveError, match="only ever appended to"):
+    with (
+        Archive.read(tmp_path / "a") as archive,
+        pytest.raises(ArchiveError, match="only ever appended to"),
+    ):
         archive.prunable("alice", 0, lambda _: True)
 
 
@@ -121,7 +148,7 @@ def test_a_flipped_bit_is_named_and_a_good_copy_takes_its_place(tmp_path: Path) 
         pull_whole(archive, [uid(number, plain(number)) for number in range(1, 6)])
     file = file_of(tmp_path / "a")
     content = file.read_bytes()
-    place = content.index(b"This is letter number 3")
+    place = content.index(b"This is message number 3")
     file.write_bytes(content[:place] + b"t" + content[place + 1 :])
     with opened(tmp_path / "a") as archive:
         (damage,) = damages(archive)
@@ -133,10 +160,14 @@ def test_a_flipped_bit_is_named_and_a_good_copy_takes_its_place(tmp_path: Path) 
         assert pull(archive, [uid(3, plain(3))])[0].kind is Kind.MENDED
         assert damages(archive) == []
         assert len(contents(archive)) == 5
-    assert b"this is letter number 3" in b"".join(path.read_bytes() for path in (tmp_path / "a/quarantine").iterdir())
+    assert b"this is message number 3" in b"".join(
+        path.read_bytes() for path in (tmp_path / "a/quarantine").iterdir()
+    )
 
 
-def test_a_torn_end_is_cut_off_kept_in_quarantine_and_every_whole_letter_stays(tmp_path: Path) -> None:
+def test_a_torn_end_is_cut_off_kept_in_quarantine_and_every_whole_message_stays(
+    tmp_path: Path,
+) -> None:
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(number, plain(number)) for number in range(1, 4)])
     file = file_of(tmp_path / "a")
@@ -165,7 +196,7 @@ def unfinish(directory: Path) -> None:
     catalogue.close()
 
 
-def test_letters_another_program_adds_or_moves_are_no_damage(tmp_path: Path) -> None:
+def test_messages_another_program_adds_or_moves_are_no_damage(tmp_path: Path) -> None:
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(number, plain(number)) for number in range(1, 4)])
         file = file_of(tmp_path / "a")
@@ -180,12 +211,17 @@ def test_letters_another_program_adds_or_moves_are_no_damage(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("how", ["fcntl", "dot-lock"])
-def test_a_file_another_program_has_locked_is_not_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+def test_a_file_another_program_has_locked_is_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
     monkeypatch.setattr(dotlock, "PATIENCE", 0.3)
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(1, plain(1))])
         before = file_of(tmp_path / "a").read_bytes()
-        with locked(file_of(tmp_path / "a"), how), pytest.raises(ArchiveError, match="another program has locked it"):
+        with (
+            locked(file_of(tmp_path / "a"), how),
+            pytest.raises(ArchiveError, match="another program has locked it"),
+        ):
             pull(archive, [uid(2, plain(2))])
         assert file_of(tmp_path / "a").read_bytes() == before
         pull(archive, [uid(2, plain(2))])
@@ -201,9 +237,14 @@ class locked:  # noqa: N801  reads as what it does
             self._dot.write_text(f"{os.getpid()}\n")
         else:
             lines = (
-                "import fcntl, sys\nf = open(sys.argv[1], 'r+b')\nfcntl.lockf(f, fcntl.LOCK_EX)\nprint('.', flush=True)\nsys.stdin.read()"
+                "import fcntl, sys\nf = open(sys.argv[1], 'r+b')\nfcntl.lockf(f,"
+                " fcntl.LOCK_EX)\nprint('.', flush=True)\nsys.stdin.read()"
             )
-            self._child = subprocess.Popen([sys.executable, "-c", lines, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self._child = subprocess.Popen(
+                [sys.executable, "-c", lines, str(file)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
             assert self._child.stdout is not None
             self._child.stdout.readline()
 
@@ -218,7 +259,12 @@ class locked:  # noqa: N801  reads as what it does
 
 def test_the_dot_lock_of_a_process_that_died_is_removed(tmp_path: Path) -> None:
     with opened(tmp_path / "a") as archive:
-        done = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", "import os; print(os.getpid())"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         file = file_of(tmp_path / "a")
         file.with_name(f"{file.name}.lock").write_text(done.stdout)
         pull(archive, [uid(1, plain(1))])
@@ -226,11 +272,15 @@ def test_the_dot_lock_of_a_process_that_died_is_removed(tmp_path: Path) -> None:
     assert not file.with_name(f"{file.name}.lock").exists()
 
 
-@pytest.mark.parametrize("whose", ["our own number", "a living process", "nobody", "no longer a mailsync"])
+@pytest.mark.parametrize(
+    "whose", ["our own number", "a living process", "nobody", "no longer a mailsync"]
+)
 def test_a_dot_lock_that_a_killed_mailsync_or_a_power_cut_left_stops_nobody(
     tmp_path: Path, whose: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A number says little: in a container it is the same in every run, and after a restart it is somebody else's."""
+    """A number says little: in a container it is the same in every run, and after a restart it is
+    somebody else's.
+    """
     monkeypatch.setattr(dotlock, "PATIENCE", 0.5)
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(1, plain(1))])
@@ -241,17 +291,25 @@ def test_a_dot_lock_that_a_killed_mailsync_or_a_power_cut_left_stops_nobody(
         elif whose == "no longer a mailsync":
             dot.write_text("4194305\n")
         else:
-            dot.write_text(f"{os.getpid() if whose == 'our own number' else os.getppid()}\nmailsync\n")
+            dot.write_text(
+                f"{os.getpid() if whose == 'our own number' else os.getppid()}\nmailsync\n"
+            )
         pull(archive, [uid(2, plain(2))])
         assert len(contents(archive)) == 2
         assert not dot.exists()
 
 
-def test_the_dot_lock_of_a_killed_run_is_gone_with_the_next_opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_dot_lock_of_a_killed_run_is_gone_with_the_next_opening(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also when that has nothing to write to the mailbox: other programs would wait for it."""
     keep = Path.unlink
     with opened(tmp_path / "a") as archive:
-        monkeypatch.setattr(Path, "unlink", lambda path, **how: None if path.suffix == ".lock" else keep(path, **how))
+        monkeypatch.setattr(
+            Path,
+            "unlink",
+            lambda path, **how: None if path.suffix == ".lock" else keep(path, **how),
+        )
         with archive.pull("alice") as run:
             run.add(uid(1, plain(1)))
             run.flush()
@@ -261,7 +319,9 @@ def test_the_dot_lock_of_a_killed_run_is_gone_with_the_next_opening(tmp_path: Pa
     assert [path.name for path in (tmp_path / "a/mail").iterdir()] == ["INBOX.mbox"]
 
 
-def test_the_empty_dot_lock_another_program_made_just_now_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_empty_dot_lock_another_program_made_just_now_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(dotlock, "PATIENCE", 0.3)
     with opened(tmp_path / "a") as archive:
         dotlock.place(file_of(tmp_path / "a")).touch()
@@ -269,7 +329,9 @@ def test_the_empty_dot_lock_another_program_made_just_now_is_waited_for(tmp_path
             pull(archive, [uid(1, plain(1))])
 
 
-def test_a_full_disk_leaves_the_file_as_long_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_file_as_long_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def half(descriptor: int, content: bytes) -> None:
         os.write(descriptor, content[: len(content) // 2])
         raise OSError(28, "No space left on device")

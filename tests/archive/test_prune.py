@@ -1,4 +1,6 @@
-"""Taking letters out of an archive: only what left its server long ago, wholly, and at no moment half."""
+"""Taking messages out of an archive: only what left its server long ago, wholly, and at no moment
+half.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,27 @@ from mailsync.archive import Archive, Prunable
 from mailsync.archive.prune import Pruning
 from mailsync.archive.reindex import reindex
 from mailsync.model import INBOX, MailboxPath
-from tests.archive.house import DAY, START, damages, files, letters, opened, pull, pull_whole, pulling, sha256, uid, uidl
-from tests.letters import plain
+from tests.archive.house import (
+    DAY,
+    START,
+    damages,
+    files,
+    messages,
+    opened,
+    pull,
+    pull_whole,
+    pulling,
+    sha256,
+    uid,
+    uidl,
+)
+from tests.messages import plain
 
 WORK: MailboxPath = ("Work",)
 LATER = START + 100 * DAY
-"""When the runs that open at LATER take place; those opened without a time take place shortly after START."""
+"""When the runs that open at LATER take place; those opened without a time take place shortly after
+START.
+"""
 
 
 def everything(_: MailboxPath) -> bool:
@@ -26,7 +43,9 @@ def everything(_: MailboxPath) -> bool:
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
-    """Letters 1 to 5 in the inbox, of which 1, 2, 3 left at START and 4 at LATER; 1 is in Work too, 2 was there and left at START."""
+    """Messages 1 to 5 in the inbox, of which 1, 2, 3 left at START and 4 at LATER; 1 is in Work
+    too, 2 was there and left at START.
+    """
     directory = tmp_path / "a"
     with opened(directory) as archive:
         pull_whole(archive, [uid(number, plain(number)) for number in range(1, 6)])
@@ -40,11 +59,12 @@ def archive(tmp_path: Path) -> Path:
 
 
 def held(archive: Archive, mailbox: MailboxPath = INBOX) -> set[bytes]:
-    return {letter.digest for letter in letters(archive, mailbox, gone=True)}
+    return {message.digest for message in messages(archive, mailbox, gone=True)}
 
 
-def test_only_letters_gone_for_so_long_go_and_a_dry_look_tells_the_same(archive: Path) -> None:
-    # Letter 1 stays in Work, so its file in the inbox gives nothing back; letter 2 goes from both, which is one file on the disk.
+def test_only_messages_gone_for_so_long_go_and_a_dry_look_tells_the_same(archive: Path) -> None:
+    # Message 1 stays in Work, so its file in the inbox gives nothing back; message 2 goes from
+    # both, which is one file on the disk.
     told = [Prunable(INBOX, 3, len(plain(2)) + len(plain(3))), Prunable(WORK, 1, 0)]
     with Archive.read(archive) as reading:
         assert list(reading.prunable("alice", START + DAY, everything)) == told
@@ -58,17 +78,19 @@ def test_only_letters_gone_for_so_long_go_and_a_dry_look_tells_the_same(archive:
         assert writing.find(sha256(plain(2)).hex()) == []
         assert damages(writing) == []
         assert list(writing.prune("alice", START + DAY, everything)) == []
-        assert [(run.kind, run.report) for run in writing.runs("alice", 2)][1][1]["letters"] == 4
+        assert [(run.kind, run.report) for run in writing.runs("alice", 2)][1][1]["messages"] == 4
     assert len(files(archive)) == before - 4
 
 
 def test_a_mailbox_may_be_chosen(archive: Path) -> None:
     with opened(archive, begin=LATER) as writing:
-        assert [one.mailbox for one in writing.prune("alice", START + DAY, lambda path: path == WORK)] == [WORK]
+        assert [
+            one.mailbox for one in writing.prune("alice", START + DAY, lambda path: path == WORK)
+        ] == [WORK]
         assert len(held(writing)) == 5
 
 
-def test_a_letter_that_came_back_is_not_gone(archive: Path) -> None:
+def test_a_message_that_came_back_is_not_gone(archive: Path) -> None:
     with opened(archive, begin=LATER) as writing:
         with pulling(writing) as run:
             run.reflag([uid(3, plain(3)).entry])
@@ -76,21 +98,23 @@ def test_a_letter_that_came_back_is_not_gone(archive: Path) -> None:
         assert sha256(plain(3)) in held(writing)
 
 
-def test_letters_of_a_pop3_account_and_of_another_account_never_go(archive: Path) -> None:
+def test_messages_of_a_pop3_account_and_of_another_account_never_go(archive: Path) -> None:
     with opened(archive, begin=LATER) as writing:
         pull(writing, [uidl(b"two", plain(2)), uidl(b"nine", plain(9))], account="pop")
         pull(writing, [uid(7, plain(3))], account="other")
         assert list(writing.prune("pop", LATER + 9 * DAY, everything)) == []
         writing.prune("alice", START + DAY, everything)
         assert {sha256(plain(2)), sha256(plain(3)), sha256(plain(9))} <= held(writing) | {
-            letter.digest for letter in letters(writing, account="pop")
-        } | {letter.digest for letter in letters(writing, account="other")}
-        assert [letter.digest for letter in letters(writing, account="other")] == [sha256(plain(3))]
+            message.digest for message in messages(writing, account="pop")
+        } | {message.digest for message in messages(writing, account="other")}
+        assert [message.digest for message in messages(writing, account="other")] == [
+            sha256(plain(3))
+        ]
         assert damages(writing) == []
         assert all(writing.content(sha256(plain(number))) for number in (2, 3, 9))
 
 
-def test_a_clock_that_was_set_back_makes_no_letter_older(archive: Path) -> None:
+def test_a_clock_that_was_set_back_makes_no_message_older(archive: Path) -> None:
     with opened(archive, begin=START - 500 * DAY) as writing, pulling(writing) as run:
         run.mark_gone(INBOX, 1, [5])
     with opened(archive, begin=LATER) as writing:
@@ -99,7 +123,7 @@ def test_a_clock_that_was_set_back_makes_no_letter_older(archive: Path) -> None:
 
 
 def test_a_catalogue_that_is_lost_afterwards_is_built_again_without_them(archive: Path) -> None:
-    assert (archive / "catalogue.copy.sqlite3").exists()  # with the letters that go now
+    assert (archive / "catalogue.copy.sqlite3").exists()  # with the messages that go now
     with opened(archive, begin=LATER) as writing:
         writing.prune("alice", START + DAY, everything)
     (archive / "catalogue.sqlite3").unlink()
@@ -110,10 +134,12 @@ def test_a_catalogue_that_is_lost_afterwards_is_built_again_without_them(archive
     with Archive.read(archive) as reading:
         assert damages(reading) == []
         assert held(reading) == {sha256(plain(4)), sha256(plain(5))}
-        assert [letter.digest for letter in letters(reading)] == [sha256(plain(5))]
+        assert [message.digest for message in messages(reading)] == [sha256(plain(5))]
 
 
-def test_a_disk_too_full_for_a_copy_of_the_catalogue_is_emptied_all_the_same(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_too_full_for_a_copy_of_the_catalogue_is_emptied_all_the_same(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object, **__: object) -> bool:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -124,7 +150,7 @@ def test_a_disk_too_full_for_a_copy_of_the_catalogue_is_emptied_all_the_same(arc
 
 
 @pytest.mark.parametrize("step", ["commit", "locate", "unlink", "sync"])
-def test_interrupted_anywhere_it_is_finished_by_the_next_opening_and_no_letter_comes_back(
+def test_interrupted_anywhere_it_is_finished_by_the_next_opening_and_no_message_comes_back(
     archive: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     def fail(*_: object) -> None:
@@ -149,5 +175,8 @@ def test_interrupted_anywhere_it_is_finished_by_the_next_opening_and_no_letter_c
         assert held(writing, WORK) == {sha256(plain(1))}
         assert writing.find(sha256(plain(2)).hex()) == []
         (run,) = [run for run in writing.runs("alice", 9) if run.kind == "prune"]
-        assert (run.complete, run.report) == (False, {"letters": 4, "octets": len(plain(2)) + len(plain(3)), "killed": True})
+        assert (run.complete, run.report) == (
+            False,
+            {"messages": 4, "octets": len(plain(2)) + len(plain(3)), "killed": True},
+        )
     assert len(files(archive)) == 3

@@ -6,9 +6,22 @@ from dataclasses import replace
 from pathlib import Path
 
 from mailsync.formats import header
-from mailsync.model import INBOX, Kind, Part
-from tests.archive.house import damages, files, letters, only_file, opened, pull, pull_whole, pulling, rot, sha256, uid, uidl
-from tests.letters import plain
+from mailsync.model import INBOX, Excerpt, Kind
+from tests.archive.house import (
+    damages,
+    files,
+    messages,
+    only_file,
+    opened,
+    pull,
+    pull_whole,
+    pulling,
+    rot,
+    sha256,
+    uid,
+    uidl,
+)
+from tests.messages import plain
 
 WORK = ("Work",)
 
@@ -35,21 +48,21 @@ def test_the_size_a_server_announced_counts_as_well(tmp_path: Path) -> None:
         with pulling(archive) as run:
             entry = replace(uid(1, plain(1)).entry, size=12_345)
             assert run.candidates([entry]) == [entry]
-            assert run.recognise(Part(entry, head(plain(1)))) == sha256(plain(1))
+            assert run.recognise(Excerpt(entry, head(plain(1)))) == sha256(plain(1))
 
 
-def test_a_letter_is_recognised_by_its_whole_header_and_its_tail(tmp_path: Path) -> None:
+def test_a_message_is_recognised_by_its_whole_header_and_its_tail(tmp_path: Path) -> None:
     entry = uid(5, plain(1), WORK).entry
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(1, plain(1), flags=["\\Seen"])])
         with pulling(archive) as run:
-            digest = run.recognise(Part(entry, head(plain(1))))
+            digest = run.recognise(Excerpt(entry, head(plain(1))))
             assert digest == sha256(plain(1))
-            assert run.tail_equals(digest, Part(entry, plain(1)[-100:]))
-            assert run.tail_equals(digest, Part(entry, plain(1)))
-            assert not run.tail_equals(digest, Part(entry, plain(1)[-100:-1] + b"?"))
-            assert not run.tail_equals(digest, Part(entry, b"more" + plain(1)))
-            assert not run.tail_equals(b"0" * 32, Part(entry, b""))
+            assert run.tail_equals(digest, Excerpt(entry, plain(1)[-100:]))
+            assert run.tail_equals(digest, Excerpt(entry, plain(1)))
+            assert not run.tail_equals(digest, Excerpt(entry, plain(1)[-100:-1] + b"?"))
+            assert not run.tail_equals(digest, Excerpt(entry, b"more" + plain(1)))
+            assert not run.tail_equals(b"0" * 32, Excerpt(entry, b""))
 
 
 def test_what_differs_in_anything_is_not_recognised(tmp_path: Path) -> None:
@@ -58,10 +71,16 @@ def test_what_differs_in_anything_is_not_recognised(tmp_path: Path) -> None:
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(1, plain(1)), uid(2, without_id)])
         with pulling(archive) as run:
-            assert run.recognise(Part(entry, head(plain(1)).replace(b"Letter", b"letter"))) is None
-            assert run.recognise(Part(replace(entry, size=len(plain(1)) + 1), head(plain(1)))) is None
-            assert run.recognise(Part(replace(entry, size=None), head(plain(1)))) is None
-            assert run.recognise(Part(replace(entry, size=len(without_id)), without_id)) is None
+            assert (
+                run.recognise(Excerpt(entry, head(plain(1)).replace(b"Message", b"message")))
+                is None
+            )
+            assert (
+                run.recognise(Excerpt(replace(entry, size=len(plain(1)) + 1), head(plain(1))))
+                is None
+            )
+            assert run.recognise(Excerpt(replace(entry, size=None), head(plain(1)))) is None
+            assert run.recognise(Excerpt(replace(entry, size=len(without_id)), without_id)) is None
 
 
 def test_a_match_is_a_placement_without_a_fetch(tmp_path: Path) -> None:
@@ -74,24 +93,26 @@ def test_a_match_is_a_placement_without_a_fetch(tmp_path: Path) -> None:
             assert (stored.kind, stored.digest) == (Kind.MATCHED, sha256(plain(1)))
             again = run.match(entry, sha256(plain(1)))
             assert again is not None
-        (letter,) = letters(archive, WORK)
-        assert letter.flags == {"\\Seen"}
+        (message,) = messages(archive, WORK)
+        assert message.flags == {"\\Seen"}
         first, second = files(tmp_path / "a")
         assert first.stat().st_ino == second.stat().st_ino
         assert damages(archive) == []
 
 
-def test_a_match_with_rotten_content_asks_for_the_letter(tmp_path: Path) -> None:
+def test_a_match_with_rotten_content_asks_for_the_message(tmp_path: Path) -> None:
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(1, plain(1))])
         rot(only_file(tmp_path / "a"))
         with pulling(archive) as run:
             assert run.match(uid(5, plain(1), WORK).entry, sha256(plain(1))) is None
             assert run.match(uid(6, plain(2), WORK).entry, sha256(plain(2))) is None
-        assert letters(archive, WORK) == []
+        assert messages(archive, WORK) == []
 
 
-def test_a_match_in_the_same_mailbox_does_not_believe_in_a_file_that_vanished(tmp_path: Path) -> None:
+def test_a_match_in_the_same_mailbox_does_not_believe_in_a_file_that_vanished(
+    tmp_path: Path,
+) -> None:
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(1, plain(1))])
         only_file(tmp_path / "a").unlink()
@@ -121,7 +142,7 @@ def test_an_object_id_names_the_content_within_an_account(tmp_path: Path) -> Non
             assert run.same_object(uid(9, plain(1), WORK, object_id="E1").entry) is None
 
 
-def test_a_damaged_letter_is_not_recognised(tmp_path: Path) -> None:
+def test_a_damaged_message_is_not_recognised(tmp_path: Path) -> None:
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(1, plain(1), object_id="E1")])
         rot(only_file(tmp_path / "a"))
@@ -129,28 +150,28 @@ def test_a_damaged_letter_is_not_recognised(tmp_path: Path) -> None:
         with pulling(archive) as run:
             entry = uid(9, plain(1), object_id="E1").entry
             assert run.same_object(entry) is None
-            assert run.recognise(Part(entry, head(plain(1)))) is None
-            assert not run.tail_equals(sha256(plain(1)), Part(entry, plain(1)[-50:]))
+            assert run.recognise(Excerpt(entry, head(plain(1)))) is None
+            assert not run.tail_equals(sha256(plain(1)), Excerpt(entry, plain(1)[-50:]))
 
 
-def test_a_matched_letter_is_not_among_those_a_server_may_be_tidied_of(tmp_path: Path) -> None:
+def test_a_matched_message_is_not_among_those_a_server_may_be_tidied_of(tmp_path: Path) -> None:
     entry = uidl(b"a", plain(1)).entry
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(1, plain(1))])
         with pulling(archive) as run:
             run.match(entry, sha256(plain(1)))
             assert run.held([entry], run.started) == {}
-        assert letters(archive, INBOX)[0].digest == sha256(plain(1))
+        assert messages(archive, INBOX)[0].digest == sha256(plain(1))
 
 
-def test_a_letter_is_proved_by_its_file_and_header(tmp_path: Path) -> None:
+def test_a_message_is_proved_by_its_file_and_header(tmp_path: Path) -> None:
     entry = uidl(b"a", plain(1)).entry
     with opened(tmp_path / "a") as archive:
         pull(archive, [uidl(b"a", plain(1))])
         with pulling(archive) as run:
-            assert run.proves(sha256(plain(1)), Part(entry, head(plain(1))))
-            assert not run.proves(sha256(plain(1)), Part(entry, head(plain(2))))
-            assert not run.proves(sha256(plain(9)), Part(entry, head(plain(1))))
+            assert run.proves(sha256(plain(1)), Excerpt(entry, head(plain(1))))
+            assert not run.proves(sha256(plain(1)), Excerpt(entry, head(plain(2))))
+            assert not run.proves(sha256(plain(9)), Excerpt(entry, head(plain(1))))
             rot(only_file(tmp_path / "a"))
-            assert not run.proves(sha256(plain(1)), Part(entry, head(plain(1))))
+            assert not run.proves(sha256(plain(1)), Excerpt(entry, head(plain(1))))
         assert archive.memory("alice").state(INBOX) is None

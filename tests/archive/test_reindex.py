@@ -1,4 +1,6 @@
-"""The catalogue built again: lost, damaged, old, or fine; what the mail tree proves and what only a copy could tell."""
+"""The catalogue built again: lost, damaged, old, or fine; what the mail tree proves and what only a
+copy could tell.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,21 @@ from mailsync.archive import Archive, Reindexed, reindex
 from mailsync.archive.safekeeping import COPY
 from mailsync.errors import ArchiveLocked, ArchiveNotFound, IntegrityError, SchemaTooNew
 from mailsync.model import INBOX, Kind, MailboxPath
-from tests.archive.house import damages, files, letters, only_file, opened, pull, pull_whole, pulling, rot, sha256, uid, uidl
-from tests.letters import plain
+from tests.archive.house import (
+    damages,
+    files,
+    messages,
+    only_file,
+    opened,
+    pull,
+    pull_whole,
+    pulling,
+    rot,
+    sha256,
+    uid,
+    uidl,
+)
+from tests.messages import plain
 
 WORK: MailboxPath = ("Work",)
 LONG: MailboxPath = ("x" * 300,)
@@ -41,7 +56,9 @@ def again(directory: Path, *, by_uid: bool = True) -> Reindexed:
 
 
 @pytest.mark.parametrize("attempt", [opened, Archive.read])
-def test_without_its_catalogue_an_archive_is_not_used_and_the_remedy_is_named(tmp_path: Path, attempt: object) -> None:
+def test_without_its_catalogue_an_archive_is_not_used_and_the_remedy_is_named(
+    tmp_path: Path, attempt: object
+) -> None:
     with opened(tmp_path / "a") as archive:
         pull(archive, SOME)
     lose_catalogue(tmp_path / "a")
@@ -50,61 +67,76 @@ def test_without_its_catalogue_an_archive_is_not_used_and_the_remedy_is_named(tm
     assert not list((tmp_path / "a").glob("catalogue*"))
 
 
-def test_a_lost_catalogue_is_built_from_the_tree_with_mailboxes_flags_and_dates(tmp_path: Path) -> None:
+def test_a_lost_catalogue_is_built_from_the_tree_with_mailboxes_flags_and_dates(
+    tmp_path: Path,
+) -> None:
     with opened(tmp_path / "a") as archive:
         pull(archive, SOME)
-        before = {mailbox: letters(archive, mailbox) for mailbox in (INBOX, WORK, LONG)}
+        before = {mailbox: messages(archive, mailbox) for mailbox in (INBOX, WORK, LONG)}
         names = files(tmp_path / "a")
     lose_catalogue(tmp_path / "a")
 
     done = again(tmp_path / "a")
 
-    assert (done.basis, done.files, done.adopted, done.unplaced, done.damaged, done.missing) == ("tree", 5, 5, 5, (), 0)
+    assert (done.basis, done.files, done.adopted, done.unplaced, done.damaged, done.missing) == (
+        "tree",
+        5,
+        5,
+        5,
+        (),
+        0,
+    )
     assert files(tmp_path / "a") == names
     with opened(tmp_path / "a") as archive:
-        assert {mailbox: letters(archive, mailbox) for mailbox in (INBOX, WORK, LONG)} == before
+        assert {mailbox: messages(archive, mailbox) for mailbox in (INBOX, WORK, LONG)} == before
         assert damages(archive) == []
         assert archive.memory("alice").state(INBOX) is None
         assert [record.kind for record in archive.runs("alice", 5)] == ["reindex"]
 
 
-def test_a_complete_scan_confirms_what_it_finds_and_the_rest_is_gone_without_an_alarm(tmp_path: Path) -> None:
+def test_a_complete_scan_confirms_what_it_finds_and_the_rest_is_gone_without_an_alarm(
+    tmp_path: Path,
+) -> None:
     with opened(tmp_path / "a") as archive:
         pull(archive, SOME)
     lose_catalogue(tmp_path / "a")
     again(tmp_path / "a")
     with opened(tmp_path / "a") as archive:
-        assert len(letters(archive)) == 2
+        assert len(messages(archive)) == 2
         with pulling(archive) as run:
             assert run.candidates([SOME[0].entry]) == [SOME[0].entry]
         pull_whole(archive, [SOME[0]])
-        assert [letter.digest for letter in letters(archive)] == [sha256(plain(1))]
-        assert [letter.digest for letter in letters(archive, gone=True) if letter.gone] == [sha256(plain(2))]
+        assert [message.digest for message in messages(archive)] == [sha256(plain(1))]
+        assert [message.digest for message in messages(archive, gone=True) if message.gone] == [
+            sha256(plain(2))
+        ]
         (inbox,) = [mailbox for mailbox in archive.mailboxes("alice") if mailbox.path == INBOX]
         assert (inbox.live, inbox.gone) == (1, 1)
         # What no scan has looked at yet stays as it is.
-        assert len(letters(archive, WORK)) == 2
+        assert len(messages(archive, WORK)) == 2
         assert damages(archive) == []
 
 
-def test_letters_of_a_pop3_account_stay_live_for_good(tmp_path: Path) -> None:
+def test_messages_of_a_pop3_account_stay_live_for_good(tmp_path: Path) -> None:
     with opened(tmp_path / "a") as archive:
         pull(archive, [uidl(b"one", plain(1)), uidl(b"two", plain(2))])
     lose_catalogue(tmp_path / "a")
     again(tmp_path / "a", by_uid=False)
     with opened(tmp_path / "a") as archive:
         pull_whole(archive, [uidl(b"two", plain(2))], validity=0)
-        assert len(letters(archive)) == 2
+        assert len(messages(archive)) == 2
         (inbox,) = archive.mailboxes("alice")
         assert (inbox.live, inbox.gone) == (2, 0)
 
 
-def test_from_the_copy_history_comes_back_and_what_came_later_is_taken_from_the_tree(tmp_path: Path) -> None:
+def test_from_the_copy_history_comes_back_and_what_came_later_is_taken_from_the_tree(
+    tmp_path: Path,
+) -> None:
     with opened(tmp_path / "a") as archive:
         pull_whole(archive, SOME[:2])
         with pulling(archive) as run:
             run.mark_gone(INBOX, 1, [2])
-        gone = [letter.digest for letter in letters(archive, gone=True) if letter.gone]
+        gone = [message.digest for message in messages(archive, gone=True) if message.gone]
     with opened(tmp_path / "a") as archive:
         pull_whole(archive, SOME[:1])
     copy = tmp_path / "a" / COPY
@@ -123,9 +155,13 @@ def test_from_the_copy_history_comes_back_and_what_came_later_is_taken_from_the_
     assert done.aside.read_bytes() == b"rubbish" * 1000
     assert "could not be read" in (tmp_path / "a/quarantine/README.txt").read_text()
     with opened(tmp_path / "a") as archive:
-        assert [letter.digest for letter in letters(archive, gone=True) if letter.gone] == gone == [sha256(plain(2))]
+        assert (
+            [message.digest for message in messages(archive, gone=True) if message.gone]
+            == gone
+            == [sha256(plain(2))]
+        )
         assert archive.memory("alice").state(INBOX) is not None
-        assert len(letters(archive, WORK)) == 2
+        assert len(messages(archive, WORK)) == 2
         assert damages(archive) == []
 
 
@@ -149,26 +185,36 @@ def test_a_page_torn_out_of_the_catalogue_is_found_and_mended_from_the_copy(tmp_
     done = again(tmp_path / "a")
     assert done.basis == "copy"
     with opened(tmp_path / "a") as archive:
-        assert len(letters(archive)) == 59
+        assert len(messages(archive)) == 59
         assert damages(archive) == []
 
 
-def test_a_sound_catalogue_is_kept_with_its_history_and_agrees_with_the_tree_afterwards(tmp_path: Path) -> None:
+def test_a_sound_catalogue_is_kept_with_its_history_and_agrees_with_the_tree_afterwards(
+    tmp_path: Path,
+) -> None:
     with opened(tmp_path / "a") as archive:
         pull_whole(archive, SOME[:2])
         with pulling(archive) as run:
             run.mark_gone(INBOX, 1, [2])
-        history = letters(archive, gone=True)
+        history = messages(archive, gone=True)
     bad, *_ = files(tmp_path / "a")
     rot(bad)
 
     done = again(tmp_path / "a")
 
-    assert (done.basis, done.aside, done.adopted, len(done.damaged), done.missing) == ("catalogue", None, 0, 1, 0)
+    assert (done.basis, done.aside, done.adopted, len(done.damaged), done.missing) == (
+        "catalogue",
+        None,
+        0,
+        1,
+        0,
+    )
     assert len(list((tmp_path / "a/quarantine").iterdir())) == 2
     with opened(tmp_path / "a") as archive:
-        assert letters(archive, gone=True) == history
-        assert archive.memory("alice").state(INBOX) is None or bad.name.startswith(str(history[-1].internaldate))
+        assert messages(archive, gone=True) == history
+        assert archive.memory("alice").state(INBOX) is None or bad.name.startswith(
+            str(history[-1].internaldate)
+        )
         assert len([damage for damage in damages(archive) if damage.damaged]) == 1
     assert again(tmp_path / "a").missing == 1
 
@@ -188,14 +234,21 @@ def test_a_damaged_file_nobody_knows_goes_to_quarantine_and_is_named(tmp_path: P
         assert archive.content(sha256(plain(1))) == plain(1)
 
 
-def test_two_hundred_letters_that_a_device_sent_alike_come_back_as_two_hundred(tmp_path: Path) -> None:
-    alerts = [b"Received: by relay id %d\r\nSubject: alert\r\n\r\nthe same\r\n" % number for number in range(200)]
+def test_two_hundred_messages_that_a_device_sent_alike_come_back_as_two_hundred(
+    tmp_path: Path,
+) -> None:
+    alerts = [
+        b"Received: by relay id %d\r\nSubject: alert\r\n\r\nthe same\r\n" % number
+        for number in range(200)
+    ]
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(number, alert) for number, alert in enumerate(alerts, 1)])
     lose_catalogue(tmp_path / "a")
     again(tmp_path / "a")
     with opened(tmp_path / "a") as archive:
-        assert {letter.digest for letter in letters(archive)} == {sha256(alert) for alert in alerts}
+        assert {message.digest for message in messages(archive)} == {
+            sha256(alert) for alert in alerts
+        }
 
 
 def test_with_no_archive_nothing_is_made(tmp_path: Path) -> None:
@@ -228,20 +281,22 @@ def test_an_archive_in_use_is_left_alone(tmp_path: Path) -> None:
 def test_killed_anywhere_a_reindex_is_done_by_the_next_one(tmp_path: Path) -> None:
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(number, plain(number)) for number in range(1, 300)])
-        whole = letters(archive)
+        whole = messages(archive)
     (tmp_path / "a/catalogue.sqlite3").write_bytes(b"rubbish" * 1000)
     lines = (
         "import pathlib, sys; from mailsync.archive import reindex; "
         "print('.', flush=True); reindex(pathlib.Path(sys.argv[1]), 'alice', by_uid=True)"
     )
     for pause in (0.0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.13, 0.16):
-        with subprocess.Popen([sys.executable, "-c", lines, str(tmp_path / "a")], stdout=subprocess.PIPE) as child:
+        with subprocess.Popen(
+            [sys.executable, "-c", lines, str(tmp_path / "a")], stdout=subprocess.PIPE
+        ) as child:
             assert child.stdout is not None
             child.stdout.readline()
             time.sleep(pause)
             child.send_signal(signal.SIGKILL)
     again(tmp_path / "a")
     with opened(tmp_path / "a") as archive:
-        assert letters(archive) == whole
+        assert messages(archive) == whole
         assert damages(archive) == []
     assert (tmp_path / "a/quarantine/catalogue.sqlite3").read_bytes() == b"rubbish" * 1000

@@ -1,4 +1,7 @@
-"""A hundred thousand letters, a thousand mailboxes: what asking costs. Limits leave room for a slow machine, none for a slower order."""
+"""A hundred thousand messages, a thousand mailboxes: what asking costs.
+
+Limits leave room for a slow machine, none for a slower order.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import pytest
 from mailsync.archive import Archive
 from mailsync.model import INBOX, Mailbox, Scan, SyncState
 from tests.archive.house import ACCOUNT, opened, pulling, scan, uid
-from tests.letters import plain
+from tests.messages import plain
 
 T = TypeVar("T")
 
@@ -22,7 +25,9 @@ BOXES = 1_000
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
-    """An archive whose catalogue says that the inbox holds MANY letters, and BOXES other mailboxes ten each; the files are not there."""
+    """An archive whose catalogue says that the inbox holds MANY messages, and BOXES other mailboxes
+    ten each; the files are not there.
+    """
     with opened(tmp_path_factory.mktemp("large") / "a") as archive:
         with pulling(archive) as run:
             run.mailbox(Mailbox(INBOX))
@@ -35,9 +40,20 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
         sql.execute("BEGIN")
         numbers = range(1, MANY + BOXES * 10 + 1)
         sql.executemany(
-            "INSERT INTO messages (id, digest, size, identity, message_id, header, presence, subject, sender, first_run) "
-            "VALUES (?, ?, 5000, ?, ?, ?, ?, 'A subject of ordinary length', 'Somebody <s@example.org>', 1)",
-            ((n, n.to_bytes(32, "big"), n.to_bytes(32, "little"), f"<{n}@example.org>", b"h" * 16, b"p" * 16) for n in numbers),
+            "INSERT INTO messages (id, digest, size, identity, message_id, header, presence,"
+            " subject, sender, first_run) VALUES (?, ?, 5000, ?, ?, ?, ?, 'A subject of ordinary"
+            " length', 'Somebody <s@example.org>', 1)",
+            (
+                (
+                    n,
+                    n.to_bytes(32, "big"),
+                    n.to_bytes(32, "little"),
+                    f"<{n}@example.org>",
+                    b"h" * 16,
+                    b"p" * 16,
+                )
+                for n in numbers
+            ),
         )
         folders = dict(sql.execute("SELECT name, id FROM folders").fetchall())
         boxes = dict(sql.execute("SELECT folder, id FROM mailboxes").fetchall())
@@ -46,12 +62,16 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
             return int(folders["" if n <= MANY else f".Box {(n - MANY - 1) // 10}"])
 
         sql.executemany(
-            "INSERT INTO files (id, folder, message, copy, base, internaldate, flags) VALUES (?, ?, ?, 1, ?, ?, '\\Seen')",
-            ((n, folder(n), n, f"{n}.{n:032x}.mailsync,S=5000", 1_600_000_000 + n * 7919 % MANY) for n in numbers),
+            "INSERT INTO files (id, folder, message, copy, base, internaldate, flags) VALUES (?, ?,"
+            " ?, 1, ?, ?, '\\Seen')",
+            (
+                (n, folder(n), n, f"{n}.{n:032x}.mailsync,S=5000", 1_600_000_000 + n * 7919 % MANY)
+                for n in numbers
+            ),
         )
         sql.executemany(
-            "INSERT INTO placements (mailbox, file, digest, size, uidvalidity, uid, flags, first_run, since_run) "
-            "VALUES (?, ?, ?, 5000, 1, ?, '\\Seen', 1, 1)",
+            "INSERT INTO placements (mailbox, file, digest, size, uidvalidity, uid, flags,"
+            " first_run, since_run) VALUES (?, ?, ?, 5000, 1, ?, '\\Seen', 1, 1)",
             ((boxes[folder(n)], n, n.to_bytes(32, "big"), n) for n in numbers),
         )
         sql.execute("COMMIT")
@@ -78,10 +98,12 @@ def everything() -> Scan:
     return Scan(Mailbox(INBOX), SyncState(1, MANY + 1, MANY, 9), ())
 
 
-def test_knowing_all_of_a_large_mailbox_is_a_matter_of_a_second_and_few_megabytes(large: Archive) -> None:
+def test_knowing_all_of_a_large_mailbox_is_a_matter_of_a_second_and_few_megabytes(
+    large: Archive,
+) -> None:
     remembered = large.memory(ACCOUNT)
     known, seconds = cost(lambda: remembered.known(everything()))
-    assert (len(known.letters), known.live) == (MANY, MANY)
+    assert (len(known.messages), known.live) == (MANY, MANY)
     assert seconds < 2
     _, octets = memory(lambda: remembered.known(everything()))
     assert octets < 40_000_000
@@ -93,20 +115,20 @@ def test_knowing_what_a_delta_names_does_not_cost_the_mailbox(large: Archive) ->
     named = tuple(uid(n, plain(1)).entry for n in range(MANY - 5, MANY + 5))
     delta = Scan(Mailbox(INBOX), SyncState(1, MANY + 5, MANY, 10), named, since, (range(7, 9),))
     known, seconds = cost(lambda: remembered.known(delta))
-    assert (len(known.letters), known.live) == (8, MANY)
+    assert (len(known.messages), known.live) == (8, MANY)
     assert seconds < 0.1
 
 
-def test_the_letters_of_a_large_mailbox_are_never_all_in_memory(large: Archive) -> None:
+def test_the_messages_of_a_large_mailbox_are_never_all_in_memory(large: Archive) -> None:
     def count() -> int:
-        dates = [letter.internaldate for letter in large.letters(ACCOUNT, INBOX)]
+        dates = [message.internaldate for message in large.messages(ACCOUNT, INBOX)]
         assert dates == sorted(dates)
         return len(dates)
 
     found, seconds = cost(count)
     assert found == MANY
     assert seconds < 4
-    _, octets = memory(lambda: sum(1 for _ in large.letters(ACCOUNT, INBOX)))
+    _, octets = memory(lambda: sum(1 for _ in large.messages(ACCOUNT, INBOX)))
     assert octets < 5_000_000
 
 
@@ -125,7 +147,7 @@ def test_asking_for_the_states_of_a_thousand_mailboxes_is_quick(large: Archive) 
     assert seconds < 0.5
 
 
-def test_a_new_letter_costs_the_same_in_a_large_mailbox(large: Archive) -> None:
+def test_a_new_message_costs_the_same_in_a_large_mailbox(large: Archive) -> None:
     def bring() -> None:
         with pulling(large) as run:
             entry = uid(MANY + 99, plain(7)).entry

@@ -1,4 +1,4 @@
-"""What a letter becomes on disk."""
+"""What a message becomes on disk."""
 
 from __future__ import annotations
 
@@ -11,8 +11,18 @@ from pathlib import Path
 import pytest
 
 from mailsync.model import INBOX, Kind
-from tests.archive.house import START, files, letters, only_file, opened, pull, sha256, temporary, uid
-from tests.letters import plain, ugly
+from tests.archive.house import (
+    START,
+    files,
+    messages,
+    only_file,
+    opened,
+    pull,
+    sha256,
+    temporary,
+    uid,
+)
+from tests.messages import plain, ugly
 
 WORK = ("Work",)
 
@@ -29,7 +39,7 @@ def test_a_file_holds_exactly_the_bytes_the_server_sent(tmp_path: Path, kind: st
         assert f",S={len(content)}:2," in path.name
 
 
-def test_a_letter_of_many_megabytes_comes_back_whole(tmp_path: Path) -> None:
+def test_a_message_of_many_megabytes_comes_back_whole(tmp_path: Path) -> None:
     content = plain(1) + b"x" * 76 + b"\r\n" + os.urandom(1 << 24).hex().encode()
     with opened(tmp_path / "a") as archive:
         (stored,) = pull(archive, [uid(1, content)])
@@ -40,19 +50,19 @@ def test_the_name_begins_with_the_internaldate(tmp_path: Path) -> None:
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(1, plain(1), date=1_234_567_890)])
         assert only_file(tmp_path / "a").name.startswith("1234567890.")
-        assert letters(archive)[0].internaldate == 1_234_567_890
+        assert messages(archive)[0].internaldate == 1_234_567_890
 
 
-def test_a_letter_without_an_internaldate_gets_the_time_of_the_run(tmp_path: Path) -> None:
+def test_a_message_without_an_internaldate_gets_the_time_of_the_run(tmp_path: Path) -> None:
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(1, plain(1), date=None)])
-        assert START <= letters(archive)[0].internaldate < START + 10
+        assert START <= messages(archive)[0].internaldate < START + 10
 
 
 def test_a_date_before_1970_is_kept(tmp_path: Path) -> None:
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(1, plain(1), date=-5)])
-        assert letters(archive)[0].internaldate == -5
+        assert messages(archive)[0].internaldate == -5
     with opened(tmp_path / "a") as archive:
         assert archive.content(sha256(plain(1))) == plain(1)
 
@@ -62,7 +72,7 @@ def test_the_same_content_in_two_mailboxes_is_one_inode(tmp_path: Path) -> None:
         pull(archive, [uid(1, plain(1)), uid(1, plain(1), WORK)])
         first, second = files(tmp_path / "a")
         assert first.stat().st_ino == second.stat().st_ino
-        assert len(letters(archive)) == len(letters(archive, WORK)) == 1
+        assert len(messages(archive)) == len(messages(archive, WORK)) == 1
 
 
 def test_the_same_content_of_a_later_run_is_still_one_inode(tmp_path: Path) -> None:
@@ -75,7 +85,9 @@ def test_the_same_content_of_a_later_run_is_still_one_inode(tmp_path: Path) -> N
         assert first.stat().st_ino == second.stat().st_ino
 
 
-def test_where_links_are_impossible_a_copy_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_links_are_impossible_a_copy_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
@@ -122,27 +134,31 @@ def test_a_placement_added_twice_is_one(tmp_path: Path) -> None:
         assert len(files(tmp_path / "a")) == 1
 
 
-def test_letters_come_oldest_first_one_a_file(tmp_path: Path) -> None:
+def test_messages_come_oldest_first_one_a_file(tmp_path: Path) -> None:
     dates = {1: 300, 2: 100, 3: 200, 4: 200}
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(n, plain(n), date=date) for n, date in dates.items()])
-        found = letters(archive)
-        assert [letter.internaldate for letter in found] == [100, 200, 200, 300]
-        assert [letter.digest for letter in found] == sorted(
-            (letter.digest for letter in found), key=lambda digest: (dates[next(n for n in dates if sha256(plain(n)) == digest)], digest)
+        found = messages(archive)
+        assert [message.internaldate for message in found] == [100, 200, 200, 300]
+        assert [message.digest for message in found] == sorted(
+            (message.digest for message in found),
+            key=lambda digest: (
+                dates[next(n for n in dates if sha256(plain(n)) == digest)],
+                digest,
+            ),
         )
 
 
-def test_a_letter_can_be_found_by_the_first_digits_of_its_digest(tmp_path: Path) -> None:
+def test_a_message_can_be_found_by_the_first_digits_of_its_digest(tmp_path: Path) -> None:
     with opened(tmp_path / "a") as archive:
-        (one, _) = pull(archive, [uid(1, plain(1)), uid(2, plain(2))])
+        one, _ = pull(archive, [uid(1, plain(1)), uid(2, plain(2))])
         for digits in (2, 7, 12, 64):
             assert one.digest in archive.find(one.digest.hex()[:digits].upper())
         assert archive.find(one.digest.hex()) == [one.digest]
         assert archive.find("") == archive.find("xyz") == archive.find("0" * 65) == []
 
 
-def test_the_header_of_a_letter_ends_with_its_blank_line(tmp_path: Path) -> None:
+def test_the_header_of_a_message_ends_with_its_blank_line(tmp_path: Path) -> None:
     with opened(tmp_path / "a") as archive:
         (stored,) = pull(archive, [uid(1, plain(1))])
         assert archive.header(stored.digest) == plain(1).partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
@@ -153,7 +169,11 @@ def test_two_accounts_share_an_archive_and_see_their_own(tmp_path: Path) -> None
         pull(archive, [uid(1, plain(1)), uid(2, plain(2))], "alice")
         pull(archive, [uid(7, plain(2), date=5), uid(8, plain(3))], "bob")
         assert list(archive.accounts()) == ["alice", "bob"]
-        assert [len(letters(archive, account=name)) for name in ("alice", "bob", "carol")] == [2, 2, 0]
+        assert [len(messages(archive, account=name)) for name in ("alice", "bob", "carol")] == [
+            2,
+            2,
+            0,
+        ]
         assert len(files(tmp_path / "a")) == 3
         assert archive.mailboxes("carol") == []
 
@@ -162,7 +182,12 @@ def test_an_archive_is_described_by_its_mailboxes(tmp_path: Path) -> None:
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(1, plain(1)), uid(2, plain(2)), uid(1, plain(3), ("Archive", "2024"))])
         inbox, other = archive.mailboxes("alice")
-        assert (inbox.path, inbox.live, inbox.gone, inbox.octets) == (INBOX, 2, 0, len(plain(1)) + len(plain(2)))
+        assert (inbox.path, inbox.live, inbox.gone, inbox.octets) == (
+            INBOX,
+            2,
+            0,
+            len(plain(1)) + len(plain(2)),
+        )
         assert (other.path, other.live, other.incomplete) == (("Archive", "2024"), 1, True)
 
 

@@ -1,7 +1,9 @@
-"""A process that pulls letters into an archive, to be killed: `python -m tests.faults.archive_child DIRECTORY COUNT [STEP]`.
+"""A process that pulls messages into an archive, to be killed: `python -m
+tests.faults.archive_child DIRECTORY COUNT [STEP]`.
 
-With STEP it kills itself (SIGKILL: no handler, no clean-up) just before its STEP-th call to the system that changes the disk. It
-prints how many letters are durable after each flush, and at the end how many such calls there were.
+With STEP it kills itself (SIGKILL: no handler, no clean-up) just before its STEP-th call to the
+system that changes the disk. It prints how many messages are durable after each flush, and at the
+end how many such calls there were.
 """
 
 from __future__ import annotations
@@ -17,34 +19,61 @@ from typing import Any
 
 from mailsync.archive import Archive
 from mailsync.model import Entry, Mailbox, MailboxPath, Message, Scan, SyncState, UidRef
-from tests.letters import plain
+from tests.messages import plain
 
 MAILBOXES: tuple[MailboxPath, ...] = (("INBOX",), ("Work",), ("Lists", "x" * 300), ("work",))
-FLAGS = (frozenset[str](), frozenset({"\\Seen"}), frozenset({"\\Seen", "later"}), frozenset({"\\Flagged", "$Forwarded"}))
+FLAGS = (
+    frozenset[str](),
+    frozenset({"\\Seen"}),
+    frozenset({"\\Seen", "later"}),
+    frozenset({"\\Flagged", "$Forwarded"}),
+)
 FLUSH_EVERY = 150
-CHANGING = ("rename", "replace", "link", "unlink", "mkdir", "open", "write", "fsync", "utime", "fchmod", "chmod")
+CHANGING = (
+    "rename",
+    "replace",
+    "link",
+    "unlink",
+    "mkdir",
+    "open",
+    "write",
+    "fsync",
+    "utime",
+    "fchmod",
+    "chmod",
+)
 
 
-def letters(count: int) -> Iterator[Message]:
-    """Give `count` letters in four mailboxes; every fifth is in another mailbox already, every seventh took another route."""
+def messages(count: int) -> Iterator[Message]:
+    """Yield `count` messages in four mailboxes; every fifth is in another mailbox already, every
+    seventh took another route.
+    """
     for n in range(count):
         mailbox = MAILBOXES[n % len(MAILBOXES)]
         content = plain(n - 1 if n % 5 == 4 else n)
         if n % 7 == 6:
             content = plain(n - 4).replace(b"mx.example.org", b"mx2.example.org", 1)
-        yield Message(Entry(UidRef(mailbox, 1, n + 1), len(content), FLAGS[n % 11 % len(FLAGS)], 1_600_000_000 + n), content)
+        yield Message(
+            Entry(
+                UidRef(mailbox, 1, n + 1),
+                len(content),
+                FLAGS[n % 11 % len(FLAGS)],
+                1_600_000_000 + n,
+            ),
+            content,
+        )
 
 
 def pull(directory: Path, count: int) -> None:
     """Bring what is missing and complete the mailboxes, as a pull does."""
     with Archive.open(directory) as archive, archive.pull("alice") as run:
-        todo = list(letters(count))
+        todo = list(messages(count))
         scans = {}
         for path in MAILBOXES:
             run.mailbox(Mailbox(path))
             entries = tuple(message.entry for message in todo if message.entry.ref.mailbox == path)
             scans[path] = Scan(Mailbox(path), SyncState(1, count + 1, len(entries)), entries)
-        known = {(path, uid) for path, scan in scans.items() for uid in run.known(scan).letters}
+        known = {(path, uid) for path, scan in scans.items() for uid in run.known(scan).messages}
         durable = len(known)
         for message in todo:
             ref = message.entry.ref

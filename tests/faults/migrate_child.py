@@ -1,8 +1,9 @@
-"""The command line with less patience, to be killed: `python -m tests.faults.migrate_child ARGUMENTS…`.
+"""The command line with less patience, to be killed: `python -m tests.faults.migrate_child
+ARGUMENTS…`.
 
-A local server has stored within a moment whatever a killed client had sent, so nobody has to wait half a minute for that. With
-`UNTOLD` in the environment it is as if the server did not tell under which UIDs it stored letters: a Dovecot whose UIDPLUS is masked
-still does.
+A local server has stored within a moment whatever a killed client had sent, so nobody has to wait
+half a minute for that. With `UNTOLD` in the environment it is as if the server did not tell under
+which UIDs it stored messages: a Dovecot whose UIDPLUS is masked still does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""One archive before, during and after a piece of work that something stops: what was done before, and what it is in the end."""
+"""One archive before, during and after a piece of work that something stops: what was done before,
+and what it is in the end.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,10 @@ from mailsync.archive.safekeeping import COPY
 from mailsync.errors import ArchiveNotFound
 from mailsync.formats import mboxrd
 from mailsync.formats.mboxrd import Record
-from mailsync.model import Letter, MailboxPath, SyncState
+from mailsync.model import ArchivedMessage, MailboxPath, SyncState
 from mailsync.progress import Silence
 from tests.faults.step_child import WORKS, Lasting, Place
-from tests.letters import plain
+from tests.messages import plain
 from tests.unit.engine.rig import ACCOUNT, Rig
 
 SCRIPTS: Final[dict[str, tuple[str, ...]]] = {
@@ -41,12 +43,22 @@ SCRIPTS: Final[dict[str, tuple[str, ...]]] = {
 MBOX: Final = tuple(
     f"mbox {name}"
     for name in SCRIPTS
-    if name not in {"pull_by_a_process", "pop3_first", "pop3_later", "push_untold", "push_later", "prune"}
+    if name
+    not in {
+        "pull_by_a_process",
+        "pop3_first",
+        "pop3_later",
+        "push_untold",
+        "push_later",
+        "prune",
+    }
 )
-"""Works on an archive kept as mbox: nothing is pruned there, no process writes it, and the others change the catalogue alone."""
+"""Works on an archive kept as mbox: nothing is pruned there, no process writes it, and the others
+change the catalogue alone.
+"""
 
 ROTTEN: Final = 3
-"""The letter whose file rots."""
+"""The message whose file rots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +66,7 @@ class End:
     """What an archive holds in the end, as far as people and programs can tell."""
 
     tree: dict[str, object]
-    letters: dict[MailboxPath, list[Letter]]
+    messages: dict[MailboxPath, list[ArchivedMessage]]
     states: dict[MailboxPath, SyncState | None]
     ledger: int
     arrived: dict[MailboxPath, list[tuple[bytes, list[str]]]]
@@ -62,17 +74,25 @@ class End:
 
 
 def held(path: Path) -> object:
-    """What a file holds: its octets, or, of an mbox, which letters, each as often as it is there; their order is that of arrival."""
+    """What a file holds: its octets, or, of an mbox, which messages, each as often as it is there;
+    their order is that of arrival.
+    """
     content = path.read_bytes()
     if path.suffix != ".mbox":
         return content
     parts = list(mboxrd.scan(content))
     assert all(isinstance(part, Record) for part in parts), parts
-    return sorted((one.digest, mboxrd.read(one, content[one.body : one.body + one.length])) for one in parts if isinstance(one, Record))
+    return sorted(
+        (one.digest, mboxrd.read(one, content[one.body : one.body + one.length]))
+        for one in parts
+        if isinstance(one, Record)
+    )
 
 
 class Stage:
-    """An archive prepared for a work, and laid out in `place` as often as wanted; with a server that letters are sent to."""
+    """An archive prepared for a work, and laid out in `place` as often as wanted; with a server
+    that messages are sent to.
+    """
 
     def __init__(self, folder: Path, name: str, place: Path | None = None) -> None:
         self.container = "mbox" if name.startswith("mbox ") else "maildir"
@@ -95,9 +115,9 @@ class Stage:
 
     def _rot(self) -> None:
         if self.container == "mbox":
-            file, letter = self.prepared / "mail/INBOX.mbox", plain(ROTTEN).replace(b"\r\n", b"\n")
+            file, message = self.prepared / "mail/INBOX.mbox", plain(ROTTEN).replace(b"\r\n", b"\n")
             content = file.read_bytes()
-            at = content.index(letter) + len(letter) - 5
+            at = content.index(message) + len(message) - 5
             file.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
         else:
             Rig(self.prepared).damage(plain(ROTTEN))
@@ -125,7 +145,8 @@ class Stage:
         WORKS[self.work](self.place)
 
     def look_in_between(self) -> None:
-        """Nothing half-written is shown by commands that only read, before anybody mends anything."""
+        """Nothing half-written is shown by commands that only read, before anybody mends
+        anything."""
         if self.work == "index":
             return
         with contextlib.suppress(ArchiveNotFound), Archive.read(self.archive) as archive:
@@ -142,25 +163,39 @@ class Stage:
         damages = [damage for damage in archive.verify(Silence()) if damage.damaged]
         assert len(damages) <= (self.name == "mend"), damages
         for box in archive.mailboxes(ACCOUNT):
-            for letter in archive.letters(ACCOUNT, box.path, include_gone=True):
+            for message in archive.messages(ACCOUNT, box.path, include_gone=True):
                 if not damages:
-                    archive.content(letter.digest)
+                    archive.content(message.digest)
 
     def end(self) -> End:
         mail = self.archive / "mail"
-        tree = {str(path.relative_to(mail)): held(path) for path in mail.rglob("*") if path.is_file()}
+        tree = {
+            str(path.relative_to(mail)): held(path) for path in mail.rglob("*") if path.is_file()
+        }
         with Archive.read(self.archive) as archive:
             assert list(archive.verify(Silence())) == []
             boxes = [box.path for box in archive.mailboxes(ACCOUNT)]
             # A run that was stopped is a run more, so its number does not count.
-            letters = {path: [replace(one, gone_run=None) for one in archive.letters(ACCOUNT, path, include_gone=True)] for path in boxes}
+            messages = {
+                path: [
+                    replace(one, gone_run=None)
+                    for one in archive.messages(ACCOUNT, path, include_gone=True)
+                ]
+                for path in boxes
+            }
             states = {path: archive.memory(ACCOUNT).state(path) for path in boxes}
-            ledger = archive._catalogue.sql.execute("SELECT count(*) FROM ledger WHERE state = 'sent'").fetchone()[0]
+            ledger = archive._catalogue.sql.execute(
+                "SELECT count(*) FROM ledger WHERE state = 'sent'"
+            ).fetchone()[0]
         quarantine = self.archive / "quarantine"
-        # Between two directories a power cut may leave a file in both, and then it is set aside once more.
+        # Between two directories a power cut may leave a file in both, and then it is set aside
+        # once more.
         aside = frozenset(path.read_bytes() for path in quarantine.glob("*.mailsync,*"))
         boxes_there = Lasting(self.server).boxes if self.server.exists() else {}
         arrived = {
-            path: sorted((letter.content, sorted(letter.flags)) for letter in box.letters.values()) for path, box in boxes_there.items()
+            path: sorted(
+                (message.content, sorted(message.flags)) for message in box.messages.values()
+            )
+            for path, box in boxes_there.items()
         }
-        return End(tree, letters, states, ledger, arrived, aside)
+        return End(tree, messages, states, ledger, arrived, aside)

@@ -1,7 +1,9 @@
-"""Pieces of work on an archive, and a process that does them: `python -m tests.faults.step_child`, the seam (`seam.c`) loaded.
+"""Pieces of work on an archive, and a process that does them: `python -m tests.faults.step_child`,
+the seam (`seam.c`) loaded.
 
-It reads an order a line (`Order`, as JSON), gives each to a child of its own, which may die of it, and answers with what became of
-that child (`Outcome`). The source is in memory and made anew, the same each time; the destination outlives the processes.
+It reads an order a line (`Order`, as JSON), gives each to a child of its own, which may die of it,
+and answers with what became of that child (`Outcome`). The source is in memory and made anew, the
+same each time; the destination outlives the processes.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from mailsync.mapping import MappingRules
 from mailsync.model import INBOX, MailboxPath
 from mailsync.progress import Silence
 from mailsync.stores.memory import MemoryBox, MemoryMaildrop, MemoryServer, MemoryStore
-from tests.letters import plain
+from tests.messages import plain
 from tests.unit.engine.rig import ACCOUNT, PATIENCE, Rig
 
 WORK: Final[MailboxPath] = ("Work",)
@@ -46,7 +48,9 @@ ERROR: Final = 99
 
 
 class Lasting(MemoryServer):
-    """A server whose mailboxes lie in a file before it says so: it knows nothing of the death of its clients."""
+    """A server whose mailboxes lie in a file before it says so: it knows nothing of the death of
+    its clients.
+    """
 
     def __init__(self, file: Path, *, uidplus: bool = True) -> None:
         self._file: Path | None = None
@@ -62,7 +66,12 @@ class Lasting(MemoryServer):
         return box
 
     def deliver(
-        self, path: MailboxPath, content: bytes, *flags: str, internaldate: int = 1_400_000_000, object_id: str | None = None
+        self,
+        path: MailboxPath,
+        content: bytes,
+        *flags: str,
+        internaldate: int = 1_400_000_000,
+        object_id: str | None = None,
     ) -> int:
         uid = super().deliver(path, content, *flags, internaldate=internaldate, object_id=object_id)
         self._save()
@@ -80,10 +89,12 @@ class Lasting(MemoryServer):
 
 
 def at_first() -> MemoryServer:
-    """Ten letters in three mailboxes, one of them in two, with flags and keywords."""
+    """Ten messages in three mailboxes, one of them in two, with flags and keywords."""
     server = MemoryServer(condstore=True)
     for number in range(6):
-        server.deliver(INBOX, plain(number), *(("\\Seen",) if number % 2 else ("work", "\\Flagged")))
+        server.deliver(
+            INBOX, plain(number), *(("\\Seen",) if number % 2 else ("work", "\\Flagged"))
+        )
     for number in range(4, 7):
         server.deliver(WORK, plain(number), "\\Seen")
     server.deliver(LISTS, plain(50))
@@ -91,9 +102,11 @@ def at_first() -> MemoryServer:
 
 
 def later() -> MemoryServer:
-    """The same server after a day: letters came, left, moved, changed their flags; a mailbox has another name."""
+    """The same server after a day: messages came, left, moved, changed their flags; a mailbox has
+    another name.
+    """
     server = at_first()
-    first, second, third, *_ = sorted(server.boxes[INBOX].letters)
+    first, second, third, *_ = sorted(server.boxes[INBOX].messages)
     server.flag(INBOX, first, "\\Seen", "\\Answered", "later")
     server.expunge(INBOX, second)
     server.move(INBOX, third, WORK)
@@ -106,14 +119,21 @@ def later() -> MemoryServer:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a work is done: an archive, what it is kept as, and the file of the destination's mailboxes."""
+    """Where a work is done: an archive, what it is kept as, and the file of the destination's
+    mailboxes.
+    """
 
     directory: Path
     container: str
     server: Path
 
     def rig(self, old: MemoryServer | None = None, *, uidplus: bool = True) -> Rig:
-        return Rig(self.directory, old or MemoryServer(), Lasting(self.server, uidplus=uidplus), container=self.container)
+        return Rig(
+            self.directory,
+            old or MemoryServer(),
+            Lasting(self.server, uidplus=uidplus),
+            container=self.container,
+        )
 
 
 def pull_first(place: Place) -> None:
@@ -169,11 +189,18 @@ def migrate(place: Place) -> None:
     pulled, pushed = Report("pull", ACCOUNT), Report("push", ACCOUNT, store.key)
     with rig.archive() as archive:
         listed = source.mailboxes()
-        targets = find_targets(archive, ACCOUNT, store.mailboxes(), MappingRules(), Selection(), listed)
+        targets = find_targets(
+            archive, ACCOUNT, store.mailboxes(), MappingRules(), Selection(), listed
+        )
         with archive.pull(ACCOUNT) as run:
             pushing = archive.push(ACCOUNT, store.key)
             work = Push(
-                pushing, store, pushed, targets=targets, progress=Silence(), patience=Patience(PATIENCE, rig.clock, rig.clock.sleep)
+                pushing,
+                store,
+                pushed,
+                targets=targets,
+                progress=Silence(),
+                patience=Patience(PATIENCE, rig.clock, rig.clock.sleep),
             )
             work.begin("pushing")
             announced = Announced(Silence())
@@ -199,13 +226,27 @@ def index(place: Place) -> None:
 
 WORKS: Final[dict[str, Callable[[Place], None]]] = {
     work.__name__: work
-    for work in (pull_first, pull_by_a_process, pull_later, pop3_first, pop3_later, push, push_untold, migrate, prune, index)
+    for work in (
+        pull_first,
+        pull_by_a_process,
+        pull_later,
+        pop3_first,
+        pop3_later,
+        push,
+        push_untold,
+        migrate,
+        prune,
+        index,
+    )
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A work to be done, and what is to happen in it: see `seam.c`. `shadow` is empty where nothing need be remembered."""
+    """A work to be done, and what is to happen in it: see `seam.c`.
+
+    `shadow` is empty where nothing need be remembered.
+    """
 
     work: str
     directory: str
@@ -219,7 +260,9 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a child: its exit status, negative for the signal that killed it, and what it and its children said."""
+    """What became of a child: its exit status, negative for the signal that killed it, and what it
+    and its children said.
+    """
 
     status: int
     said: str
@@ -240,7 +283,12 @@ def serve() -> None:
             nothing = os.open(os.devnull, os.O_RDWR)
             for old, new in ((nothing, 0), (nothing, 1), (writing, 2)):
                 os.dup2(old, new)
-            os.environ.update(SEAM_ROOT=order.directory, SEAM_COUNTER=order.counter, SEAM_POINT=str(order.point), SEAM_EVENT=order.event)
+            os.environ.update(
+                SEAM_ROOT=order.directory,
+                SEAM_COUNTER=order.counter,
+                SEAM_POINT=str(order.point),
+                SEAM_EVENT=order.event,
+            )
             if order.shadow:
                 os.environ["SEAM_SHADOW"] = order.shadow
             begin()

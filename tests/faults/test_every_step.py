@@ -1,7 +1,9 @@
-"""Death at every step: whichever call that changes the disk is the last one, the archive is sound, and the next run ends as if nothing
-had happened. Also when the power goes, and with it all or some of what no fsync had made durable; and when the disk takes no more.
+"""Death at every step: whichever call that changes the disk is the last one, the archive is sound,
+and the next run ends as if nothing had happened. Also when the power goes, and with it all or some
+of what no fsync had made durable; and when the disk takes no more.
 
-The seam (`seam.c`) sits between the process and the system; it sees Python's calls and SQLite's alike, in all threads and processes.
+The seam (`seam.c`) sits between the process and the system; it sees Python's calls and SQLite's
+alike, in all threads and processes.
 """
 
 from __future__ import annotations
@@ -43,8 +45,22 @@ EVENTS: Final = (KILLED, CUT, PARTLY, FULL, DYING)
 def seam(tmp_path_factory: pytest.TempPathFactory) -> Path:
     library = tmp_path_factory.mktemp("seam") / "seam.so"
     compiler = shutil.which("cc") or shutil.which("gcc")
-    assert compiler, "no C compiler: apt-get install gcc libc6-dev (scripts/test does it when run as root)"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, Path(__file__).with_name("seam.c"), "-ldl"], check=True)
+    assert compiler, (
+        "no C compiler: apt-get install gcc libc6-dev (scripts/test does it when run as root)"
+    )
+    subprocess.run(
+        [
+            compiler,
+            "-shared",
+            "-fPIC",
+            "-O1",
+            "-o",
+            library,
+            Path(__file__).with_name("seam.c"),
+            "-ldl",
+        ],
+        check=True,
+    )
     return library
 
 
@@ -52,9 +68,16 @@ class Workers:
     """The process whose children do the works, the seam loaded."""
 
     def __init__(self, seam: Path) -> None:
-        environment = {**os.environ, "LD_PRELOAD": str(seam), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {
+            **os.environ,
+            "LD_PRELOAD": str(seam),
+            "PYTHONPATH": str(ROOT),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         command = [sys.executable, "-m", "tests.faults.step_child"]
-        self._process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
 
     def do(self, order: Order) -> Outcome:
         assert self._process.stdin is not None
@@ -84,7 +107,10 @@ class Durable:
         self.folders: dict[int, list[tuple[str, int, str]]] = {}
         for folder, _, names in os.walk(root):
             with os.scandir(folder) as entries:
-                listed = [("d" if entry.is_dir(follow_symlinks=False) else "f", entry.inode(), entry.name) for entry in entries]
+                listed = [
+                    ("d" if entry.is_dir(follow_symlinks=False) else "f", entry.inode(), entry.name)
+                    for entry in entries
+                ]
             self.folders[Path(folder).stat().st_ino] = listed
             for name in names:
                 path = Path(folder, name)
@@ -103,7 +129,9 @@ class Durable:
                 self.files[int(inode)] = kept
             else:
                 parts = [entry.split(" ", 2) for entry in os.fsdecode(kept).split("\0") if entry]
-                self.folders[int(inode)] = [(kind_, int(number_), name) for kind_, number_, name in parts]
+                self.folders[int(inode)] = [
+                    (kind_, int(number_), name) for kind_, number_, name in parts
+                ]
 
     def lay(self, place: Path) -> None:
         """Make a tree of it."""
@@ -123,7 +151,9 @@ class Durable:
                 made[number] = path
 
     def spoil(self, root: Path, rng: random.Random) -> None:
-        """Let a tree keep its names, as a journal does, and each file what it is now, what is certain, or zeros for what is not."""
+        """Let a tree keep its names, as a journal does, and each file what it is now, what is
+        certain, or zeros for what is not.
+        """
         done = set()
         for path in sorted(path for path in root.rglob("*") if path.is_file()):
             inode, now = path.stat().st_ino, path.read_bytes()
@@ -149,7 +179,10 @@ class Dying(Stage):
         self.undisturbed: End = self.end()
 
     def _do(self, point: int, event: str) -> tuple[Outcome, int]:
-        """Do the work; something happens at the call `point` (0: never). Gives what became of it and how many calls were made."""
+        """Do the work; something happens at the call `point` (0: never).
+
+        Returns what became of it and how many calls were made.
+        """
         self._counter.write_bytes(bytes(8))
         shutil.rmtree(self._shadow, ignore_errors=True)
         self._shadow.mkdir()
@@ -174,7 +207,8 @@ class Dying(Stage):
         if calls >= point:
             self._judge(outcome, event)
         else:
-            # Of threads and processes one is faster than another now and then, and what they do together is less.
+            # Of threads and processes one is faster than another now and then, and what they do
+            # together is less.
             assert outcome == Outcome(0, "")
         if event in {CUT, PARTLY}:
             durable.learn(self._shadow)
@@ -188,14 +222,21 @@ class Dying(Stage):
         if event == FULL:
             # Where only the daily copy of the catalogue found no room, all is done.
             assert outcome == Outcome(0, "") or outcome.status == 74, outcome
-            assert not outcome.status or ("no space left" in outcome.said and "make room" in outcome.said), outcome
+            assert not outcome.status or (
+                "no space left" in outcome.said and "make room" in outcome.said
+            ), outcome
         elif event == DYING:
             assert outcome.status in {0, 1}, outcome
-            assert not outcome.status or re.search(f"cannot use .*{self.archive}.*(I/O|Input/output|unable to open)", outcome.said), outcome
+            assert not outcome.status or re.search(
+                f"cannot use .*{self.archive}.*(I/O|Input/output|unable to open)", outcome.said
+            ), outcome
         elif event == ALONE:
             # Killed itself, or told that the process beside it was.
             assert outcome.status in {-signal.SIGKILL, 1}, outcome
-            assert outcome.said == "" or "the process that writes the files has ended unexpectedly" in outcome.said, outcome
+            assert (
+                outcome.said == ""
+                or "the process that writes the files has ended unexpectedly" in outcome.said
+            ), outcome
         else:
             assert outcome == Outcome(-signal.SIGKILL, "")
 
@@ -208,14 +249,19 @@ class Dying(Stage):
             self.go()
             assert self.end() == self.undisturbed
         except Exception as error:
-            raise AssertionError(f"{self.label}, {event} at call {point} of {self.points}") from error
+            raise AssertionError(
+                f"{self.label}, {event} at call {point} of {self.points}"
+            ) from error
 
 
 def choose(label: str, points: int, events: Iterable[str], count: int) -> list[tuple[int, str]]:
     """Choose points and what happens there: every event about as often as any other."""
     rng = random.Random(label)
     order = sorted(events, key=lambda _: rng.random())
-    return [(point, order[number % len(order)]) for number, point in enumerate(rng.sample(range(1, points + 1), min(count, points)))]
+    return [
+        (point, order[number % len(order)])
+        for number, point in enumerate(rng.sample(range(1, points + 1), min(count, points)))
+    ]
 
 
 @pytest.mark.parametrize("name", [*SCRIPTS, *MBOX])
@@ -250,4 +296,6 @@ def test_a_death_of_one_of_two_processes_is_noticed_by_the_other_and_changes_not
     chosen = choose("alone", stage.points, [ALONE], stage.points if long else 2 * SAMPLE)
     for point, event in chosen:
         stage.try_out(point, event)
-    record_deaths.append(f"pull_by_a_process, {ALONE}: {len(chosen)} trials at {stage.points} points")
+    record_deaths.append(
+        f"pull_by_a_process, {ALONE}: {len(chosen)} trials at {stage.points} points"
+    )

@@ -1,4 +1,6 @@
-"""A migration that is killed, or whose lines are cut, at any moment: the next one ends where an undisturbed one would have."""
+"""A migration that is killed, or whose lines are cut, at any moment: the next one ends where an
+undisturbed one would have.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ from mailsync.stores.credentials import Credentials
 from mailsync.stores.imap import ImapSource
 from mailsync.stores.imap.destination import ImapDestination
 from tests.faults.migrate_child import PATIENCE
-from tests.letters import plain
+from tests.messages import plain
 from tests.servers.cutter import Cut, Cutter
 from tests.servers.dovecot import Dovecot
 from tests.stores.imap_houses import endpoint
@@ -38,10 +40,16 @@ SLOWEST = 120
 
 
 def filled(server: Dovecot, count: int) -> str:
-    """A new user with letters in three mailboxes."""
+    """A new user with messages in three mailboxes."""
     user = server.user("old")
     for number in range(count):
-        server.deliver(user, BOXES[number % 3], plain(number), flags=FLAGS[number % 6], internaldate=1_300_000_000 + 100 * number)
+        server.deliver(
+            user,
+            BOXES[number % 3],
+            plain(number),
+            flags=FLAGS[number % 6],
+            internaldate=1_300_000_000 + 100 * number,
+        )
     return user
 
 
@@ -51,13 +59,26 @@ def counted(server: Dovecot, user: str) -> dict[str, Counter[Arrived]]:
 
 
 def assert_sound(archive: Path, count: int) -> None:
-    """Every file is what its name says, and every letter is there."""
+    """Every file is what its name says, and every message is there."""
     with Archive.read(archive) as opened:
         assert list(opened.verify(Silence())) == []
         (account,) = opened.accounts()
-        found = {bytes(letter.digest) for box in opened.mailboxes(account) for letter in opened.letters(account, box.path)}
+        found = {
+            bytes(message.digest)
+            for box in opened.mailboxes(account)
+            for message in opened.messages(account, box.path)
+        }
     assert len(found) == count
-    assert len([path for path in (archive / "mail").rglob("*.mailsync,S=*") if path.parent.name == "cur"]) == count
+    assert (
+        len(
+            [
+                path
+                for path in (archive / "mail").rglob("*.mailsync,S=*")
+                if path.parent.name == "cur"
+            ]
+        )
+        == count
+    )
 
 
 class Migration:
@@ -69,18 +90,32 @@ class Migration:
         folder.mkdir(exist_ok=True)
 
     def start(self) -> subprocess.Popen[str]:
-        options = ("--archive", "archive", "--source-password-env", "OLD", "--destination-password-env", "NEW", "--wait", "30")
+        options = (
+            "--archive",
+            "archive",
+            "--source-password-env",
+            "OLD",
+            "--destination-password-env",
+            "NEW",
+            "--wait",
+            "30",
+        )
         return subprocess.Popen(
             [sys.executable, "-m", "tests.faults.migrate_child", "migrate", *self.urls, *options],
             cwd=self.folder,
-            env={**os.environ, "OLD": "secret", "NEW": "secret", "PYTHONPATH": str(Path(__file__).parents[2])},
+            env={
+                **os.environ,
+                "OLD": "secret",
+                "NEW": "secret",
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
 
     def whole(self) -> float:
-        """Run to the end; gives the seconds it took."""
+        """Run to the end; returns the seconds it took."""
         begun = time.monotonic()
         with self.start() as process:
             said, _ = process.communicate(timeout=SLOWEST)
@@ -88,7 +123,7 @@ class Migration:
         return time.monotonic() - begun
 
     def killed_after(self, seconds: float) -> bool:
-        """Run for a while; tells whether there was somebody to kill."""
+        """Run for a while; returns whether there was somebody to kill."""
         with self.start() as process:
             try:
                 process.wait(timeout=seconds)
@@ -137,19 +172,32 @@ def test_a_migration_killed_at_a_hundred_moments_ends_as_if_nothing_had_happened
 
 def migrate(folder: Path, old: tuple[int, str], new: tuple[int, str]) -> list[Report]:
     """Pull and push in this process, over the given ports."""
-    source = ImapSource("old", endpoint(old[0]), Credentials.fixed(old[1], "secret"), sleep=lambda _: None)
-    destination = ImapDestination("new", endpoint(new[0]), Credentials.fixed(new[1], "secret"), sleep=lambda _: None)
+    source = ImapSource(
+        "old", endpoint(old[0]), Credentials.fixed(old[1], "secret"), sleep=lambda _: None
+    )
+    destination = ImapDestination(
+        "new", endpoint(new[0]), Credentials.fixed(new[1], "secret"), sleep=lambda _: None
+    )
     reports = [Report("pull", "old"), Report("push", "old")]
     try:
         with Archive.open(folder) as archive:
             with archive.pull("old") as pulled:
                 pull(source, pulled, reports[0], Silence())
                 pulled.finish(complete=reports[0].complete, report=reports[0].as_json())
-            targets = find_targets(archive, "old", destination.mailboxes(), MappingRules(), Selection())
+            targets = find_targets(
+                archive, "old", destination.mailboxes(), MappingRules(), Selection()
+            )
             # The key of a destination names its port, which is another one through each proxy.
             with archive.push("old", "imap://new") as pushed:
                 patience = Patience(PATIENCE, time.monotonic, time.sleep)
-                push(pushed, destination, reports[1], targets=targets, progress=Silence(), patience=patience)
+                push(
+                    pushed,
+                    destination,
+                    reports[1],
+                    targets=targets,
+                    progress=Silence(),
+                    patience=patience,
+                )
                 pushed.finish(complete=reports[1].complete, report=reports[1].as_json())
     finally:
         source.close()
@@ -163,7 +211,9 @@ def cut_often(dovecot: Dovecot, mask: Dovecot, folder: Path, seeds: range) -> No
     with Cutter(dovecot.imap_port) as first, Cutter(mask.imap_port) as second:
         migrate(folder / "usual", (first.port, old), (second.port, mask.user("new")))
         lengths = {
-            (name, direction): len(getattr(max(line.dialogues, key=lambda one: len(one.to_server)), direction))
+            (name, direction): len(
+                getattr(max(line.dialogues, key=lambda one: len(one.to_server)), direction)
+            )
             for name, line in (("first", first), ("second", second))
             for direction in ("to_server", "from_server")
         }
@@ -175,13 +225,23 @@ def cut_often(dovecot: Dovecot, mask: Dovecot, folder: Path, seeds: range) -> No
                 for connection in range(1, rng.choice((2, 3))):
                     direction = rng.choice(("to_server", "from_server"))
                     after = rng.randrange(lengths[name, direction])
-                    line.cuts.append(Cut(after, direction, connection, rng.choice(("close", "reset"))))  # type: ignore[arg-type]
+                    how = rng.choice(("close", "reset"))
+                    line.cuts.append(Cut(after, direction, connection, how))  # type: ignore[arg-type]
             where = f"seed {seed}: {first.cuts}, {second.cuts}"
             reports = migrate(folder / f"trial-{seed}", (first.port, old), (second.port, new))
         if len(second.cuts) == 2 and {note.kind for note in reports[1].notes} == {"unanswered"}:
-            # The second cut hit what was sent again after the first: it is left to the next run, which looks for it.
-            reports = [reports[0], migrate(folder / f"trial-{seed}", (dovecot.imap_port, old), (mask.imap_port, new))[1]]
-        assert [report.exit_code for report in reports] == [0, 0], f"{where}: {[report.notes for report in reports]}"
+            # The second cut hit what was sent again after the first: it is left to the next run,
+            # which looks for it.
+            reports = [
+                reports[0],
+                migrate(folder / f"trial-{seed}", (dovecot.imap_port, old), (mask.imap_port, new))[
+                    1
+                ],
+            ]
+        assert [report.exit_code for report in reports] == [
+            0,
+            0,
+        ], f"{where}: {[report.notes for report in reports]}"
         assert counted(mask, new) == expected, where
         assert_sound(folder / f"trial-{seed}", CUT)
         reports = migrate(folder / f"trial-{seed}", (dovecot.imap_port, old), (mask.imap_port, new))

@@ -1,5 +1,6 @@
-"""A disk that is full, read-only or not ours, too few descriptors, a clock set back: a clear error, nothing half-written believed, and
-the next run, once things are well, ends as if nothing had happened. Real disks of a few kilobytes, for every work on an archive.
+"""A disk that is full, read-only or not ours, too few descriptors, a clock set back: a clear error,
+nothing half-written believed, and the next run, once things are well, ends as if nothing had
+happened. Real disks of a few kilobytes, for every work on an archive.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ STEPS = (0, 3_000, 8_000, 16_000, 30_000, 50_000, 80_000, 120_000, 200_000, 300_
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 4 MB with blocks of 1 KB."""
     if os.geteuid() != 0:
-        pytest.fail("a small disk can only be mounted by root; run this test as root or deselect it")
+        pytest.fail(
+            "a small disk can only be mounted by root; run this test as root or deselect it"
+        )
     place, image = tmp_path / "disk", tmp_path / "image"
     place.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", place], check=True)
@@ -58,7 +61,9 @@ def stopped_by(stage: Stage) -> ArchiveError | None:
 
 
 @pytest.mark.parametrize("name", [*SCRIPTS, *MBOX])
-def test_a_full_disk_stops_any_work_with_a_clear_word_and_harms_nothing(name: str, disk: Path, tmp_path: Path) -> None:
+def test_a_full_disk_stops_any_work_with_a_clear_word_and_harms_nothing(
+    name: str, disk: Path, tmp_path: Path
+) -> None:
     stage = Stage(tmp_path, name, disk)
     stage.set_up()
     stage.go()
@@ -82,7 +87,9 @@ def test_a_full_disk_stops_any_work_with_a_clear_word_and_harms_nothing(name: st
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_a_disk_that_takes_no_writing_is_named_and_can_be_read(name: str, disk: Path, tmp_path: Path) -> None:
+def test_a_disk_that_takes_no_writing_is_named_and_can_be_read(
+    name: str, disk: Path, tmp_path: Path
+) -> None:
     stage = Stage(tmp_path, name, disk)
     stage.set_up()
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
@@ -92,13 +99,17 @@ def test_a_disk_that_takes_no_writing_is_named_and_can_be_read(name: str, disk: 
     assert caught.value.exit_code == 1
     if stage.work != "index" and not stage.is_new:
         with Archive.read(stage.archive) as archive:
-            assert len([one for one in archive.verify(Silence()) if one.damaged]) == (name == "mend")
+            assert len([one for one in archive.verify(Silence()) if one.damaged]) == (
+                name == "mend"
+            )
     subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
     stage.go()
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_an_archive_that_belongs_to_somebody_else_is_named_and_left_alone(name: str, tmp_path: Path) -> None:
+def test_an_archive_that_belongs_to_somebody_else_is_named_and_left_alone(
+    name: str, tmp_path: Path
+) -> None:
     if os.geteuid() != 0:
         pytest.fail("only root can become somebody else; run this test as root or deselect it")
     stage = Stage(tmp_path, name)
@@ -129,7 +140,9 @@ def test_an_archive_that_belongs_to_somebody_else_is_named_and_left_alone(name: 
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_with_too_few_descriptors_a_run_ends_with_a_word_about_them_or_does_with_what_there_are(name: str, tmp_path: Path) -> None:
+def test_with_too_few_descriptors_a_run_ends_with_a_word_about_them_or_does_with_what_there_are(
+    name: str, tmp_path: Path
+) -> None:
     stage = Stage(tmp_path, name)
     stage.set_up()
     stage.go()
@@ -137,7 +150,15 @@ def test_with_too_few_descriptors_a_run_ends_with_a_word_about_them_or_does_with
     for limit in (8, 10, 12, 14, 16, 20):
         stage.set_up()
         done = subprocess.run(
-            [sys.executable, "-c", FEW, str(limit), str(stage.archive), stage.work, str(stage.server)],
+            [
+                sys.executable,
+                "-c",
+                FEW,
+                str(limit),
+                str(stage.archive),
+                stage.work,
+                str(stage.server),
+            ],
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -145,7 +166,11 @@ def test_with_too_few_descriptors_a_run_ends_with_a_word_about_them_or_does_with
             timeout=60,
         )
         assert done.returncode == 0, done.stderr
-        assert done.stdout in {"done", ""} or "too many open files" in done.stdout.lower() or "unable to open" in done.stdout, done.stdout
+        assert (
+            done.stdout in {"done", ""}
+            or "too many open files" in done.stdout.lower()
+            or "unable to open" in done.stdout
+        ), done.stdout
         stage.judge_in_between()
         stage.go()
         assert stage.end() == undisturbed

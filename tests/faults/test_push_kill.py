@@ -1,6 +1,8 @@
-"""A push that is killed, or whose lines are cut, at any moment: in the end the destination holds each letter once, as it was.
+"""A push that is killed, or whose lines are cut, at any moment: in the end the destination holds
+each message once, as it was.
 
-The line to the destination is slow, so that much is on its way when the client dies, and the server stores it when nobody asks any more.
+The line to the destination is slow, so that much is on its way when the client dies, and the server
+stores it when nobody asks any more.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from mailsync.stores.credentials import Credentials
 from mailsync.stores.imap import ImapSource, verdicts
 from mailsync.stores.imap.destination import ImapDestination
 from tests.faults.migrate_child import PATIENCE, untold
-from tests.letters import plain
+from tests.messages import plain
 from tests.servers.cutter import Cut, Cutter
 from tests.servers.dovecot import Dovecot
 from tests.servers.wan import Proxy
@@ -41,16 +43,18 @@ from tests.stores.imap_houses import endpoint
 from tests.system.test_whole_way import FLAGS, Arrived, delivered
 
 BOXES = ("INBOX", "Sent", "Projects/2024")
-LETTERS = 150
+MESSAGES = 150
 SLOWEST = 120
 MASKS = (("dovecot", True), ("dovecot", False), ("dovecot_plain_uid", False))
-"""Servers: pipelined and told the UIDs, pipelined and not told, and several connections that are not told."""
+"""Servers: pipelined and told the UIDs, pipelined and not told, and several connections that are
+not told.
+"""
 
 
 Held = dict[str, Counter[Arrived]]
 
 
-def letter(number: int) -> bytes:
+def message(number: int) -> bytes:
     return plain(number) + b"x" * (number * 7919 % 6_000) + b"\r\n"
 
 
@@ -74,8 +78,14 @@ class Origin:
 @pytest.fixture(scope="module")
 def origin(dovecot: Dovecot, tmp_path_factory: pytest.TempPathFactory) -> Origin:
     user = dovecot.user("old")
-    for number in range(LETTERS):
-        dovecot.deliver(user, BOXES[number % 3], letter(number), flags=FLAGS[number % 6], internaldate=1_300_000_000 + 100 * number)
+    for number in range(MESSAGES):
+        dovecot.deliver(
+            user,
+            BOXES[number % 3],
+            message(number),
+            flags=FLAGS[number % 6],
+            internaldate=1_300_000_000 + 100 * number,
+        )
     folder = tmp_path_factory.mktemp("origin") / "old"
     source = ImapSource("old", endpoint(dovecot.imap_port), Credentials.fixed(user, "secret"))
     report = Report("pull", "old")
@@ -83,7 +93,7 @@ def origin(dovecot: Dovecot, tmp_path_factory: pytest.TempPathFactory) -> Origin
         pull(source, run, report, Silence())
         run.finish(complete=report.complete, report=report.as_json())
     source.close()
-    assert report.total.new == LETTERS
+    assert report.total.new == MESSAGES
     return Origin(folder, held(dovecot, user))
 
 
@@ -105,12 +115,24 @@ class Pushing:
         (folder / "mail").mkdir(parents=True)
         origin.copied(folder / "mail" / "old")
         common = "protocol: imap, host: 127.0.0.1, security: none, password: {env: SECRET}"
-        accounts = f"  old: {{{common}, port: 1, username: old}}\n  new: {{{common}, port: {port}, username: {user}}}\n"
+        accounts = (
+            f"  old: {{{common}, port: 1, username: old}}\n  new: {{{common}, port: {port},"
+            f" username: {user}}}\n"
+        )
         (folder / "mailsync.yaml").write_text(f"archive: {{root: mail}}\naccounts:\n{accounts}")
 
     def start(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.migrate_child", "push", "old", "new", "--wait", "30"],
+            [
+                sys.executable,
+                "-m",
+                "tests.faults.migrate_child",
+                "push",
+                "old",
+                "new",
+                "--wait",
+                "30",
+            ],
             cwd=self.folder,
             env={**os.environ, "SECRET": "secret", "PYTHONPATH": str(Path(__file__).parents[2])},
             stdout=subprocess.PIPE,
@@ -119,14 +141,14 @@ class Pushing:
         )
 
     def whole(self) -> str:
-        """Run to the end; gives what was said."""
+        """Run to the end; returns what was said."""
         with self.start() as process:
             said, _ = process.communicate(timeout=SLOWEST)
         assert process.returncode == 0, said[-3000:]
         return said
 
     def killed_after(self, seconds: float) -> bool:
-        """Run for a while; tells whether there was somebody to kill."""
+        """Run for a while; returns whether there was somebody to kill."""
         with self.start() as process:
             try:
                 process.wait(timeout=seconds)
@@ -158,27 +180,37 @@ def kill_often(origin: Origin, mask: Dovecot, folder: Path, seeds: range) -> Non
 
 
 @pytest.mark.timeout(600)
-def test_a_push_killed_at_any_moment_leaves_one_copy_of_each_letter(origin: Origin, mask: Dovecot, tmp_path: Path) -> None:
+def test_a_push_killed_at_any_moment_leaves_one_copy_of_each_message(
+    origin: Origin, mask: Dovecot, tmp_path: Path
+) -> None:
     kill_often(origin, mask, tmp_path, range(2))
 
 
 @pytest.mark.long
 @pytest.mark.timeout(7200)
-def test_a_push_killed_at_seventy_moments_leaves_one_copy_of_each_letter(origin: Origin, mask: Dovecot, tmp_path: Path) -> None:
+def test_a_push_killed_at_seventy_moments_leaves_one_copy_of_each_message(
+    origin: Origin, mask: Dovecot, tmp_path: Path
+) -> None:
     kill_often(origin, mask, tmp_path, range(100, 170))
 
 
 def pushed(archive: Path, port: int, user: str) -> Report:
     """Push in this process, over the given port."""
-    destination = ImapDestination("new", endpoint(port), Credentials.fixed(user, "secret"), sleep=lambda _: None)
+    destination = ImapDestination(
+        "new", endpoint(port), Credentials.fixed(user, "secret"), sleep=lambda _: None
+    )
     report = Report("push", "old", "imap://new")
     try:
         with Archive.open(archive) as opened:
-            targets = find_targets(opened, "old", destination.mailboxes(), MappingRules(), Selection())
+            targets = find_targets(
+                opened, "old", destination.mailboxes(), MappingRules(), Selection()
+            )
             # The key of a destination names its port, which is another one through each proxy.
             with opened.push("old", "imap://new") as run:
                 patience = Patience(PATIENCE, time.monotonic, time.sleep)
-                push(run, destination, report, targets=targets, progress=Silence(), patience=patience)
+                push(
+                    run, destination, report, targets=targets, progress=Silence(), patience=patience
+                )
                 run.finish(complete=report.complete, report=report.as_json())
     except StoreUnavailable as error:
         report.error = error
@@ -188,7 +220,9 @@ def pushed(archive: Path, port: int, user: str) -> Report:
 
 
 def cuts(rng: random.Random, lengths: list[dict[str, int]]) -> Iterator[Cut]:
-    """Choose one, two or three lines to cut, and where; a line made in place of a cut one may be cut too."""
+    """Choose one, two or three lines to cut, and where; a line made in place of a cut one may be
+    cut too.
+    """
     for connection in sorted(rng.sample(range(len(lengths) + 1), rng.choice((1, 1, 2)))):
         direction = rng.choice(("to_server", "from_server"))
         length = lengths[min(connection, len(lengths) - 1)][direction]
@@ -198,7 +232,10 @@ def cuts(rng: random.Random, lengths: list[dict[str, int]]) -> Iterator[Cut]:
 def cut_often(origin: Origin, mask: Dovecot, folder: Path, seeds: range) -> None:
     with Cutter(mask.imap_port) as line:
         assert pushed(origin.copied(folder / "usual"), line.port, mask.user("new")).exit_code == 0
-        lengths = [{"to_server": len(one.to_server), "from_server": len(one.from_server)} for one in line.dialogues]
+        lengths = [
+            {"to_server": len(one.to_server), "from_server": len(one.from_server)}
+            for one in line.dialogues
+        ]
     hit = 0
     for seed in seeds:
         user, archive = mask.user("new"), origin.copied(folder / f"trial-{seed}")
@@ -208,7 +245,8 @@ def cut_often(origin: Origin, mask: Dovecot, folder: Path, seeds: range) -> None
             report = pushed(archive, line.port, user)
             hit += len(line.dialogues) > len(lengths)
         if {note.kind for note in report.notes} == {"unanswered"}:
-            # What was sent again after one cut met another one: it is left to the next run, which looks for it first.
+            # What was sent again after one cut met another one: it is left to the next run, which
+            # looks for it first.
             report = pushed(archive, mask.imap_port, user)
         assert (report.exit_code, report.notes) == (0, []), f"{where}: {report.error}"
         assert held(mask, user) == origin.expected, where
@@ -220,13 +258,17 @@ def cut_often(origin: Origin, mask: Dovecot, folder: Path, seeds: range) -> None
 
 
 @pytest.mark.timeout(600)
-def test_a_line_cut_at_any_octet_leaves_one_copy_of_each_letter(origin: Origin, mask: Dovecot, tmp_path: Path) -> None:
+def test_a_line_cut_at_any_octet_leaves_one_copy_of_each_message(
+    origin: Origin, mask: Dovecot, tmp_path: Path
+) -> None:
     cut_often(origin, mask, tmp_path, range(4))
 
 
 @pytest.mark.long
 @pytest.mark.timeout(7200)
-def test_a_line_cut_at_seventy_octets_leaves_one_copy_of_each_letter(origin: Origin, mask: Dovecot, tmp_path: Path) -> None:
+def test_a_line_cut_at_seventy_octets_leaves_one_copy_of_each_message(
+    origin: Origin, mask: Dovecot, tmp_path: Path
+) -> None:
     cut_often(origin, mask, tmp_path, range(100, 170))
 
 
@@ -239,9 +281,9 @@ def test_a_line_that_always_breaks_at_the_same_octet_ends_and_loses_nothing(
         with Cutter(mask.imap_port, Cut(after, direction, None)) as line:  # type: ignore[arg-type]
             reports = [pushed(archive, line.port, user) for _ in range(2)]
             assert {report.exit_code for report in reports} <= {0, 3, 75}, (after, reports)
-            assert len(line.dialogues) < 20 * LETTERS
+            assert len(line.dialogues) < 20 * MESSAGES
         reports.append(pushed(archive, mask.imap_port, user))
         assert reports[-1].exit_code == 0, after
-        assert sum(report.total.new for report in reports) <= LETTERS, after
+        assert sum(report.total.new for report in reports) <= MESSAGES, after
         assert held(mask, user) == origin.expected, after
         mask.forget(user)

@@ -1,4 +1,5 @@
-"""Commands that run at the same time: one writer an archive, readers whenever they like, and nothing held by the dead.
+"""Commands that run at the same time: one writer an archive, readers whenever they like, and
+nothing held by the dead.
 
 A pull is made to stand still in the middle by a line that lets nothing more through.
 """
@@ -15,14 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.letters import plain
+from tests.messages import plain
 from tests.servers.cutter import Cut, Cutter
 from tests.servers.dovecot import Dovecot
 from tests.system.cli_home import Home, filled, imap
 
 HAD, MORE = 5, 40
 STILL = 12_000
-"""Octets from the server after which nothing more comes: in the midst of the letters."""
+"""Octets from the server after which nothing more comes: in the midst of the messages."""
 
 
 def until(happened: Callable[[], bool]) -> None:
@@ -34,17 +35,25 @@ def until(happened: Callable[[], bool]) -> None:
 
 @contextmanager
 def standing_still(home: Home, dovecot: Dovecot) -> Iterator[subprocess.Popen[str]]:
-    """A pull of `home` in the middle of new letters; its archive holds five from an earlier one. `other` is another account."""
+    """A pull of `home` in the middle of new messages; its archive holds five from an earlier one.
+
+    `other` is another account.
+    """
     user, other = filled(dovecot, HAD), imap(dovecot, filled(dovecot, 3))
     home.configure(home=imap(dovecot, user), other=other)
     home.well("pull", "home")
     for number in range(HAD, HAD + MORE):
         dovecot.deliver(user, "INBOX", plain(number))
     with Cutter(dovecot.imap_port, Cut(STILL, how="stall")) as cutter:
-        home.configure(home=imap(dovecot, user).replace(f"port: {dovecot.imap_port}", f"port: {cutter.port}"), other=other)
+        home.configure(
+            home=imap(dovecot, user).replace(f"port: {dovecot.imap_port}", f"port: {cutter.port}"),
+            other=other,
+        )
         with home.start("pull", "home") as process:
             try:
-                until(lambda: bool(cutter.dialogues) and len(cutter.dialogues[0].from_server) == STILL)
+                until(
+                    lambda: bool(cutter.dialogues) and len(cutter.dialogues[0].from_server) == STILL
+                )
                 home.configure(home=imap(dovecot, user), other=other)
                 yield process
             finally:
@@ -57,13 +66,25 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
 
 
-def test_beside_a_pull_one_can_read_its_archive_pull_another_and_write_nothing_else_to_it(home: Home, dovecot: Dovecot) -> None:
+def test_beside_a_pull_one_can_read_its_archive_pull_another_and_write_nothing_else_to_it(
+    home: Home, dovecot: Dovecot
+) -> None:
     with standing_still(home, dovecot) as process:
         listed = json.loads(home.well("list", "home", "--json"))
-        assert sum(mailbox["letters"] for mailbox in listed["mailboxes"]) == HAD
-        for command in (["status"], ["verify", "home"], ["duplicates", "home"], ["list", "home", "--mailbox", "INBOX"]):
+        assert sum(mailbox["messages"] for mailbox in listed["mailboxes"]) == HAD
+        for command in (
+            ["status"],
+            ["verify", "home"],
+            ["duplicates", "home"],
+            ["list", "home", "--mailbox", "INBOX"],
+        ):
             home.well(*command)
-        for command in (["pull", "home"], ["reindex", "home"], ["prune", "home", "--gone-for", "1d", "--yes"], ["push", "home", "other"]):
+        for command in (
+            ["pull", "home"],
+            ["reindex", "home"],
+            ["prune", "home", "--gone-for", "1d", "--yes"],
+            ["push", "home", "other"],
+        ):
             done = home.run(*command)
             assert done.returncode == 11, command
             assert f"process {process.pid}" in done.stderr
@@ -81,7 +102,9 @@ def test_the_lock_of_a_killed_pull_is_free_at_once(home: Home, dovecot: Dovecot)
     home.well("verify", "home")
 
 
-def test_two_pulls_of_one_account_at_once_come_one_after_the_other_where_they_may_wait(home: Home, dovecot: Dovecot) -> None:
+def test_two_pulls_of_one_account_at_once_come_one_after_the_other_where_they_may_wait(
+    home: Home, dovecot: Dovecot
+) -> None:
     home.configure(home=imap(dovecot, filled(dovecot, MORE)))
     both = [home.start("pull", "--wait", "60", "--json") for _ in range(2)]
     new = []

@@ -18,7 +18,9 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """`ca_file` vouches for `good`, `expired` and `wrong_name`; `untrusted` is signed by a stranger."""
+    """`ca_file` vouches for `good`, `expired` and `wrong_name`; `untrusted` is signed by a
+    stranger.
+    """
 
     ca_file: Path
     good: Certificate
@@ -42,7 +44,10 @@ def make(directory: Path) -> Certificates:
     return Certificates(
         ca_file,
         good=write("good", ca.issue_cert("localhost", "127.0.0.1", common_name="localhost")),
-        expired=write("expired", ca.issue_cert("localhost", "127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=UTC))),
+        expired=write(
+            "expired",
+            ca.issue_cert("localhost", "127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=UTC)),
+        ),
         wrong_name=write("wrong-name", ca.issue_cert("mail.example.org")),
         untrusted=write("untrusted", stranger.issue_cert("localhost", "127.0.0.1")),
     )

@@ -17,9 +17,11 @@ How = Literal["close", "reset", "stall"]
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Where to break: once `after` octets have passed in `direction` on the `connection`-th connection (from 1; None: on each).
+    """Where to break: once `after` octets have passed in `direction` on the `connection`-th
+    connection (from 1; None: on each).
 
-    `close` ends it as a server does that stops, `reset` as a crashed machine, `stall` keeps it open and lets nothing more through.
+    `close` ends it as a server does that stops, `reset` as a crashed machine, `stall` keeps it open
+    and lets nothing more through.
     """
 
     after: int
@@ -42,9 +44,11 @@ class Dialogue:
 
 
 class Cutter:
-    """Listen on `port`, pass everything on to `target_port` until a `cut`; use it as a context manager.
+    """Listen on `port`, pass everything on to `target_port` until a `cut`; use it as a context
+    manager.
 
-    `cuts` may be changed at any time and holds for connections made afterwards; `dialogues` are in the order of connecting.
+    `cuts` may be changed at any time and holds for connections made afterwards; `dialogues` are in
+    the order of connecting.
     """
 
     def __init__(self, target_port: int, *cuts: Cut) -> None:
@@ -66,7 +70,8 @@ class Cutter:
 
     @property
     def said_by_client(self) -> bytes:
-        """Everything clients said, connection after connection: for assertions such as "no STORE"."""
+        """Everything clients said, connection after connection: for assertions such as "no
+        STORE"."""
         return b"".join(bytes(dialogue.to_server) for dialogue in self.dialogues)
 
     def stop(self) -> None:
@@ -101,7 +106,12 @@ class Cutter:
             dialogue = Dialogue()
             self.dialogues.append(dialogue)
             number = len(self.dialogues)
-            line = _Line(client, server, dialogue, [cut for cut in self.cuts if cut.connection in {None, number}])
+            line = _Line(
+                client,
+                server,
+                dialogue,
+                [cut for cut in self.cuts if cut.connection in {None, number}],
+            )
             self._start(line.pump, "to_server")
             self._start(line.pump, "from_server")
 
@@ -109,7 +119,9 @@ class Cutter:
 class _Line:
     """One connection through the proxy."""
 
-    def __init__(self, client: socket.socket, server: socket.socket, dialogue: Dialogue, cuts: list[Cut]) -> None:
+    def __init__(
+        self, client: socket.socket, server: socket.socket, dialogue: Dialogue, cuts: list[Cut]
+    ) -> None:
         self.client = client
         self.server = server
         self.dialogue = dialogue
@@ -118,9 +130,15 @@ class _Line:
         self.cut = False
 
     def pump(self, direction: Direction) -> None:
-        source, sink = (self.client, self.server) if direction == "to_server" else (self.server, self.client)
+        source, sink = (
+            (self.client, self.server) if direction == "to_server" else (self.server, self.client)
+        )
         record: bytearray = getattr(self.dialogue, direction)
-        here = min((cut for cut in self.cuts if cut.direction == direction), key=lambda cut: cut.after, default=None)
+        here = min(
+            (cut for cut in self.cuts if cut.direction == direction),
+            key=lambda cut: cut.after,
+            default=None,
+        )
         while True:
             if here is not None and len(record) >= here.after:
                 self.break_off(here.how)
@@ -151,7 +169,8 @@ class _Line:
             return
         if how == "reset":
             self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            # The other thread may sit in recv() and hold the socket open: only a shutdown of reading wakes it without a FIN.
+            # The other thread may sit in recv() and hold the socket open: only a shutdown of
+            # reading wakes it without a FIN.
             with contextlib.suppress(OSError):
                 self.client.shutdown(socket.SHUT_RD)
             self.client.close()

@@ -1,7 +1,8 @@
-"""A private Dovecot on loopback, as often as wanted: any user name, one password, nothing outside its own directory.
+"""A private Dovecot on loopback, as often as wanted: any user name, one password, nothing outside
+its own directory.
 
-Runs as root (mail then belongs to the user `mail`) and as anybody else. `imap_capability` masks what it announces, so that one
-program plays many servers.
+Runs as root (mail then belongs to the user `mail`) and as anybody else. `imap_capability` masks
+what it announces, so that one program plays many servers.
 """
 
 from __future__ import annotations
@@ -25,18 +26,29 @@ from imapclient.imap_utf7 import encode as mutf7
 from tests.servers import certificates
 from tests.servers.processes import HOST, Child, ServerFailed, free_ports, kept, workplace
 
-INSTALL: Final = "on Debian or Ubuntu: apt-get install dovecot-imapd dovecot-pop3d (scripts/test does it when run as root)"
+INSTALL: Final = (
+    "on Debian or Ubuntu: apt-get install dovecot-imapd dovecot-pop3d (scripts/test does it when"
+    " run as root)"
+)
 
 POOR: Final = "IMAP4rev1"
 """A server that knows only what RFC 3501 demands."""
 
 PLAIN_UID: Final = (
-    "IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE NAMESPACE LIST-EXTENDED LIST-STATUS SPECIAL-USE CHILDREN UNSELECT "
-    "CONDSTORE ESEARCH WITHIN"
+    "IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE NAMESPACE LIST-EXTENDED LIST-STATUS"
+    " SPECIAL-USE CHILDREN UNSELECT CONDSTORE ESEARCH WITHIN"
 )
-"""A server that tells no UID of what it appended, and takes one letter at a time, each literal asked for."""
+"""A server that tells no UID of what it appended, and takes one message at a time, each literal
+asked for.
+"""
 
-_SYSTEM_FLAGS: Final = {"\\Draft": "D", "\\Flagged": "F", "\\Answered": "R", "\\Seen": "S", "\\Deleted": "T"}
+_SYSTEM_FLAGS: Final = {
+    "\\Draft": "D",
+    "\\Flagged": "F",
+    "\\Answered": "R",
+    "\\Seen": "S",
+    "\\Deleted": "T",
+}
 
 
 class DovecotMissing(RuntimeError):
@@ -45,7 +57,10 @@ class DovecotMissing(RuntimeError):
 
 @dataclass(slots=True)
 class Dovecot:
-    """A running server. Every user name exists and has `password`; `master_user` may log in as anybody (SASL authzid)."""
+    """A running server.
+
+    Every user name exists and has `password`; `master_user` may log in as anybody (SASL authzid).
+    """
 
     directory: Path
     imap_port: int
@@ -64,11 +79,14 @@ class Dovecot:
         return f"{prefix}{next(self._counter)}"
 
     def maildir(self, user: str) -> Path:
-        """Tell where the user's INBOX lies; it exists from the first login or delivery on."""
+        """Return where the user's INBOX lies; it exists from the first login or delivery on."""
         return self.directory / "mail" / user / "Maildir"
 
     def folder(self, user: str, mailbox: str) -> Path:
-        """Tell where a mailbox lies; "/" parts the names of its path. Made when it is not there."""
+        """Return where a mailbox lies; "/" parts the names of its path.
+
+        Made when it is not there.
+        """
         place = self.maildir(user)
         for directory in (place.parent, place):
             _make(directory)
@@ -89,14 +107,17 @@ class Dovecot:
         flags: Collection[str] = (),
         internaldate: int = 1_400_000_000,
     ) -> Path:
-        """Put a letter into a mailbox behind Dovecot's back, byte for byte; returns its file. `internaldate` in epoch seconds.
+        """Put a message into a mailbox behind Dovecot's back, byte for byte; returns its file.
 
-        UIDs follow the order of delivery. Dovecot serves the bytes as they are, but for bare LF (becomes CRLF) and NUL.
+        `internaldate` in epoch seconds.
+
+        UIDs follow the order of delivery. Dovecot serves the bytes as they are, but for bare LF
+        (becomes CRLF) and NUL.
         """
         place = self.folder(user, mailbox)
         letters = "".join(sorted(_SYSTEM_FLAGS[flag] for flag in flags if flag in _SYSTEM_FLAGS))
         letters += _keyword_letters(place, [flag for flag in flags if flag not in _SYSTEM_FLAGS])
-        name = f"1000000000.M{next(self._counter):09}P1.letters,S={len(content)}:2,{letters}"
+        name = f"1000000000.M{next(self._counter):09}P1.messages,S={len(content)}:2,{letters}"
         draft = place / "tmp" / name
         draft.write_bytes(content)
         os.utime(draft, (internaldate, internaldate))
@@ -107,18 +128,26 @@ class Dovecot:
         """Remove a user's mail from the disk; nobody may be logged in as that user."""
         shutil.rmtree(self.maildir(user).parent, ignore_errors=True)
 
-    def letters(self, user: str, mailbox: str = "INBOX") -> list[bytes]:
+    def messages(self, user: str, mailbox: str = "INBOX") -> list[bytes]:
         """Read what lies in a mailbox, in the order of its file names."""
         place = self.folder(user, mailbox)
-        return [file.read_bytes() for part in ("cur", "new") for file in sorted((place / part).iterdir())]
+        return [
+            file.read_bytes()
+            for part in ("cur", "new")
+            for file in sorted((place / part).iterdir())
+        ]
 
 
 def _keyword_letters(place: Path, keywords: Collection[str]) -> str:
-    """Name keywords as Dovecot does: a line `0 $Forwarded` in dovecot-keywords makes the letter `a` mean $Forwarded."""
+    """Name keywords as Dovecot does: a line `0 $Forwarded` in dovecot-keywords makes the message
+    `a` mean $Forwarded.
+    """
     if not keywords:
         return ""
     table = place / "dovecot-keywords"
-    known = [line.split(" ", 1)[1] for line in table.read_text().splitlines()] if table.exists() else []
+    known = (
+        [line.split(" ", 1)[1] for line in table.read_text().splitlines()] if table.exists() else []
+    )
     known += sorted(set(keywords) - set(known))
     table.write_text("".join(f"{number} {name}\n" for number, name in enumerate(known)))
     _own(table)
@@ -151,12 +180,19 @@ def _touched(path: Path) -> Path:
 
 def program() -> str:
     """Find Dovecot. Raises DovecotMissing, which says how to install it."""
-    found = shutil.which("dovecot", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"]))
+    found = shutil.which(
+        "dovecot",
+        path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"]),
+    )
     if found is None:
         raise DovecotMissing(f"these tests need Dovecot, and it is not installed; {INSTALL}")
-    version = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    version = subprocess.run(
+        [found, "--version"], capture_output=True, text=True, check=True
+    ).stdout.strip()
     if not re.match(r"2\.3\.", version):
-        raise DovecotMissing(f"these tests write a configuration for Dovecot 2.3, and {found} is {version}")
+        raise DovecotMissing(
+            f"these tests write a configuration for Dovecot 2.3, and {found} is {version}"
+        )
     return found
 
 
@@ -171,8 +207,9 @@ def start(
 ) -> Iterator[Dovecot]:
     """Run a Dovecot until the context ends. Raises DovecotMissing or ServerFailed.
 
-    `directory` holds its mail (default: a temporary one) and must be reachable for the user `mail` when this runs as root.
-    `extra` is appended to the configuration; a section of the same name is merged. `certificate` names a field of `Certificates`.
+    `directory` holds its mail (default: a temporary one) and must be reachable for the user `mail`
+    when this runs as root. `extra` is appended to the configuration; a section of the same name is
+    merged. `certificate` names a field of `Certificates`.
     """
     binary = program()
     with workplace("dovecot-") as own:
@@ -186,7 +223,9 @@ def start(
         for attempt in range(1, 6):
             ports = free_ports(4)
             config = own / "dovecot.conf"
-            config.write_text(_configuration(own, place, ports, file, imap_capability, password) + extra)
+            config.write_text(
+                _configuration(own, place, ports, file, imap_capability, password) + extra
+            )
             child = Child(kept([binary, "-F", "-c", str(config)]))
             try:
                 for port in (ports[0], ports[2]):
@@ -198,18 +237,25 @@ def start(
                     raise ServerFailed(said) from None
                 continue
             with child:
-                yield Dovecot(place, ports[0], ports[1], ports[2], ports[3], known.ca_file, password)
+                yield Dovecot(
+                    place, ports[0], ports[1], ports[2], ports[3], known.ca_file, password
+                )
             return
 
 
 def _reachable(directory: Path) -> None:
-    """Make `directory` open to the mail user; its parents are somebody else's and must be so already."""
+    """Make `directory` open to the mail user; its parents are somebody else's and must be so
+    already.
+    """
     if os.geteuid() != 0:
         return
     directory.chmod(0o755)
     for parent in directory.resolve().parents:
         if not parent.stat().st_mode & 0o001:
-            raise ServerFailed(f"{parent} is closed to the user `mail`, whom Dovecot serves mail as; call start() without a directory")
+            raise ServerFailed(
+                f"{parent} is closed to the user `mail`, whom Dovecot serves mail as; call start()"
+                " without a directory"
+            )
 
 
 def _log(own: Path) -> str:
@@ -217,7 +263,14 @@ def _log(own: Path) -> str:
     return log.read_text(errors="replace")[-4000:] if log.exists() else ""
 
 
-def _configuration(own: Path, place: Path, ports: list[int], certificate: Path, capability: str | None, password: str) -> str:
+def _configuration(
+    own: Path,
+    place: Path,
+    ports: list[int],
+    certificate: Path,
+    capability: str | None,
+    password: str,
+) -> str:
     user, group = _mail_user()
     imap, imaps, pop3, pop3s = ports
     return f"""\

@@ -1,7 +1,9 @@
-"""A POP3 server (Twisted's) in a child process; its mailbox is a directory with one file a letter, so tests change it at will.
+"""A POP3 server (Twisted's) in a child process; its mailbox is a directory with one file a message,
+so tests change it at will.
 
-The file's name is the letter's UIDL, names sort into message numbers, and a session sees what was there at its login. Letters go out
-byte for byte; one that does not end with CRLF gets one, as POP3 demands. Imports nothing that is needed for tests only.
+The file's name is the message's UIDL, names sort into message numbers, and a session sees what was
+there at its login. Messages go out byte for byte; one that does not end with CRLF gets one, as POP3
+demands. Imports nothing that is needed for tests only.
 """
 
 from __future__ import annotations
@@ -30,19 +32,19 @@ class Pop3:
     host: str = HOST
 
     def add(self, content: bytes, uidl: str | None = None) -> str:
-        """Put a letter at the end of the mailbox, or where `uidl` sorts to; returns its UIDL."""
+        """Put a message at the end of the mailbox, or where `uidl` sorts to; returns its UIDL."""
         uidl = uidl or f"{len(list(self.directory.iterdir())) + 1:08}"
         (self.directory / uidl).write_bytes(content)
         return uidl
 
-    def letters(self) -> dict[str, bytes]:
+    def messages(self) -> dict[str, bytes]:
         """Read what the mailbox holds now, by UIDL."""
         return {file.name: file.read_bytes() for file in sorted(self.directory.iterdir())}
 
 
 @contextlib.contextmanager
 def start(
-    letters: Sequence[bytes] = (),
+    messages: Sequence[bytes] = (),
     *,
     directory: Path | None = None,
     user: str = "demo",
@@ -51,10 +53,10 @@ def start(
     refuse: Collection[str] = (),
     greeting: str | None = None,
 ) -> Iterator[Pop3]:
-    """Run a POP3 server holding `letters` until the context ends.
+    """Run a POP3 server holding `messages` until the context ends.
 
-    `capabilities` is what CAPA lists, `refuse` names commands (upper case) it pretends not to know, `greeting` follows the first
-    +OK; by default that is a timestamp, which offers APOP.
+    `capabilities` is what CAPA lists, `refuse` names commands (upper case) it pretends not to know,
+    `greeting` follows the first +OK; by default that is a timestamp, which offers APOP.
     """
     with workplace("pop3-") as own:
         place = directory or own / "mailbox"
@@ -71,11 +73,11 @@ def start(
         file.write_text(json.dumps(settings))
         with Child([sys.executable, "-m", "tests.servers.pop3_child", str(file)]) as child:
             server = Pop3(int(child.first_line()), user, password, place)
-            for content in letters:
+            for content in messages:
                 server.add(content)
             yield server
 
 
 def ended(content: bytes) -> bytes:
-    """Give a letter the last line end without which POP3 cannot send it."""
+    """Return a message the last line end without which POP3 cannot send it."""
     return content if content.endswith(b"\r\n") else content + b"\r\n"

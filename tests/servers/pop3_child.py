@@ -1,4 +1,6 @@
-"""The process behind `pop3.start`: Twisted's POP3 protocol over a directory of letters, sent byte for byte."""
+"""The process behind `pop3.start`: Twisted's POP3 protocol over a directory of messages, sent byte
+for byte.
+"""
 
 # Twisted's POP3 is untyped.
 # mypy: disable-error-code="no-untyped-call"
@@ -29,7 +31,9 @@ def stuffed(content: bytes) -> bytes:
 
 
 class Mailbox:
-    """The letters of one session, as Twisted asks for them: sizes by position, 0 for a deleted one."""
+    """The messages of one session, as Twisted asks for them: sizes by position, 0 for a deleted
+    one.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.files = sorted(directory.iterdir())

@@ -1,7 +1,9 @@
-"""Server processes on loopback: start, wait until they answer, stop, and never outlive the test run.
+"""Server processes on loopback: start, wait until they answer, stop, and never outlive the test
+run.
 
-A child is bound to its parent by a pipe: the child's standard input ends when the parent closes it or dies, however it dies, and the
-child then ends itself. So a killed test run leaves no server behind, and nothing is ever stopped by name.
+A child is bound to its parent by a pipe: the child's standard input ends when the parent closes it
+or dies, however it dies, and the child then ends itself. So a killed test run leaves no server
+behind, and nothing is ever stopped by name.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ class ServerFailed(RuntimeError):
 
 
 def free_ports(count: int) -> list[int]:
-    """Find so many different ports nobody listens on now; another program may still take one before it is used."""
+    """Find so many different ports nobody listens on now; another program may still take one before
+    it is used.
+    """
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for sock in sockets:
@@ -41,7 +45,8 @@ def free_ports(count: int) -> list[int]:
 class Child:
     """A running server process; use it as a context manager, or call `stop`.
 
-    The command must end when its standard input ends: `end_with_parent` does that in Python, `kept` for any other program.
+    The command must end when its standard input ends: `end_with_parent` does that in Python, `kept`
+    for any other program.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -68,7 +73,10 @@ class Child:
         return self._process.pid
 
     def first_line(self) -> str:
-        """Wait for the first line the child prints, which tells that it is ready. Raises ServerFailed."""
+        """Wait for the first line the child prints, which tells that it is ready.
+
+        Raises ServerFailed.
+        """
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line.endswith(b"\n"):
@@ -76,12 +84,18 @@ class Child:
         return line.decode().strip()
 
     def wait_for(self, port: int) -> None:
-        """Wait until something greets on `port`. Raises ServerFailed when the child ends first, or takes too long."""
+        """Wait until something greets on `port`.
+
+        Raises ServerFailed when the child ends first, or takes too long.
+        """
         deadline = time.monotonic() + _START
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 raise self.failure(f"ended with {self._process.returncode}")
-            with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=5) as sock:
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection((HOST, port), timeout=5) as sock,
+            ):
                 if sock.recv(1):
                     return
             time.sleep(0.02)
@@ -115,7 +129,8 @@ def end_with_parent() -> None:
     """Bind this process to its parent: it ends when its standard input does."""
 
     def watch() -> None:
-        # A plain read: the interpreter's own stdin object is locked at exit while another thread reads from it.
+        # A plain read: the interpreter's own stdin object is locked at exit while another thread
+        # reads from it.
         while os.read(0, 4096):
             pass
         os._exit(0)
@@ -130,9 +145,11 @@ def kept(command: Sequence[str]) -> list[str]:
 
 @contextlib.contextmanager
 def workplace(prefix: str) -> Iterator[Path]:
-    """Make a short-named temporary directory that server processes of other users can reach, and remove it.
+    """Make a short-named temporary directory that server processes of other users can reach, and
+    remove it.
 
-    Short, because the path of a Unix socket ends at 107 bytes; reachable, which pytest's own temporary directories are not.
+    Short, because the path of a Unix socket ends at 107 bytes; reachable, which pytest's own
+    temporary directories are not.
     """
     with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as name:
         path = Path(name)

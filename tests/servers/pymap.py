@@ -1,4 +1,5 @@
-"""pymap, an in-memory IMAP server, in a child process: no root, byte-exact storage, MULTIAPPEND, UIDPLUS, OBJECTID, no CONDSTORE.
+"""pymap, an in-memory IMAP server, in a child process: no root, byte-exact storage, MULTIAPPEND,
+UIDPLUS, OBJECTID, no CONDSTORE.
 
 Imports nothing that is needed for tests only, so that the demo can use it.
 """
@@ -24,11 +25,25 @@ class Pymap:
 
 
 @contextlib.contextmanager
-def start(user: str = "demouser", password: str = "demopass", *, demo_data: bool = False) -> Iterator[Pymap]:
-    """Run a pymap until the context ends: one account, empty unless `demo_data` asks for pymap's own sample mail."""
+def start(
+    user: str = "demouser", password: str = "demopass", *, demo_data: bool = False
+) -> Iterator[Pymap]:
+    """Run a pymap until the context ends: one account, empty unless `demo_data` asks for pymap's
+    own sample mail.
+    """
     for attempt in range(1, 6):
         (port,) = free_ports(1)
-        child = Child([sys.executable, "-m", "tests.servers.pymap", str(port), user, password, *(["--demo-data"] if demo_data else [])])
+        child = Child(
+            [
+                sys.executable,
+                "-m",
+                "tests.servers.pymap",
+                str(port),
+                user,
+                password,
+                *(["--demo-data"] if demo_data else []),
+            ]
+        )
         try:
             child.wait_for(port)
         except ServerFailed as error:
@@ -44,7 +59,18 @@ def _serve(port: str, user: str, password: str, *options: str) -> None:
     from pymap.main import main  # noqa: PLC0415  only the child needs it
 
     end_with_parent()
-    sys.argv = ["pymap", "--no-tls", "--host", HOST, "--port", port, "--no-service", "managesieve", "--no-service", "admin"]
+    sys.argv = [
+        "pymap",
+        "--no-tls",
+        "--host",
+        HOST,
+        "--port",
+        port,
+        "--no-service",
+        "managesieve",
+        "--no-service",
+        "admin",
+    ]
     sys.argv += ["dict", "--demo-user", user, "--demo-password", password, *options]
     main()
 

@@ -30,7 +30,9 @@ _LITERAL = re.compile(rb"\{([0-9]+)(\+?)\}\r\n$")
 
 
 class ClientGone(Exception):
-    """The client closed the connection, or the test is over; it ends the dialogue without a complaint."""
+    """The client closed the connection, or the test is over; it ends the dialogue without a
+    complaint.
+    """
 
 
 class Unexpected(AssertionError):
@@ -39,7 +41,9 @@ class Unexpected(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """An IMAP command: its tag, its name in upper case, and the whole of it, literals inlined, without the last line end."""
+    """An IMAP command: its tag, its name in upper case, and the whole of it, literals inlined,
+    without the last line end.
+    """
 
     tag: str
     name: str
@@ -68,15 +72,23 @@ class Conversation:
         return data
 
     def expect(self, pattern: str) -> re.Match[bytes]:
-        """Read a line, which must match all of `pattern`, upper or lower case. Raises Unexpected, ClientGone."""
+        """Read a line, which must match all of `pattern`, upper or lower case.
+
+        Raises Unexpected, ClientGone.
+        """
         line = self.readline()
         match = re.fullmatch(pattern.encode(), line, re.IGNORECASE | re.DOTALL)
         if match is None:
-            raise Unexpected(f"connection {self.number}: expected {pattern!r}, the client said {line!r}")
+            raise Unexpected(
+                f"connection {self.number}: expected {pattern!r}, the client said {line!r}"
+            )
         return match
 
     def command(self, name: str | None = None) -> Command:
-        """Read an IMAP command, asking for its literals; with `name` it must be that one. Raises Unexpected, ClientGone."""
+        """Read an IMAP command, asking for its literals; with `name` it must be that one.
+
+        Raises Unexpected, ClientGone.
+        """
         text = self._take_line()
         while literal := _LITERAL.search(text):
             if not literal[2]:
@@ -101,7 +113,10 @@ class Conversation:
         self.send("".join(f"{line}\r\n" for line in lines).encode())
 
     def silence(self, seconds: float | None = None) -> None:
-        """Say nothing for so long, or until the client hangs up or the test is over. Raises ClientGone in the latter cases."""
+        """Say nothing for so long, or until the client hangs up or the test is over.
+
+        Raises ClientGone in the latter cases.
+        """
         if seconds is not None:
             if self._over.wait(seconds):
                 raise ClientGone
@@ -121,7 +136,10 @@ class Conversation:
         self._sock.close()
 
     def start_tls(self, certificate: Certificate) -> None:
-        """Encrypt from here on. Raises ClientGone when the client does not accept that certificate."""
+        """Encrypt from here on.
+
+        Raises ClientGone when the client does not accept that certificate.
+        """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate.file)
         try:
@@ -148,13 +166,17 @@ class Conversation:
 
 
 class Scripted:
-    """Listen on `port` and hold `dialogue` with each client, in a thread of its own; use it as a context manager.
+    """Listen on `port` and hold `dialogue` with each client, in a thread of its own; use it as a
+    context manager.
 
-    A connection ends when its dialogue returns. An error in a dialogue, `Unexpected` above all, is raised again at the end of
-    the `with` block, where the test fails with it. With a `certificate` connections are encrypted from the start.
+    A connection ends when its dialogue returns. An error in a dialogue, `Unexpected` above all, is
+    raised again at the end of the `with` block, where the test fails with it. With a `certificate`
+    connections are encrypted from the start.
     """
 
-    def __init__(self, dialogue: Callable[[Conversation], None], certificate: Certificate | None = None) -> None:
+    def __init__(
+        self, dialogue: Callable[[Conversation], None], certificate: Certificate | None = None
+    ) -> None:
         self.host = HOST
         self.conversations: list[Conversation] = []
         self._dialogue = dialogue

@@ -17,7 +17,7 @@ from dataclasses import replace
 import pytest
 from imapclient import IMAPClient
 
-from tests.letters import plain, ugly, varied
+from tests.messages import plain, ugly, varied
 from tests.servers import dovecot as dovecot_
 from tests.servers.certificates import Certificates
 from tests.servers.cutter import Cut, Cutter, Direction
@@ -37,17 +37,19 @@ def bodies(host: str, port: int, user: str, password: str, mailbox: str = "INBOX
         return [found[uid][b"BODY[]"] for uid in sorted(found)]
 
 
-def test_the_same_seed_makes_the_same_letters_and_no_two_are_alike() -> None:
-    letters = varied(400, seed=7)
+def test_the_same_seed_makes_the_same_messages_and_no_two_are_alike() -> None:
+    messages = varied(400, seed=7)
 
-    assert letters == varied(400, seed=7)
-    assert len(set(letters)) == 400
+    assert messages == varied(400, seed=7)
+    assert len(set(messages)) == 400
     assert len(set(ugly().values())) == len(ugly())
 
 
-def test_dovecot_serves_delivered_letters_in_order_with_flags_and_dates(dovecot: Dovecot) -> None:
+def test_dovecot_serves_delivered_messages_in_order_with_flags_and_dates(dovecot: Dovecot) -> None:
     user = dovecot.user()
-    dovecot.deliver(user, "INBOX", plain(1), flags={"\\Seen", "$Forwarded"}, internaldate=1_300_000_000)
+    dovecot.deliver(
+        user, "INBOX", plain(1), flags={"\\Seen", "$Forwarded"}, internaldate=1_300_000_000
+    )
     dovecot.deliver(user, "INBOX", plain(2), flags={"mine"}, internaldate=1_200_000_000)
     dovecot.deliver(user, "Ärger/Sub", plain(3))
 
@@ -58,13 +60,20 @@ def test_dovecot_serves_delivered_letters_in_order_with_flags_and_dates(dovecot:
         found = client.fetch([1, 2], ["FLAGS", "INTERNALDATE"])
 
     assert bodies(dovecot.host, dovecot.imap_port, user, dovecot.password) == [plain(1), plain(2)]
-    assert bodies(dovecot.host, dovecot.imap_port, user, dovecot.password, "Ärger/Sub") == [plain(3)]
+    assert bodies(dovecot.host, dovecot.imap_port, user, dovecot.password, "Ärger/Sub") == [
+        plain(3)
+    ]
     assert {b"\\Seen", b"$Forwarded"} <= set(found[1][b"FLAGS"])
     assert b"mine" in found[2][b"FLAGS"]
-    assert [found[uid][b"INTERNALDATE"].timestamp() for uid in (1, 2)] == [1_300_000_000, 1_200_000_000]
+    assert [found[uid][b"INTERNALDATE"].timestamp() for uid in (1, 2)] == [
+        1_300_000_000,
+        1_200_000_000,
+    ]
 
 
-def test_a_masked_dovecot_announces_only_what_the_mask_says(dovecot_poor: Dovecot, dovecot_plain_uid: Dovecot) -> None:
+def test_a_masked_dovecot_announces_only_what_the_mask_says(
+    dovecot_poor: Dovecot, dovecot_plain_uid: Dovecot
+) -> None:
     announced = []
     for server in (dovecot_poor, dovecot_plain_uid):
         with IMAPClient(server.host, server.imap_port, ssl=False) as client:
@@ -96,7 +105,10 @@ def test_pymap_keeps_what_it_is_given_byte_for_byte(pymap_server: Pymap) -> None
         client.create_folder("exact")
         client.multiappend("exact", [plain(1), ugly()["every_octet"]])
 
-    assert bodies(pymap_server.host, pymap_server.port, "demouser", "demopass", "exact") == [plain(1), ugly()["every_octet"]]
+    assert bodies(pymap_server.host, pymap_server.port, "demouser", "demopass", "exact") == [
+        plain(1),
+        ugly()["every_octet"],
+    ]
 
 
 def pop3(server: Pop3, *, apop: bool = False) -> poplib.POP3:
@@ -129,20 +141,31 @@ def test_the_pop3_server_serves_and_deletes_files(pop3_server: Callable[..., Pop
     assert got == [plain(2), plain(1), ugly()["dots"], ugly()["dot_at_the_end"] + b"\r\n"]
     assert sizes == [len(content) for content in got]
     assert top == plain(1).split(b"\r\n")[:-2]
-    assert list(server.letters().values()) == [plain(1), ugly()["dots"], ugly()["dot_at_the_end"]]
+    assert list(server.messages().values()) == [plain(1), ugly()["dots"], ugly()["dot_at_the_end"]]
 
 
-def test_the_pop3_server_answers_commands_in_one_flight_and_in_order(pop3_server: Callable[..., Pop3]) -> None:
+def test_the_pop3_server_answers_commands_in_one_flight_and_in_order(
+    pop3_server: Callable[..., Pop3],
+) -> None:
     server = pop3_server([plain(number) for number in range(50)])
-    with socket.create_connection((server.host, server.port), timeout=10) as sock, sock.makefile("rb") as answers:
-        sock.sendall(b"USER demo\r\nPASS secret\r\n" + b"".join(b"RETR %d\r\n" % n for n in range(1, 51)) + b"QUIT\r\n")
+    with (
+        socket.create_connection((server.host, server.port), timeout=10) as sock,
+        sock.makefile("rb") as answers,
+    ):
+        sock.sendall(
+            b"USER demo\r\nPASS secret\r\n"
+            + b"".join(b"RETR %d\r\n" % n for n in range(1, 51))
+            + b"QUIT\r\n"
+        )
         said = answers.read()
 
-    places = [said.index(b"Subject: Letter number %d\r\n" % number) for number in range(50)]
+    places = [said.index(b"Subject: Message number %d\r\n" % number) for number in range(50)]
     assert places == sorted(places)
 
 
-def test_the_pop3_server_refuses_what_it_is_told_to_refuse(pop3_server: Callable[..., Pop3]) -> None:
+def test_the_pop3_server_refuses_what_it_is_told_to_refuse(
+    pop3_server: Callable[..., Pop3],
+) -> None:
     server = pop3_server([plain(1)], refuse={"UIDL"}, capabilities=("USER",))
     client = pop3(server, apop=True)
 
@@ -156,7 +179,9 @@ def test_the_pop3_server_refuses_what_it_is_told_to_refuse(pop3_server: Callable
 
 
 @pytest.mark.parametrize("way", ["apop", "user"])
-def test_the_pop3_server_lets_nobody_in_with_a_wrong_password(pop3_server: Callable[..., Pop3], way: str) -> None:
+def test_the_pop3_server_lets_nobody_in_with_a_wrong_password(
+    pop3_server: Callable[..., Pop3], way: str
+) -> None:
     server = replace(pop3_server([plain(1)]), password="wrong")
 
     with pytest.raises(poplib.error_proto, match="Authentication failed"):
@@ -181,7 +206,10 @@ def test_the_far_proxy_delays_each_exchange_by_its_round_trip(dovecot: Dovecot) 
 def test_the_far_proxy_counts_octets_and_the_words_that_waited_for_an_answer() -> None:
     with Scripted(echo) as server, Proxy(server.port, rtt=0.02) as proxy:
         for words in ([b"one\r\n", b"two\r\n", b"three\r\n"], [b"one\r\ntwo\r\nthree\r\n"]):
-            with socket.create_connection((proxy.host, proxy.port), timeout=5) as sock, sock.makefile("rb") as lines:
+            with (
+                socket.create_connection((proxy.host, proxy.port), timeout=5) as sock,
+                sock.makefile("rb") as lines,
+            ):
                 lines.readline()
                 for said in words:
                     sock.sendall(said)
@@ -203,7 +231,10 @@ def test_the_cutter_lets_exactly_so_many_octets_through(direction: Direction) ->
     with Scripted(echo) as server, Cutter(server.port, Cut(12, direction, connection=2)) as cutter:
         heard: list[bytes] = []
         for _ in range(3):
-            with socket.create_connection((cutter.host, cutter.port), timeout=5) as sock, sock.makefile("rb") as lines:
+            with (
+                socket.create_connection((cutter.host, cutter.port), timeout=5) as sock,
+                sock.makefile("rb") as lines,
+            ):
                 lines.readline()
                 sock.sendall(b"one\r\ntwo\r\nthree\r\n")
                 if len(heard) != 1:
@@ -216,12 +247,18 @@ def test_the_cutter_lets_exactly_so_many_octets_through(direction: Direction) ->
 
 
 def test_a_stalled_connection_stays_open_and_a_reset_one_is_an_error() -> None:
-    with Scripted(echo) as server, Cutter(server.port, Cut(3, how="stall"), Cut(3, how="reset", connection=2)) as cutter:
+    with (
+        Scripted(echo) as server,
+        Cutter(server.port, Cut(3, how="stall"), Cut(3, how="reset", connection=2)) as cutter,
+    ):
         with socket.create_connection((cutter.host, cutter.port), timeout=0.3) as sock:
             assert sock.recv(100) == b"hel"
             with pytest.raises(TimeoutError):
                 sock.recv(100)
-        with socket.create_connection((cutter.host, cutter.port), timeout=5) as sock, pytest.raises(ConnectionResetError):
+        with (
+            socket.create_connection((cutter.host, cutter.port), timeout=5) as sock,
+            pytest.raises(ConnectionResetError),
+        ):
             assert sock.recv(100) + sock.recv(100) == b"never"
 
 
@@ -231,7 +268,10 @@ def test_an_unexpected_word_of_the_client_fails_the_test() -> None:
         talk.command("LOGIN")
 
     def client(port: int) -> bytes:
-        with socket.create_connection((HOST, port), timeout=5) as sock, sock.makefile("rb") as lines:
+        with (
+            socket.create_connection((HOST, port), timeout=5) as sock,
+            sock.makefile("rb") as lines,
+        ):
             lines.readline()
             sock.sendall(b"a NOOP\r\n")
             return lines.read()
@@ -245,15 +285,23 @@ def test_a_script_asks_for_the_literals_of_a_command() -> None:
         command = talk.command("APPEND")
         talk.send(command.text + b"\r\n")
 
-    with Scripted(dialogue) as server, socket.create_connection((server.host, server.port), timeout=5) as sock:
+    with (
+        Scripted(dialogue) as server,
+        socket.create_connection((server.host, server.port), timeout=5) as sock,
+    ):
         sock.sendall(b"a append x {3+}\r\na\nb {2}\r\n")
         assert sock.recv(100) == b"+ go on\r\n"
         sock.sendall(b"cd\r\n")
         assert sock.recv(100) == b"a append x {3+}\r\na\nb {2}\r\ncd\r\n"
 
 
-@pytest.mark.parametrize(("name", "trusted"), [("good", True), ("expired", False), ("wrong_name", False), ("untrusted", False)])
-def test_only_the_good_certificate_is_trusted(certificates: Certificates, name: str, *, trusted: bool) -> None:
+@pytest.mark.parametrize(
+    ("name", "trusted"),
+    [("good", True), ("expired", False), ("wrong_name", False), ("untrusted", False)],
+)
+def test_only_the_good_certificate_is_trusted(
+    certificates: Certificates, name: str, *, trusted: bool
+) -> None:
     context = ssl.create_default_context(cafile=certificates.ca_file)
     server = Scripted(lambda talk: talk.line("hello"), getattr(certificates, name))
     with server, socket.create_connection((server.host, server.port), timeout=5) as sock:
@@ -271,7 +319,9 @@ def test_a_killed_test_run_leaves_no_server_behind() -> None:
         "import time\nfrom tests.servers import dovecot\n"
         "with dovecot.start() as s:\n print(s.imap_port, s.directory, flush=True)\n time.sleep(60)"
     )
-    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True) as run:
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as run:
         assert run.stdout is not None
         port, directory = run.stdout.readline().split()
         os.kill(run.pid, signal.SIGKILL)

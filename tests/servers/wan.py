@@ -1,8 +1,10 @@
-"""A proxy that makes loopback far away: it adds a round trip time and, if asked, caps the bandwidth.
+"""A proxy that makes loopback far away: it adds a round trip time and, if asked, caps the
+bandwidth.
 
-Half the round trip is added in each direction, and one whole round trip to the connect, as on a real line; order and bytes are kept.
-It counts what passed, and how long the longest chain of words that had to wait for an answer was: a number no noise can change much.
-It runs in a process of its own, so that it never competes with the tested code for one interpreter.
+Half the round trip is added in each direction, and one whole round trip to the connect, as on a
+real line; order and bytes are kept. It counts what passed, and how long the longest chain of words
+that had to wait for an answer was: a number no noise can change much. It runs in a process of its
+own, so that it never competes with the tested code for one interpreter.
 """
 
 from __future__ import annotations
@@ -26,8 +28,9 @@ from tests.servers.processes import HOST, Child, end_with_parent
 class Traffic:
     """What passed on one connection, in octets.
 
-    `turns` is the length of the longest chain in which the client spoke after it had heard what the server said to its last words;
-    the greeting is heard in turn 0. On a far line each costs a round trip, unless it happened while other answers were on their way.
+    `turns` is the length of the longest chain in which the client spoke after it had heard what the
+    server said to its last words; the greeting is heard in turn 0. On a far line each costs a round
+    trip, unless it happened while other answers were on their way.
     """
 
     to_server: int
@@ -36,7 +39,9 @@ class Traffic:
 
 
 class Proxy:
-    """Put `rtt` seconds between a client and `target_port`; connect to `port` instead. Use it as a context manager.
+    """Put `rtt` seconds between a client and `target_port`; connect to `port` instead.
+
+    Use it as a context manager.
 
     `bandwidth` is octets per second in each direction, None for no cap.
     """
@@ -45,13 +50,28 @@ class Proxy:
         self.host = HOST
         self._ledger = tempfile.NamedTemporaryFile(prefix="wan-")  # noqa: SIM115  closed in stop()
         self._read = 0
-        self._child = Child([sys.executable, "-m", "tests.servers.wan", str(target_port), str(rtt), str(bandwidth or 0), self._ledger.name])
+        self._child = Child(
+            [
+                sys.executable,
+                "-m",
+                "tests.servers.wan",
+                str(target_port),
+                str(rtt),
+                str(bandwidth or 0),
+                self._ledger.name,
+            ]
+        )
         self.port = int(self._child.first_line())
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.stop()
 
     def stop(self) -> None:
@@ -60,7 +80,9 @@ class Proxy:
         self._ledger.close()
 
     def traffic(self) -> list[Traffic]:
-        """Tell what passed on each connection that was made since the last call, when all have ended. Raises TimeoutError."""
+        """Return what passed on each connection that was made since the last call, when all have
+        ended. Raises TimeoutError.
+        """
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             said = Path(self._ledger.name).read_bytes()[self._read :]
@@ -83,7 +105,9 @@ class _Side(asyncio.Protocol):
         self.peer: _Side | None = None
         self.transport: asyncio.Transport | None = None
         self.waiting: collections.deque[tuple[bytes, int]] = collections.deque()
-        self.early: list[float] = []  # when those octets are due that came before the peer was there
+        self.early: list[
+            float
+        ] = []  # when those octets are due that came before the peer was there
         self.free_at = 0.0
         self.heard = 0  # the latest turn of which this side was told anything
         self.octets = 0
@@ -111,7 +135,9 @@ class _Side(asyncio.Protocol):
         return self.heard
 
     def pass_on(self) -> None:
-        """Send the oldest waiting octets: timers of one moment may fire in any order, the queue keeps it."""
+        """Send the oldest waiting octets: timers of one moment may fire in any order, the queue
+        keeps it.
+        """
         data, turn = self.waiting.popleft()
         if self.peer and self.peer.transport and not self.peer.transport.is_closing():
             self.peer.heard = max(self.peer.heard, turn)
@@ -120,7 +146,9 @@ class _Side(asyncio.Protocol):
     def connection_lost(self, _: Exception | None) -> None:
         if self.peer and self.peer.transport:
             loop = asyncio.get_running_loop()
-            loop.call_at(max(loop.time(), self.free_at) + self.delay + 0.01, self.peer.transport.close)
+            loop.call_at(
+                max(loop.time(), self.free_at) + self.delay + 0.01, self.peer.transport.close
+            )
 
 
 class _Front(_Side):
@@ -178,7 +206,9 @@ async def _serve(target: int, rtt: float, rate: float, ledger: Path | None) -> N
 
 def _main(target: str, rtt: str, rate: str, ledger: str | None = None) -> None:
     end_with_parent()
-    serving: Coroutine[Any, Any, None] = _serve(int(target), float(rtt), float(rate), Path(ledger) if ledger else None)
+    serving: Coroutine[Any, Any, None] = _serve(
+        int(target), float(rtt), float(rate), Path(ledger) if ledger else None
+    )
     asyncio.run(serving)
 
 

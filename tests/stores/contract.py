@@ -11,7 +11,7 @@ from mailsync.errors import AuthenticationFailed, MailboxError
 from mailsync.formats.header import block
 from mailsync.model import INBOX, Entry, Message, Scan, ScanRequest, Unfetched
 from mailsync.stores.base import HeaderSource, Source
-from tests import letters
+from tests import messages
 
 
 class House(Protocol):
@@ -21,13 +21,18 @@ class House(Protocol):
         """Make a new source for the account; `password` None is the right one."""
 
     def put(self, content: bytes) -> bytes:
-        """Add a letter to the inbox behind every source's back; returns the octets the server must send for it."""
+        """Add a message to the inbox behind every source's back; returns the octets the server must
+        send for it.
+        """
 
     def lose(self, content: bytes) -> None:
-        """Remove a letter from the inbox in the same way; `content` as `put` returned it."""
+        """Remove a message from the inbox in the same way; `content` as `put` returned it."""
 
     def contents(self) -> object:
-        """Tell all there is on the server: letters, flags, everything a source might change. Equal when nothing was changed."""
+        """Tell all there is on the server: messages, flags, everything a source might change.
+
+        Equal when nothing was changed.
+        """
 
 
 def scan_all(source: Source) -> list[Scan]:
@@ -61,20 +66,22 @@ class SourceContract:
 
     @pytest.fixture
     def put(self, house: House) -> Sequence[bytes]:
-        return sorted(house.put(content) for content in letters.varied(40, 7) if content)
+        return sorted(house.put(content) for content in messages.varied(40, 7) if content)
 
-    def test_an_empty_account_has_an_inbox_and_no_letters(self, house: House) -> None:
+    def test_an_empty_account_has_an_inbox_and_no_messages(self, house: House) -> None:
         source = house.source()
         assert INBOX in [box.path for box in source.mailboxes()]
         assert entries_of(source) == []
         source.close()
 
-    def test_every_letter_comes_byte_for_byte(self, house: House, put: Sequence[bytes]) -> None:
+    def test_every_message_comes_byte_for_byte(self, house: House, put: Sequence[bytes]) -> None:
         source = house.source()
         assert contents_of(source) == put
         source.close()
 
-    def test_announced_sizes_are_those_of_the_contents(self, house: House, put: Sequence[bytes]) -> None:
+    def test_announced_sizes_are_those_of_the_contents(
+        self, house: House, put: Sequence[bytes]
+    ) -> None:
         source = house.source()
         assert sorted(entry.size or 0 for entry in entries_of(source)) == sorted(map(len, put))
         source.close()
@@ -94,16 +101,20 @@ class SourceContract:
         assert house.contents() == before
 
     @pytest.mark.usefixtures("put")
-    def test_letters_are_fetched_while_the_scan_goes_on(self, house: House) -> None:
+    def test_messages_are_fetched_while_the_scan_goes_on(self, house: House) -> None:
         source = house.source()
         boxes = [box for box in source.mailboxes() if box.selectable]
         scans = source.scan(ScanRequest(box) for box in boxes)
-        got = list(source.fetch(entry for scan in scans if isinstance(scan, Scan) for entry in scan.entries))
+        got = list(
+            source.fetch(
+                entry for scan in scans if isinstance(scan, Scan) for entry in scan.entries
+            )
+        )
         assert len(got) == len(entries_of(source))
         source.close()
 
     @pytest.mark.usefixtures("put")
-    def test_the_same_letter_may_be_asked_for_twice(self, house: House) -> None:
+    def test_the_same_message_may_be_asked_for_twice(self, house: House) -> None:
         source = house.source()
         entry = entries_of(source)[0]
         first, second = source.fetch([entry, entry])
@@ -111,7 +122,9 @@ class SourceContract:
         assert first == second
         source.close()
 
-    def test_a_letter_lost_between_scan_and_fetch_is_told_and_the_others_come(self, house: House, put: Sequence[bytes]) -> None:
+    def test_a_message_lost_between_scan_and_fetch_is_told_and_the_others_come(
+        self, house: House, put: Sequence[bytes]
+    ) -> None:
         source = house.source()
         entries = entries_of(source)
         source.close()
@@ -121,7 +134,10 @@ class SourceContract:
         got = list(source.fetch(entries))
         lost = [one for one in got if isinstance(one, Unfetched)]
         assert [one.expunged for one in lost] == [True]
-        assert sorted(one.content for one in got if isinstance(one, Message)) == [*put[:3], *put[4:]]
+        assert sorted(one.content for one in got if isinstance(one, Message)) == [
+            *put[:3],
+            *put[4:],
+        ]
         source.close()
 
     def test_a_wrong_password_is_said_to_be_one_without_naming_it(self, house: House) -> None:
@@ -131,8 +147,8 @@ class SourceContract:
         assert "not-the-password" not in str(caught.value)
         source.close()
 
-    def test_headers_are_the_header_blocks_of_the_letters(self, house: House) -> None:
-        put = [house.put(letters.plain(number)) for number in range(10)]
+    def test_headers_are_the_header_blocks_of_the_messages(self, house: House) -> None:
+        put = [house.put(messages.plain(number)) for number in range(10)]
         source = house.source()
         if isinstance(source, HeaderSource):
             got = sorted(part.content for part in source.headers(entries_of(source)))

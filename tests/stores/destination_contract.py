@@ -1,4 +1,6 @@
-"""What every destination must do, whatever it speaks: inherit `DestinationContract` and give it a `house`."""
+"""What every destination must do, whatever it speaks: inherit `DestinationContract` and give it a
+`house`.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,19 @@ import pytest
 
 from mailsync.errors import MailboxError
 from mailsync.formats.header import block
-from mailsync.model import INBOX, Appended, Letter, Mailbox, MailboxPath, Parcel, Refused, UidRef, Unanswered
+from mailsync.model import (
+    INBOX,
+    Appended,
+    ArchivedMessage,
+    Mailbox,
+    MailboxPath,
+    Parcel,
+    Refused,
+    UidRef,
+    Unanswered,
+)
 from mailsync.stores.base import Destination
-from tests import letters
+from tests import messages
 
 SENT: MailboxPath = ("Sent",)
 DEEP: MailboxPath = ("Projects", "2024", "Jürgen & Söhne")
@@ -26,7 +38,9 @@ Answer = Appended | Refused | Unanswered
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A letter as the server delivers it to a client that is not ours; `internaldate` in epoch seconds."""
+    """A message as the server delivers it to a client that is not ours; `internaldate` in epoch
+    seconds.
+    """
 
     uid: int
     content: bytes
@@ -45,7 +59,7 @@ class House(Protocol):
         """Make a new destination for the account."""
 
     def kept(self, content: bytes) -> bytes:
-        """Tell what the server delivers for a letter it took."""
+        """Return what the server delivers for a message it took."""
 
     def arrived(self, mailbox: MailboxPath) -> list[Arrived]:
         """Read a mailbox by another client."""
@@ -54,14 +68,22 @@ class House(Protocol):
         """Ask another client which mailboxes are subscribed."""
 
 
-def parcel(content: bytes, mailbox: MailboxPath = INBOX, flags: Iterable[str] = (), internaldate: int = AT) -> Parcel:
-    return Parcel(Letter(mailbox, b"", content[:64], len(content), frozenset(flags), internaldate), mailbox, content)
+def parcel(
+    content: bytes, mailbox: MailboxPath = INBOX, flags: Iterable[str] = (), internaldate: int = AT
+) -> Parcel:
+    return Parcel(
+        ArchivedMessage(mailbox, b"", content[:64], len(content), frozenset(flags), internaldate),
+        mailbox,
+        content,
+    )
 
 
 def stored(answers: Iterable[Answer]) -> list[Appended]:
-    """Require that every letter was taken, verbatim."""
+    """Require that every message was taken, verbatim."""
     found = list(answers)
-    assert all(isinstance(one, Appended) and not one.repaired for one in found), [one for one in found if not isinstance(one, Appended)]
+    assert all(isinstance(one, Appended) and not one.repaired for one in found), [
+        one for one in found if not isinstance(one, Appended)
+    ]
     return [one for one in found if isinstance(one, Appended)]
 
 
@@ -94,50 +116,87 @@ class DestinationContract:
         """A destination with the mailboxes the tests use."""
         made = make()
         made.mailboxes()
-        assert set(made.create([Mailbox(path, subscribed=True) for path in (INBOX, SENT, DEEP, JAPANESE)]).values()) == {None}
+        assert set(
+            made.create(
+                [Mailbox(path, subscribed=True) for path in (INBOX, SENT, DEEP, JAPANESE)]
+            ).values()
+        ) == {None}
         return made
 
-    def test_ugly_letters_arrive_byte_for_byte(self, house: House, destination: Destination) -> None:
-        ugly = [content for content in letters.ugly().values() if content]
+    def test_ugly_messages_arrive_byte_for_byte(
+        self, house: House, destination: Destination
+    ) -> None:
+        ugly = [content for content in messages.ugly().values() if content]
         answers = stored(destination.append(parcel(content) for content in ugly))
         assert len(answers) == len(ugly)
         assert contents(house.arrived(INBOX)) == Counter(map(house.kept, ugly))
 
-    def test_varied_letters_arrive_in_several_mailboxes_with_flags_and_dates(self, house: House, destination: Destination) -> None:
-        flags = [(), ("\\Seen",), ("\\Seen", "\\Answered"), ("\\Flagged", "work"), ("\\Draft", "\\Deleted"), ("$Forwarded",)]
+    def test_varied_messages_arrive_in_several_mailboxes_with_flags_and_dates(
+        self, house: House, destination: Destination
+    ) -> None:
+        flags = [
+            (),
+            ("\\Seen",),
+            ("\\Seen", "\\Answered"),
+            ("\\Flagged", "work"),
+            ("\\Draft", "\\Deleted"),
+            ("$Forwarded",),
+        ]
         places = [INBOX, SENT, DEEP, JAPANESE]
         sent = [
             parcel(content, places[number // 30], flags[number % 6], AT + 86_400 * number)
-            for number, content in enumerate(letters.varied(120, 3, with_ugly=False))
+            for number, content in enumerate(messages.varied(120, 3, with_ugly=False))
         ]
         answers = stored(destination.append(sent))
         assert {id(answer.parcel) for answer in answers} == {id(one) for one in sent}
         for place in places:
             expected = {
-                (house.kept(answer.parcel.content), answer.flags, answer.parcel.letter.internaldate)
+                (
+                    house.kept(answer.parcel.content),
+                    answer.flags,
+                    answer.parcel.message.internaldate,
+                )
                 for answer in answers
                 if answer.parcel.mailbox == place
             }
-            assert {(one.content, one.flags, one.internaldate) for one in house.arrived(place)} == expected
+            assert {
+                (one.content, one.flags, one.internaldate) for one in house.arrived(place)
+            } == expected
         assert any("work" in answer.flags for answer in answers) == house.keywords
 
-    def test_the_uids_told_are_those_of_the_letters(self, house: House, destination: Destination) -> None:
-        answers = stored(destination.append(parcel(letters.plain(number), SENT) for number in range(50)))
+    def test_the_uids_told_are_those_of_the_messages(
+        self, house: House, destination: Destination
+    ) -> None:
+        answers = stored(
+            destination.append(parcel(messages.plain(number), SENT) for number in range(50))
+        )
         there = {one.uid: one.content for one in house.arrived(SENT)}
         told = {answer.uid: answer.parcel.content for answer in answers if answer.uid is not None}
         assert told in ({}, there)
         if told:
-            assert {answer.uidvalidity for answer in answers} == {destination.state(SENT).uidvalidity}
+            assert {answer.uidvalidity for answer in answers} == {
+                destination.state(SENT).uidvalidity
+            }
 
-    def test_an_empty_letter_does_not_harm_the_others(self, house: House, destination: Destination) -> None:
-        sent = [letters.plain(1), b"", letters.plain(2), b"", letters.plain(3)]
+    def test_an_empty_message_does_not_harm_the_others(
+        self, house: House, destination: Destination
+    ) -> None:
+        sent = [messages.plain(1), b"", messages.plain(2), b"", messages.plain(3)]
         answers = list(destination.append(map(parcel, sent)))
         assert len(answers) == 5
-        good = {answer.parcel.content for answer in answers if isinstance(answer, Appended) and not answer.repaired}
-        assert good >= {letters.plain(number) for number in (1, 2, 3)}
-        assert set(contents(house.arrived(INBOX))) >= {letters.plain(number) for number in (1, 2, 3)}
+        good = {
+            answer.parcel.content
+            for answer in answers
+            if isinstance(answer, Appended) and not answer.repaired
+        }
+        assert good >= {messages.plain(number) for number in (1, 2, 3)}
+        assert set(contents(house.arrived(INBOX))) >= {
+            messages.plain(number) for number in (1, 2, 3)
+        }
 
-    def test_an_empty_letter_is_repaired_and_said_so_or_refused_where_repairs_are_off(self, make: Callable[..., Destination]) -> None:
+    def test_an_empty_message_is_repaired_and_said_so_or_refused_where_repairs_are_off(
+        self, make: Callable[..., Destination]
+    ) -> None:
         (mended,) = make().append([parcel(b"", flags=SEEN)])
         (refused,) = make(repair=False).append([parcel(b"")])
         assert isinstance(mended, Appended)
@@ -147,25 +206,43 @@ class DestinationContract:
             assert isinstance(refused, Refused)
             assert refused.why
 
-    def test_letters_for_a_mailbox_that_is_not_there_are_refused_and_the_others_arrive(
+    def test_messages_for_a_mailbox_that_is_not_there_are_refused_and_the_others_arrive(
         self, house: House, destination: Destination
     ) -> None:
         places = [INBOX, ("Nowhere",), SENT]
-        answers = list(destination.append(parcel(letters.plain(number), places[number // 10]) for number in range(30)))
+        answers = list(
+            destination.append(
+                parcel(messages.plain(number), places[number // 10]) for number in range(30)
+            )
+        )
         refused = [answer for answer in answers if isinstance(answer, Refused)]
         assert [answer.parcel.mailbox for answer in refused] == [("Nowhere",)] * 10
         assert all(answer.why for answer in refused)
-        assert len(stored(answer for answer in answers if answer.parcel.mailbox != ("Nowhere",))) == 20
+        assert (
+            len(stored(answer for answer in answers if answer.parcel.mailbox != ("Nowhere",))) == 20
+        )
         assert len(house.arrived(INBOX)) == len(house.arrived(SENT)) == 10
 
-    def test_nothing_to_append_is_nothing_done(self, house: House, destination: Destination) -> None:
+    def test_nothing_to_append_is_nothing_done(
+        self, house: House, destination: Destination
+    ) -> None:
         assert list(destination.append([])) == []
         assert house.arrived(INBOX) == []
 
-    def test_letters_that_were_there_stay_as_they_are(self, house: House, destination: Destination) -> None:
-        stored(destination.append(parcel(letters.plain(number), flags=["\\Flagged"]) for number in range(5)))
+    def test_messages_that_were_there_stay_as_they_are(
+        self, house: House, destination: Destination
+    ) -> None:
+        stored(
+            destination.append(
+                parcel(messages.plain(number), flags=["\\Flagged"]) for number in range(5)
+            )
+        )
         before = house.arrived(INBOX)
-        stored(destination.append(parcel(letters.plain(number), flags=SEEN) for number in range(5, 10)))
+        stored(
+            destination.append(
+                parcel(messages.plain(number), flags=SEEN) for number in range(5, 10)
+            )
+        )
         list(destination.presence(INBOX))
         destination.body(INBOX, before[0].uid)
         assert house.arrived(INBOX)[:5] == before
@@ -178,32 +255,38 @@ class DestinationContract:
             for number in range(60):
                 drawn += 1
                 ahead = max(ahead, drawn - answered)
-                yield parcel(letters.plain(number) + b"x" * 70 * 10_000)
+                yield parcel(messages.plain(number) + b"x" * 70 * 10_000)
 
         for _ in destination.append(lazily()):
             answered += 1
         assert answered == 60
         assert ahead * 700_000 < 24 << 20
 
-    def test_mailboxes_are_made_with_their_parents_and_subscribed(self, house: House, destination: Destination) -> None:
+    def test_mailboxes_are_made_with_their_parents_and_subscribed(
+        self, house: House, destination: Destination
+    ) -> None:
         there = {box.path: box for box in destination.mailboxes()}
         assert set(there) >= {INBOX, SENT, DEEP, JAPANESE}
         assert all(there[path].selectable for path in (INBOX, SENT, DEEP, JAPANESE))
         assert house.subscribed() >= {SENT, DEEP, JAPANESE}
 
-    def test_making_what_is_there_is_success(self, make: Callable[..., Destination], destination: Destination) -> None:
+    def test_making_what_is_there_is_success(
+        self, make: Callable[..., Destination], destination: Destination
+    ) -> None:
         wanted = [Mailbox(path) for path in (INBOX, SENT, DEEP)]
         assert destination.create(wanted) == {box.path: None for box in wanted}
         assert make().create(wanted) == {box.path: None for box in wanted}
 
     def test_the_state_counts_what_came(self, destination: Destination) -> None:
         before = destination.state(INBOX)
-        stored(destination.append(parcel(letters.plain(number)) for number in range(7)))
+        stored(destination.append(parcel(messages.plain(number)) for number in range(7)))
         after = destination.state(INBOX)
         assert after.uidvalidity == before.uidvalidity > 0
         assert (after.messages, after.uidnext) == (before.messages + 7, before.uidnext + 7)
 
-    def test_a_mailbox_that_is_not_there_is_an_error_of_that_mailbox(self, destination: Destination) -> None:
+    def test_a_mailbox_that_is_not_there_is_an_error_of_that_mailbox(
+        self, destination: Destination
+    ) -> None:
         asked: Sequence[Callable[[], object]] = (
             lambda: destination.state(("Nowhere",)),
             lambda: list(destination.presence(("Nowhere",))),
@@ -216,34 +299,52 @@ class DestinationContract:
             assert caught.value.mailbox == ("Nowhere",)
         assert destination.state(INBOX).uidvalidity
 
-    def test_presence_shows_headers_sizes_flags_and_dates(self, house: House, destination: Destination) -> None:
-        sent = [letters.plain(number) for number in range(20)]
-        stored(destination.append(parcel(content, DEEP, SEEN, AT + number) for number, content in enumerate(sent)))
+    def test_presence_shows_headers_sizes_flags_and_dates(
+        self, house: House, destination: Destination
+    ) -> None:
+        sent = [messages.plain(number) for number in range(20)]
+        stored(
+            destination.append(
+                parcel(content, DEEP, SEEN, AT + number) for number, content in enumerate(sent)
+            )
+        )
         there = {one.uid: one for one in house.arrived(DEEP)}
         found = list(destination.presence(DEEP))
         assert len(found) == 20
         for present in found:
             assert isinstance(present.entry.ref, UidRef)
-            letter = there[present.entry.ref.uid]
-            assert present.header == block(letter.content)
-            assert (present.entry.size, present.entry.flags, present.entry.internaldate) == (len(letter.content), SEEN, letter.internaldate)
+            message = there[present.entry.ref.uid]
+            assert present.header == block(message.content)
+            assert (present.entry.size, present.entry.flags, present.entry.internaldate) == (
+                len(message.content),
+                SEEN,
+                message.internaldate,
+            )
 
     def test_presence_of_the_new_begins_at_a_uid(self, destination: Destination) -> None:
-        stored(destination.append(parcel(letters.plain(number)) for number in range(10)))
+        stored(destination.append(parcel(messages.plain(number)) for number in range(10)))
         first = destination.state(INBOX).uidnext
         assert list(destination.presence(INBOX, first)) == []
-        stored(destination.append(parcel(letters.plain(number)) for number in range(10, 13)))
+        stored(destination.append(parcel(messages.plain(number)) for number in range(10, 13)))
         refs = [present.entry.ref for present in destination.presence(INBOX, first)]
         assert [ref.uid for ref in refs if isinstance(ref, UidRef)] == [first, first + 1, first + 2]
 
-    def test_a_body_comes_whole_and_a_lost_one_is_none(self, house: House, destination: Destination) -> None:
-        stored(destination.append([parcel(letters.plain(4))]))
-        (letter,) = house.arrived(INBOX)
-        assert destination.body(INBOX, letter.uid) == house.kept(letters.plain(4))
-        assert destination.body(INBOX, letter.uid + 100) is None
+    def test_a_body_comes_whole_and_a_lost_one_is_none(
+        self, house: House, destination: Destination
+    ) -> None:
+        stored(destination.append([parcel(messages.plain(4))]))
+        (message,) = house.arrived(INBOX)
+        assert destination.body(INBOX, message.uid) == house.kept(messages.plain(4))
+        assert destination.body(INBOX, message.uid + 100) is None
 
-    def test_flags_are_added_and_removed_and_other_flags_stay(self, house: House, destination: Destination) -> None:
-        stored(destination.append(parcel(letters.plain(number), SENT, ["\\Flagged", "\\Seen"]) for number in range(4)))
+    def test_flags_are_added_and_removed_and_other_flags_stay(
+        self, house: House, destination: Destination
+    ) -> None:
+        stored(
+            destination.append(
+                parcel(messages.plain(number), SENT, ["\\Flagged", "\\Seen"]) for number in range(4)
+            )
+        )
         uids = [one.uid for one in house.arrived(SENT)]
         nothing: frozenset[str] = frozenset()
         changes = {
@@ -260,7 +361,9 @@ class DestinationContract:
             {"\\Flagged", "\\Seen"},
         ]
 
-    def test_a_destination_has_a_key_without_a_secret_and_may_be_closed_twice(self, make: Callable[..., Destination]) -> None:
+    def test_a_destination_has_a_key_without_a_secret_and_may_be_closed_twice(
+        self, make: Callable[..., Destination]
+    ) -> None:
         destination = make()
         destination.close()
         destination.mailboxes()

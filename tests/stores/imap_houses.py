@@ -22,7 +22,9 @@ OPENED: list[ImapSource] = []
 
 
 def source(port: int, user: str, password: str = "secret") -> ImapSource:
-    return opened(ImapSource("old", endpoint(port), Credentials.fixed(user, password), sleep=lambda _: None))
+    return opened(
+        ImapSource("old", endpoint(port), Credentials.fixed(user, password), sleep=lambda _: None)
+    )
 
 
 def opened(one: ImapSource) -> ImapSource:
@@ -36,13 +38,16 @@ def close_all() -> None:
 
 
 def served(content: bytes) -> bytes:
-    """What Dovecot's IMAP sends for a letter on its disk: bare LF becomes CRLF, NUL becomes 0x80."""
+    """What Dovecot's IMAP sends for a message on its disk: bare LF becomes CRLF, NUL becomes
+    0x80."""
     return content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n").replace(b"\0", b"\x80")
 
 
 @dataclass(slots=True)
 class DovecotHouse:
-    """A fresh user of a Dovecot; letters are put into `new`, where a source that is not careful would move them from."""
+    """A fresh user of a Dovecot; messages are put into `new`, where a source that is not careful
+    would move them from.
+    """
 
     server: Dovecot
     user: str
@@ -57,7 +62,12 @@ class DovecotHouse:
 
     def lose(self, content: bytes, mailbox: str = "INBOX") -> None:
         place = self.server.folder(self.user, mailbox)
-        found = [file for part in ("new", "cur") for file in (place / part).iterdir() if served(file.read_bytes()) == content]
+        found = [
+            file
+            for part in ("new", "cur")
+            for file in (place / part).iterdir()
+            if served(file.read_bytes()) == content
+        ]
         found[0].unlink()
 
     def contents(self) -> object:
@@ -98,15 +108,22 @@ class PymapHouse:
     def lose(self, content: bytes) -> None:
         wire = self.session().wire
         assert wire.wait(wire.send(b"SELECT INBOX")).ok
-        letters = wire.send(b"UID FETCH 1:* (UID BODY.PEEK[])")
-        assert wire.wait(letters).ok
-        uid = next(answer.line.split(b"UID ")[1].split()[0] for answer in letters.answers if content in answer)
+        messages = wire.send(b"UID FETCH 1:* (UID BODY.PEEK[])")
+        assert wire.wait(messages).ok
+        uid = next(
+            answer.line.split(b"UID ")[1].split()[0]
+            for answer in messages.answers
+            if content in answer
+        )
         for command in (b"UID STORE " + uid + b" +FLAGS (\\Deleted)", b"EXPUNGE"):
             assert wire.wait(wire.send(command)).ok
 
     def contents(self) -> object:
         wire = self.session().wire
-        commands = [wire.send(b"EXAMINE INBOX"), wire.send(b"UID FETCH 1:* (UID FLAGS BODY.PEEK[])")]
+        commands = [
+            wire.send(b"EXAMINE INBOX"),
+            wire.send(b"UID FETCH 1:* (UID FLAGS BODY.PEEK[])"),
+        ]
         for command in commands:
             wire.wait(command)
         return [list(answer) for answer in commands[1].answers]

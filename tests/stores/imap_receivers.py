@@ -1,4 +1,6 @@
-"""IMAP servers that take letters: Dovecot and pymap read back by IMAPClient, and a scripted one that refuses what a test wants."""
+"""IMAP servers that take messages: Dovecot and pymap read back by IMAPClient, and a scripted one
+that refuses what a test wants.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from tests.stores.imap_houses import endpoint
 _LITERAL = re.compile(rb"\{(\d+)(\+?)\}\r\n")
 
 
-def destination(port: int, user: str = "alice", password: str = "secret", **options: object) -> ImapDestination:
+def destination(
+    port: int, user: str = "alice", password: str = "secret", **options: object
+) -> ImapDestination:
     """Make a destination that waits for nothing unless told."""
     options = {"sleep": lambda _: None, "jitter": lambda: 0.5, **options}
     return ImapDestination("new", endpoint(port), Credentials.fixed(user, password), **options)  # type: ignore[arg-type]
@@ -29,7 +33,7 @@ def destination(port: int, user: str = "alice", password: str = "secret", **opti
 
 @dataclass(frozen=True, slots=True)
 class ImapHouse:
-    """One account of a server, read by IMAPClient; `kept` is what the server makes of a letter."""
+    """One account of a server, read by IMAPClient; `kept` is what the server makes of a message."""
 
     port: int
     user: str
@@ -68,19 +72,27 @@ class ImapHouse:
 
 
 def dovecot_keeps(content: bytes) -> bytes:
-    """What Dovecot delivers for an appended letter: bare LF as CRLF, a CR less in front of a line end, no CR at the end, NUL as 0x80."""
+    """What Dovecot delivers for an appended message: bare LF as CRLF, a CR less in front of a line
+    end, no CR at the end, NUL as 0x80.
+    """
     lined = re.sub(rb"(?<!\r)\n", b"\r\n", content.replace(b"\r\n", b"\n"))
     return re.sub(rb"\r\Z", b"", lined).replace(b"\0", b"\x80")
 
 
 def pymap_keeps(content: bytes) -> bytes:
-    """What pymap delivers: every octet, but for the line end, or half of one, at the end of a letter that has no blank line."""
-    return content if re.search(rb"(?:\n|\A)[ \t]*\r?\n", content) else re.sub(rb"\n\Z|((?:\A|\n)\r*)\r\Z", rb"\1", content)
+    """What pymap delivers: every octet, but for the line end, or half of one, at the end of a
+    message that has no blank line.
+    """
+    return (
+        content
+        if re.search(rb"(?:\n|\A)[ \t]*\r?\n", content)
+        else re.sub(rb"\n\Z|((?:\A|\n)\r*)\r\Z", rb"\1", content)
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A letter as the client sent it; `literal` is its announcement, `{5}` or `{5+}`."""
+    """A message as the client sent it; `literal` is its announcement, `{5}` or `{5+}`."""
 
     mailbox: str
     flags: frozenset[str]
@@ -89,19 +101,23 @@ class Taken:
 
 
 def command_of(talk: Conversation) -> Command:
-    """Read a command as `Conversation.command` does, but keep the line ends that end its last literal."""
+    """Read a command as `Conversation.command` does, but keep the line ends that end its last
+    literal.
+    """
     text = talk.readline()
     while literal := re.search(rb"\{(\d+)(\+?)\}\Z", text):
         if not literal[2]:
             talk.line("+ go on")
         text += b"\r\n" + talk.read(int(literal[1]))
-        text += b"\0" + talk.readline()  # so that a letter's own {5} at its end is none of ours
+        text += b"\0" + talk.readline()  # so that a message's own {5} at its end is none of ours
     tag, _, rest = text.partition(b" ")
     words = rest.decode("latin-1").upper().split(" ")
-    return Command(tag.decode("latin-1"), " ".join(words[:2]) if words[0] == "UID" else words[0], text)
+    return Command(
+        tag.decode("latin-1"), " ".join(words[:2]) if words[0] == "UID" else words[0], text
+    )
 
 
-def letters_in(command: Command) -> list[Taken]:
+def messages_in(command: Command) -> list[Taken]:
     """Read an APPEND command."""
     mailbox = command.text.split(b'"')[1].decode()
     found: list[Taken] = []
@@ -110,7 +126,9 @@ def letters_in(command: Command) -> list[Taken]:
         head = command.text[position : literal.start()]
         flags = frozenset(head[head.index(b"(") + 1 : head.index(b")")].decode().split())
         end = literal.end() + int(literal[1])
-        found.append(Taken(mailbox, flags, command.text[literal.end() : end], literal[0].decode().strip()))
+        found.append(
+            Taken(mailbox, flags, command.text[literal.end() : end], literal[0].decode().strip())
+        )
         position = end + 1
     return found
 
@@ -120,9 +138,11 @@ Says = Callable[[list[Taken]], str]
 
 @dataclass(slots=True)
 class Receiver:
-    """A dialogue for `Scripted`: takes letters into `taken`, unless `says` answers an APPEND with something else than OK.
+    """A dialogue for `Scripted`: takes messages into `taken`, unless `says` answers an APPEND with
+    something else than OK.
 
-    `on[NAME]` may answer any other command itself, returning True. Each APPEND's letters are counted in `commands`.
+    `on[NAME]` may answer any other command itself, returning True. Each APPEND's messages are
+    counted in `commands`.
     """
 
     says: Says = lambda _: "OK done"
@@ -152,7 +172,10 @@ class Receiver:
                     talk.line('* LIST (\\Noselect) "/" ""', f"{command.tag} OK done")
                 case "SELECT":
                     talk.line(
-                        "* 0 EXISTS", "* OK [UIDVALIDITY 7] v", f"* OK [PERMANENTFLAGS ({self.permanent})] p", f"{command.tag} OK open"
+                        "* 0 EXISTS",
+                        "* OK [UIDVALIDITY 7] v",
+                        f"* OK [PERMANENTFLAGS ({self.permanent})] p",
+                        f"{command.tag} OK open",
                     )
                 case "APPEND":
                     self._append(talk, command)
@@ -160,12 +183,12 @@ class Receiver:
                     talk.line(f"{command.tag} OK done")
 
     def _append(self, talk: Conversation, command: Command) -> None:
-        letters = letters_in(command)
+        messages = messages_in(command)
         with self.lock:
-            self.commands.append(len(letters))
-            said = self.says(letters)
+            self.commands.append(len(messages))
+            said = self.says(messages)
             if said.startswith("OK"):
-                self.taken += letters
+                self.taken += messages
         if said:
             talk.line(f"{command.tag} {said}")
         else:

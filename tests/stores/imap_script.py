@@ -1,4 +1,6 @@
-"""A small IMAP server in memory whose every answer a test may replace, for what no real server can be made to do."""
+"""A small IMAP server in memory whose every answer a test may replace, for what no real server can
+be made to do.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ CAPABILITY = "IMAP4rev1 AUTH=PLAIN SASL-IR LITERAL+ NAMESPACE LIST-EXTENDED LIST
 
 
 @dataclass(slots=True)
-class Letter:
-    """A letter on the scripted server."""
+class ArchivedMessage:
+    """A message on the scripted server."""
 
     uid: int
     content: bytes
@@ -26,9 +28,12 @@ Handler = Callable[[Conversation, Command], bool]
 
 @dataclass(slots=True)
 class Server:
-    """A dialogue for `Scripted`. `on[NAME]` is asked first; what it returns True for is answered."""
+    """A dialogue for `Scripted`.
 
-    boxes: dict[str, list[Letter]] = field(default_factory=lambda: {"INBOX": []})
+    `on[NAME]` is asked first; what it returns True for is answered.
+    """
+
+    boxes: dict[str, list[ArchivedMessage]] = field(default_factory=lambda: {"INBOX": []})
     capability: str = CAPABILITY
     uidvalidity: int = 7
     on: dict[str, Handler] = field(default_factory=dict)
@@ -48,21 +53,29 @@ class Server:
             name = "_" + command.name.lower().replace(" ", "_")
             getattr(self, name, self._unknown)(talk, command)
 
-    def fetch_line(self, number: int, letter: Letter) -> str:
-        return f'* {number} FETCH (UID {letter.uid} FLAGS ({letter.flags}) INTERNALDATE "{letter.date}" RFC822.SIZE {len(letter.content)})'
+    def fetch_line(self, number: int, message: ArchivedMessage) -> str:
+        return (
+            f"* {number} FETCH (UID {message.uid} FLAGS ({message.flags}) INTERNALDATE"
+            f' "{message.date}" RFC822.SIZE {len(message.content)})'
+        )
 
-    def chosen(self, command: Command) -> Sequence[tuple[int, Letter]]:
-        """The letters a UID FETCH names, with their numbers."""
-        letters = self.boxes[self.selected]
-        last = max((letter.uid for letter in letters), default=0)
+    def chosen(self, command: Command) -> Sequence[tuple[int, ArchivedMessage]]:
+        """The messages a UID FETCH names, with their numbers."""
+        messages = self.boxes[self.selected]
+        last = max((message.uid for message in messages), default=0)
         wanted: set[int] = set()
         for part in command.text.split(b" ")[3].decode().split(","):
             first, _, end = part.partition(":")
             wanted.update(range(int(first), (last if end == "*" else int(end or first)) + 1))
-        return [(number, letter) for number, letter in enumerate(letters, 1) if letter.uid in wanted]
+        return [
+            (number, message) for number, message in enumerate(messages, 1) if message.uid in wanted
+        ]
 
-    def body(self, talk: Conversation, number: int, letter: Letter) -> None:
-        talk.send(b"* %d FETCH (UID %d BODY[] {%d}\r\n%b)\r\n" % (number, letter.uid, len(letter.content), letter.content))
+    def body(self, talk: Conversation, number: int, message: ArchivedMessage) -> None:
+        talk.send(
+            b"* %d FETCH (UID %d BODY[] {%d}\r\n%b)\r\n"
+            % (number, message.uid, len(message.content), message.content)
+        )
 
     def _authenticate(self, talk: Conversation, command: Command) -> None:
         talk.line(f"{command.tag} OK [CAPABILITY {self.capability}] in")
@@ -83,10 +96,13 @@ class Server:
         if b'"" ""' in command.text:
             talk.line('* LIST (\\Noselect) "/" ""', f"{command.tag} OK done")
             return
-        for name, letters in self.boxes.items():
+        for name, messages in self.boxes.items():
             talk.line(f'* LIST () "/" "{name}"')
             if b"STATUS" in command.text:
-                talk.line(f'* STATUS "{name}" (MESSAGES {len(letters)} UIDNEXT {self._next(letters)} UIDVALIDITY {self.uidvalidity})')
+                talk.line(
+                    f'* STATUS "{name}" (MESSAGES {len(messages)} UIDNEXT {self._next(messages)}'
+                    f" UIDVALIDITY {self.uidvalidity})"
+                )
         talk.line(f"{command.tag} OK done")
 
     def _lsub(self, talk: Conversation, command: Command) -> None:
@@ -98,12 +114,12 @@ class Server:
     def _examine(self, talk: Conversation, command: Command) -> None:
         found = re.search(rb'EXAMINE "([^"]*)"', command.text)
         self.selected = found[1].decode() if found else ""
-        letters = self.boxes[self.selected]
+        messages = self.boxes[self.selected]
         talk.line(
-            f"* {len(letters)} EXISTS",
+            f"* {len(messages)} EXISTS",
             "* FLAGS (\\Seen)",
             f"* OK [UIDVALIDITY {self.uidvalidity}] valid",
-            f"* OK [UIDNEXT {self._next(letters)}] next",
+            f"* OK [UIDNEXT {self._next(messages)}] next",
             f"{command.tag} OK [READ-ONLY] open",
         )
 
@@ -111,18 +127,18 @@ class Server:
         if self.selected not in self.boxes:
             self._unknown(talk, command)
             return
-        for number, letter in self.chosen(command):
+        for number, message in self.chosen(command):
             if b"BODY" in command.text:
-                self.body(talk, number, letter)
+                self.body(talk, number, message)
             elif b"RFC822.SIZE" in command.text:
-                talk.line(self.fetch_line(number, letter))
+                talk.line(self.fetch_line(number, message))
             else:
-                talk.line(f"* {number} FETCH (UID {letter.uid})")
+                talk.line(f"* {number} FETCH (UID {message.uid})")
         talk.line(f"{command.tag} OK done")
 
     def _unknown(self, talk: Conversation, command: Command) -> None:
         talk.line(f"{command.tag} BAD what is that")
 
     @staticmethod
-    def _next(letters: Sequence[Letter]) -> int:
-        return max((letter.uid for letter in letters), default=0) + 1
+    def _next(messages: Sequence[ArchivedMessage]) -> int:
+        return max((message.uid for message in messages), default=0) + 1

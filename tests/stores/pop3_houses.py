@@ -1,4 +1,6 @@
-"""POP3 servers as the contract wants them, and one played by a script for what no real server can be made to do."""
+"""POP3 servers as the contract wants them, and one played by a script for what no real server can
+be made to do.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +24,25 @@ OPENED: list[Pop3Source] = []
 """Sources that `close_all` will close, so that a test need not."""
 
 
-def source(port: int, user: str = "demo", password: str = "secret", **options: object) -> Pop3Source:
-    """A source that never really waits; `security`, `timeout`, `ca_file` and `authorization_id` go where they belong."""
+def source(
+    port: int, user: str = "demo", password: str = "secret", **options: object
+) -> Pop3Source:
+    """A source that never really waits; `security`, `timeout`, `ca_file` and `authorization_id` go
+    where they belong.
+    """
     ca_file = options.pop("ca_file", None)
     assert ca_file is None or isinstance(ca_file, Path)
     endpoint = Endpoint(
-        "127.0.0.1", port, str(options.pop("security", "none")), ca_file=ca_file, timeout=float(str(options.pop("timeout", 20)))
+        "127.0.0.1",
+        port,
+        str(options.pop("security", "none")),
+        ca_file=ca_file,
+        timeout=float(str(options.pop("timeout", 20))),
     )
     authorization_id = options.pop("authorization_id", None)
-    credentials = Credentials.fixed(user, password, str(authorization_id) if authorization_id else None)
+    credentials = Credentials.fixed(
+        user, password, str(authorization_id) if authorization_id else None
+    )
     options.setdefault("sleep", lambda _: None)
     options.setdefault("jitter", lambda: 0.5)
     made = Pop3Source("old", endpoint, credentials, **options)  # type: ignore[arg-type]
@@ -50,19 +62,25 @@ def fetched(one: Pop3Source, entries: Sequence[Entry] | None = None) -> list[Mes
 def contents(one: Pop3Source) -> list[bytes]:
     """Bring everything, in the order of arrival; what does not come fails the test."""
     got = fetched(one)
-    assert all(isinstance(message, Message) for message in got), [message for message in got if isinstance(message, Unfetched)]
+    assert all(isinstance(message, Message) for message in got), [
+        message for message in got if isinstance(message, Unfetched)
+    ]
     return [message.content for message in got if isinstance(message, Message)]
 
 
 def served(content: bytes) -> bytes:
-    """What Dovecot's POP3 sends for a letter on its disk: bare LF becomes CRLF, and a last line end is added; NUL stays."""
+    """What Dovecot's POP3 sends for a message on its disk: bare LF becomes CRLF, and a last line
+    end is added; NUL stays.
+    """
     content = content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     return ended(content) if content else content
 
 
 @dataclass(slots=True)
 class DovecotHouse:
-    """A fresh user of a Dovecot; letters are put into `new`, where a source that is not careful would move them from."""
+    """A fresh user of a Dovecot; messages are put into `new`, where a source that is not careful
+    would move them from.
+    """
 
     server: Dovecot
     user: str
@@ -71,7 +89,13 @@ class DovecotHouse:
     def source(self, password: str | None = None) -> Pop3Source:
         port = self.server.pop3s_port if self.security == "tls" else self.server.pop3_port
         ca_file = self.server.ca_file if self.security != "none" else None
-        return source(port, self.user, password or self.server.password, security=self.security, ca_file=ca_file)
+        return source(
+            port,
+            self.user,
+            password or self.server.password,
+            security=self.security,
+            ca_file=ca_file,
+        )
 
     def put(self, content: bytes) -> bytes:
         file = self.server.deliver(self.user, "INBOX", content)
@@ -80,15 +104,21 @@ class DovecotHouse:
 
     def lose(self, content: bytes) -> None:
         place = self.server.folder(self.user, "INBOX")
-        next(file for part in ("new", "cur") for file in (place / part).iterdir() if served(file.read_bytes()) == content).unlink()
+        next(
+            file
+            for part in ("new", "cur")
+            for file in (place / part).iterdir()
+            if served(file.read_bytes()) == content
+        ).unlink()
 
     def contents(self) -> object:
-        # Flags, behind the colon, are left out: Dovecot marks what RETR brought as seen, and POP3 has no way not to want that.
-        # It does so after QUIT, so names may change under us; S= is followed by nothing, or by what Dovecot learnt meanwhile.
+        # Flags, behind the colon, are left out: Dovecot marks what RETR brought as seen, and POP3
+        # has no way not to want that. It does so after QUIT, so names may change under us; S= is
+        # followed by nothing, or by what Dovecot learnt meanwhile.
         while True:
             with contextlib.suppress(FileNotFoundError):
                 return sorted(
-                    (file.name.partition(".letters")[0], file.read_bytes())
+                    (file.name.partition(".messages")[0], file.read_bytes())
                     for part in ("new", "cur")
                     for file in (self.server.folder(self.user, "INBOX") / part).iterdir()
                 )
@@ -102,18 +132,22 @@ class TwistedHouse:
     options: dict[str, object] = field(default_factory=dict)
 
     def source(self, password: str | None = None) -> Pop3Source:
-        return source(self.server.port, self.server.user, password or self.server.password, **self.options)
+        return source(
+            self.server.port, self.server.user, password or self.server.password, **self.options
+        )
 
     def put(self, content: bytes) -> bytes:
         self.server.add(content)
         return ended(content)
 
     def lose(self, content: bytes) -> None:
-        name = next(name for name, letter in self.server.letters().items() if ended(letter) == content)
+        name = next(
+            name for name, message in self.server.messages().items() if ended(message) == content
+        )
         (self.server.directory / name).unlink()
 
     def contents(self) -> object:
-        return self.server.letters()
+        return self.server.messages()
 
 
 Override = Callable[[Conversation, bytes], bool]
@@ -126,12 +160,13 @@ def never(_talk: Conversation, _line: bytes) -> bool:
 
 @dataclass(slots=True)
 class Drop:
-    """An account played by a script: its letters by UIDL, what CAPA says, and an `override` that may answer a command instead.
+    """An account played by a script: its messages by UIDL, what CAPA says, and an `override` that
+    may answer a command instead.
 
     With `alone` a command that was sent before the one before it was answered fails the test.
     """
 
-    letters: Sequence[tuple[bytes, bytes]]
+    messages: Sequence[tuple[bytes, bytes]]
     capabilities: Sequence[str] = ("UIDL", "TOP", "USER")
     greeting: str = "+OK ready"
     password: bytes = b"secret"
@@ -153,10 +188,14 @@ class Drop:
 
     def answer(self, line: bytes) -> bytes:
         word, _, rest = line.partition(b" ")
-        numbered = list(enumerate(self.letters, 1))
+        numbered = list(enumerate(self.messages, 1))
         match word:
             case b"CAPA":
-                return many(*(name.encode() for name in self.capabilities)) if self.capabilities else b"-ERR what?\r\n"
+                return (
+                    many(*(name.encode() for name in self.capabilities))
+                    if self.capabilities
+                    else b"-ERR what?\r\n"
+                )
             case b"PASS" if rest != self.password:
                 return b"-ERR no\r\n"
             case b"USER" | b"PASS" | b"UTF8":
@@ -164,11 +203,13 @@ class Drop:
             case b"UIDL":
                 return many(*(b"%d %s" % (number, uidl) for number, (uidl, _) in numbered))
             case b"LIST":
-                return many(*(b"%d %d" % (number, len(content)) for number, (_, content) in numbered))
+                return many(
+                    *(b"%d %d" % (number, len(content)) for number, (_, content) in numbered)
+                )
             case b"RETR":
-                return b"+OK\r\n" + stuffed(self.letters[int(rest) - 1][1]) + b".\r\n"
+                return b"+OK\r\n" + stuffed(self.messages[int(rest) - 1][1]) + b".\r\n"
             case b"TOP":
-                head, blank, _ = self.letters[int(rest.split()[0]) - 1][1].partition(b"\r\n\r\n")
+                head, blank, _ = self.messages[int(rest.split()[0]) - 1][1].partition(b"\r\n\r\n")
                 return b"+OK\r\n" + stuffed(head + blank) + b".\r\n"
             case _:
                 return b"-ERR unknown command\r\n"

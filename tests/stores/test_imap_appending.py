@@ -1,4 +1,4 @@
-"""APPEND commands and how letters are put together in them: pure, so any letters, any answers."""
+"""APPEND commands and how messages are put together in them: pure, so any messages, any answers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailsync.model import INBOX, Letter, Parcel
+from mailsync.model import INBOX, ArchivedMessage, Parcel
 from mailsync.stores.imap.appending import (
-    BATCH_LETTERS,
-    WINDOW_LETTERS,
+    BATCH_MESSAGES,
+    WINDOW_MESSAGES,
     Batches,
     Pace,
     Send,
@@ -28,41 +28,56 @@ from mailsync.stores.imap.wire import Literal, Result
 FLAGS = frozenset({"\\Seen", "\\Flagged", "$Forwarded", "work"})
 
 
-def send(content: bytes, mailbox: tuple[str, ...] = INBOX, *, odd: bool = False, refusal: str = "", internaldate: int = 0) -> Send:
-    letter = Letter(mailbox, b"", b"", len(content), frozenset(), internaldate)
-    return Send(Parcel(letter, mailbox, content), content, frozenset(), odd=odd, refusal=refusal)
+def send(
+    content: bytes,
+    mailbox: tuple[str, ...] = INBOX,
+    *,
+    odd: bool = False,
+    refusal: str = "",
+    internaldate: int = 0,
+) -> Send:
+    message = ArchivedMessage(mailbox, b"", b"", len(content), frozenset(), internaldate)
+    return Send(Parcel(message, mailbox, content), content, frozenset(), odd=odd, refusal=refusal)
 
 
 SENDS = st.lists(
-    st.builds(send, st.binary(max_size=60), st.sampled_from([INBOX, ("Sent",)]), odd=st.booleans(), refusal=st.sampled_from(["", "no"])),
+    st.builds(
+        send,
+        st.binary(max_size=60),
+        st.sampled_from([INBOX, ("Sent",)]),
+        odd=st.booleans(),
+        refusal=st.sampled_from(["", "no"]),
+    ),
     max_size=60,
 )
 
 
-def groups_of(batches: Batches, letters: int) -> list[list[Send]]:
+def groups_of(batches: Batches, messages: int) -> list[list[Send]]:
     groups = []
-    while group := batches.take(letters):
+    while group := batches.take(messages):
         groups.append(group)
     return groups
 
 
 @given(SENDS, st.booleans(), st.integers(1, 20), st.integers(1, 200))
-def test_batches_hold_every_letter_once_in_order_within_the_bounds(sends: list[Send], together: bool, letters: int, octets: int) -> None:
-    groups = groups_of(Batches(iter(sends), together=together, octets=octets), letters)
+def test_batches_hold_every_message_once_in_order_within_the_bounds(
+    sends: list[Send], together: bool, messages: int, octets: int
+) -> None:
+    groups = groups_of(Batches(iter(sends), together=together, octets=octets), messages)
     assert [id(one) for one in chain.from_iterable(groups)] == [id(one) for one in sends]
     for group in groups:
         assert len({one.parcel.mailbox for one in group}) == 1
-        assert len(group) == 1 or (together and len(group) <= letters)
+        assert len(group) == 1 or (together and len(group) <= messages)
         assert len(group) == 1 or sum(len(one.content) for one in group) <= octets
         assert len(group) == 1 or not any(one.lonely for one in group)
 
 
 def test_batches_are_as_large_as_they_may_be() -> None:
     groups = groups_of(Batches(iter([send(b"x")] * 1000), together=True), 10_000)
-    assert [len(group) for group in groups] == [BATCH_LETTERS] * 5
+    assert [len(group) for group in groups] == [BATCH_MESSAGES] * 5
 
 
-def test_batches_draw_no_letter_before_it_is_needed() -> None:
+def test_batches_draw_no_message_before_it_is_needed() -> None:
     drawn: list[Send] = []
 
     def lazily() -> object:
@@ -76,7 +91,9 @@ def test_batches_draw_no_letter_before_it_is_needed() -> None:
 
 
 @given(SENDS.filter(lambda sends: len(sends) > 1), st.binary(min_size=1, max_size=1))
-def test_splitting_keeps_every_letter_and_always_gets_smaller(sends: list[Send], mark: bytes) -> None:
+def test_splitting_keeps_every_message_and_always_gets_smaller(
+    sends: list[Send], mark: bytes
+) -> None:
     parts = split(sends, lambda content: mark in content)
     assert sorted(id(one) for one in chain.from_iterable(parts)) == sorted(id(one) for one in sends)
     assert all(0 < len(part) < len(sends) for part in parts)
@@ -93,15 +110,43 @@ def test_one_offender_in_a_batch_is_found_in_few_tries_even_when_nothing_shows()
     assert tries <= 1 + 2 * 8
 
 
-def test_a_letter_that_looks_odd_is_told_from_the_others_at_once() -> None:
+def test_a_message_that_looks_odd_is_told_from_the_others_at_once() -> None:
     sends = [send(b"good")] * 150 + [send(b"bad")] + [send(b"good")] * 49
     assert [len(part) for part in split(sends, lambda content: content == b"bad")] == [199, 1]
 
 
-@given(st.frozensets(st.sampled_from(["\\Seen", "\\Recent", "\\Indexed", "$Forwarded", "work", "two words", "a]", "(", "ü", "\\Deleted"])))
+@given(
+    st.frozensets(
+        st.sampled_from(
+            [
+                "\\Seen",
+                "\\Recent",
+                "\\Indexed",
+                "$Forwarded",
+                "work",
+                "two words",
+                "a]",
+                "(",
+                "ü",
+                "\\Deleted",
+            ]
+        )
+    )
+)
 def test_flags_no_server_could_be_told_are_never_sent(flags: frozenset[str]) -> None:
-    for permanent in (None, frozenset({"\\*", "\\Seen", "\\Deleted"}), frozenset({"\\Seen", "work"})):
-        assert allowed(flags, permanent) <= flags - {"\\Recent", "\\Indexed", "two words", "a]", "(", "ü"}
+    for permanent in (
+        None,
+        frozenset({"\\*", "\\Seen", "\\Deleted"}),
+        frozenset({"\\Seen", "work"}),
+    ):
+        assert allowed(flags, permanent) <= flags - {
+            "\\Recent",
+            "\\Indexed",
+            "two words",
+            "a]",
+            "(",
+            "ü",
+        }
 
 
 def test_a_mailbox_that_makes_no_keywords_gets_those_it_knows() -> None:
@@ -123,9 +168,12 @@ def test_a_date_nobody_can_have_meant_is_still_written(moment: int) -> None:
     assert epoch(date_time(moment).strip(b'"')) is not None
 
 
-def test_one_command_holds_flags_date_and_octets_of_each_letter() -> None:
-    letter = Letter(INBOX, b"", b"", 5, FLAGS, 1_400_000_000)
-    sends = [Send(Parcel(letter, INBOX, b"a\0\nb\r"), b"a\0\nb\r", frozenset({"\\Seen", "work"})), send(b"second")]
+def test_one_command_holds_flags_date_and_octets_of_each_message() -> None:
+    message = ArchivedMessage(INBOX, b"", b"", 5, FLAGS, 1_400_000_000)
+    sends = [
+        Send(Parcel(message, INBOX, b"a\0\nb\r"), b"a\0\nb\r", frozenset({"\\Seen", "work"})),
+        send(b"second"),
+    ]
     assert list(append_parts(b'"INBOX"', sends, lambda octets: octets < 6)) == [
         b"APPEND ",
         b'"INBOX"',
@@ -147,7 +195,9 @@ def test_one_command_holds_flags_date_and_octets_of_each_letter() -> None:
         (b"", 1, (None, [None])),
     ],
 )
-def test_appenduid_names_each_letter_or_none(argument: bytes, count: int, expected: object) -> None:
+def test_appenduid_names_each_message_or_none(
+    argument: bytes, count: int, expected: object
+) -> None:
     assert append_uids(Result(b"OK", b"APPENDUID", argument), count) == expected
 
 
@@ -164,7 +214,7 @@ def test_after_a_failure_the_pace_doubles_with_each_round_trip() -> None:
     pace.slow()
     sent = []
     for _ in range(14):
-        sent.append(pace.letters)
-        pace.answered(pace.letters)
+        sent.append(pace.messages)
+        pace.answered(pace.messages)
     assert sent[:4] == [1, 2, 4, 8]
-    assert pace.letters == WINDOW_LETTERS
+    assert pace.messages == WINDOW_MESSAGES

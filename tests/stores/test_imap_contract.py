@@ -1,4 +1,6 @@
-"""The contract of all sources, kept with Dovecot, with a Dovecot that offers nothing beyond RFC 3501, and with pymap."""
+"""The contract of all sources, kept with Dovecot, with a Dovecot that offers nothing beyond RFC
+3501, and with pymap.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What can go wrong while letters are sent: refusals, full and busy servers, broken lines, and servers that can do little."""
+"""What can go wrong while messages are sent: refusals, full and busy servers, broken lines, and
+servers that can do little.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +16,23 @@ import pytest
 from mailsync.errors import ConnectionLost, OverQuota, ServerBusy, Throttled
 from mailsync.model import INBOX, Appended, Mailbox, Parcel, Refused, Unanswered
 from mailsync.progress import Silence
-from mailsync.stores.imap.appending import BATCH_LETTERS
+from mailsync.stores.imap.appending import BATCH_MESSAGES
 from mailsync.stores.imap.destination import ImapDestination
 from mailsync.stores.imap.pipeline import WINDOW_OCTETS
-from tests import letters
+from tests import messages
 from tests.servers import dovecot as dovecots
 from tests.servers.cutter import Cut, Cutter
 from tests.servers.dovecot import Dovecot
 from tests.servers.scripted import Command, Conversation, Scripted
 from tests.stores.destination_contract import Answer, contents, parcel, stored
-from tests.stores.imap_receivers import ImapHouse, Receiver, Taken, destination, dovecot_keeps, letters_in
+from tests.stores.imap_receivers import (
+    ImapHouse,
+    Receiver,
+    Taken,
+    destination,
+    dovecot_keeps,
+    messages_in,
+)
 
 PLUS = "IMAP4rev1 AUTH=PLAIN SASL-IR LITERAL+ NAMESPACE UIDPLUS"
 WAITING = "IMAP4rev1 AUTH=PLAIN SASL-IR NAMESPACE UIDPLUS"
@@ -31,10 +40,12 @@ SENT = ("Sent",)
 
 
 def plain(count: int, start: int = 0) -> list[Parcel]:
-    return [parcel(letters.plain(number)) for number in range(start, start + count)]
+    return [parcel(messages.plain(number)) for number in range(start, start + count)]
 
 
-def refusing(bad: Callable[[Taken], bool], words: str = "NO cannot take this") -> Callable[[list[Taken]], str]:
+def refusing(
+    bad: Callable[[Taken], bool], words: str = "NO cannot take this"
+) -> Callable[[list[Taken]], str]:
     return lambda taken: words if any(map(bad, taken)) else "OK done"
 
 
@@ -62,31 +73,41 @@ class Notes(Silence):
         self.heard.append(text)
 
 
-def test_one_refused_letter_in_a_batch_costs_few_commands_and_no_other_letter() -> None:
-    receiver = Receiver(refusing(lambda letter: b"number 77\r\n" in letter.content))
+def test_one_refused_message_in_a_batch_costs_few_commands_and_no_other_message() -> None:
+    receiver = Receiver(refusing(lambda message: b"number 77\r\n" in message.content))
     answers = sent_to(receiver, plain(200))
     refused = [answer for answer in answers if isinstance(answer, Refused)]
-    assert [answer.parcel.content for answer in refused] == [letters.plain(77)]
+    assert [answer.parcel.content for answer in refused] == [messages.plain(77)]
     assert "cannot take this" in refused[0].why
     assert len(stored(answer for answer in answers if not isinstance(answer, Refused))) == 199
-    assert Counter(letter.content for letter in receiver.taken) == Counter(letters.plain(n) for n in range(200) if n != 77)
+    assert Counter(message.content for message in receiver.taken) == Counter(
+        messages.plain(n) for n in range(200) if n != 77
+    )
     assert len(receiver.commands) <= 2 * 8 + 2
 
 
-def test_a_strict_server_gets_odd_letters_alone_once_it_was_found_out() -> None:
-    receiver = Receiver(refusing(lambda letter: b"\0" in letter.content, "NO message contains NUL characters"))
-    parcels = [parcel(letters.plain(n) + b"some text\r\n" * 2_500 + (b"\0\r\n" if n % 50 == 7 else b"")) for n in range(1000)]
+def test_a_strict_server_gets_odd_messages_alone_once_it_was_found_out() -> None:
+    receiver = Receiver(
+        refusing(lambda message: b"\0" in message.content, "NO message contains NUL characters")
+    )
+    parcels = [
+        parcel(messages.plain(n) + b"some text\r\n" * 2_500 + (b"\0\r\n" if n % 50 == 7 else b""))
+        for n in range(1000)
+    ]
     answers = sent_to(receiver, parcels)
     repaired = [answer for answer in answers if isinstance(answer, Appended) and answer.repaired]
     assert len(repaired) == 20
-    assert all("the server had said: message contains NUL characters" in answer.repaired for answer in repaired)
+    assert all(
+        "the server had said: message contains NUL characters" in answer.repaired
+        for answer in repaired
+    )
     assert len(answers) == len(receiver.taken) == 1000
     window = WINDOW_OCTETS // len(parcels[0].content)
-    assert sum(receiver.commands) <= 1000 + window + BATCH_LETTERS + 2 * 20
+    assert sum(receiver.commands) <= 1000 + window + BATCH_MESSAGES + 2 * 20
 
 
 def test_a_strict_server_does_not_make_us_hold_what_it_refused() -> None:
-    receiver = Receiver(refusing(lambda letter: b"bad" in letter.content))
+    receiver = Receiver(refusing(lambda message: b"bad" in message.content))
     drawn = answered = ahead = 0
 
     def lazily() -> Iterator[Parcel]:
@@ -94,7 +115,10 @@ def test_a_strict_server_does_not_make_us_hold_what_it_refused() -> None:
         for number in range(120):
             drawn += 1
             ahead = max(ahead, drawn - answered)
-            yield parcel(b"Subject: %s\r\n\r\n" % (b"bad" if number % 10 == 0 else b"good") + b"x" * 70 * 10_000)
+            yield parcel(
+                b"Subject: %s\r\n\r\n" % (b"bad" if number % 10 == 0 else b"good")
+                + b"x" * 70 * 10_000
+            )
 
     with Scripted(receiver) as server:
         to = destination(server.port, repair=False)
@@ -106,7 +130,12 @@ def test_a_strict_server_does_not_make_us_hold_what_it_refused() -> None:
 
 
 def test_refused_content_is_sent_verbatim_first_and_then_as_a_repaired_copy() -> None:
-    receiver = Receiver(refusing(lambda letter: b"\n" in letter.content.replace(b"\r\n", b""), "NO Message contains bare newlines"))
+    receiver = Receiver(
+        refusing(
+            lambda message: b"\n" in message.content.replace(b"\r\n", b""),
+            "NO Message contains bare newlines",
+        )
+    )
     original = b"Subject: old\n\nText\n"
     (answer,) = sent_to(receiver, [parcel(original, flags=["\\Seen", "work"])])
     assert isinstance(answer, Appended)
@@ -116,20 +145,24 @@ def test_refused_content_is_sent_verbatim_first_and_then_as_a_repaired_copy() ->
     assert receiver.taken[0].flags == {"\\Seen", "work"}
 
 
-def test_without_repairs_a_refused_letter_is_told_in_the_servers_words() -> None:
-    receiver = Receiver(refusing(lambda letter: b"\0" in letter.content, "NO Message contains NUL"))
+def test_without_repairs_a_refused_message_is_told_in_the_servers_words() -> None:
+    receiver = Receiver(
+        refusing(lambda message: b"\0" in message.content, "NO Message contains NUL")
+    )
     (answer,) = sent_to(receiver, [parcel(b"Subject: x\r\n\r\n\0")], repair=False)
     assert isinstance(answer, Refused)
     assert answer.why == "the server refused it: Message contains NUL"
     assert receiver.taken == []
 
 
-def test_keywords_that_make_a_server_refuse_are_left_out_and_the_letter_stays_verbatim() -> None:
-    receiver = Receiver(refusing(lambda letter: "$NotJunk" in letter.flags, "NO Invalid flag"))
-    (answer,) = sent_to(receiver, [parcel(letters.plain(1), flags=["\\Seen", "$NotJunk"])])
+def test_keywords_that_make_a_server_refuse_are_left_out_and_the_message_stays_verbatim() -> None:
+    receiver = Receiver(refusing(lambda message: "$NotJunk" in message.flags, "NO Invalid flag"))
+    (answer,) = sent_to(receiver, [parcel(messages.plain(1), flags=["\\Seen", "$NotJunk"])])
     assert isinstance(answer, Appended)
     assert (answer.flags, answer.repaired) == (frozenset({"\\Seen"}), "")
-    assert [(one.content, one.flags) for one in receiver.taken] == [(letters.plain(1), frozenset({"\\Seen"}))]
+    assert [(one.content, one.flags) for one in receiver.taken] == [
+        (messages.plain(1), frozenset({"\\Seen"}))
+    ]
 
 
 def test_flags_a_mailbox_does_not_keep_are_not_sent_at_all() -> None:
@@ -137,45 +170,65 @@ def test_flags_a_mailbox_does_not_keep_are_not_sent_at_all() -> None:
     with Scripted(receiver) as server:
         to = destination(server.port)
         to.create([Mailbox(INBOX)])
-        (answer,) = to.append([parcel(letters.plain(1), flags=["\\Seen", "\\Flagged", "work", "$Junk", "\\Recent"])])
+        (answer,) = to.append(
+            [parcel(messages.plain(1), flags=["\\Seen", "\\Flagged", "work", "$Junk", "\\Recent"])]
+        )
         to.close()
     assert isinstance(answer, Appended)
     assert answer.flags == receiver.taken[0].flags == {"\\Seen", "work"}
 
 
-@pytest.mark.parametrize("words", ["NO [TOOBIG] Message too large", "NO [LIMIT] Mail size is larger than the maximum size allowed"])
-def test_a_letter_too_big_is_refused_with_its_size_and_the_others_arrive(words: str) -> None:
-    receiver = Receiver(refusing(lambda letter: len(letter.content) > 5_000, words))
-    answers = sent_to(receiver, [*plain(20), parcel(b"Subject: big\r\n\r\n" + b"x" * 60_000), *plain(20, 20)])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "NO [TOOBIG] Message too large",
+        "NO [LIMIT] Mail size is larger than the maximum size allowed",
+    ],
+)
+def test_a_message_too_big_is_refused_with_its_size_and_the_others_arrive(words: str) -> None:
+    receiver = Receiver(refusing(lambda message: len(message.content) > 5_000, words))
+    answers = sent_to(
+        receiver, [*plain(20), parcel(b"Subject: big\r\n\r\n" + b"x" * 60_000), *plain(20, 20)]
+    )
     (refused,) = [answer for answer in answers if isinstance(answer, Refused)]
     assert "60,016 octets" in refused.why
     assert len(receiver.taken) == 40
 
 
-def test_a_letter_above_the_announced_limit_is_not_even_sent() -> None:
-    receiver = Receiver(capability="IMAP4rev1 AUTH=PLAIN SASL-IR LITERAL+ MULTIAPPEND UIDPLUS APPENDLIMIT=10000")
+def test_a_message_above_the_announced_limit_is_not_even_sent() -> None:
+    receiver = Receiver(
+        capability="IMAP4rev1 AUTH=PLAIN SASL-IR LITERAL+ MULTIAPPEND UIDPLUS APPENDLIMIT=10000"
+    )
     answers = sent_to(receiver, [*plain(30), parcel(b"x" * 10_001)])
     (refused,) = [answer for answer in answers if isinstance(answer, Refused)]
-    assert refused.why == "the server takes letters of at most 10,000 octets; this one has 10,001"
+    assert refused.why == "the server takes messages of at most 10,000 octets; this one has 10,001"
     assert len(receiver.taken) == sum(receiver.commands) == 30
-    assert max(receiver.commands) * len(letters.plain(1)) <= 10_000
+    assert max(receiver.commands) * len(messages.plain(1)) <= 10_000
 
 
-def test_a_mailbox_that_went_away_costs_one_command_not_one_a_letter() -> None:
-    receiver = Receiver(refusing(lambda letter: letter.mailbox == "Sent", "NO [TRYCREATE] no such mailbox"))
-    answers = sent_to(receiver, [parcel(letters.plain(n), SENT) for n in range(500)] + plain(10))
+def test_a_mailbox_that_went_away_costs_one_command_not_one_a_message() -> None:
+    receiver = Receiver(
+        refusing(lambda message: message.mailbox == "Sent", "NO [TRYCREATE] no such mailbox")
+    )
+    answers = sent_to(receiver, [parcel(messages.plain(n), SENT) for n in range(500)] + plain(10))
     assert len(stored(answer for answer in answers if answer.parcel.mailbox == INBOX)) == 10
     refused = [answer for answer in answers if isinstance(answer, Refused)]
     assert len(refused) == 500
-    assert {answer.why for answer in refused} == {"the server takes nothing for mailbox Sent: no such mailbox"}
+    assert {answer.why for answer in refused} == {
+        "the server takes nothing for mailbox Sent: no such mailbox"
+    }
     assert len(receiver.commands) <= 4
 
 
 @pytest.mark.parametrize("capability", [Receiver().capability, PLUS, WAITING])
-def test_a_full_server_is_filled_as_far_as_it_goes_and_then_said_to_be_full(capability: str) -> None:
+def test_a_full_server_is_filled_as_far_as_it_goes_and_then_said_to_be_full(
+    capability: str,
+) -> None:
     receiver = Receiver(capability=capability)
     room = 130
-    receiver.says = lambda taken: "OK done" if len(receiver.taken) + len(taken) <= room else "NO [OVERQUOTA] Quota exceeded"
+    receiver.says = lambda taken: (
+        "OK done" if len(receiver.taken) + len(taken) <= room else "NO [OVERQUOTA] Quota exceeded"
+    )
     answers: list[Answer] = []
     with Scripted(receiver) as server:
         to = destination(server.port, connections=2)
@@ -184,24 +237,29 @@ def test_a_full_server_is_filled_as_far_as_it_goes_and_then_said_to_be_full(capa
         to.close()
     assert len(receiver.taken) == room
     told = Counter(answer.parcel.content for answer in answers if isinstance(answer, Appended))
-    assert told == Counter(letter.content for letter in receiver.taken)
+    assert told == Counter(message.content for message in receiver.taken)
     assert not any(isinstance(answer, Unanswered) for answer in answers)
 
 
 def test_a_real_quota_stops_the_push_and_loses_no_answer() -> None:
     quota = (
-        "mail_plugins = quota\nprotocol imap {\n  mail_plugins = quota imap_quota\n}\n"
-        "plugin {\n  quota = count:User quota\n  quota_rule = *:storage=600K\n  quota_vsizes = yes\n  quota_grace = 0\n}\n"
+        "mail_plugins = quota\nprotocol imap {\n  mail_plugins = quota imap_quota\n}\nplugin {\n "
+        " quota = count:User quota\n  quota_rule = *:storage=600K\n  quota_vsizes = yes\n "
+        " quota_grace = 0\n}\n"
     )
     with dovecots.start(extra=quota) as server:
         house = ImapHouse(server.imap_port, server.user(), server.password, dovecot_keeps)
         to = house.destination()
         answers: list[Answer] = []
         with pytest.raises(OverQuota):
-            until_it_stops(to.append(parcel(letters.plain(n) + b"x" * 10_000) for n in range(200)), answers)
+            until_it_stops(
+                to.append(parcel(messages.plain(n) + b"x" * 10_000) for n in range(200)), answers
+            )
         to.close()
         there = contents(house.arrived(INBOX))
-    assert there == Counter(answer.parcel.content for answer in answers if isinstance(answer, Appended))
+    assert there == Counter(
+        answer.parcel.content for answer in answers if isinstance(answer, Appended)
+    )
     assert 30 <= len(there) <= 60
 
 
@@ -209,8 +267,10 @@ def test_a_real_quota_stops_the_push_and_loses_no_answer() -> None:
 def test_a_throttled_window_waits_once_as_long_as_stated_and_loses_nothing(capability: str) -> None:
     receiver = Receiver(capability=capability)
     waits: list[float] = []
-    receiver.says = lambda _: "OK done" if waits else "NO [THROTTLED] Suggested Backoff Time: 29961 milliseconds"
-    parcels = [parcel(letters.plain(number) + b"x" * 50_000) for number in range(300)]
+    receiver.says = lambda _: (
+        "OK done" if waits else "NO [THROTTLED] Suggested Backoff Time: 29961 milliseconds"
+    )
+    parcels = [parcel(messages.plain(number) + b"x" * 50_000) for number in range(300)]
     answers = sent_to(receiver, parcels, sleep=waits.append, connections=1)
     assert len(stored(answers)) == len(receiver.taken) == 300
     assert waits == [pytest.approx(29.961)]
@@ -248,7 +308,7 @@ def test_a_bye_with_a_stated_wait_is_honoured_and_the_rest_goes_on() -> None:
     assert kinds[Appended] == len(receiver.taken)
 
 
-def test_a_letter_that_breaks_connections_takes_few_others_with_it_the_second_time() -> None:
+def test_a_message_that_breaks_connections_takes_few_others_with_it_the_second_time() -> None:
     receiver = Receiver(capability=PLUS)
 
     def says(taken: list[Taken]) -> str:
@@ -261,8 +321,15 @@ def test_a_letter_that_breaks_connections_takes_few_others_with_it_the_second_ti
     parcels = [parcel(b"Subject: poison\r\n\r\n"), *plain(200)]
     with Scripted(receiver) as server:
         to = destination(server.port)
-        doubtful = [answer.parcel for answer in to.append(parcels) if isinstance(answer, Unanswered)]
-        again = list(to.append([one for one in doubtful if one is parcels[0]] + [one for one in doubtful if one is not parcels[0]]))
+        doubtful = [
+            answer.parcel for answer in to.append(parcels) if isinstance(answer, Unanswered)
+        ]
+        again = list(
+            to.append(
+                [one for one in doubtful if one is parcels[0]]
+                + [one for one in doubtful if one is not parcels[0]]
+            )
+        )
         to.close()
     assert len(doubtful) > 1
     assert [answer.parcel for answer in again if isinstance(answer, Unanswered)] == [parcels[0]]
@@ -272,11 +339,11 @@ def test_a_letter_that_breaks_connections_takes_few_others_with_it_the_second_ti
 @pytest.mark.parametrize("direction", ["to_server", "from_server"])
 @pytest.mark.parametrize("how", ["close", "reset"])
 @pytest.mark.parametrize("mask", ["dovecot", "dovecot_plain_uid"])
-def test_a_cut_line_leaves_no_letter_lost_or_doubled(
+def test_a_cut_line_leaves_no_message_lost_or_doubled(
     mask: str, how: str, direction: str, request: pytest.FixtureRequest, long: bool
 ) -> None:
     server: Dovecot = request.getfixturevalue(mask)
-    sent = [letters.plain(number) + b"x" * 3_000 + b"\r\n" for number in range(120)]
+    sent = [messages.plain(number) + b"x" * 3_000 + b"\r\n" for number in range(120)]
     rng = random.Random(f"{mask} {how} {direction}")
     for _ in range(25 if long else 4):
         after = rng.randrange(400, 380_000 if direction == "to_server" else 3_000)
@@ -293,13 +360,17 @@ def test_a_cut_line_leaves_no_letter_lost_or_doubled(
         assert max(there.values(), default=1) == 1, after
 
 
-def test_a_line_that_breaks_again_and_again_is_given_up_after_all_answers_were_told(dovecot: Dovecot) -> None:
+def test_a_line_that_breaks_again_and_again_is_given_up_after_all_answers_were_told(
+    dovecot: Dovecot,
+) -> None:
     user = dovecot.user()
     with Cutter(dovecot.imap_port, Cut(20_000, "to_server", None)) as line:
         to = destination(line.port, user, retries=2)
         answers: list[Answer] = []
         with pytest.raises(ConnectionLost):
-            until_it_stops(to.append(parcel(letters.plain(n) + b"x" * 30_000) for n in range(200)), answers)
+            until_it_stops(
+                to.append(parcel(messages.plain(n) + b"x" * 30_000) for n in range(200)), answers
+            )
         to.close()
     assert [type(answer) for answer in answers] == [Unanswered] * len(answers)
     assert answers
@@ -310,7 +381,9 @@ def test_a_server_with_literal_minus_gets_only_small_literals_unasked() -> None:
     sizes = [10, 4_095, 4_096, 4_097, 9_000]
     for connections in (1, 4):
         receiver.taken.clear()
-        answers = sent_to(receiver, [parcel(b"x" * size) for size in sizes], connections=connections)
+        answers = sent_to(
+            receiver, [parcel(b"x" * size) for size in sizes], connections=connections
+        )
         assert len(stored(answers)) == 5
         assert {len(one.content): one.literal for one in receiver.taken} == {
             10: "{10+}",
@@ -329,11 +402,15 @@ def test_a_server_without_literal_plus_is_served_by_several_connections() -> Non
         to.close()
         assert len(server.conversations) == 3
     assert not any(one.literal.endswith("+}") for one in receiver.taken)
-    assert Counter(one.content for one in receiver.taken) == Counter(letters.plain(n) for n in range(60))
+    assert Counter(one.content for one in receiver.taken) == Counter(
+        messages.plain(n) for n in range(60)
+    )
 
 
-def test_a_server_that_allows_fewer_connections_gets_fewer_and_every_letter() -> None:
-    with dovecots.start(imap_capability=dovecots.POOR, extra="mail_max_userip_connections = 3\n") as server:
+def test_a_server_that_allows_fewer_connections_gets_fewer_and_every_message() -> None:
+    with dovecots.start(
+        imap_capability=dovecots.POOR, extra="mail_max_userip_connections = 3\n"
+    ) as server:
         house = ImapHouse(server.imap_port, server.user(), server.password, dovecot_keeps)
         notes = Notes()
         to = destination(server.imap_port, house.user, connections=4, progress=notes)
@@ -341,7 +418,7 @@ def test_a_server_that_allows_fewer_connections_gets_fewer_and_every_letter() ->
             to.mailboxes()
             assert len(stored(to.append(plain(40)))) == 40
         to.close()
-        assert contents(house.arrived(INBOX)) == Counter(letters.plain(n) for n in range(40))
+        assert contents(house.arrived(INBOX)) == Counter(messages.plain(n) for n in range(40))
     assert any("going on with 1 of 4 connections" in note for note in notes.heard)
 
 
@@ -360,7 +437,9 @@ def test_a_role_the_server_will_not_give_does_not_keep_the_mailbox_from_being_ma
             talk.line(f"{command.tag} NO no such mailbox")
         return not made
 
-    receiver = Receiver(capability=PLUS + " CREATE-SPECIAL-USE", on={"CREATE": create, "SELECT": select})
+    receiver = Receiver(
+        capability=PLUS + " CREATE-SPECIAL-USE", on={"CREATE": create, "SELECT": select}
+    )
     with Scripted(receiver) as server:
         to = destination(server.port)
         assert to.create([Mailbox(SENT, frozenset({"\\Sent"}))]) == {SENT: None}
@@ -391,7 +470,11 @@ def test_making_mailboxes_takes_one_flight(dovecot: Dovecot) -> None:
         to.create([Mailbox((f"Box {number}",), subscribed=True) for number in range(20)])
         said = line.dialogues[0].commands[before:]
         to.close()
-    assert Counter(command.split(b" ")[1] for command in said) == {b"CREATE": 20, b"SUBSCRIBE": 20, b"SELECT": 20}
+    assert Counter(command.split(b" ")[1] for command in said) == {
+        b"CREATE": 20,
+        b"SUBSCRIBE": 20,
+        b"SELECT": 20,
+    }
 
 
 def test_a_keyword_that_cannot_be_changed_does_not_hinder_the_other_flags() -> None:
@@ -409,12 +492,15 @@ def test_a_keyword_that_cannot_be_changed_does_not_hinder_the_other_flags() -> N
 
     with Scripted(Receiver(on={"UID STORE": store, "UID SEARCH": search})) as server:
         to = destination(server.port)
-        assert to.set_flags(INBOX, {4: (frozenset({"\\Seen", "$Strange"}), frozenset()), 5: (frozenset(), frozenset())}) == [4]
+        assert to.set_flags(
+            INBOX,
+            {4: (frozenset({"\\Seen", "$Strange"}), frozenset()), 5: (frozenset(), frozenset())},
+        ) == [4]
         to.close()
     assert stores == [b".SILENT ($Strange \\Seen)", b".SILENT (\\Seen)"]
 
 
-def test_a_broken_line_while_looking_shows_each_letter_once(dovecot: Dovecot) -> None:
+def test_a_broken_line_while_looking_shows_each_message_once(dovecot: Dovecot) -> None:
     user = dovecot.user()
     with Cutter(dovecot.imap_port, Cut(60_000, "from_server", 2)) as line:
         first = destination(line.port, user)
@@ -438,16 +524,33 @@ def test_nothing_that_deletes_or_overwrites_is_ever_said(dovecot: Dovecot) -> No
         to.body(INBOX, uids[0])
         to.set_flags(INBOX, {uid: (frozenset({"\\Seen"}), frozenset()) for uid in uids})
         to.close()
-        said = {re.sub(rb"^UID ", b"", command.partition(b" ")[2])[:12].split(b" ")[0].upper() for command in line.dialogues[0].commands}
-    assert not said & {b"DELETE", b"EXPUNGE", b"CLOSE", b"RENAME", b"MOVE", b"UNSUBSCRIBE", b"SETACL"}
+        said = {
+            re.sub(rb"^UID ", b"", command.partition(b" ")[2])[:12].split(b" ")[0].upper()
+            for command in line.dialogues[0].commands
+        }
+    assert not said & {
+        b"DELETE",
+        b"EXPUNGE",
+        b"CLOSE",
+        b"RENAME",
+        b"MOVE",
+        b"UNSUBSCRIBE",
+        b"SETACL",
+    }
 
 
-def test_letters_under_way_while_the_server_talks_back_at_length_do_not_block(dovecot: Dovecot) -> None:
-    # In a selected mailbox each append is answered with EXISTS and RECENT too; nobody may wait for the other to read.
+def test_messages_under_way_while_the_server_talks_back_at_length_do_not_block(
+    dovecot: Dovecot,
+) -> None:
+    # In a selected mailbox each append is answered with EXISTS and RECENT too; nobody may wait for
+    # the other to read.
     user = dovecot.user()
     to: ImapDestination = destination(dovecot.imap_port, user)
     to.create([Mailbox(INBOX)])
-    assert len(stored(to.append(parcel(letters.plain(n) + b"x" * 20_000) for n in range(1_500)))) == 1_500
+    assert (
+        len(stored(to.append(parcel(messages.plain(n) + b"x" * 20_000) for n in range(1_500))))
+        == 1_500
+    )
     to.close()
 
 
@@ -461,21 +564,25 @@ def test_a_wait_nobody_would_sit_out_ends_the_push_at_once() -> None:
 
 
 @pytest.mark.parametrize("capability", [Receiver().capability, PLUS])
-def test_letters_for_several_mailboxes_are_all_on_their_way_before_the_first_answer(capability: str) -> None:
+def test_messages_for_several_mailboxes_are_all_on_their_way_before_the_first_answer(
+    capability: str,
+) -> None:
     receiver = Receiver(capability=capability)
     tags: list[str] = []
-    letters_seen = 0
+    messages_seen = 0
 
     def hold_back(talk: Conversation, command: Command) -> bool:
-        nonlocal letters_seen
+        nonlocal messages_seen
         tags.append(command.tag)
-        letters_seen += len(letters_in(command))
-        if letters_seen == 200:
+        messages_seen += len(messages_in(command))
+        if messages_seen == 200:
             talk.line(*(f"{tag} OK done" for tag in tags))
         return True
 
     receiver.on["APPEND"] = hold_back
     places = [INBOX, SENT, ("Archive",), ("Lists", "dev")]
-    answers = sent_to(receiver, [parcel(letters.plain(n), places[n // 50]) for n in range(200)], retries=0)
+    answers = sent_to(
+        receiver, [parcel(messages.plain(n), places[n // 50]) for n in range(200)], retries=0
+    )
     assert len(stored(answers)) == 200
     assert len(tags) == (4 if "MULTIAPPEND" in capability else 200)

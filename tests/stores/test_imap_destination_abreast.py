@@ -1,4 +1,6 @@
-"""Several connections at once, where each literal must wait for the server's consent: none is needed more than another."""
+"""Several connections at once, where each literal must wait for the server's consent: none is
+needed more than another.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ import pytest
 from mailsync.errors import ConnectionLost, OverQuota
 from mailsync.model import INBOX, Appended, Parcel, Refused, Unanswered
 from mailsync.progress import Silence
-from tests import letters
+from tests import messages
 from tests.servers.cutter import Cut, Cutter
 from tests.servers.dovecot import Dovecot
 from tests.servers.scripted import Command, Conversation, Scripted
@@ -34,11 +36,13 @@ class Notes(Silence):
 
 
 def plain(count: int) -> list[Parcel]:
-    return [parcel(letters.plain(number)) for number in range(count)]
+    return [parcel(messages.plain(number)) for number in range(count)]
 
 
 def breaking(receiver: Receiver, *, when: int, logins: int) -> None:
-    """Once three are in, let the connection break that brings the letter number `when`, and then only so many log in."""
+    """Once three are in, let the connection break that brings the message number `when`, and then
+    only so many log in.
+    """
     broken, three_are_in = threading.Event(), threading.Event()
     before, after = itertools.count(1), itertools.count(1)
 
@@ -74,7 +78,9 @@ def until_it_stops(answers: Iterable[Answer], into: list[Answer]) -> None:
         into.append(answer)  # noqa: PERF402  extend() would lose what came before the error
 
 
-def assert_each_has_one_answer(answers: list[Answer], parcels: list[Parcel], receiver: Receiver) -> None:
+def assert_each_has_one_answer(
+    answers: list[Answer], parcels: list[Parcel], receiver: Receiver
+) -> None:
     """Every parcel was told of once, and what was told to be there is there once."""
     assert Counter(id(answer.parcel) for answer in answers) == Counter(map(id, parcels))
     assert Counter(one.content for one in receiver.taken) == Counter(
@@ -83,7 +89,7 @@ def assert_each_has_one_answer(answers: list[Answer], parcels: list[Parcel], rec
 
 
 @pytest.mark.parametrize("when", [20, 100, 180])
-def test_a_connection_that_cannot_come_back_leaves_its_letters_to_the_others(when: int) -> None:
+def test_a_connection_that_cannot_come_back_leaves_its_messages_to_the_others(when: int) -> None:
     receiver = Receiver(capability=WAITING)
     breaking(receiver, when=when, logins=0)
     parcels, notes = plain(400), Notes()
@@ -94,7 +100,10 @@ def test_a_connection_that_cannot_come_back_leaves_its_letters_to_the_others(whe
     assert_each_has_one_answer(answers, parcels, receiver)
     assert kinds(answers)[Unanswered] in {1, 2}  # the next one may have been announced
     assert kinds(answers).keys() == {Appended, Unanswered}
-    assert any("going on with 2 of 3 connections" in note and "too many connections" in note for note in notes.heard)
+    assert any(
+        "going on with 2 of 3 connections" in note and "too many connections" in note
+        for note in notes.heard
+    )
 
 
 def test_a_connection_that_comes_back_goes_on_as_before() -> None:
@@ -111,7 +120,9 @@ def test_a_connection_that_comes_back_goes_on_as_before() -> None:
     assert kinds(answers).keys() == {Appended, Unanswered}
 
 
-def test_the_last_connection_ends_the_push_after_all_answers_were_told(dovecot_plain_uid: Dovecot) -> None:
+def test_the_last_connection_ends_the_push_after_all_answers_were_told(
+    dovecot_plain_uid: Dovecot,
+) -> None:
     server = dovecot_plain_uid
     house = ImapHouse(server.imap_port, server.user(), server.password, dovecot_keeps)
     parcels = plain(400)
@@ -131,7 +142,9 @@ def test_the_last_connection_ends_the_push_after_all_answers_were_told(dovecot_p
 
 def test_a_full_server_stops_all_connections_and_each_answer_counts() -> None:
     receiver = Receiver(capability=WAITING)
-    receiver.says = lambda _: "OK done" if len(receiver.taken) < 60 else "NO [OVERQUOTA] Quota exceeded"
+    receiver.says = lambda _: (
+        "OK done" if len(receiver.taken) < 60 else "NO [OVERQUOTA] Quota exceeded"
+    )
     answers: list[Answer] = []
     with Scripted(receiver) as server:
         to = destination(server.port, connections=4)
@@ -139,18 +152,18 @@ def test_a_full_server_stops_all_connections_and_each_answer_counts() -> None:
             until_it_stops(to.append(plain(1_000)), answers)
         to.close()
     assert kinds(answers)[Appended] == len(receiver.taken) == 60
-    assert 1 <= kinds(answers)[Refused] <= 8  # on each connection two letters were on their way
+    assert 1 <= kinds(answers)[Refused] <= 8  # on each connection two messages were on their way
     assert len(receiver.commands) <= 68
 
 
-def test_a_letter_is_announced_behind_the_one_before_it_not_behind_its_answer() -> None:
+def test_a_message_is_announced_behind_the_one_before_it_not_behind_its_answer() -> None:
     receiver = Receiver(capability=WAITING)
     held: list[str] = []
 
     total = iter(range(20))
 
     def one_behind(talk: Conversation, command: Command) -> bool:
-        last = next(total) == 19  # each answer goes out once the next letter is here
+        last = next(total) == 19  # each answer goes out once the next message is here
         held.append(command.tag)
         ready = held[:] if last else held[:-1]
         if ready:

@@ -1,4 +1,6 @@
-"""Mailboxes whose names a server cannot have as they are: each gets one of its own, is told, and is found again."""
+"""Mailboxes whose names a server cannot have as they are: each gets one of its own, is told, and is
+found again.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,32 @@ from mailsync.engine.report import Report
 from mailsync.model import INBOX, MailboxPath
 from mailsync.stores.imap.fitting import fitted, proposals
 from mailsync.stores.imap.names import Names
-from tests.letters import plain
+from tests.messages import plain
 from tests.servers import dovecot as dovecots
 from tests.servers.dovecot import Dovecot
 from tests.stores.imap_receivers import ImapHouse, destination, dovecot_keeps
 from tests.unit.engine.rig import Rig
 
 DOTTED = "namespace inbox {\n  separator = .\n  prefix = INBOX.\n}\n"
-MEETING: list[MailboxPath] = [("a.b",), ("a_b",), ("a.b", "c"), ("a_b", "c"), ("a", "b"), ("x",), ("INBOX", "x"), INBOX]
-ODD: list[MailboxPath] = [("a.b",), ("a.b", "below"), ("~tilde",), ("é" * 200,), ("tab\there",), ("Plain",), ("Jürgen & Söhne", "日本語")]
+MEETING: list[MailboxPath] = [
+    ("a.b",),
+    ("a_b",),
+    ("a.b", "c"),
+    ("a_b", "c"),
+    ("a", "b"),
+    ("x",),
+    ("INBOX", "x"),
+    INBOX,
+]
+ODD: list[MailboxPath] = [
+    ("a.b",),
+    ("a.b", "below"),
+    ("~tilde",),
+    ("é" * 200,),
+    ("tab\there",),
+    ("Plain",),
+    ("Jürgen & Söhne", "日本語"),
+]
 
 PARTS = st.text("ab._/\\-é& ", min_size=1, max_size=4) | st.just("INBOX")
 PATHS = st.lists(PARTS, min_size=1, max_size=3).map(tuple)
@@ -35,7 +54,7 @@ def dotted() -> Iterator[Dovecot]:
 
 
 class Move:
-    """An archive with one letter in each mailbox, and where it is pushed to."""
+    """An archive with one message in each mailbox, and where it is pushed to."""
 
     def __init__(self, folder: Path, paths: list[MailboxPath], server: Dovecot) -> None:
         self.rig = Rig(folder / "archive")
@@ -56,8 +75,14 @@ class Move:
         found: dict[str, list[bytes]] = {}
         with self.house.client() as client:
             for flags, _, name in client.list_folders():
-                if b"\\Noselect" not in flags and client.select_folder(name, readonly=True)[b"EXISTS"]:
-                    found[name] = [one[b"BODY[]"] for one in client.fetch(client.search("ALL"), ["BODY.PEEK[]"]).values()]
+                if (
+                    b"\\Noselect" not in flags
+                    and client.select_folder(name, readonly=True)[b"EXISTS"]
+                ):
+                    found[name] = [
+                        one[b"BODY[]"]
+                        for one in client.fetch(client.search("ALL"), ["BODY.PEEK[]"]).values()
+                    ]
         return found
 
 
@@ -65,13 +90,17 @@ def renamed(report: Report) -> dict[str, str]:
     return {note.mailbox: note.text for note in report.notes if note.kind == "renamed"}
 
 
-def test_names_that_would_meet_behind_a_delimiter_get_mailboxes_of_their_own(dotted: Dovecot, tmp_path: Path) -> None:
+def test_names_that_would_meet_behind_a_delimiter_get_mailboxes_of_their_own(
+    dotted: Dovecot, tmp_path: Path
+) -> None:
     move = Move(tmp_path, MEETING, dotted)
     report = move.push()
     assert (report.total.new, report.exit_code) == (len(MEETING), 0)
     there = move.there()
     assert sorted(map(len, there.values())) == [1] * len(MEETING)
-    assert [there[name] for name in ("INBOX.a_b", "INBOX.a_b.c", "INBOX.a.b", "INBOX.x")] == [[plain(n)] for n in (1, 3, 4, 5)]
+    assert [there[name] for name in ("INBOX.a_b", "INBOX.a_b.c", "INBOX.a.b", "INBOX.x")] == [
+        [plain(n)] for n in (1, 3, 4, 5)
+    ]
     assert renamed(report).keys() == {"a.b", "a.b/c", "INBOX/x"}
     assert "INBOX" not in renamed(report)
     for forgetting in (False, True):
@@ -82,7 +111,9 @@ def test_names_that_would_meet_behind_a_delimiter_get_mailboxes_of_their_own(dot
         assert move.there() == there
 
 
-def test_a_name_that_only_gains_a_prefix_is_not_called_renamed(dotted: Dovecot, tmp_path: Path) -> None:
+def test_a_name_that_only_gains_a_prefix_is_not_called_renamed(
+    dotted: Dovecot, tmp_path: Path
+) -> None:
     move = Move(tmp_path, [("INBOX", "Lists"), ("Work", "2024")], dotted)
     assert renamed(move.push()) == {}
     assert move.there() == {"INBOX.Lists": [plain(0)], "INBOX.Work.2024": [plain(1)]}
@@ -90,12 +121,16 @@ def test_a_name_that_only_gains_a_prefix_is_not_called_renamed(dotted: Dovecot, 
     assert move.push().total.new == 0
 
 
-def test_refused_names_are_told_and_their_letters_go_to_plainer_ones(dovecot: Dovecot, tmp_path: Path) -> None:
+def test_refused_names_are_told_and_their_messages_go_to_plainer_ones(
+    dovecot: Dovecot, tmp_path: Path
+) -> None:
     move = Move(tmp_path, ODD, dovecot)
     report = move.push()
     assert (report.total.new, report.exit_code) == (len(ODD), 0), report.notes
     there = move.there()
-    assert Counter(content for found in there.values() for content in found) == Counter(map(plain, range(len(ODD))))
+    assert Counter(content for found in there.values() for content in found) == Counter(
+        map(plain, range(len(ODD)))
+    )
     assert sorted(map(len, there.values())) == [1] * len(ODD)
     assert [there[name] for name in ("Plain", "Jürgen & Söhne/日本語")] == [[plain(5)], [plain(6)]]
     words = renamed(report)
@@ -110,8 +145,14 @@ def test_refused_names_are_told_and_their_letters_go_to_plainer_ones(dovecot: Do
         assert move.there() == there
 
 
-@given(st.lists(PATHS, unique=True, max_size=12), st.sampled_from([b"/", b".", b"\\", None]), st.sampled_from([b"", b"INBOX."]))
-def test_no_two_mailboxes_are_ever_written_alike(paths: list[MailboxPath], delimiter: bytes | None, prefix: bytes) -> None:
+@given(
+    st.lists(PATHS, unique=True, max_size=12),
+    st.sampled_from([b"/", b".", b"\\", None]),
+    st.sampled_from([b"", b"INBOX."]),
+)
+def test_no_two_mailboxes_are_ever_written_alike(
+    paths: list[MailboxPath], delimiter: bytes | None, prefix: bytes
+) -> None:
     names = Names([(prefix, delimiter)])
     paths = [path for path in paths if len(path) > 1 or path[0].upper() != "INBOX"]
     found = fitted(names, paths)

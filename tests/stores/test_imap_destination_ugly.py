@@ -1,4 +1,6 @@
-"""Five hundred ugly letters, sent to real servers: each comes out as it went in, but for what is known of its server, or is told."""
+"""Five hundred ugly messages, sent to real servers: each comes out as it went in, but for what is
+known of its server, or is told.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mailsync.model import INBOX, Appended, Refused
-from tests import letters
+from tests import messages
 from tests.servers import pymap
 from tests.servers.dovecot import Dovecot
 from tests.stores.destination_contract import parcel
@@ -39,8 +41,10 @@ def fielded(field: bytes) -> Uglier:
 
 
 UGLIER: list[Uglier] = [
-    *map(inserted, (b"\0", b"\r", b"\n", b"\r\r\n", b"\n\r", b"\xff", b"\xc3", b"\xe6\x97\xa5", b"\x1b[2J", b"{5}", b"\r\n.\r\n")),
-    *map(fielded, (b"Subject: \xe9t\xe9", b"From ", b"no field at all", b": nothing", b"Message-ID: <\xfc@x>", b"Message-ID:")),
+    *map(inserted, (b"\0", b"\r", b"\n", b"\r\r\n", b"\n\r", b"\xff",
+                    b"\xc3", b"\xe6\x97\xa5", b"\x1b[2J", b"{5}", b"\r\n.\r\n")),
+    *map(fielded, (b"Subject: \xe9t\xe9", b"From ", b"no field at all", b": nothing",
+                    b"Message-ID: <\xfc@x>", b"Message-ID:")),
     inserted(b"y" * 20_000),
     fielded(b"X: " + b"z" * 9_000),
     lambda rng, content: content[: rng.randrange(len(content) + 1)],
@@ -55,9 +59,9 @@ UGLIER: list[Uglier] = [
 
 
 def ugly(count: int, seed: int) -> list[bytes]:
-    """Make different letters, each made ugly in a few ways; the first one is empty."""
+    """Make different messages, each made ugly in a few ways; the first one is empty."""
     rng = random.Random(seed)
-    bases = [*letters.ugly().values(), *letters.varied(60, seed)]
+    bases = [*messages.ugly().values(), *messages.varied(60, seed)]
     found = {b"": None}
     while len(found) < count:
         content = rng.choice(bases)[:30_000]
@@ -68,14 +72,16 @@ def ugly(count: int, seed: int) -> list[bytes]:
 
 
 def pymap_shows(content: bytes) -> bool:
-    """Whether pymap shows the header as it is: not when it has no end, or when a line of blanks comes before that."""
+    """Whether pymap shows the header as it is: not when it has no end, or when a line of blanks
+    comes before that.
+    """
     found = re.search(rb"(?:\A|\n)([ \t]*)\r?\n", content)
     return found is not None and not found[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Shown(ImapHouse):
-    """An account, and whether its server shows a letter's header as it is."""
+    """An account, and whether its server shows a message's header as it is."""
 
     shows: Callable[[bytes], bool] = lambda _: True
 
@@ -86,31 +92,39 @@ def house(request: pytest.FixtureRequest) -> Iterator[Shown]:
         with pymap.start() as server:
             yield Shown(server.port, server.user, server.password, pymap_keeps, shows=pymap_shows)
     else:
-        server_: Dovecot = request.getfixturevalue("dovecot" if request.param == "dovecot" else "dovecot_plain_uid")
+        server_: Dovecot = request.getfixturevalue(
+            "dovecot" if request.param == "dovecot" else "dovecot_plain_uid"
+        )
         yield Shown(server_.imap_port, server_.user(), server_.password, dovecot_keeps)
 
 
 @pytest.mark.parametrize("repair", [True, False])
-def test_each_ugly_letter_arrives_as_it_was_or_is_told(house: Shown, repair: bool) -> None:
+def test_each_ugly_message_arrives_as_it_was_or_is_told(house: Shown, repair: bool) -> None:
     sent = ugly(COUNT, SEED)
     to = house.destination(repair=repair)
     answers = list(to.append(map(parcel, sent)))
     to.close()
     assert Counter(answer.parcel.content for answer in answers) == Counter(sent)
     there = {one.uid: one.content for one in house.arrived(INBOX)}
-    verbatim = [answer for answer in answers if isinstance(answer, Appended) and not answer.repaired]
+    verbatim = [
+        answer for answer in answers if isinstance(answer, Appended) and not answer.repaired
+    ]
     for answer in verbatim:
-        assert answer.uid is None or there.pop(answer.uid) == house.kept(answer.parcel.content), answer.parcel.content[:300]
+        assert answer.uid is None or there.pop(answer.uid) == house.kept(answer.parcel.content), (
+            answer.parcel.content[:300]
+        )
     repaired = [answer for answer in answers if isinstance(answer, Appended) and answer.repaired]
     refused = [answer for answer in answers if isinstance(answer, Refused)]
-    # These servers take every letter but the empty one.
-    assert {answer.parcel.content for answer in repaired} | {answer.parcel.content for answer in refused} <= {b""}
+    # These servers take every message but the empty one.
+    assert {answer.parcel.content for answer in repaired} | {
+        answer.parcel.content for answer in refused
+    } <= {b""}
     assert all("the server" in answer.repaired for answer in repaired)
     assert all(answer.why for answer in refused)
     assert len(repaired) <= repair
 
 
-def test_no_ugly_letter_is_sent_twice_without_the_ledger(house: Shown, tmp_path: Path) -> None:
+def test_no_ugly_message_is_sent_twice_without_the_ledger(house: Shown, tmp_path: Path) -> None:
     rig = Rig(tmp_path / "archive")
     for content in filter(house.shows, ugly(COUNT, SEED + 1)):
         rig.old.deliver(INBOX, content)

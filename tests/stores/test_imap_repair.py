@@ -1,4 +1,6 @@
-"""Repaired copies: whatever the letter, any server should take the copy, and a person would call it the same letter."""
+"""Repaired copies: whatever the message, any server should take the copy, and a person would call
+it the same message.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +16,32 @@ from hypothesis import strategies as st
 from mailsync.formats import header
 from mailsync.identity import original_of
 from mailsync.stores.imap.repair import LINE_LIMIT, repaired
-from tests import letters
+from tests import messages
 
-UGLY = letters.ugly()
+UGLY = messages.ugly()
 
 PIECES = st.sampled_from(
-    [b"\r\n", b"\n", b"\r", b"\0", b" ", b"\t", b":", b"Subject: ", b"From: ", b"Gr\xfc\xdfe", "手紙".encode(), b"x" * 1200, b"<a@b>", b'"']
+    [
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b"\0",
+        b" ",
+        b"\t",
+        b":",
+        b"Subject: ",
+        b"From: ",
+        b"Gr\xfc\xdfe",
+        "手紙".encode(),
+        b"x" * 1200,
+        b"<a@b>",
+        b'"',
+    ]
 )
-LETTERS = st.one_of(st.binary(max_size=300), st.lists(st.one_of(PIECES, st.binary(max_size=12)), max_size=30).map(b"".join))
+MESSAGES = st.one_of(
+    st.binary(max_size=300),
+    st.lists(st.one_of(PIECES, st.binary(max_size=12)), max_size=30).map(b"".join),
+)
 
 
 def head(text: bytes, body: bytes = b"Some text.\r\n") -> bytes:
@@ -35,12 +55,12 @@ def copy_of(content: bytes) -> bytes:
 
 
 def read(content: bytes) -> email.message.EmailMessage:
-    """Read a letter as a mail program would."""
+    """Read a message as a mail program would."""
     return email.message_from_bytes(content, policy=email.policy.default)
 
 
 @settings(max_examples=400, deadline=None)
-@given(LETTERS)
+@given(MESSAGES)
 @example(b"From: Bob <bob@example.net>\r\nSubject: cut in th")
 @example(b"X: 1\r\r\nY: 2\r\n\r\n")
 @example(b"X: " + b" " * 3000 + b"y\r\n\r\n")
@@ -65,7 +85,7 @@ def test_a_repaired_copy_is_what_the_strictest_server_takes(content: bytes) -> N
 
 
 @settings(max_examples=300, deadline=None)
-@given(LETTERS)
+@given(MESSAGES)
 def test_a_repaired_copy_needs_no_repair_and_names_its_original(content: bytes) -> None:
     made = repaired(content)
     if made is not None:
@@ -74,24 +94,26 @@ def test_a_repaired_copy_needs_no_repair_and_names_its_original(content: bytes) 
 
 
 @pytest.mark.parametrize("name", UGLY)
-def test_an_ugly_letter_keeps_its_sender_subject_and_body(name: str) -> None:
+def test_an_ugly_message_keeps_its_sender_subject_and_body(name: str) -> None:
     content = UGLY[name]
     made = repaired(content)
     if made is None or not list(header.fields(content)):
         return
     copy = made[0]
     for field in (b"from", b"date", b"subject"):
-        assert [value.strip() for value in header.all_(copy, field)] == [value.strip() for value in header.all_(content, field)]
+        assert [value.strip() for value in header.all_(copy, field)] == [
+            value.strip() for value in header.all_(content, field)
+        ]
     assert original_of(copy) == hashlib.sha256(content).digest()
 
 
-def test_an_ordinary_letter_is_left_alone() -> None:
-    assert all(repaired(letters.plain(number)) is None for number in range(20))
+def test_an_ordinary_message_is_left_alone() -> None:
+    assert all(repaired(messages.plain(number)) is None for number in range(20))
 
 
-def test_an_empty_letter_becomes_one_with_a_subject() -> None:
+def test_an_empty_message_becomes_one_with_a_subject() -> None:
     copy, words = repaired(b"") or (b"", "")
-    assert header.first(copy, b"subject") == b" (empty letter)"
+    assert header.first(copy, b"subject") == b" (empty message)"
     assert "empty" in words
 
 
@@ -115,36 +137,61 @@ def test_an_8_bit_subject_reads_as_before(charset: str) -> None:
 
 
 def test_encoded_words_that_were_there_are_not_encoded_again() -> None:
-    copy = copy_of(head("Subject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?= überall =?utf-8?Q?Gr=C3=BC=C3=9Fe?= x\r\n".encode()))
+    copy = copy_of(
+        head(
+            "Subject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?= überall "
+            "=?utf-8?Q?Gr=C3=BC=C3=9Fe?= x\r\n".encode()
+        )
+    )
     assert header.text(header.first(copy, b"subject") or b"") == "Grüße überall Grüße x"
 
 
-@given(st.text(alphabet=st.characters(min_codepoint=33, exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"]), min_size=1, max_size=200))
+@given(
+    st.text(
+        alphabet=st.characters(min_codepoint=33, exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"]),
+        min_size=1,
+        max_size=200,
+    )
+)
 @settings(max_examples=200, deadline=None)
 def test_every_8_bit_text_is_decoded_to_what_it_was(text: str) -> None:
     copy = repaired(head(b"X-Text: \xc3\xbc " + text.encode() + b" \xc3\xbc\r\n"))
     assert copy is not None
     if "=?" not in text:
-        decoded = b"".join(part if isinstance(part, bytes) else part.encode() for part, _ in _parts(copy[0]))
+        decoded = b"".join(
+            part if isinstance(part, bytes) else part.encode() for part, _ in _parts(copy[0])
+        )
         assert decoded.decode().replace(" ", "") == f"ü{text}ü"
 
 
 def _parts(copy: bytes) -> list[tuple[bytes | str, str | None]]:
     from email.header import decode_header  # noqa: PLC0415  only this test decodes by itself
 
-    return decode_header((header.first(copy, b"x-text") or b"").decode("ascii").replace("\r\n ", " ").strip())
+    return decode_header(
+        (header.first(copy, b"x-text") or b"").decode("ascii").replace("\r\n ", " ").strip()
+    )
 
 
 def test_an_8_bit_name_leaves_the_address_usable() -> None:
-    copy = copy_of(head('From: "Müller, Jürgen" <j@example.net>\r\nTo: Zoë Ärger <z@example.net>, Bob <b@example.net>\r\n'.encode()))
+    copy = copy_of(
+        head(
+            'From: "Müller, Jürgen" <j@example.net>\r\nTo: Zoë Ärger <z@example.net>, Bob'
+            " <b@example.net>\r\n".encode()
+        )
+    )
     message = read(copy)
-    assert [(one.display_name, one.addr_spec) for one in message["From"].addresses] == [("Müller, Jürgen", "j@example.net")]
+    assert [(one.display_name, one.addr_spec) for one in message["From"].addresses] == [
+        ("Müller, Jürgen", "j@example.net")
+    ]
     assert [one.addr_spec for one in message["To"].addresses] == ["z@example.net", "b@example.net"]
     assert message["To"].addresses[0].display_name == "Zoë Ärger"
 
 
 def test_an_8_bit_file_name_leaves_the_attachment_one() -> None:
-    text = 'Content-Type: application/pdf; name="Grüße.pdf"\r\nContent-Disposition: attachment; filename="Grüße.pdf"\r\n'
+    text = (
+        'Content-Type: application/pdf; name="Grüße.pdf"\r\nContent-Disposition: attachment;'
+        ' filename="Grüße.pdf"\r\n'
+    )
     message = read(copy_of(head(b"MIME-Version: 1.0\r\n" + text.encode())))
     assert message.get_content_type() == "application/pdf"
     assert message.get_filename() == "Grüße.pdf"
@@ -170,7 +217,13 @@ def test_long_quoted_printable_lines_decode_to_the_same_text() -> None:
 
 
 def test_a_long_line_within_a_part_reads_as_before() -> None:
-    body = b"--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n" + "手".encode() * 900 + b"\r\n--b--\r\n"
-    copy = copy_of(head(b'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="b"\r\n', body))
+    body = (
+        b"--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+        + "手".encode() * 900
+        + b"\r\n--b--\r\n"
+    )
+    copy = copy_of(
+        head(b'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="b"\r\n', body)
+    )
     (part,) = read(copy).iter_parts()
     assert part.get_content() == "手" * 900

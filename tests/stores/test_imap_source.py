@@ -10,12 +10,22 @@ from dataclasses import replace
 import pytest
 
 from mailsync.errors import ConnectionLost, MailboxError, StoreUnavailable, Throttled
-from mailsync.model import INBOX, Entry, Mailbox, Message, Scan, ScanRequest, SyncState, UidRef, Unfetched
+from mailsync.model import (
+    INBOX,
+    Entry,
+    Mailbox,
+    Message,
+    Scan,
+    ScanRequest,
+    SyncState,
+    UidRef,
+    Unfetched,
+)
 from mailsync.stores.credentials import Credentials
 from mailsync.stores.imap import ImapSource
 from mailsync.stores.imap.session import Session
 from mailsync.stores.imap.wire import Literal
-from tests import letters
+from tests import messages
 from tests.servers import dovecot as dovecot_
 from tests.servers import wan
 from tests.servers.cutter import Cut, Cutter
@@ -24,15 +34,26 @@ from tests.servers.pymap import Pymap
 from tests.servers.scripted import Command, Conversation, Scripted
 from tests.stores.contract import contents_of, entries_of, scan_all
 from tests.stores.imap_houses import close_all, endpoint, opened, served, source
-from tests.stores.imap_script import CAPABILITY, Handler, Letter, Server
+from tests.stores.imap_script import CAPABILITY, ArchivedMessage, Handler, Server
 
 Waits = list[float]
 
 
-def scripted_source(server: Scripted, *, retries: int = 4, waits: Waits | None = None) -> ImapSource:
+def scripted_source(
+    server: Scripted, *, retries: int = 4, waits: Waits | None = None
+) -> ImapSource:
     slept: Waits = [] if waits is None else waits
     credentials = Credentials.fixed("alice", "secret")
-    return opened(ImapSource("old", endpoint(server.port), credentials, retries=retries, sleep=slept.append, jitter=lambda: 0.5))
+    return opened(
+        ImapSource(
+            "old",
+            endpoint(server.port),
+            credentials,
+            retries=retries,
+            sleep=slept.append,
+            jitter=lambda: 0.5,
+        )
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -41,13 +62,15 @@ def _closed() -> Iterator[None]:
     close_all()
 
 
-def box(count: int, first: int = 1) -> list[Letter]:
-    return [Letter(uid, letters.plain(uid)) for uid in range(first, first + count)]
+def box(count: int, first: int = 1) -> list[ArchivedMessage]:
+    return [ArchivedMessage(uid, messages.plain(uid)) for uid in range(first, first + count)]
 
 
 def shell(dovecot: Dovecot, user: str, *commands: bytes) -> None:
     """Do something as another mail program would."""
-    session = Session.open("other", endpoint(dovecot.imap_port), Credentials.fixed(user, dovecot.password), sync=False)
+    session = Session.open(
+        "other", endpoint(dovecot.imap_port), Credentials.fixed(user, dovecot.password), sync=False
+    )
     for command in commands:
         result = session.wire.wait(session.wire.send(command))
         assert result.ok, (command, result)
@@ -67,10 +90,12 @@ def mailbox(user: ImapSource, path: tuple[str, ...] = INBOX) -> Mailbox:
 # Listing
 
 
-def test_mailboxes_come_with_special_use_subscription_and_state_in_one_command(dovecot: Dovecot) -> None:
+def test_mailboxes_come_with_special_use_subscription_and_state_in_one_command(
+    dovecot: Dovecot,
+) -> None:
     user = dovecot.user()
-    dovecot.deliver(user, "Entwürfe/2024 & Co", letters.plain(1))
-    dovecot.deliver(user, "INBOX", letters.plain(2))
+    dovecot.deliver(user, "Entwürfe/2024 & Co", messages.plain(1))
+    dovecot.deliver(user, "INBOX", messages.plain(2))
     with Cutter(dovecot.imap_port) as proxy:
         old = source(proxy.port, user)
         found = {box.path: box for box in old.mailboxes()}
@@ -87,7 +112,7 @@ def test_mailboxes_come_with_special_use_subscription_and_state_in_one_command(d
 
 def test_a_poor_server_is_asked_for_every_status_in_one_flight(dovecot_poor: Dovecot) -> None:
     user = dovecot_poor.user()
-    dovecot_poor.deliver(user, "Archive", letters.plain(1))
+    dovecot_poor.deliver(user, "Archive", messages.plain(1))
     found = {box.path: box for box in source(dovecot_poor.imap_port, user).mailboxes()}
     state = found[("Archive",)].state
     assert state is not None
@@ -97,10 +122,13 @@ def test_a_poor_server_is_asked_for_every_status_in_one_flight(dovecot_poor: Dov
 
 def test_prefix_and_delimiter_are_the_servers_business() -> None:
     own = "namespace inbox {\n prefix = INBOX.\n separator = .\n}\n"
-    shared = "namespace shared {\n type = public\n prefix = Shared.\n separator = .\n location = maildir:~/shared\n list = yes\n}\n"
+    shared = (
+        "namespace shared {\n type = public\n prefix = Shared.\n separator = .\n location ="
+        " maildir:~/shared\n list = yes\n}\n"
+    )
     with dovecot_.start(extra=own + shared) as server:
         user = server.user()
-        server.deliver(user, "Work/Ä", letters.plain(1))
+        server.deliver(user, "Work/Ä", messages.plain(1))
         old = source(server.imap_port, user)
         paths = [box.path for box in old.mailboxes()]
         assert ("Work", "Ä") in paths
@@ -114,7 +142,11 @@ def test_a_missing_status_line_leaves_the_state_unknown() -> None:
     def listing(talk: Conversation, command: Command) -> bool:
         if b"RETURN" not in command.text:
             return False
-        talk.line('* LIST (\\subscribed) "/" "A"', '* list () "/" inbox', '* STATUS "inbox" (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 7)')
+        talk.line(
+            '* LIST (\\subscribed) "/" "A"',
+            '* list () "/" inbox',
+            '* STATUS "inbox" (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 7)',
+        )
         talk.line(f"{command.tag} OK done")
         return True
 
@@ -165,25 +197,38 @@ def _ok(talk: Conversation, command: Command) -> bool:
 
 def test_a_scan_tells_flags_keywords_and_dates(dovecot: Dovecot) -> None:
     user = dovecot.user()
-    dovecot.deliver(user, "INBOX", letters.plain(1), flags=["\\Seen", "$Forwarded"], internaldate=1_234_567_890)
+    dovecot.deliver(
+        user, "INBOX", messages.plain(1), flags=["\\Seen", "$Forwarded"], internaldate=1_234_567_890
+    )
     old = source(dovecot.imap_port, user)
     (entry,) = entries_of(old)
     assert entry.flags == {"\\Seen", "$Forwarded"}
     assert entry.internaldate == 1_234_567_890
-    assert entry.size == len(served(letters.plain(1)))
+    assert entry.size == len(served(messages.plain(1)))
 
 
-def test_changes_since_a_state_are_new_letters_changed_flags_and_vanished_ones(dovecot: Dovecot) -> None:
+def test_changes_since_a_state_are_new_messages_changed_flags_and_vanished_ones(
+    dovecot: Dovecot,
+) -> None:
     user = dovecot.user()
     for number in range(6):
-        dovecot.deliver(user, "INBOX", letters.plain(number))
+        dovecot.deliver(user, "INBOX", messages.plain(number))
     old = source(dovecot.imap_port, user)
     first = one(old.scan([ScanRequest(mailbox(old))]))
-    shell(dovecot, user, b"SELECT INBOX", b"UID STORE 2 +FLAGS (\\Flagged)", b"UID STORE 4 +FLAGS (\\Deleted)", b"EXPUNGE")
-    dovecot.deliver(user, "INBOX", letters.plain(9))
+    shell(
+        dovecot,
+        user,
+        b"SELECT INBOX",
+        b"UID STORE 2 +FLAGS (\\Flagged)",
+        b"UID STORE 4 +FLAGS (\\Deleted)",
+        b"EXPUNGE",
+    )
+    dovecot.deliver(user, "INBOX", messages.plain(9))
     second = one(old.scan([ScanRequest(mailbox(old), first.state)]))
     assert second.since == first.state
-    assert [(entry.ref.uid, entry.flags) for entry in second.entries if isinstance(entry.ref, UidRef)] == [
+    assert [
+        (entry.ref.uid, entry.flags) for entry in second.entries if isinstance(entry.ref, UidRef)
+    ] == [
         (2, frozenset({"\\Flagged"})),
         (7, frozenset()),
     ]
@@ -196,14 +241,16 @@ def test_changes_since_a_state_are_new_letters_changed_flags_and_vanished_ones(d
 
 @pytest.mark.parametrize("search", ["ESEARCH", ""])
 def test_without_qresync_what_vanished_is_found_by_its_absence(search: str) -> None:
-    with dovecot_.start(imap_capability=f"IMAP4rev1 SASL-IR ENABLE CONDSTORE {search} LIST-EXTENDED LIST-STATUS") as server:
+    with dovecot_.start(
+        imap_capability=f"IMAP4rev1 SASL-IR ENABLE CONDSTORE {search} LIST-EXTENDED LIST-STATUS"
+    ) as server:
         user = server.user()
         for number in range(6):
-            server.deliver(user, "INBOX", letters.plain(number))
+            server.deliver(user, "INBOX", messages.plain(number))
         old = source(server.imap_port, user)
         first = one(old.scan([ScanRequest(mailbox(old))]))
         shell(server, user, b"SELECT INBOX", b"UID STORE 1,4 +FLAGS (\\Deleted)", b"EXPUNGE")
-        server.deliver(user, "INBOX", letters.plain(9))
+        server.deliver(user, "INBOX", messages.plain(9))
         second = one(old.scan([ScanRequest(mailbox(old), first.state)]))
         assert second.since == first.state
         assert [uid for span in second.vanished for uid in span] == [1, 4]
@@ -211,9 +258,11 @@ def test_without_qresync_what_vanished_is_found_by_its_absence(search: str) -> N
 
 
 @pytest.mark.parametrize("change", ["uidvalidity", "uidnext", "highestmodseq"])
-def test_a_state_that_cannot_be_continued_is_answered_by_a_full_scan(dovecot: Dovecot, change: str) -> None:
+def test_a_state_that_cannot_be_continued_is_answered_by_a_full_scan(
+    dovecot: Dovecot, change: str
+) -> None:
     user = dovecot.user()
-    dovecot.deliver(user, "INBOX", letters.plain(1))
+    dovecot.deliver(user, "INBOX", messages.plain(1))
     old = source(dovecot.imap_port, user)
     state = one(old.scan([ScanRequest(mailbox(old))])).state
     since = replace(state, **{change: getattr(state, change) + 5})
@@ -225,7 +274,7 @@ def test_a_state_that_cannot_be_continued_is_answered_by_a_full_scan(dovecot: Do
 
 def test_a_poor_server_is_scanned_in_full(dovecot_poor: Dovecot) -> None:
     user = dovecot_poor.user()
-    dovecot_poor.deliver(user, "INBOX", letters.plain(1))
+    dovecot_poor.deliver(user, "INBOX", messages.plain(1))
     old = source(dovecot_poor.imap_port, user)
     state = one(old.scan([ScanRequest(mailbox(old))])).state
     assert state.highestmodseq is None
@@ -234,30 +283,35 @@ def test_a_poor_server_is_scanned_in_full(dovecot_poor: Dovecot) -> None:
 
 def test_a_mailbox_that_is_gone_spoils_no_other(dovecot: Dovecot) -> None:
     user = dovecot.user()
-    dovecot.deliver(user, "INBOX", letters.plain(1))
+    dovecot.deliver(user, "INBOX", messages.plain(1))
     old = source(dovecot.imap_port, user)
     inbox = mailbox(old)
-    found = list(old.scan([ScanRequest(inbox), ScanRequest(Mailbox(("Gone", "away"))), ScanRequest(inbox)]))
+    found = list(
+        old.scan([ScanRequest(inbox), ScanRequest(Mailbox(("Gone", "away"))), ScanRequest(inbox)])
+    )
     assert isinstance(found[1], MailboxError)
     assert found[1].mailbox == ("Gone", "away")
     assert [len(scan.entries) for scan in (found[0], found[2]) if isinstance(scan, Scan)] == [1, 1]
 
 
 def lying(missing: int) -> Handler:
-    """A UID FETCH that lists fewer letters than EXAMINE counted, so many times."""
+    """A UID FETCH that lists fewer messages than EXAMINE counted, so many times."""
     times = [missing]
 
     def fetch(talk: Conversation, command: Command) -> bool:
         times[0] -= 1
         if times[0] < 0:
             return False
-        talk.line('* 1 FETCH (UID 1 FLAGS () INTERNALDATE "17-Jul-2014 02:44:25 -0700" RFC822.SIZE 3)', f"{command.tag} OK done")
+        talk.line(
+            '* 1 FETCH (UID 1 FLAGS () INTERNALDATE "17-Jul-2014 02:44:25 -0700" RFC822.SIZE 3)',
+            f"{command.tag} OK done",
+        )
         return True
 
     return fetch
 
 
-def test_too_few_letters_are_not_believed_but_asked_for_again() -> None:
+def test_too_few_messages_are_not_believed_but_asked_for_again() -> None:
     with Scripted(Server({"INBOX": box(5)}, on={"UID FETCH": lying(1)})) as server:
         (scan,) = scan_all(scripted_source(server))
         assert len(scan.entries) == 5
@@ -270,7 +324,7 @@ def test_a_mailbox_that_never_adds_up_is_an_error() -> None:
         assert "lists only 1" in str(error)
 
 
-def test_a_letter_that_arrives_during_the_scan_is_left_to_the_next() -> None:
+def test_a_message_that_arrives_during_the_scan_is_left_to_the_next() -> None:
     boxes = {"INBOX": box(3)}
 
     def fetch(talk: Conversation, _: Command) -> bool:
@@ -287,12 +341,20 @@ def test_a_letter_that_arrives_during_the_scan_is_left_to_the_next() -> None:
 
 
 def test_a_huge_mailbox_is_listed_in_windows_of_uids() -> None:
-    boxes = {"INBOX": [Letter(uid, b"x") for uid in range(10, 450_010, 10)]}
+    boxes = {"INBOX": [ArchivedMessage(uid, b"x") for uid in range(10, 450_010, 10)]}
     with Scripted(Server(boxes)) as server:
         (scan,) = scan_all(scripted_source(server))
-        assert [entry.ref.uid for entry in scan.entries if isinstance(entry.ref, UidRef)] == list(range(10, 450_010, 10))
-        windows = [re.search(rb"UID FETCH (\S+)", line) for line in server.heard if b"UID FETCH" in line]
-        assert [window[1] for window in windows if window] == [b"1:150001", b"150002:300002", b"300003:*"]
+        assert [entry.ref.uid for entry in scan.entries if isinstance(entry.ref, UidRef)] == list(
+            range(10, 450_010, 10)
+        )
+        windows = [
+            re.search(rb"UID FETCH (\S+)", line) for line in server.heard if b"UID FETCH" in line
+        ]
+        assert [window[1] for window in windows if window] == [
+            b"1:150001",
+            b"150002:300002",
+            b"300003:*",
+        ]
 
 
 def test_an_unreadable_line_spoils_its_mailbox_only() -> None:
@@ -314,17 +376,28 @@ def test_an_unreadable_line_spoils_its_mailbox_only() -> None:
 def test_gmails_own_ids_are_taken_as_object_ids() -> None:
     def fetch(talk: Conversation, command: Command) -> bool:
         assert b"X-GM-MSGID" in command.text
-        talk.line('* 1 FETCH (X-GM-MSGID 1278455344230334865 UID 1 RFC822.SIZE 3 INTERNALDATE "17-Jul-2014 02:44:25 -0700" FLAGS ())')
+        talk.line(
+            "* 1 FETCH (X-GM-MSGID 1278455344230334865 UID 1 RFC822.SIZE 3 INTERNALDATE"
+            ' "17-Jul-2014 02:44:25 -0700" FLAGS ())'
+        )
         talk.line(f"{command.tag} OK")
         return True
 
-    with Scripted(Server({"INBOX": box(1)}, CAPABILITY + " X-GM-EXT-1", on={"UID FETCH": fetch})) as server:
-        assert [entry.object_id for entry in entries_of(scripted_source(server))] == ["1278455344230334865"]
+    with Scripted(
+        Server({"INBOX": box(1)}, CAPABILITY + " X-GM-EXT-1", on={"UID FETCH": fetch})
+    ) as server:
+        assert [entry.object_id for entry in entries_of(scripted_source(server))] == [
+            "1278455344230334865"
+        ]
 
 
 def test_object_ids_come_from_servers_that_have_them(pymap_server: Pymap) -> None:
-    session = Session.open("other", endpoint(pymap_server.port), Credentials.fixed(pymap_server.user, pymap_server.password))
-    content = letters.plain(77)
+    session = Session.open(
+        "other",
+        endpoint(pymap_server.port),
+        Credentials.fixed(pymap_server.user, pymap_server.password),
+    )
+    content = messages.plain(77)
     for _ in range(2):
         assert session.wire.wait(session.wire.send(b"APPEND INBOX ", Literal(content))).ok
     session.close()
@@ -381,7 +454,10 @@ def test_a_mailbox_without_uidvalidity_is_not_archived() -> None:
         talk.line("* 2 EXISTS", f"{command.tag} OK open")
         return True
 
-    assert isinstance(refused_scan(Server({"INBOX": box(2)}, on={"EXAMINE": examine, "UID FETCH": _ok})), MailboxError)
+    assert isinstance(
+        refused_scan(Server({"INBOX": box(2)}, on={"EXAMINE": examine, "UID FETCH": _ok})),
+        MailboxError,
+    )
 
 
 def test_answers_in_pieces_and_news_in_between_are_put_together() -> None:
@@ -407,7 +483,7 @@ def test_answers_in_pieces_and_news_in_between_are_put_together() -> None:
 def test_only_examine_and_peek_are_ever_sent(dovecot: Dovecot) -> None:
     user = dovecot.user()
     for number in range(20):
-        dovecot.deliver(user, ["INBOX", "A", "B"][number % 3], letters.plain(number))
+        dovecot.deliver(user, ["INBOX", "A", "B"][number % 3], messages.plain(number))
     with Cutter(dovecot.imap_port) as proxy:
         old = source(proxy.port, user)
         entries = entries_of(old)
@@ -415,26 +491,36 @@ def test_only_examine_and_peek_are_ever_sent(dovecot: Dovecot) -> None:
         list(old.headers(entries))
         list(old.tails(entries, 100))
         old.close()
-        said = b"\n".join(line for dialogue in proxy.dialogues for line in dialogue.commands).upper()
-    assert not re.search(rb" (SELECT|STORE|APPEND|EXPUNGE|CLOSE|COPY|MOVE|DELETE|CREATE|RENAME|SUBSCRIBE)\b|BODY\[|RFC822( |\))", said)
+        said = b"\n".join(
+            line for dialogue in proxy.dialogues for line in dialogue.commands
+        ).upper()
+    assert not re.search(
+        rb" (SELECT|STORE|APPEND|EXPUNGE|CLOSE|COPY|MOVE|DELETE|CREATE|RENAME|SUBSCRIBE)\b"
+        rb"|BODY\[|RFC822( |\))",
+        said,
+    )
 
 
-def test_tails_are_the_ends_of_the_letters(dovecot: Dovecot) -> None:
+def test_tails_are_the_ends_of_the_messages(dovecot: Dovecot) -> None:
     user = dovecot.user()
-    contents = [letters.plain(number) * (number + 1) for number in range(12)]
+    contents = [messages.plain(number) * (number + 1) for number in range(12)]
     for content in contents:
         dovecot.deliver(user, "INBOX", content)
     old = source(dovecot.imap_port, user)
     parts = list(old.tails(entries_of(old), 300))
-    assert sorted(part.content for part in parts) == sorted(served(content)[-300:] for content in contents)
+    assert sorted(part.content for part in parts) == sorted(
+        served(content)[-300:] for content in contents
+    )
 
 
-def test_a_letter_larger_than_the_window_comes_alone_and_whole(dovecot: Dovecot) -> None:
+def test_a_message_larger_than_the_window_comes_alone_and_whole(dovecot: Dovecot) -> None:
     user = dovecot.user()
-    big = letters.plain(1) + b"0123456789abcdef" * 64 * 1024 * 40
-    for content in (letters.plain(2), big, letters.plain(3)):
+    big = messages.plain(1) + b"0123456789abcdef" * 64 * 1024 * 40
+    for content in (messages.plain(2), big, messages.plain(3)):
         dovecot.deliver(user, "INBOX", content)
-    assert contents_of(source(dovecot.imap_port, user)) == sorted([letters.plain(2), big, letters.plain(3)])
+    assert contents_of(source(dovecot.imap_port, user)) == sorted(
+        [messages.plain(2), big, messages.plain(3)]
+    )
 
 
 def bodies(handler: Callable[[Conversation, Command], bool]) -> Handler:
@@ -443,13 +529,13 @@ def bodies(handler: Callable[[Conversation, Command], bool]) -> Handler:
 
 
 @pytest.mark.parametrize("how", ["NIL", "nothing", "empty"])
-def test_a_letter_without_content_is_asked_for_again_and_then_told(how: str) -> None:
+def test_a_message_without_content_is_asked_for_again_and_then_told(how: str) -> None:
     server = Server({"INBOX": box(4)})
 
     def fetch(talk: Conversation, command: Command) -> bool:
-        for number, letter in server.chosen(command):
-            if letter.uid != 3:
-                server.body(talk, number, letter)
+        for number, message in server.chosen(command):
+            if message.uid != 3:
+                server.body(talk, number, message)
             elif how == "NIL":
                 talk.line(f"* {number} FETCH (UID 3 BODY[] NIL)")
             elif how == "empty":
@@ -464,11 +550,13 @@ def test_a_letter_without_content_is_asked_for_again_and_then_told(how: str) -> 
         (lost,) = [one for one in got if isinstance(one, Unfetched)]
         assert not lost.expunged
         assert lost.entry.ref == UidRef(INBOX, 7, 3)
-        assert sorted(one.content for one in got if isinstance(one, Message)) == [letters.plain(uid) for uid in (1, 2, 4)]
+        assert sorted(one.content for one in got if isinstance(one, Message)) == [
+            messages.plain(uid) for uid in (1, 2, 4)
+        ]
         assert sum(b"UID FETCH 3 (UID BODY" in line for line in scripted.heard) == 1
 
 
-def test_a_letter_that_cannot_be_had_at_first_is_had_at_the_second_try() -> None:
+def test_a_message_that_cannot_be_had_at_first_is_had_at_the_second_try() -> None:
     server = Server({"INBOX": box(3)})
     tries = []
 
@@ -480,14 +568,16 @@ def test_a_letter_that_cannot_be_had_at_first_is_had_at_the_second_try() -> None
 
     server.on["UID FETCH"] = bodies(fetch)
     with Scripted(server) as scripted:
-        assert contents_of(scripted_source(scripted)) == sorted(letters.plain(uid) for uid in (1, 2, 3))
+        assert contents_of(scripted_source(scripted)) == sorted(
+            messages.plain(uid) for uid in (1, 2, 3)
+        )
 
 
 def test_a_refused_batch_is_split_until_the_offender_stands_alone() -> None:
     server = Server({"INBOX": box(40)})
 
     def fetch(talk: Conversation, command: Command) -> bool:
-        if any(letter.uid == 17 for _, letter in server.chosen(command)):
+        if any(message.uid == 17 for _, message in server.chosen(command)):
             talk.line(f"{command.tag} NO \x1b[2Jcannot read it")
             return True
         return False
@@ -503,14 +593,16 @@ def test_a_refused_batch_is_split_until_the_offender_stands_alone() -> None:
         assert len(got) == 40
 
 
-def test_an_expunged_letter_is_told_as_such() -> None:
+def test_an_expunged_message_is_told_as_such() -> None:
     server = Server({"INBOX": box(4)})
     with Scripted(server) as scripted:
         old = scripted_source(scripted)
         entries = entries_of(old)
         del server.boxes["INBOX"][1]
         got = list(old.fetch(entries))
-        assert [(one.entry.ref, one.expunged) for one in got if isinstance(one, Unfetched)] == [(UidRef(INBOX, 7, 2), True)]
+        assert [(one.entry.ref, one.expunged) for one in got if isinstance(one, Unfetched)] == [
+            (UidRef(INBOX, 7, 2), True)
+        ]
         assert len(got) == 4
 
 
@@ -522,10 +614,13 @@ def test_a_renumbered_mailbox_is_not_fetched_from() -> None:
         server.uidvalidity = 8
         got = list(old.fetch(entries))
         assert len(got) == 3
-        assert all(isinstance(one, Unfetched) and not one.expunged and "UIDVALIDITY" in one.why for one in got[:2])
+        assert all(
+            isinstance(one, Unfetched) and not one.expunged and "UIDVALIDITY" in one.why
+            for one in got[:2]
+        )
 
 
-def test_a_mailbox_removed_before_the_fetch_gives_its_letters_up() -> None:
+def test_a_mailbox_removed_before_the_fetch_gives_its_messages_up() -> None:
     server = Server({"INBOX": box(2), "B": box(1)})
     with Scripted(server) as scripted:
         old = scripted_source(scripted)
@@ -534,7 +629,8 @@ def test_a_mailbox_removed_before_the_fetch_gives_its_letters_up() -> None:
         def examine(talk: Conversation, command: Command) -> bool:
             if b"INBOX" in command.text:
                 talk.line(f"{command.tag} NO [NONEXISTENT] no such mailbox")
-                server.selected = "B"  # a server that keeps the old one selected must not pass its letters off
+                # A server that keeps the old one selected must not pass its messages off.
+                server.selected = "B"
             return b"INBOX" in command.text
 
         server.on["EXAMINE"] = examine
@@ -543,13 +639,13 @@ def test_a_mailbox_removed_before_the_fetch_gives_its_letters_up() -> None:
         assert isinstance(got[UidRef(("B",), 7, 1)], Message)
 
 
-def test_answers_that_come_before_the_completion_of_an_earlier_fetch_find_their_letter() -> None:
+def test_answers_that_come_before_the_completion_of_an_earlier_fetch_find_their_message() -> None:
     server = Server({"INBOX": box(500)})
     held: list[str] = []
 
     def fetch(talk: Conversation, command: Command) -> bool:
-        for number, letter in server.chosen(command):
-            server.body(talk, number, letter)
+        for number, message in server.chosen(command):
+            server.body(talk, number, message)
         held.append(f"{command.tag} OK late")
         if len(held) == 3:
             talk.line(*held)
@@ -568,7 +664,7 @@ def test_answers_that_come_before_the_completion_of_an_earlier_fetch_find_their_
 @pytest.fixture(scope="module")
 def filled(dovecot: Dovecot) -> tuple[Dovecot, str, list[bytes]]:
     user = dovecot.user()
-    put = [served(content) for content in letters.varied(60, 3) if content]
+    put = [served(content) for content in messages.varied(60, 3) if content]
     for number, content in enumerate(put):
         dovecot.deliver(user, ["INBOX", "A", "B"][number % 3], content)
     assert len(contents_of(source(dovecot.imap_port, user))) == len(put)
@@ -589,14 +685,23 @@ def test_a_connection_cut_anywhere_loses_nothing_and_doubles_nothing(
             old.close()
 
 
-def test_a_connection_cut_while_scan_and_fetch_run_together_loses_nothing(filled: tuple[Dovecot, str, list[bytes]]) -> None:
+def test_a_connection_cut_while_scan_and_fetch_run_together_loses_nothing(
+    filled: tuple[Dovecot, str, list[bytes]],
+) -> None:
     server, user, put = filled
     for cut in range(500, 30_000, 2_500):
         with Cutter(server.imap_port, Cut(cut), Cut(cut + 40_000, connection=2)) as proxy:
             old = source(proxy.port, user)
             requests = [ScanRequest(box_) for box_ in old.mailboxes() if box_.selectable]
-            entries = (entry for scan in old.scan(requests) if isinstance(scan, Scan) for entry in scan.entries)
-            assert sorted(got.content for got in old.fetch(entries) if isinstance(got, Message)) == put
+            entries = (
+                entry
+                for scan in old.scan(requests)
+                if isinstance(scan, Scan)
+                for entry in scan.entries
+            )
+            assert (
+                sorted(got.content for got in old.fetch(entries) if isinstance(got, Message)) == put
+            )
             old.close()
 
 
@@ -614,15 +719,15 @@ def test_a_server_that_always_hangs_up_is_given_up_after_the_retries() -> None:
         assert len(server.conversations) == 5
 
 
-def test_a_letter_that_breaks_every_connection_is_left_out_once_all_others_are_here() -> None:
+def test_a_message_that_breaks_every_connection_is_left_out_once_all_others_are_here() -> None:
     server = Server({"INBOX": box(30)})
 
     def fetch(talk: Conversation, command: Command) -> bool:
-        for number, letter in server.chosen(command):
-            if letter.uid == 9:
+        for number, message in server.chosen(command):
+            if message.uid == 9:
                 talk.close()
                 return True
-            server.body(talk, number, letter)
+            server.body(talk, number, message)
         talk.line(f"{command.tag} OK")
         return True
 
@@ -668,7 +773,9 @@ def test_a_busy_server_is_waited_for_as_long_as_it_says(answer: str, wait: float
 
 def test_a_server_that_wants_us_to_come_back_tomorrow_is_not_waited_for() -> None:
     waits: Waits = []
-    server = Server({"INBOX": box(3)}, on={"UID FETCH": once("{tag} NO [THROTTLED] backoff 86400000 ms")})
+    server = Server(
+        {"INBOX": box(3)}, on={"UID FETCH": once("{tag} NO [THROTTLED] backoff 86400000 ms")}
+    )
     with Scripted(server) as scripted, pytest.raises(Throttled) as caught:
         contents_of(scripted_source(scripted, waits=waits))
     assert caught.value.wait == pytest.approx(86400)
@@ -706,7 +813,10 @@ def test_an_error_of_the_caller_is_not_mistaken_for_the_servers() -> None:
         raise StoreUnavailable("other", "not of this server")
         yield
 
-    with Scripted(Server({"INBOX": box(1)})) as server, pytest.raises(StoreUnavailable, match="not of this server"):
+    with (
+        Scripted(Server({"INBOX": box(1)})) as server,
+        pytest.raises(StoreUnavailable, match="not of this server"),
+    ):
         list(scripted_source(server).fetch(wanted()))
 
 
@@ -715,7 +825,7 @@ def test_an_error_of_the_caller_is_not_mistaken_for_the_servers() -> None:
 
 def test_a_pull_through_a_far_line_takes_few_round_trips(dovecot: Dovecot) -> None:
     user = dovecot.user()
-    put = [served(content) for content in letters.varied(400, 5) if content]
+    put = [served(content) for content in messages.varied(400, 5) if content]
     for number, content in enumerate(put):
         dovecot.deliver(user, f"Box{number % 8}", content)
 
@@ -723,7 +833,9 @@ def test_a_pull_through_a_far_line_takes_few_round_trips(dovecot: Dovecot) -> No
         began = time.monotonic()
         old = source(port, user)
         requests = [ScanRequest(box_) for box_ in old.mailboxes() if box_.selectable]
-        entries = (entry for scan in old.scan(requests) if isinstance(scan, Scan) for entry in scan.entries)
+        entries = (
+            entry for scan in old.scan(requests) if isinstance(scan, Scan) for entry in scan.entries
+        )
         assert sum(isinstance(got, Message) for got in old.fetch(entries)) == len(put)
         old.close()
         return time.monotonic() - began

@@ -1,4 +1,6 @@
-"""The command queue, the parsers and the login, against scripted servers and against any octets at all."""
+"""The command queue, the parsers and the login, against scripted servers and against any octets at
+all.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailsync.errors import AuthenticationFailed, ConnectionLost, ProtocolViolation, ServerBusy, StoreUnavailable, Throttled, TlsError
+from mailsync.errors import (
+    AuthenticationFailed,
+    ConnectionLost,
+    ProtocolViolation,
+    ServerBusy,
+    StoreUnavailable,
+    Throttled,
+    TlsError,
+)
 from mailsync.stores.credentials import Credentials
 from mailsync.stores.imap import fetched, names
 from mailsync.stores.imap.session import Session, stated_wait
@@ -78,7 +88,12 @@ def test_answers_go_to_the_oldest_command_and_completions_to_their_own() -> None
     result = queue.wait(second)
     assert [answer.number for answer in first.answers] == [1]
     assert [answer.number for answer in second.answers] == [2, 3]
-    assert (result.status, result.code, result.argument, result.text) == (b"NO", b"LIMIT", b"5", "two")
+    assert (result.status, result.code, result.argument, result.text) == (
+        b"NO",
+        b"LIMIT",
+        b"5",
+        "two",
+    )
     assert first.done
 
 
@@ -174,14 +189,18 @@ def test_many_commands_and_much_data_in_flight_do_not_block_each_other() -> None
         commands = [queue.send(b"FETCH") for _ in range(3)]
         commands += [queue.send(b"APPEND ", Literal(b"y" * size, waiting=False)) for _ in range(40)]
         assert all(queue.wait(command).ok for command in commands)
-        assert [len(answer[1]) for command in commands[:3] for answer in command.answers] == [size] * 3
+        assert [len(answer[1]) for command in commands[:3] for answer in command.answers] == [
+            size
+        ] * 3
         queue.connection.close()
 
 
 _PIECES = st.sampled_from(
     [
-        b"* ", b"m1 ", b"OK", b"NO", b"BYE", b"FETCH (", b"12 ", b"UID 3", b"BODY[]", b" {3}\r\nabc", b"{0}", b"~{2+}\r\n", b")",
-        b'"', b"\\", b"\r\n", b"\n", b"NIL", b"(", b" ", b"+ ", b"FLAGS (\\Seen)", b"INTERNALDATE", b"RFC822.SIZE", b"\0", b"\xff", b"[",
+        b"* ", b"m1 ", b"OK", b"NO", b"BYE", b"FETCH (", b"12 ", b"UID 3", b"BODY[]",
+        b" {3}\r\nabc", b"{0}", b"~{2+}\r\n", b")",
+        b'"', b"\\", b"\r\n", b"\n", b"NIL", b"(", b" ", b"+ ", b"FLAGS (\\Seen)", b"INTERNALDATE",
+        b"RFC822.SIZE", b"\0", b"\xff", b"[",
         b"]", b'LIST () "/" ', b"STATUS ", b"VANISHED (EARLIER) 1:5", b"NAMESPACE ",
     ]
 )  # fmt: skip
@@ -210,7 +229,15 @@ def test_no_octets_make_the_queue_hang_or_fail_in_any_way_but_its_own(data: byte
 @settings(max_examples=600, deadline=None)
 @given(st.lists(_OCTETS, min_size=1, max_size=5).filter(lambda parts: len(parts) % 2 == 1))
 def test_any_answer_is_read_or_is_a_violation(parts: list[bytes]) -> None:
-    for start in (b"", b"1 FETCH (", b"1 FETCH (UID 3 BODY[] ", b'LIST () "/" ', b"STATUS ", b"NAMESPACE ", b"VANISHED "):
+    for start in (
+        b"",
+        b"1 FETCH (",
+        b"1 FETCH (UID 3 BODY[] ",
+        b'LIST () "/" ',
+        b"STATUS ",
+        b"NAMESPACE ",
+        b"VANISHED ",
+    ):
         answer = Answer([start + parts[0], *parts[1:]])
         for reader in (fetched.line_of, fetched.body_of):
             with contextlib.suppress(ProtocolViolation):
@@ -240,14 +267,21 @@ _READ = {
 }
 
 
-@given(st.permutations(sorted(_ITEMS)).flatmap(lambda items: st.integers(0, len(items)).map(lambda count: items[:count])), st.booleans())
+@given(
+    st.permutations(sorted(_ITEMS)).flatmap(
+        lambda items: st.integers(0, len(items)).map(lambda count: items[:count])
+    ),
+    st.booleans(),
+)
 def test_a_listing_is_read_in_any_order_fast_or_slow(items: list[bytes], slow: bool) -> None:
     line = b"3 FETCH (" + b" ".join([*items, b"X-UNKNOWN (1 {3}"][: len(items) + slow])
     answer = Answer([line, b"abc", b"))"]) if slow else Answer([line + b")"])
     read = fetched.line_of(answer, "old")
     assert read is not None
     told = {_ITEMS[item] for item in items} - {""}
-    assert {name: value for name, value in read._asdict().items() if value is not None} == {name: _READ[name] for name in told}
+    assert {name: value for name, value in read._asdict().items() if value is not None} == {
+        name: _READ[name] for name in told
+    }
 
 
 @pytest.mark.parametrize(
@@ -265,12 +299,20 @@ def test_a_listing_is_read_in_any_order_fast_or_slow(items: list[bytes], slow: b
         ([b"1 FETCH (UID 5 BODY[]<100> {3}", b"abc", b")"], b"abc"),
     ],
 )
-def test_a_body_is_read_in_every_shape_servers_send(parts: list[bytes], content: bytes | None) -> None:
+def test_a_body_is_read_in_every_shape_servers_send(
+    parts: list[bytes], content: bytes | None
+) -> None:
     assert fetched.body_of(Answer(parts), "old") == (5, content)
 
 
 def test_an_impossible_date_is_no_date() -> None:
-    for raw in (b"31-Feb-2014 00:00:00 +0000", b"01-Jan-1900 00:00:00 +0000", b"yesterday", b"01-Jan-2014 00:00:00", b""):
+    for raw in (
+        b"31-Feb-2014 00:00:00 +0000",
+        b"01-Jan-1900 00:00:00 +0000",
+        b"yesterday",
+        b"01-Jan-2014 00:00:00",
+        b"",
+    ):
         assert fetched.epoch(raw) is None
 
 
@@ -289,13 +331,21 @@ def test_every_name_survives_modified_utf7(name: str) -> None:
     assert names.decode_utf7(coded) == name
 
 
-@given(st.lists(st.binary(min_size=1, max_size=20).filter(lambda name: not name.endswith(b"/")), max_size=20))
+@given(
+    st.lists(
+        st.binary(min_size=1, max_size=20).filter(lambda name: not name.endswith(b"/")), max_size=20
+    )
+)
 def test_a_listed_name_is_asked_for_in_the_octets_it_was_listed_in(raw: list[bytes]) -> None:
     known = names.Names()
     paths = {name: known.learn(name, b"/") for name in raw}
     for name, path in paths.items():
         assert path is not None
-        assert known.written(path) == name or name.upper() == b"INBOX" or list(paths.values()).count(path) > 1
+        assert (
+            known.written(path) == name
+            or name.upper() == b"INBOX"
+            or list(paths.values()).count(path) > 1
+        )
 
 
 @pytest.mark.parametrize(
@@ -339,7 +389,9 @@ def test_other_peoples_and_shared_mailboxes_are_not_the_users_own() -> None:
         ([b'LIST (\\Noselect) "/" "a \\"b\\" c"'], b'a "b" c', b"/", {"\\Noselect"}),
     ],
 )
-def test_a_list_answer_is_read_in_every_shape(parts: list[bytes], name: bytes, delimiter: bytes | None, attributes: set[str]) -> None:
+def test_a_list_answer_is_read_in_every_shape(
+    parts: list[bytes], name: bytes, delimiter: bytes | None, attributes: set[str]
+) -> None:
     assert names.listed(Answer(parts)) == names.Listed(frozenset(attributes), delimiter, name)
 
 
@@ -377,7 +429,10 @@ def test_without_sasl_ir_the_answer_waits_for_the_servers_question() -> None:
         talk.line(f"{command.tag} OK in")
         return True
 
-    with session(Server(capability="IMAP4rev1 AUTH=PLAIN", on={"AUTHENTICATE": authenticate})) as (opened, _):
+    with session(Server(capability="IMAP4rev1 AUTH=PLAIN", on={"AUTHENTICATE": authenticate})) as (
+        opened,
+        _,
+    ):
         assert opened.has(b"IMAP4REV1")
 
 
@@ -436,7 +491,9 @@ def test_no_password_is_sent_where_logins_are_disabled() -> None:
         assert not heard(scripted, b"alice")
 
 
-@pytest.mark.parametrize("greeting", ["* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hi", "* OK hi", "* PREAUTH hi"])
+@pytest.mark.parametrize(
+    "greeting", ["* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hi", "* OK hi", "* PREAUTH hi"]
+)
 def test_no_password_is_sent_when_starttls_is_not_offered(greeting: str) -> None:
     with Scripted(Server(greeting=greeting)) as scripted:
         with pytest.raises(TlsError):
@@ -450,7 +507,10 @@ def test_what_was_said_before_starttls_is_not_believed(certificates: Certificate
         talk.start_tls(certificates.good)
         return True
 
-    with Scripted(Server(capability="IMAP4rev1 STARTTLS", on={"STARTTLS": starttls})) as scripted, pytest.raises(ProtocolViolation):
+    with (
+        Scripted(Server(capability="IMAP4rev1 STARTTLS", on={"STARTTLS": starttls})) as scripted,
+        pytest.raises(ProtocolViolation),
+    ):
         Session.open("old", endpoint(scripted.port, "starttls"), ALICE)
 
 
@@ -468,7 +528,10 @@ def test_tls_and_starttls_are_verified(dovecot: Dovecot, security: str) -> None:
 
 
 def test_something_that_is_no_imap_server_is_said_to_be_none() -> None:
-    with Scripted(lambda talk: talk.line("+OK POP3 ready")) as scripted, pytest.raises(ProtocolViolation, match="does not speak IMAP"):
+    with (
+        Scripted(lambda talk: talk.line("+OK POP3 ready")) as scripted,
+        pytest.raises(ProtocolViolation, match="does not speak IMAP"),
+    ):
         Session.open("old", endpoint(scripted.port), ALICE)
 
 

@@ -1,4 +1,6 @@
-"""The contract of all sources, kept by the store in memory: what the engine is tried with behaves as real servers do."""
+"""The contract of all sources, kept by the store in memory: what the engine is tried with behaves
+as real servers do.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +8,20 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from mailsync.model import INBOX, Letter, Mailbox, Parcel, Refused, Scan, ScanRequest, UidRef, Unanswered
+from mailsync.model import (
+    INBOX,
+    ArchivedMessage,
+    Mailbox,
+    Parcel,
+    Refused,
+    Scan,
+    ScanRequest,
+    UidRef,
+    Unanswered,
+)
 from mailsync.stores.base import Destination, HeaderSource, Source, TailSource
 from mailsync.stores.memory import Break, MemoryMaildrop, MemoryServer, MemoryStore
-from tests.letters import plain
+from tests.messages import plain
 from tests.stores.contract import House, SourceContract, scan_all
 
 
@@ -26,11 +38,18 @@ class MemoryHouse:
         return content
 
     def lose(self, content: bytes) -> None:
-        uid = next(uid for uid, letter in self.server.boxes[INBOX].letters.items() if letter.content == content)
+        uid = next(
+            uid
+            for uid, message in self.server.boxes[INBOX].messages.items()
+            if message.content == content
+        )
         self.server.expunge(INBOX, uid)
 
     def contents(self) -> object:
-        return {path: (dict(box.letters), box.uidnext, box.modseq) for path, box in self.server.boxes.items()}
+        return {
+            path: (dict(box.messages), box.uidnext, box.modseq)
+            for path, box in self.server.boxes.items()
+        }
 
 
 class TestAsImap(SourceContract):
@@ -71,7 +90,10 @@ def test_a_delta_names_what_is_new_changed_or_vanished_and_nothing_else() -> Non
     (scan,) = store.scan([ScanRequest(Mailbox(INBOX), before)])
     assert isinstance(scan, Scan)
     assert scan.since == before
-    assert [entry.ref.uid for entry in scan.entries if isinstance(entry.ref, UidRef)] == [uids[1], new]
+    assert [entry.ref.uid for entry in scan.entries if isinstance(entry.ref, UidRef)] == [
+        uids[1],
+        new,
+    ]
     assert scan.vanished == (range(uids[2], uids[2] + 1),)
     server.renumber(INBOX)
     (scan,) = store.scan([ScanRequest(Mailbox(INBOX), before)])
@@ -81,21 +103,34 @@ def test_a_delta_names_what_is_new_changed_or_vanished_and_nothing_else() -> Non
 
 def parcels(count: int) -> list[Parcel]:
     contents = [plain(number) for number in range(count)]
-    return [Parcel(Letter(INBOX, content[-32:], content[-32:], len(content), frozenset(), 0), INBOX, content) for content in contents]
+    return [
+        Parcel(
+            ArchivedMessage(INBOX, content[-32:], content[-32:], len(content), frozenset(), 0),
+            INBOX,
+            content,
+        )
+        for content in contents
+    ]
 
 
-@pytest.mark.parametrize(("then", "soon", "in_the_end"), [("lost", 7, 7), ("kept", 12, 12), ("late", 7, 12)])
-def test_a_connection_that_breaks_leaves_letters_without_an_answer(then: str, soon: int, in_the_end: int) -> None:
+@pytest.mark.parametrize(
+    ("then", "soon", "in_the_end"), [("lost", 7, 7), ("kept", 12, 12), ("late", 7, 12)]
+)
+def test_a_connection_that_breaks_leaves_messages_without_an_answer(
+    then: str, soon: int, in_the_end: int
+) -> None:
     server = MemoryServer()
     server.breaks = [Break(4, then)]  # type: ignore[arg-type]
     answers = list(MemoryStore(server).append(parcels(12)))
-    assert [isinstance(answer, Unanswered) for answer in answers] == [False] * 3 + [True] * 5 + [False] * 4
+    assert [isinstance(answer, Unanswered) for answer in answers] == [False] * 3 + [True] * 5 + [
+        False
+    ] * 4
     assert len(server.contents(INBOX)) == soon
     server.settle()
     assert len(server.contents(INBOX)) == in_the_end
 
 
-def test_a_refused_letter_is_told_and_the_others_are_kept() -> None:
+def test_a_refused_message_is_told_and_the_others_are_kept() -> None:
     server = MemoryServer()
     server.refuses = lambda content: "no" if b"number 3." in content else None
     answers = list(MemoryStore(server).append(parcels(12)))

@@ -1,4 +1,6 @@
-"""The contract of all sources, kept over POP3 with Dovecot (plain, STLS, TLS) and with a server that keeps every octet."""
+"""The contract of all sources, kept over POP3 with Dovecot (plain, STLS, TLS) and with a server
+that keeps every octet.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,17 @@ class TestWithDovecot(SourceContract):
     def house(self, dovecot: Dovecot, request: pytest.FixtureRequest) -> House:
         return DovecotHouse(dovecot, dovecot.user(), request.param)
 
-    def test_announced_sizes_are_those_of_the_contents(self, house: House, put: Sequence[bytes]) -> None:
-        # Dovecot announces the size on its disk, and adds two octets to a letter that does not end with a line end.
+    def test_announced_sizes_are_those_of_the_contents(
+        self, house: House, put: Sequence[bytes]
+    ) -> None:
+        # Dovecot announces the size on its disk, and adds two octets to a message that does not end
+        # with a line end.
         source = DovecotHouse.source(house) if isinstance(house, DovecotHouse) else None
         assert source is not None
         sizes = [entry.size or 0 for entry in entries_of(source)]
-        differences = [len(content) - size for content, size in zip(contents(source), sizes, strict=True)]
+        differences = [
+            len(content) - size for content, size in zip(contents(source), sizes, strict=True)
+        ]
         assert len(sizes) == len(put)
         assert set(differences) <= {0, 2}
         assert differences.count(0) > len(put) * 3 / 4
@@ -43,7 +50,9 @@ class TestWithTwisted(SourceContract):
 class TestWithoutPipelining(SourceContract):
     @pytest.fixture
     def house(self, pop3_server: Callable[..., Pop3]) -> House:
-        return TwistedHouse(pop3_server(capabilities=[name for name in CAPABILITIES if name != "PIPELINING"]))
+        return TwistedHouse(
+            pop3_server(capabilities=[name for name in CAPABILITIES if name != "PIPELINING"])
+        )
 
 
 class TestWithPipeliningOff(SourceContract):

@@ -9,9 +9,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from mailsync.errors import AuthenticationFailed, ConnectionLost, ProtocolViolation, ServerBusy, StoreUnavailable
+from mailsync.errors import (
+    AuthenticationFailed,
+    ConnectionLost,
+    ProtocolViolation,
+    ServerBusy,
+    StoreUnavailable,
+)
 from mailsync.model import Entry, Message, Unfetched
-from tests import letters
+from tests import messages
 from tests.servers.cutter import Cut, Cutter
 from tests.servers.pop3 import Pop3, ended
 from tests.servers.scripted import Conversation, Scripted
@@ -28,11 +34,11 @@ def _closed() -> Iterator[None]:
 
 
 def drop_of(count: int) -> list[tuple[bytes, bytes]]:
-    return [(b"u%d" % number, letters.plain(number)) for number in range(1, count + 1)]
+    return [(b"u%d" % number, messages.plain(number)) for number in range(1, count + 1)]
 
 
 def plain(count: int) -> list[bytes]:
-    return [letters.plain(number) for number in range(1, count + 1)]
+    return [messages.plain(number) for number in range(1, count + 1)]
 
 
 # One command at a time
@@ -45,7 +51,7 @@ def test_without_pipelining_no_second_command_is_sent_before_the_answer_to_the_f
         list(one.headers(entries_of(one)))
 
 
-def test_with_pipelining_off_no_second_command_is_in_flight_even_where_the_server_would_take_it() -> None:
+def test_with_pipelining_off_no_second_command_is_in_flight_even_where_it_would_be_taken() -> None:
     with Scripted(Drop(drop_of(20), capabilities=(*PIPELINING, "UTF8"), alone=True)) as server:
         one = source(server.port, pipelining="off")
         assert contents(one) == plain(20)
@@ -56,7 +62,7 @@ def test_without_capa_no_second_command_is_in_flight() -> None:
         assert contents(source(server.port)) == plain(5)
 
 
-def test_with_pipelining_every_letter_is_asked_for_before_the_first_has_come() -> None:
+def test_with_pipelining_every_message_is_asked_for_before_the_first_has_come() -> None:
     heard: list[bytes] = []
 
     def wait_for_all(talk: Conversation, line: bytes) -> bool:
@@ -74,7 +80,9 @@ def test_with_pipelining_every_letter_is_asked_for_before_the_first_has_come() -
 
 @pytest.mark.parametrize("lost_from", ["USER", "UIDL", "RETR"])
 @pytest.mark.parametrize("then", ["silence", "hang up"])
-def test_a_server_that_announces_pipelining_and_loses_what_is_sent_ahead_ends_sequential_and_complete(lost_from: str, then: str) -> None:
+def test_a_server_that_loses_what_it_said_may_be_pipelined_is_read_one_by_one_and_whole(
+    lost_from: str, then: str
+) -> None:
     def lose(talk: Conversation, line: bytes) -> bool:
         """Answer this command, and throw away what came with it."""
         time.sleep(0.005)
@@ -94,14 +102,16 @@ def test_a_server_that_announces_pipelining_and_loses_what_is_sent_ahead_ends_se
         assert len(server.conversations) <= 4
 
 
-def test_a_server_that_garbles_answers_to_commands_sent_ahead_ends_sequential_and_complete() -> None:
+def test_a_server_that_garbles_answers_to_commands_sent_ahead_ends_sequential_and_complete() -> (
+    None
+):
     def garble(talk: Conversation, line: bytes) -> bool:
         if line.startswith(b"RETR") and talk._buffer:
             talk.send(b"+OK\r\nhalf a let+OK\r\nanother\r\n.\r\nter\r\n.\r\n")
             return True
         return False
 
-    put = [(b"u%d" % number, b"Subject: letter\r\n\r\n%d\r\n" % number) for number in range(9)]
+    put = [(b"u%d" % number, b"Subject: message\r\n\r\n%d\r\n" % number) for number in range(9)]
     with Scripted(Drop(put, capabilities=PIPELINING, override=garble)) as server:
         one = source(server.port)
         got = contents(one)
@@ -109,12 +119,17 @@ def test_a_server_that_garbles_answers_to_commands_sent_ahead_ends_sequential_an
 
 
 def test_a_good_server_on_a_bad_line_stays_pipelined() -> None:
-    with Scripted(Drop(drop_of(600), capabilities=PIPELINING)) as server, Cutter(server.port) as line:
+    with (
+        Scripted(Drop(drop_of(600), capabilities=PIPELINING)) as server,
+        Cutter(server.port) as line,
+    ):
         line.cuts = [Cut(300_000 - number, connection=number) for number in (1, 2)]
         one = source(line.port)
         put = plain(600)
         entries = entries_of(one)
-        got = [message.content for message in fetched(one, entries * 3) if isinstance(message, Message)]
+        got = [
+            message.content for message in fetched(one, entries * 3) if isinstance(message, Message)
+        ]
         assert Counter(got) == Counter(put * 3)
         assert len(line.dialogues) == 3
         assert not one._manner.one_at_a_time
@@ -123,7 +138,7 @@ def test_a_good_server_on_a_bad_line_stays_pipelined() -> None:
 # Refusals
 
 
-def test_a_letter_that_the_server_will_not_give_is_told_and_the_others_come() -> None:
+def test_a_message_that_the_server_will_not_give_is_told_and_the_others_come() -> None:
     def refuse(talk: Conversation, line: bytes) -> bool:
         if line == b"RETR 2":
             talk.line("-ERR cannot \x1b[31mread it")
@@ -138,7 +153,10 @@ def test_a_letter_that_the_server_will_not_give_is_told_and_the_others_come() ->
             assert not got[1].expunged
 
 
-@pytest.mark.parametrize("code", ["[IN-USE] locked", "[LOGIN-DELAY] too early", "[SYS/TEMP] no disk", "maildrop already locked"])
+@pytest.mark.parametrize(
+    "code",
+    ["[IN-USE] locked", "[LOGIN-DELAY] too early", "[SYS/TEMP] no disk", "maildrop already locked"],
+)
 def test_a_busy_server_is_tried_again_after_growing_waits(code: str) -> None:
     def busy(talk: Conversation, line: bytes) -> bool:
         if line.startswith(b"PASS") and talk.number < 4:
@@ -201,11 +219,14 @@ def test_a_server_that_hangs_up_behind_the_refused_user_has_refused_the_login() 
             talk.close()
         return line.startswith(b"USER")
 
-    with Scripted(Drop([], capabilities=PIPELINING, override=refuse)) as server, pytest.raises(AuthenticationFailed, match="unknown user"):
+    with (
+        Scripted(Drop([], capabilities=PIPELINING, override=refuse)) as server,
+        pytest.raises(AuthenticationFailed, match="unknown user"),
+    ):
         source(server.port).mailboxes()
 
 
-def test_a_letter_refused_for_the_moment_is_asked_for_once_more() -> None:
+def test_a_message_refused_for_the_moment_is_asked_for_once_more() -> None:
     asked: list[int] = []
 
     def busy(talk: Conversation, line: bytes) -> bool:
@@ -221,7 +242,7 @@ def test_a_letter_refused_for_the_moment_is_asked_for_once_more() -> None:
     assert asked == [1, 2]
 
 
-def test_a_letter_always_refused_for_the_moment_does_not_keep_the_others_away() -> None:
+def test_a_message_always_refused_for_the_moment_does_not_keep_the_others_away() -> None:
     def busy(talk: Conversation, line: bytes) -> bool:
         if line in {b"RETR 2", b"RETR 4"}:
             talk.line("-ERR [SYS/TEMP] not now")
@@ -229,7 +250,14 @@ def test_a_letter_always_refused_for_the_moment_does_not_keep_the_others_away() 
 
     with Scripted(Drop(drop_of(6), capabilities=PIPELINING, override=busy)) as server:
         got = fetched(source(server.port))
-        assert [type(one) for one in got] == [Message, Unfetched, Message, Unfetched, Message, Message]
+        assert [type(one) for one in got] == [
+            Message,
+            Unfetched,
+            Message,
+            Unfetched,
+            Message,
+            Message,
+        ]
 
 
 # Silence, rubbish, broken connections
@@ -252,9 +280,21 @@ def test_a_silent_server_is_lost_within_the_timeout(silent_at: bytes | None) -> 
         assert time.monotonic() - begun < 2
 
 
-@pytest.mark.parametrize("greeting", ["220 mail.example.org ESMTP", "* OK IMAP4rev1 ready", "HTTP/1.1 400 Bad Request", "", "\x00\x1b[2J"])
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        "220 mail.example.org ESMTP",
+        "* OK IMAP4rev1 ready",
+        "HTTP/1.1 400 Bad Request",
+        "",
+        "\x00\x1b[2J",
+    ],
+)
 def test_a_server_that_does_not_speak_pop3_is_said_not_to(greeting: str) -> None:
-    with Scripted(Drop([], greeting=greeting)) as server, pytest.raises(ProtocolViolation, match="does not speak POP3") as caught:
+    with (
+        Scripted(Drop([], greeting=greeting)) as server,
+        pytest.raises(ProtocolViolation, match="does not speak POP3") as caught,
+    ):
         source(server.port).mailboxes()
     assert "\x1b" not in str(caught.value)
 
@@ -272,15 +312,22 @@ def test_rubbish_instead_of_a_status_is_a_violation_and_not_tried_again(command:
         assert len(server.conversations) == 1
 
 
-def test_a_connection_cut_at_any_octet_costs_no_letter_and_brings_none_twice(pop3_server: Callable[..., Pop3], *, long: bool) -> None:
-    put = [content for content in letters.ugly().values() if len(content) < 5_000]
-    put += [letters.plain(1) + b"." * 80_000, letters.plain(2) * 300]
+def test_a_connection_cut_at_any_octet_costs_no_message_and_brings_none_twice(
+    pop3_server: Callable[..., Pop3], *, long: bool
+) -> None:
+    put = [content for content in messages.ugly().values() if len(content) < 5_000]
+    put += [messages.plain(1) + b"." * 80_000, messages.plain(2) * 300]
     server = pop3_server(put)
     whole = sum(len(ended(content)) for content in put)
     rng = random.Random(11)
     for trial in range(400 if long else 40):
         cuts = [
-            Cut(rng.choice([rng.randrange(whole), rng.randrange(4_000)]), "from_server", number, rng.choice(["close", "reset"]))
+            Cut(
+                rng.choice([rng.randrange(whole), rng.randrange(4_000)]),
+                "from_server",
+                number,
+                rng.choice(["close", "reset"]),
+            )
             for number in (1, 2, 3)
         ]
         cuts.append(Cut(rng.randrange(1_500), "to_server", rng.choice([1, 2, 3]), "reset"))
@@ -289,17 +336,21 @@ def test_a_connection_cut_at_any_octet_costs_no_letter_and_brings_none_twice(pop
             entries: list[Entry] = entries_of(one)
             got = fetched(one, entries)
             one.close()
-            assert [message.content for message in got if isinstance(message, Message)] == list(map(ended, put)), (trial, cuts)
+            assert [message.content for message in got if isinstance(message, Message)] == list(
+                map(ended, put)
+            ), (trial, cuts)
 
 
-def test_a_stalled_connection_is_given_up_and_the_rest_comes_over_a_new_one(pop3_server: Callable[..., Pop3]) -> None:
-    put = [letters.plain(number) * 50 for number in range(20)]
+def test_a_stalled_connection_is_given_up_and_the_rest_comes_over_a_new_one(
+    pop3_server: Callable[..., Pop3],
+) -> None:
+    put = [messages.plain(number) * 50 for number in range(20)]
     server = pop3_server(put)
     with Cutter(server.port, Cut(60_000, how="stall")) as line:
         assert contents(source(line.port, timeout=0.5)) == put
 
 
-def test_a_connection_that_breaks_again_and_again_at_one_letter_is_given_up() -> None:
+def test_a_connection_that_breaks_again_and_again_at_one_message_is_given_up() -> None:
     def hang_up(talk: Conversation, line: bytes) -> bool:
         if line == b"RETR 2":
             talk.send(b"+OK\r\nhalf of it")
@@ -314,10 +365,10 @@ def test_a_connection_that_breaks_again_and_again_at_one_letter_is_given_up() ->
         assert len(server.conversations) == 5
 
 
-def test_letters_deleted_elsewhere_while_the_connection_was_away_are_gone_and_the_others_are_themselves() -> None:
+def test_messages_deleted_while_the_connection_was_away_are_gone_and_taken_for_no_other() -> None:
     def vanish(talk: Conversation, line: bytes) -> bool:
         if line == b"RETR 3" and talk.number == 1:
-            drop.letters = [letter for letter in drop_of(6) if letter[0] not in {b"u1", b"u4"}]
+            drop.messages = [message for message in drop_of(6) if message[0] not in {b"u1", b"u4"}]
             talk.close()
             return True
         return False
@@ -325,28 +376,36 @@ def test_letters_deleted_elsewhere_while_the_connection_was_away_are_gone_and_th
     drop = Drop(drop_of(6), override=vanish)
     with Scripted(drop) as server:
         got = fetched(source(server.port))
-        assert [one.content for one in got if isinstance(one, Message)] == [letters.plain(number) for number in (1, 2, 3, 5, 6)]
+        assert [one.content for one in got if isinstance(one, Message)] == [
+            messages.plain(number) for number in (1, 2, 3, 5, 6)
+        ]
         assert [one.expunged for one in got if isinstance(one, Unfetched)] == [True]
 
 
-@pytest.mark.parametrize(("change", "arrive"), [("new mail", 5), ("a letter is gone", 2)])
-def test_without_uidl_letters_are_asked_for_after_a_break_only_while_the_listing_is_as_it_was(change: str, arrive: int) -> None:
+@pytest.mark.parametrize(("change", "arrive"), [("new mail", 5), ("a message is gone", 2)])
+def test_without_uidl_messages_are_asked_for_after_a_break_only_while_the_listing_is_as_it_was(
+    change: str, arrive: int
+) -> None:
     def change_it(talk: Conversation, line: bytes) -> bool:
         if line == b"UIDL":
             talk.line("-ERR")
             return True
         if line == b"RETR 3" and talk.number == 1:
-            drop.letters = put + drop_of(1) if change == "new mail" else put[1:]
+            drop.messages = put + drop_of(1) if change == "new mail" else put[1:]
             talk.close()
             return True
         return False
 
-    put = [(b"", letters.plain(number) * number) for number in range(1, 6)]
+    put = [(b"", messages.plain(number) * number) for number in range(1, 6)]
     drop = Drop(put, override=change_it)
     with Scripted(drop) as server:
         got = fetched(source(server.port))
-        assert [one.content for one in got if isinstance(one, Message)] == [content for _, content in put[:arrive]]
-        assert all("next run" in one.why and not one.expunged for one in got if isinstance(one, Unfetched))
+        assert [one.content for one in got if isinstance(one, Message)] == [
+            content for _, content in put[:arrive]
+        ]
+        assert all(
+            "next run" in one.why and not one.expunged for one in got if isinstance(one, Unfetched)
+        )
 
 
 def test_a_busy_listing_is_tried_again_and_does_not_pass_for_a_server_without_uidl() -> None:

@@ -1,4 +1,6 @@
-"""What a POP3 source makes of listings that disagree, of abilities told only after the login, and of letters that fill memory."""
+"""What a POP3 source makes of listings that disagree, of abilities told only after the login, and
+of messages that fill memory.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from mailsync.model import Message, UidlRef
-from tests import letters
+from tests import messages
 from tests.servers.pop3 import Pop3
 from tests.servers.scripted import Conversation, Scripted
 from tests.stores.contract import entries_of
@@ -22,11 +24,13 @@ def _closed() -> Iterator[None]:
 
 
 def drop_of(count: int) -> list[tuple[bytes, bytes]]:
-    return [(b"u%d" % number, letters.plain(number)) for number in range(1, count + 1)]
+    return [(b"u%d" % number, messages.plain(number)) for number in range(1, count + 1)]
 
 
 def telling(uidl: Sequence[bytes] | None, listed: Sequence[bytes]) -> Drop:
-    """An account of three letters that lists them like this; without `uidl` it knows no such command."""
+    """An account of three messages that lists them like this; without `uidl` it knows no such
+    command.
+    """
 
     def tell(talk: Conversation, line: bytes) -> bool:
         if line == b"LIST":
@@ -41,25 +45,45 @@ def telling(uidl: Sequence[bytes] | None, listed: Sequence[bytes]) -> Drop:
 @pytest.mark.parametrize(
     ("uidl", "listed", "expected"),
     [
-        ((b"1 u1", b"2 u2", b"3 u3"), (b"1 10", b"3 30"), [(b"u1", 10), (b"u2", None), (b"u3", 30)]),
+        (
+            (b"1 u1", b"2 u2", b"3 u3"),
+            (b"1 10", b"3 30"),
+            [(b"u1", 10), (b"u2", None), (b"u3", 30)],
+        ),
         ((b"1 u1", b"3 u3"), (b"1 10", b"2 20", b"3 30"), [(b"u1", 10), (None, 20), (b"u3", 30)]),
-        ((b"1 u1", b"2", b"3 "), (b"1 10", b"2 20", b"3 30"), [(b"u1", 10), (None, 20), (None, 30)]),
+        (
+            (b"1 u1", b"2", b"3 "),
+            (b"1 10", b"2 20", b"3 30"),
+            [(b"u1", 10), (None, 20), (None, 30)],
+        ),
         (None, (b"1", b"2 ", b"3\t30"), [(None, None), (None, None), (None, 30)]),
-        ((b"3 u3", b"1 u1", b"2 u2"), (b"2 20", b"3 30", b"1 10"), [(b"u1", 10), (b"u2", 20), (b"u3", 30)]),
+        (
+            (b"3 u3", b"1 u1", b"2 u2"),
+            (b"2 20", b"3 30", b"1 10"),
+            [(b"u1", 10), (b"u2", 20), (b"u3", 30)],
+        ),
     ],
 )
-def test_a_letter_that_only_half_a_listing_names_is_not_left_behind(
-    uidl: Sequence[bytes] | None, listed: Sequence[bytes], expected: list[tuple[bytes | None, int | None]]
+def test_a_message_that_only_half_a_listing_names_is_not_left_behind(
+    uidl: Sequence[bytes] | None,
+    listed: Sequence[bytes],
+    expected: list[tuple[bytes | None, int | None]],
 ) -> None:
     with Scripted(telling(uidl, listed)) as server:
         one = source(server.port)
-        told = [(entry.ref.uidl, entry.size) for entry in entries_of(one) if isinstance(entry.ref, UidlRef)]
+        told = [
+            (entry.ref.uidl, entry.size)
+            for entry in entries_of(one)
+            if isinstance(entry.ref, UidlRef)
+        ]
         assert told == expected
-        assert contents(one) == [letters.plain(number) for number in (1, 2, 3)]
+        assert contents(one) == [messages.plain(number) for number in (1, 2, 3)]
 
 
 def late(before: Sequence[bytes], after: Sequence[bytes] | None, count: int = 20) -> Drop:
-    """An account whose server tells other abilities after the login than before; None: it knows CAPA no more."""
+    """An account whose server tells other abilities after the login than before; None: it knows
+    CAPA no more.
+    """
     logged_in: set[int] = set()
 
     def tell(talk: Conversation, line: bytes) -> bool:
@@ -99,7 +123,9 @@ def test_a_server_that_tells_of_pipelining_only_after_the_login_is_asked_ahead()
 
 @pytest.mark.parametrize("before", [(b"USER", b"UIDL"), (b"USER", b"UIDL", b"PIPELINING")])
 @pytest.mark.parametrize("after", [None, (), (b"UIDL",)])
-def test_what_a_server_says_it_can_no_more_is_not_used_and_costs_nothing(before: Sequence[bytes], after: Sequence[bytes] | None) -> None:
+def test_what_a_server_says_it_can_no_more_is_not_used_and_costs_nothing(
+    before: Sequence[bytes], after: Sequence[bytes] | None
+) -> None:
     with Scripted(late(before, after)) as server:
         one = source(server.port)
         assert contents(one) == [content for _, content in drop_of(20)]
@@ -115,8 +141,10 @@ def test_a_server_without_capa_is_not_asked_again() -> None:
 
 
 @pytest.mark.parametrize("body", [b"x" * 76 + b"\r\n", b"x" * 500 + b"\r\n.dots\r\n"])
-def test_of_large_letters_in_a_row_no_more_than_three_copies_are_in_memory(pop3_server: Callable[..., Pop3], body: bytes) -> None:
-    large = letters.plain(1) + body * (12_000_000 // len(body))
+def test_of_large_messages_in_a_row_no_more_than_three_copies_are_in_memory(
+    pop3_server: Callable[..., Pop3], body: bytes
+) -> None:
+    large = messages.plain(1) + body * (12_000_000 // len(body))
     one = source(pop3_server([large] * 3).port)
     entries = entries_of(one)
     tracemalloc.start()
@@ -129,7 +157,7 @@ def test_of_large_letters_in_a_row_no_more_than_three_copies_are_in_memory(pop3_
     assert peak < 3.3 * len(large)
 
 
-def test_letters_that_came_are_not_asked_for_again_when_the_listing_is_read_anew() -> None:
+def test_messages_that_came_are_not_asked_for_again_when_the_listing_is_read_anew() -> None:
     with Scripted(Drop(drop_of(5))) as server:
         one = source(server.port)
         assert len(fetched(one)) == 5

@@ -1,4 +1,6 @@
-"""What a connection tells its user when it cannot come about, and that it reads and writes exactly whatever the segments."""
+"""What a connection tells its user when it cannot come about, and that it reads and writes exactly
+whatever the segments.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from mailsync.errors import ConnectionLost, ProtocolViolation, StoreUnavailable, TlsError, Unreachable
+from mailsync.errors import (
+    ConnectionLost,
+    ProtocolViolation,
+    StoreUnavailable,
+    TlsError,
+    Unreachable,
+)
 from mailsync.stores import transport
 from mailsync.stores.transport import Connection, Endpoint, connect, is_loopback
 from tests.servers.certificates import Certificates
@@ -22,7 +30,9 @@ from tests.servers.processes import HOST
 from tests.servers.scripted import Conversation, Scripted
 
 
-def endpoint(port: int, security: str = "none", *, timeout: float = 5.0, **options: object) -> Endpoint:
+def endpoint(
+    port: int, security: str = "none", *, timeout: float = 5.0, **options: object
+) -> Endpoint:
     return Endpoint(HOST, port, security, timeout=timeout, **options)  # type: ignore[arg-type]
 
 
@@ -43,7 +53,9 @@ def hang_on(talk: Conversation) -> None:
 
 
 def test_an_unknown_host_is_said_to_be_one() -> None:
-    with pytest.raises(Unreachable, match=r"unknown host 'mail\.nowhere\.invalid': check the spelling") as caught:
+    with pytest.raises(
+        Unreachable, match=r"unknown host 'mail\.nowhere\.invalid': check the spelling"
+    ) as caught:
         connect(Endpoint("mail.nowhere.invalid", 995), "home")
     assert not caught.value.retryable
     assert caught.value.account == "home"
@@ -58,7 +70,9 @@ def test_an_impossible_host_name_is_no_traceback(host: str) -> None:
 def test_a_closed_port_is_said_to_refuse_connections() -> None:
     with socket.create_server((HOST, 0)) as listener:
         port = listener.getsockname()[1]
-    with pytest.raises(Unreachable, match=f"refuses connections: check the port \\({port}\\) and `security`"):
+    with pytest.raises(
+        Unreachable, match=f"refuses connections: check the port \\({port}\\) and `security`"
+    ):
         connect(endpoint(port), "home")
 
 
@@ -74,7 +88,10 @@ def test_a_host_that_does_not_answer_is_given_up_after_the_timeout() -> None:
         where = endpoint(listener.getsockname()[1], timeout=0.3)
         begun = time.monotonic()
         # The queue of a listener that accepts nobody holds one, and then nobody is answered.
-        with contextlib.closing(connect(where, "home")), pytest.raises(ConnectionLost, match=r"did not answer in 0\.3 s") as caught:
+        with (
+            contextlib.closing(connect(where, "home")),
+            pytest.raises(ConnectionLost, match=r"did not answer in 0\.3 s") as caught,
+        ):
             connect(where, "home")
         assert caught.value.retryable
         assert time.monotonic() - begun < 3
@@ -100,8 +117,20 @@ def test_a_good_certificate_is_believed(certificates: Certificates) -> None:
     ("name", "words"),
     [
         ("expired", "has expired; ask the server's operator to renew it"),
-        ("wrong_name", "is for another name than '127.0.0.1'; if it is your own server, say so with `tls_name:`"),
-        ("untrusted", "is signed by nobody this machine trusts; if it is your own server, give its CA in `ca_file:`"),
+        (
+            "wrong_name",
+            (
+                "is for another name than '127.0.0.1'; if it is your own server, say so with"
+                " `tls_name:`"
+            ),
+        ),
+        (
+            "untrusted",
+            (
+                "is signed by nobody this machine trusts; if it is your own server, give its CA in"
+                " `ca_file:`"
+            ),
+        ),
     ],
 )
 @pytest.mark.parametrize("security", ["tls", "starttls"])
@@ -128,10 +157,14 @@ def test_a_bad_certificate_is_refused_with_the_reason_and_what_to_do(
     assert caught.value.exit_code == 14
 
 
-def test_a_certificate_for_another_name_is_believed_when_the_user_named_it(certificates: Certificates) -> None:
+def test_a_certificate_for_another_name_is_believed_when_the_user_named_it(
+    certificates: Certificates,
+) -> None:
     with (
         Scripted(hang_on, certificates.wrong_name) as server,
-        connected(server, security="tls", ca_file=certificates.ca_file, tls_name="mail.example.org") as connection,
+        connected(
+            server, security="tls", ca_file=certificates.ca_file, tls_name="mail.example.org"
+        ) as connection,
     ):
         assert connection.encrypted
 
@@ -146,7 +179,10 @@ def test_a_ca_file_that_is_none_is_named(tmp_path: Path, content: bytes | None) 
     file = tmp_path / "ca.pem"
     if content is not None:
         file.write_bytes(content)
-    with Scripted(hang_on) as server, pytest.raises(TlsError, match=f"cannot read the CA file {file}"):
+    with (
+        Scripted(hang_on) as server,
+        pytest.raises(TlsError, match=f"cannot read the CA file {file}"),
+    ):
         connect(endpoint(server.port, "tls", ca_file=file), "home")
 
 
@@ -155,7 +191,12 @@ def test_a_server_that_speaks_no_tls_there_gets_a_hint() -> None:
         talk.line("+OK plain text here")
         talk.silence(1)
 
-    with Scripted(greet) as server, pytest.raises(TlsError, match=r"does not speak TLS there \(.*\); perhaps `security: starttls`"):
+    with (
+        Scripted(greet) as server,
+        pytest.raises(
+            TlsError, match=r"does not speak TLS there \(.*\); perhaps `security: starttls`"
+        ),
+    ):
         connect(endpoint(server.port, "tls"), "home")
 
 
@@ -166,12 +207,19 @@ def test_a_server_that_waits_for_tls_is_found_out_in_seconds(
     monkeypatch.setattr(transport, "QUIET", 0.2)
     with (
         Scripted(hang_on, certificates.good) as server,
-        pytest.raises(TlsError, match="waits for encryption from the first byte on: use `security: tls`"),
+        pytest.raises(
+            TlsError, match="waits for encryption from the first byte on: use `security: tls`"
+        ),
     ):
-        connect(endpoint(server.port, "starttls", ca_file=certificates.ca_file if trusted else None), "home")
+        connect(
+            endpoint(server.port, "starttls", ca_file=certificates.ca_file if trusted else None),
+            "home",
+        )
 
 
-def test_a_server_that_is_merely_slow_to_greet_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_merely_slow_to_greet_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(transport, "QUIET", 0.2)
 
     def slow(talk: Conversation) -> None:
@@ -185,14 +233,18 @@ def test_a_server_that_is_merely_slow_to_greet_is_waited_for(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("end", ["close", "reset"])
-def test_a_server_that_hangs_up_in_the_handshake_is_worth_another_try_and_gets_a_hint(end: str) -> None:
+def test_a_server_that_hangs_up_in_the_handshake_is_worth_another_try_and_gets_a_hint(
+    end: str,
+) -> None:
     def hang_up(talk: Conversation) -> None:
         talk.read(1)
         talk.close() if end == "close" else talk.reset()
 
     with (
         Scripted(hang_up) as server,
-        pytest.raises(ConnectionLost, match=r"hung up in the TLS handshake; .*`security: starttls`") as caught,
+        pytest.raises(
+            ConnectionLost, match=r"hung up in the TLS handshake; .*`security: starttls`"
+        ) as caught,
     ):
         connect(endpoint(server.port, "tls"), "home")
     assert caught.value.retryable
@@ -200,7 +252,10 @@ def test_a_server_that_hangs_up_in_the_handshake_is_worth_another_try_and_gets_a
 
 def test_a_silent_handshake_is_lost_within_the_timeout() -> None:
     begun = time.monotonic()
-    with Scripted(hang_on) as server, pytest.raises(ConnectionLost, match=r"TLS handshake in 0\.3 s") as caught:
+    with (
+        Scripted(hang_on) as server,
+        pytest.raises(ConnectionLost, match=r"TLS handshake in 0\.3 s") as caught,
+    ):
         connect(endpoint(server.port, "tls", timeout=0.3), "home")
     assert caught.value.retryable
     assert time.monotonic() - begun < 3
@@ -224,14 +279,21 @@ def test_what_is_slipped_in_before_the_encryption_is_refused(certificates: Certi
 
 @pytest.mark.parametrize("how", ["readline", "read", "read_until", "peek"])
 @pytest.mark.parametrize("encrypted", [False, True])
-def test_a_silent_server_is_lost_within_the_timeout(certificates: Certificates, how: str, *, encrypted: bool) -> None:
+def test_a_silent_server_is_lost_within_the_timeout(
+    certificates: Certificates, how: str, *, encrypted: bool
+) -> None:
     def half(talk: Conversation) -> None:
         talk.send(b"half a line")
         talk.silence()
 
     with (
         Scripted(half, certificates.good if encrypted else None) as server,
-        connected(server, security="tls" if encrypted else "none", ca_file=certificates.ca_file, timeout=0.3) as connection,
+        connected(
+            server,
+            security="tls" if encrypted else "none",
+            ca_file=certificates.ca_file,
+            timeout=0.3,
+        ) as connection,
     ):
         begun = time.monotonic()
         with pytest.raises(ConnectionLost, match=r"was silent for 0\.3 s"):
@@ -247,7 +309,11 @@ def test_an_end_in_the_middle_is_a_lost_connection(how: str, end: str) -> None:
         talk.send(b"half a line")
         talk.close() if end == "close" else talk.reset()
 
-    with Scripted(half) as server, connected(server) as connection, pytest.raises(ConnectionLost) as caught:
+    with (
+        Scripted(half) as server,
+        connected(server) as connection,
+        pytest.raises(ConnectionLost) as caught,
+    ):
         write_and_read(connection, how, 100)
     assert caught.value.retryable
 
@@ -265,19 +331,29 @@ def read(connection: Connection, how: str, octets: int) -> bytes:
     return connection.read(octets) if how == "read" else connection.peek(octets)
 
 
-def test_a_line_without_an_end_is_refused_before_memory_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_without_an_end_is_refused_before_memory_is_full(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(transport, "LINE_LIMIT", 1 << 20)
 
     def flood(talk: Conversation) -> None:
         while True:
             talk.send(b"x" * 65_536)
 
-    with Scripted(flood) as server, connected(server) as connection, pytest.raises(ProtocolViolation, match="more than 1 MB"):
+    with (
+        Scripted(flood) as server,
+        connected(server) as connection,
+        pytest.raises(ProtocolViolation, match="more than 1 MB"),
+    ):
         connection.readline()
 
 
 def test_writing_to_a_server_that_hung_up_is_a_lost_connection() -> None:
-    with Scripted(lambda talk: talk.close()) as server, connected(server) as connection, pytest.raises(ConnectionLost):
+    with (
+        Scripted(lambda talk: talk.close()) as server,
+        connected(server) as connection,
+        pytest.raises(ConnectionLost),
+    ):
         connection.write(bytes(50_000_000))
 
 
@@ -285,7 +361,11 @@ def test_writing_to_a_server_that_takes_nothing_is_lost_within_the_timeout() -> 
     def deaf(talk: Conversation) -> None:
         talk._over.wait(5)
 
-    with Scripted(deaf) as server, connected(server, timeout=0.3) as connection, pytest.raises(ConnectionLost, match="silent"):
+    with (
+        Scripted(deaf) as server,
+        connected(server, timeout=0.3) as connection,
+        pytest.raises(ConnectionLost, match="silent"),
+    ):
         connection.write(bytes(50_000_000))
 
 
@@ -303,7 +383,9 @@ def test_a_closed_connection_may_be_closed_again_and_is_lost_for_reading_and_wri
 
 @pytest.mark.parametrize("encrypted", [False, True])
 @pytest.mark.parametrize("reads_later", [False, True])
-def test_megabytes_in_both_directions_at_once_block_nobody(certificates: Certificates, *, encrypted: bool, reads_later: bool) -> None:
+def test_megabytes_in_both_directions_at_once_block_nobody(
+    certificates: Certificates, *, encrypted: bool, reads_later: bool
+) -> None:
     ours, theirs = random.Random(1).randbytes(6_000_000), random.Random(2).randbytes(6_000_000)
     got: list[bytes] = []
 
@@ -320,7 +402,12 @@ def test_megabytes_in_both_directions_at_once_block_nobody(certificates: Certifi
 
     with (
         Scripted(talker, certificates.good if encrypted else None) as server,
-        connected(server, security="tls" if encrypted else "none", ca_file=certificates.ca_file, timeout=10) as connection,
+        connected(
+            server,
+            security="tls" if encrypted else "none",
+            ca_file=certificates.ca_file,
+            timeout=10,
+        ) as connection,
     ):
         connection.write(ours)
         assert connection.read(len(theirs)) == theirs
@@ -343,9 +430,12 @@ def test_readable_tells_what_waits_and_nothing_else(certificates: Certificates) 
         go.clear()
         with (
             Scripted(greet, certificate) as server,
-            connected(server, security="tls" if certificate else "none", ca_file=certificates.ca_file) as connection,
+            connected(
+                server, security="tls" if certificate else "none", ca_file=certificates.ca_file
+            ) as connection,
         ):
-            # A TLS 1.3 server sends session tickets first: octets on the socket that are nothing to read.
+            # A TLS 1.3 server sends session tickets first: octets on the socket that are nothing to
+            # read.
             assert not connection.readable(0.2) or certificate is not None
             go.set()
             assert connection.readline() == b"one\r\n"
@@ -358,13 +448,18 @@ def test_readable_tells_what_waits_and_nothing_else(certificates: Certificates) 
 @pytest.mark.parametrize(
     ("host", "loopback"),
     [("localhost", True), ("LOCALHOST.", True), ("127.9.9.9", True), ("::1", True), ("[::1]", True)]
-    + [(host, False) for host in ("10.0.0.1", "localhost.example.org", "mail.example.org", "0.0.0.0")],
+    + [
+        (host, False)
+        for host in ("10.0.0.1", "localhost.example.org", "mail.example.org", "0.0.0.0")
+    ],
 )
 def test_only_this_machine_is_loopback(host: str, *, loopback: bool) -> None:
     assert is_loopback(host) is loopback
 
 
-def test_a_connection_reset_before_it_stands_is_worth_another_try(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_reset_before_it_stands_is_worth_another_try(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def reset(*_: object, **__: object) -> None:
         raise ConnectionResetError(104, "Connection reset by peer")
 

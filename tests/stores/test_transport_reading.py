@@ -44,21 +44,32 @@ def conversations(draw: st.DrawFn) -> tuple[list[tuple[str, bytes]], list[bytes]
     """What is to be read, in which way, and the same octets in any segments."""
     wanted: list[tuple[str, bytes]] = []
     for kind in draw(st.lists(KINDS, max_size=8)):
-        body = draw(st.binary(max_size=30) | st.lists(st.sampled_from([b"\r", b"\n", b".", b"\r\n", b"..", b"a"])).map(b"".join))
+        body = draw(
+            st.binary(max_size=30)
+            | st.lists(st.sampled_from([b"\r", b"\n", b".", b"\r\n", b"..", b"a"])).map(b"".join)
+        )
         if kind == "readline":
             body = body.replace(b"\n", b"") + b"\n"
         elif kind == "read_until":
             body = body.replace(b"\r\n.", b"\r\n..")
         wanted.append((kind, body))
-    stream = b"".join(body + (b"\r\n.\r\n" if kind == "read_until" else b"") for kind, body in wanted if kind != "peek")
+    stream = b"".join(
+        body + (b"\r\n.\r\n" if kind == "read_until" else b"")
+        for kind, body in wanted
+        if kind != "peek"
+    )
     cuts = sorted(draw(st.lists(st.integers(0, len(stream)), max_size=20)))
-    pieces = [stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+    pieces = [
+        stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)
+    ]
     return wanted, pieces
 
 
 @settings(max_examples=400, deadline=None)
 @given(conversations())
-def test_every_way_of_reading_gives_the_same_octets_however_they_are_cut(conversation: tuple[list[tuple[str, bytes]], list[bytes]]) -> None:
+def test_every_way_of_reading_gives_the_same_octets_however_they_are_cut(
+    conversation: tuple[list[tuple[str, bytes]], list[bytes]],
+) -> None:
     wanted, pieces = conversation
     stream = b"".join(pieces)
     connection = over(pieces)
@@ -84,7 +95,9 @@ def test_every_way_of_reading_gives_the_same_octets_however_they_are_cut(convers
 
 
 @given(st.lists(st.binary(max_size=30)))
-def test_what_ends_too_early_is_a_lost_connection_and_never_a_short_read(pieces: list[bytes]) -> None:
+def test_what_ends_too_early_is_a_lost_connection_and_never_a_short_read(
+    pieces: list[bytes],
+) -> None:
     stream = b"".join(pieces)
     for how in ("read", "peek"):
         with pytest.raises(ConnectionLost):

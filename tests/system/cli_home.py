@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.letters import plain
+from tests.messages import plain
 from tests.servers.dovecot import Dovecot
 
 MAILSYNC = [sys.executable, "-m", "mailsync.cli.main"]
@@ -23,10 +23,16 @@ class Home:
 
     def configure(self, **accounts: str) -> None:
         lines = "".join(f"  {name}: {{{settings}}}\n" for name, settings in accounts.items())
-        (self.directory / "mailsync.yaml").write_text(f"archive: {{root: mail}}\naccounts:\n{lines}")
+        (self.directory / "mailsync.yaml").write_text(
+            f"archive: {{root: mail}}\naccounts:\n{lines}"
+        )
 
     def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "MAILSYNC_"))}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("XDG_", "MAILSYNC_"))
+        }
         return {
             **kept,
             "HOME": str(self.directory),
@@ -57,7 +63,10 @@ class Home:
         return done.stdout
 
     def archived(self, name: str) -> list[bytes]:
-        return sorted(file.read_bytes() for file in (self.directory / "mail" / name / "mail").rglob("*.mailsync,*"))
+        return sorted(
+            file.read_bytes()
+            for file in (self.directory / "mail" / name / "mail").rglob("*.mailsync,*")
+        )
 
 
 def imap(server: Dovecot, user: str, more: str = "") -> str:
@@ -66,7 +75,10 @@ def imap(server: Dovecot, user: str, more: str = "") -> str:
 
 
 def imaps(server: Dovecot, user: str, more: str = "") -> str:
-    return f"protocol: imap, host: localhost, port: {server.imaps_port}, username: {user}, password: {{env: PASSWORD}}{more}"
+    return (
+        f"protocol: imap, host: localhost, port: {server.imaps_port}, username: {user}, password:"
+        f" {{env: PASSWORD}}{more}"
+    )
 
 
 def pop3(server: Dovecot, user: str) -> str:
@@ -83,4 +95,7 @@ def filled(server: Dovecot, count: int = 5) -> str:
 
 def arrived(server: Dovecot, user: str, mailbox: str = "INBOX") -> list[bytes]:
     """Read what a mailbox holds, with the line ends Dovecot serves and does not store."""
-    return sorted(content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") for content in server.letters(user, mailbox))
+    return sorted(
+        content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        for content in server.messages(user, mailbox)
+    )

@@ -1,4 +1,6 @@
-"""What goes wrong in a user's life, and what the command says to it: the exit code, words that help, and nothing lost."""
+"""What goes wrong in a user's life, and what the command says to it: the exit code, words that
+help, and nothing lost.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 from imapclient import IMAPClient
 
-from tests import letters
+from tests import messages
 from tests.servers import dovecot as dovecots
 from tests.servers.cutter import Cut, Cutter
 from tests.servers.dovecot import Dovecot
@@ -23,12 +25,20 @@ def home(tmp_path: Path) -> Home:
 
 
 def settings(protocol: str, port: int, more: str) -> str:
-    return f"protocol: {protocol}, host: localhost, port: {port}, username: alice, password: {{env: PASSWORD}}, {more}"
+    return (
+        f"protocol: {protocol}, host: localhost, port: {port}, username: alice, password: {{env:"
+        f" PASSWORD}}, {more}"
+    )
 
 
 @pytest.mark.parametrize("protocol", ["imap", "pop3"])
 def test_an_unknown_host_is_named_with_what_to_check(home: Home, protocol: str) -> None:
-    home.configure(a=f"protocol: {protocol}, host: no-such-host.invalid, username: alice, password: {{env: PASSWORD}}")
+    home.configure(
+        a=(
+            f"protocol: {protocol}, host: no-such-host.invalid, username: alice, password: {{env:"
+            " PASSWORD}"
+        )
+    )
     done = home.run("pull")
     assert done.returncode == 1
     assert "unknown host 'no-such-host.invalid'" in done.stderr
@@ -38,7 +48,9 @@ def test_an_unknown_host_is_named_with_what_to_check(home: Home, protocol: str) 
 @pytest.mark.parametrize("protocol", ["imap", "pop3"])
 def test_a_silent_server_is_given_up_after_the_timeout(home: Home, protocol: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        home.configure(a=settings(protocol, listener.getsockname()[1], "security: none, timeout: 0.2"))
+        home.configure(
+            a=settings(protocol, listener.getsockname()[1], "security: none, timeout: 0.2")
+        )
         done = home.run("check")
     assert done.returncode == 75
     assert "was silent for 0.2 s" in done.stderr
@@ -46,10 +58,16 @@ def test_a_silent_server_is_given_up_after_the_timeout(home: Home, protocol: str
 
 @pytest.mark.parametrize(
     ("certificate", "words"),
-    [("expired", "has expired"), ("wrong_name", "is for another name"), ("untrusted", "nobody this machine trusts")],
+    [
+        ("expired", "has expired"),
+        ("wrong_name", "is for another name"),
+        ("untrusted", "nobody this machine trusts"),
+    ],
 )
 @pytest.mark.parametrize("protocol", ["imap", "pop3"])
-def test_a_certificate_that_is_not_right_ends_with_14_and_says_why(home: Home, protocol: str, certificate: str, words: str) -> None:
+def test_a_certificate_that_is_not_right_ends_with_14_and_says_why(
+    home: Home, protocol: str, certificate: str, words: str
+) -> None:
     with dovecots.start(certificate=certificate) as server:
         port = server.imaps_port if protocol == "imap" else server.pop3s_port
         trust = "" if certificate == "untrusted" else f"ca_file: {server.ca_file}"
@@ -80,10 +98,15 @@ def test_a_server_without_encryption_hears_no_password(home: Home) -> None:
         assert "nothing was sent" in done.stderr
 
 
-def test_a_letter_the_destination_refuses_is_named_and_the_rest_goes_through(dovecot: Dovecot, home: Home) -> None:
+def test_a_message_the_destination_refuses_is_named_and_the_rest_goes_through(
+    dovecot: Dovecot, home: Home
+) -> None:
     user = filled(dovecot, 3)
     dovecot.deliver(user, "INBOX", b"Subject: far too long\r\n\r\n" + b"x" * 3_000_000)
-    limit = "mail_plugins = quota\nplugin {\n quota = count:User quota\n quota_vsizes = yes\n quota_max_mail_size = 1M\n}\n"
+    limit = (
+        "mail_plugins = quota\nplugin {\n quota = count:User quota\n quota_vsizes = yes\n"
+        " quota_max_mail_size = 1M\n}\n"
+    )
     with dovecots.start(extra=limit) as tight:
         other = tight.user()
         home.configure(old=imap(dovecot, user), new=imap(tight, other))
@@ -95,8 +118,14 @@ def test_a_letter_the_destination_refuses_is_named_and_the_rest_goes_through(dov
 
 
 @pytest.mark.parametrize("protocol", ["imap", "pop3"])
-def test_a_connection_cut_in_the_middle_of_a_letter_leaves_nothing_half_written(dovecot: Dovecot, home: Home, protocol: str) -> None:
-    mail = [content for content in letters.varied(60, seed=5, with_ugly=False) if content.endswith(b"\r\n")]
+def test_a_connection_cut_in_the_middle_of_a_message_leaves_nothing_half_written(
+    dovecot: Dovecot, home: Home, protocol: str
+) -> None:
+    mail = [
+        content
+        for content in messages.varied(60, seed=5, with_ugly=False)
+        if content.endswith(b"\r\n")
+    ]
     user = dovecot.user()
     for content in mail:
         dovecot.deliver(user, "INBOX", content)
@@ -105,7 +134,10 @@ def test_a_connection_cut_in_the_middle_of_a_letter_leaves_nothing_half_written(
     cuts = [Cut(rng.randrange(2000, octets), connection=connection) for connection in range(1, 6)]
     with Cutter(dovecot.imap_port if protocol == "imap" else dovecot.pop3_port, *cuts) as line:
         home.configure(
-            a=f"protocol: {protocol}, host: 127.0.0.1, port: {line.port}, security: none, username: {user}, password: {{env: PASSWORD}}"
+            a=(
+                f"protocol: {protocol}, host: 127.0.0.1, port: {line.port}, security: none,"
+                f" username: {user}, password: {{env: PASSWORD}}"
+            )
         )
         first = home.run("pull", "a")
         assert all(content in mail for content in home.archived("a"))
@@ -118,7 +150,9 @@ def test_a_connection_cut_in_the_middle_of_a_letter_leaves_nothing_half_written(
     home.well("verify")
 
 
-def test_a_mailbox_that_vanishes_while_it_is_pulled_is_named_and_the_others_come(home: Home) -> None:
+def test_a_mailbox_that_vanishes_while_it_is_pulled_is_named_and_the_others_come(
+    home: Home,
+) -> None:
     def vanishing(talk: Conversation) -> None:
         talk.line("* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hello")
         while True:
@@ -140,11 +174,13 @@ def test_a_mailbox_that_vanishes_while_it_is_pulled_is_named_and_the_others_come
     assert "Gone: is in the server's list but not there" in done.stdout
 
 
-def test_a_deleted_parent_that_dovecot_goes_on_listing_is_gone_and_can_be_restored(dovecot: Dovecot, home: Home) -> None:
+def test_a_deleted_parent_that_dovecot_goes_on_listing_is_gone_and_can_be_restored(
+    dovecot: Dovecot, home: Home
+) -> None:
     user = filled(dovecot, 2)
     for number in range(30):
-        dovecot.deliver(user, "Projects", letters.plain(100 + number))
-    dovecot.deliver(user, "Projects/2024", letters.plain(200))
+        dovecot.deliver(user, "Projects", messages.plain(100 + number))
+    dovecot.deliver(user, "Projects/2024", messages.plain(200))
     home.configure(a=imap(dovecot, user))
     home.well("pull")
     with IMAPClient("127.0.0.1", dovecot.imap_port, ssl=False) as client:
@@ -153,7 +189,7 @@ def test_a_deleted_parent_that_dovecot_goes_on_listing_is_gone_and_can_be_restor
     assert home.run("pull").returncode == 3
     assert home.run("pull").returncode == 0
     home.well("restore", "a", "--mailbox", "Projects", "--include-gone")
-    assert len(dovecot.letters(user, "Projects")) == 30
+    assert len(dovecot.messages(user, "Projects")) == 30
 
 
 def test_a_mailbox_nobody_has_is_no_success(dovecot: Dovecot, home: Home) -> None:
@@ -164,9 +200,13 @@ def test_a_mailbox_nobody_has_is_no_success(dovecot: Dovecot, home: Home) -> Non
         assert "no mailbox of a matches Bogus; there is: " in done.stderr
 
 
-def test_pop3_and_imap_of_one_mailbox_share_an_archive_and_nothing_is_fetched_twice(dovecot: Dovecot, home: Home) -> None:
+def test_pop3_and_imap_of_one_mailbox_share_an_archive_and_nothing_is_fetched_twice(
+    dovecot: Dovecot, home: Home
+) -> None:
     user = filled(dovecot, 20)
-    home.configure(pop=pop3(dovecot, user) + ", archive: both", imap=imap(dovecot, user, ", archive: both"))
+    home.configure(
+        pop=pop3(dovecot, user) + ", archive: both", imap=imap(dovecot, user, ", archive: both")
+    )
     home.well("pull", "pop")
     report = home.well("pull", "imap", "--json")
     assert '"matched": 20' in report

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.letters import plain
+from tests.messages import plain
 from tests.servers.dovecot import Dovecot
 from tests.servers.pop3 import Pop3
 from tests.system.cli_home import Home, filled, imap, pop3
@@ -31,11 +31,15 @@ class Forwarder(socketserver.ThreadingTCPServer):
 
 @contextlib.contextmanager
 def forwarded(*targets: tuple[int, int]) -> Iterator[int]:
-    """Listen at a free port plus each offset and pass on to each target port; gives the free port."""
+    """Listen at a free port plus each offset and pass on to each target port; returns the free
+    port."""
     with contextlib.ExitStack() as stack:
         for port in random.Random().sample(range(20000, 30000), 50):
             try:
-                servers = [Forwarder(("127.0.0.1", port + offset), forwarding(target)) for offset, target in targets]
+                servers = [
+                    Forwarder(("127.0.0.1", port + offset), forwarding(target))
+                    for offset, target in targets
+                ]
             except OSError:
                 continue
             for server in servers:
@@ -66,30 +70,36 @@ def test_check_tells_what_an_imap_server_can_do(home: Home, dovecot: Dovecot) ->
     home.configure(home=imap(dovecot, filled(dovecot)))
     said = home.well("check")
     assert "logged in at" in said
-    assert "5 letters" in said
+    assert "5 messages" in said
     assert "MULTIAPPEND" in said
     found = json.loads(home.well("check", "--json"))["accounts"][0]
-    assert found["letters"] == 5
+    assert found["messages"] == 5
     assert {ability["name"]: ability["offered"] for ability in found["abilities"]}["UIDPLUS"]
 
 
-def test_check_recommends_imap_where_the_same_login_works_there(home: Home, dovecot: Dovecot) -> None:
+def test_check_recommends_imap_where_the_same_login_works_there(
+    home: Home, dovecot: Dovecot
+) -> None:
     user = filled(dovecot)
     # As on the standard ports without TLS's own: IMAP two below POP3.
     with forwarded((0, dovecot.imap_port), (2, dovecot.pop3_port)) as port:
-        home.configure(old=pop3(dovecot, user).replace(f"port: {dovecot.pop3_port}", f"port: {port + 2}"))
+        home.configure(
+            old=pop3(dovecot, user).replace(f"port: {dovecot.pop3_port}", f"port: {port + 2}")
+        )
         said = home.well("check", "old")
         found = json.loads(home.well("check", "old", "--json"))["accounts"][0]
     assert "PIPELINING" in said
     assert (
-        f"better: the same login works over IMAP, which also knows your folders, what you have read and the dates of arrival. Use imap://{user}@"
-        in said
+        "better: the same login works over IMAP, which also knows your folders, what you have read"
+        f" and the dates of arrival. Use imap://{user}@" in said
     )
     assert found["imap_instead"].startswith(f"imap://{user}@{dovecot.host}:{port} (")
 
 
-def test_check_of_a_pop3_server_alone_recommends_nothing(home: Home, pop3_server: Callable[..., Pop3]) -> None:
+def test_check_of_a_pop3_server_alone_recommends_nothing(
+    home: Home, pop3_server: Callable[..., Pop3]
+) -> None:
     old = pop3_server([plain(1)])
     said = home.well("check", f"pop3://demo@{old.host}:{old.port}", "--password-env", "PASSWORD")
-    assert "1 letter" in said
+    assert "1 message" in said
     assert "better:" not in said

@@ -1,4 +1,5 @@
-"""Pulling and reading the archive by the command: what it says, how it ends, what it leaves behind."""
+"""Pulling and reading the archive by the command: what it says, how it ends, what it leaves
+behind."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from mailsync.archive import Archive
-from tests.letters import plain
+from tests.messages import plain
 from tests.servers.dovecot import Dovecot
 from tests.servers.wan import Proxy
 from tests.system.cli_home import MAILSYNC, Home, filled, imap, imaps
@@ -26,36 +27,44 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
 
 
-def test_a_pull_over_tls_then_everything_that_reads_the_archive(home: Home, dovecot: Dovecot) -> None:
+def test_a_pull_over_tls_then_everything_that_reads_the_archive(
+    home: Home, dovecot: Dovecot
+) -> None:
     user = filled(dovecot)
     home.configure(home=imaps(dovecot, user, f", ca_file: {dovecot.ca_file}"))
     done = home.run("pull")
     assert done.returncode == 0, done.stderr
-    assert "home: complete: 5 letters" in done.stdout
+    assert "home: complete: 5 messages" in done.stdout
     assert "pulling from home" in done.stderr
     assert len(home.archived("home")) == 5
 
     assert "INBOX" in home.well("list", "home")
     listed = home.well("list", "home", "--mailbox", "inbox")
-    assert "Letter number 3" in listed
-    letters = json.loads(home.well("list", "home", "--mailbox", "INBOX", "--json"))["letters"]
-    (digest,) = [letter["digest"] for letter in letters if letter["subject"] == "Letter number 3"]
+    assert "Message number 3" in listed
+    messages = json.loads(home.well("list", "home", "--mailbox", "INBOX", "--json"))["messages"]
+    (digest,) = [
+        message["digest"] for message in messages if message["subject"] == "Message number 3"
+    ]
     assert digest[:12] in listed
 
     shown = home.well("show", "home", digest[:12])
-    assert "Subject: Letter number 3" in shown
-    assert "This is letter number 3." in shown
+    assert "Subject: Message number 3" in shown
+    assert "This is message number 3." in shown
     raw = subprocess.run(
-        [*MAILSYNC, "show", "home", digest, "--raw"], cwd=home.directory, env=home.environment(), capture_output=True, check=True
+        [*MAILSYNC, "show", "home", digest, "--raw"],
+        cwd=home.directory,
+        env=home.environment(),
+        capture_output=True,
+        check=True,
     )
     assert hashlib.sha256(raw.stdout).hexdigest() == digest
     as_json = json.loads(home.well("show", "home", digest[:8].upper(), "--json"))
-    assert (as_json["digest"], as_json["headers"]["Subject"]) == (digest, "Letter number 3")
+    assert (as_json["digest"], as_json["headers"]["Subject"]) == (digest, "Message number 3")
 
-    assert "5 letters in 5 files, 2.0 kB: every file is what was put there" in home.well("verify")
+    assert "5 messages in 5 files, 2.0 kB: every file is what was put there" in home.well("verify")
     assert home.run("status", "--max-age", "26h").returncode == 0
     account = json.loads(home.well("status", "--json"))["accounts"][0]
-    assert (account["letters"], account["last_run_complete"], account["stale"]) == (5, True, False)
+    assert (account["messages"], account["last_run_complete"], account["stale"]) == (5, True, False)
 
 
 def test_json_is_alone_on_standard_output(home: Home, dovecot: Dovecot) -> None:
@@ -74,13 +83,15 @@ def test_quiet_and_complete_says_nothing_at_all(home: Home, dovecot: Dovecot) ->
 
 def test_a_dry_run_counts_and_leaves_nothing_behind(home: Home, dovecot: Dovecot) -> None:
     home.configure(home=imap(dovecot, filled(dovecot)))
-    assert "home: would bring up to 5 letters" in home.well("pull", "--dry-run")
+    assert "home: would bring up to 5 messages" in home.well("pull", "--dry-run")
     assert not (home.directory / "mail").exists()
     home.well("pull")
     assert "home: would bring nothing new" in home.well("pull", "--dry-run")
 
 
-def test_only_the_chosen_mailboxes_are_pulled_and_the_account_is_not_called_complete_for_it(home: Home, dovecot: Dovecot) -> None:
+def test_only_the_chosen_mailboxes_are_pulled_and_the_account_is_not_called_complete_for_it(
+    home: Home, dovecot: Dovecot
+) -> None:
     user = filled(dovecot)
     dovecot.deliver(user, "Work/2024", plain(100))
     dovecot.deliver(user, "Work/2023", plain(101))
@@ -90,13 +101,15 @@ def test_only_the_chosen_mailboxes_are_pulled_and_the_account_is_not_called_comp
     assert home.run("status", "--max-age", "26h").returncode == 3
 
 
-def test_damage_ends_verify_with_13_and_the_next_pull_mends_it(home: Home, dovecot: Dovecot) -> None:
+def test_damage_ends_verify_with_13_and_the_next_pull_mends_it(
+    home: Home, dovecot: Dovecot
+) -> None:
     home.configure(home=imap(dovecot, filled(dovecot)))
     home.well("pull")
     before = home.archived("home")
     victim = next((home.directory / "mail/home/mail").rglob("*.mailsync,*"))
     victim.chmod(0o600)
-    victim.write_bytes(victim.read_bytes().replace(b"letter", b"better"))
+    victim.write_bytes(victim.read_bytes().replace(b"message", b"better"))
     done = home.run("verify")
     assert done.returncode == 13
     assert victim.name in done.stderr
@@ -105,15 +118,21 @@ def test_damage_ends_verify_with_13_and_the_next_pull_mends_it(home: Home, dovec
     assert home.run("verify").returncode == 0
 
 
-def test_an_archive_that_holds_another_accounts_mail_is_not_taken_for_an_empty_one(home: Home, dovecot: Dovecot) -> None:
-    home.configure(home=imap(dovecot, filled(dovecot)), other=imap(dovecot, dovecot.user(), ", archive: home"))
+def test_an_archive_that_holds_another_accounts_mail_is_not_taken_for_an_empty_one(
+    home: Home, dovecot: Dovecot
+) -> None:
+    home.configure(
+        home=imap(dovecot, filled(dovecot)), other=imap(dovecot, dovecot.user(), ", archive: home")
+    )
     home.well("pull", "home")
     done = home.run("list", "other")
     assert done.returncode == 10
     assert "holds no mail of other, only of home" in done.stderr
 
 
-def test_a_refused_login_ends_with_12_and_leaves_no_archive_and_no_password(home: Home, dovecot: Dovecot) -> None:
+def test_a_refused_login_ends_with_12_and_leaves_no_archive_and_no_password(
+    home: Home, dovecot: Dovecot
+) -> None:
     home.configure(home=imap(dovecot, filled(dovecot)).replace("{env: PASSWORD}", "wrong-hunter2"))
     done = home.run("--debug", "pull")
     assert done.returncode == 12
@@ -153,7 +172,9 @@ def test_an_archive_in_use_ends_with_11_or_is_waited_for(home: Home, dovecot: Do
 def test_an_interrupted_pull_is_finished_by_the_same_command(home: Home, dovecot: Dovecot) -> None:
     user = filled(dovecot, 60)
     with Proxy(dovecot.imap_port, rtt=0.6) as far:
-        home.configure(home=imap(dovecot, user).replace(f"port: {dovecot.imap_port}", f"port: {far.port}"))
+        home.configure(
+            home=imap(dovecot, user).replace(f"port: {dovecot.imap_port}", f"port: {far.port}")
+        )
         process = home.start("pull")
         assert process.stderr is not None
         assert "pulling from home" in process.stderr.readline()
@@ -167,9 +188,12 @@ def test_an_interrupted_pull_is_finished_by_the_same_command(home: Home, dovecot
     assert home.archived("home") == sorted(map(plain, range(60)))
 
 
-def test_a_letter_cannot_steer_the_terminal_of_its_reader(home: Home, dovecot: Dovecot) -> None:
+def test_a_message_cannot_steer_the_terminal_of_its_reader(home: Home, dovecot: Dovecot) -> None:
     user = dovecot.user()
-    evil = b"Date: Mon, 1 Jan 2024 00:00:00 +0000\r\nMessage-ID: <e@x>\r\nSubject: a\x1b[2Jb\r\nFrom: x\x9b31m <x@y>\r\n"
+    evil = (
+        b"Date: Mon, 1 Jan 2024 00:00:00 +0000\r\nMessage-ID: <e@x>\r\nSubject: a\x1b[2Jb\r\nFrom:"
+        b" x\x9b31m <x@y>\r\n"
+    )
     evil += b"\r\n\x1b]0;owned\x07\r\n"
     dovecot.deliver(user, "INBOX", evil)
     home.configure(home=imap(dovecot, user))
@@ -181,7 +205,9 @@ def test_a_letter_cannot_steer_the_terminal_of_its_reader(home: Home, dovecot: D
     assert not [one for one in said if one != "\n" and (ord(one) < 32 or 127 <= ord(one) < 160)]
 
 
-def test_a_letter_deleted_on_the_server_is_listed_when_asked_for(home: Home, dovecot: Dovecot) -> None:
+def test_a_message_deleted_on_the_server_is_listed_when_asked_for(
+    home: Home, dovecot: Dovecot
+) -> None:
     user = filled(dovecot)
     home.configure(home=imap(dovecot, user))
     home.well("pull")
@@ -201,7 +227,9 @@ def test_an_unknown_digest_is_answered_with_where_to_find_one(home: Home, doveco
         assert "mailsync list" in done.stderr
 
 
-def test_on_a_terminal_the_password_is_asked_for_and_never_echoed(home: Home, dovecot: Dovecot) -> None:
+def test_on_a_terminal_the_password_is_asked_for_and_never_echoed(
+    home: Home, dovecot: Dovecot
+) -> None:
     user = filled(dovecot)
     master, slave = pty.openpty()
     process = subprocess.Popen(
@@ -216,7 +244,7 @@ def test_on_a_terminal_the_password_is_asked_for_and_never_echoed(home: Home, do
     os.close(slave)
     said = read_until(master, f"Password of {user} at {dovecot.host}: ")
     os.write(master, b"secret\n")
-    said += read_until(master, "complete: 5 letters")
+    said += read_until(master, "complete: 5 messages")
     assert process.wait(timeout=60) == 0
     os.close(master)
     assert "secret" not in said

@@ -10,11 +10,29 @@ from pathlib import Path
 import pytest
 
 COMMANDS = ["check", "pull", "push", "migrate", "verify", "status", "list", "show", "config"]
-HEAVY = {"pydantic", "yaml", "sqlite3", "imapclient", "imaplib", "poplib", "ssl", "socket", "tqdm", "tabulate", "email"}
+HEAVY = {
+    "pydantic",
+    "yaml",
+    "sqlite3",
+    "imapclient",
+    "imaplib",
+    "poplib",
+    "ssl",
+    "socket",
+    "tqdm",
+    "tabulate",
+    "email",
+}
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "mailsync.cli.main", *arguments], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "mailsync.cli.main", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def cpu_of_help() -> float:
@@ -25,8 +43,13 @@ def cpu_of_help() -> float:
 
 
 def test_help_imports_nothing_that_only_a_command_needs() -> None:
-    program = "import sys; from mailsync.cli import main; main.run(['--help'], main.Session({})); print(*sorted(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    program = (
+        "import sys; from mailsync.cli import main; main.run(['--help'], main.Session({}));"
+        " print(*sorted(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     loaded = {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
     assert not loaded & HEAVY
 

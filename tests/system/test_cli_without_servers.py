@@ -18,7 +18,11 @@ SECRET = "hunter2-the-secret"
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "MAILSYNC_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("XDG_", "MAILSYNC_"))
+    }
     return {**kept, "HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[2]), **more}
 
 
@@ -39,29 +43,41 @@ def run(home: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess
 def config(tmp_path: Path) -> Path:
     path = tmp_path / "mailsync.yaml"
     path.write_text(
-        f"archive: {{root: mail}}\naccounts:\n\n"
-        f"  home: {{protocol: imap, host: 127.0.0.1, port: 9, security: none, username: u, password: {SECRET}}}\n"
-        "  old: {protocol: pop3, host: 127.0.0.1, port: 9, security: none, username: u, password: {env: NOT_SET}}\n"
+        "archive: {root: mail}\naccounts:\n\n  home: {protocol: imap, host: 127.0.0.1, port: 9,"
+        f" security: none, username: u, password: {SECRET}}}\n  old: {{protocol: pop3, host:"
+        " 127.0.0.1, port: 9, security: none, username: u, password: {env: NOT_SET}}\n"
     )
     return path
 
 
-def test_every_mistake_of_a_configuration_is_listed_with_its_line_and_the_exit_code_is_2(tmp_path: Path) -> None:
+def test_every_mistake_of_a_configuration_is_listed_with_its_line_and_the_exit_code_is_2(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "mailsync.yaml").write_text(
-        f"archive: {{rot: x}}\naccounts:\n  a:\n    protocol: imap\n    pasword: {SECRET}\n    host: h\n"
+        f"archive: {{rot: x}}\naccounts:\n  a:\n    protocol: imap\n    pasword: {SECRET}\n   "
+        " host: h\n"
     )
     done = run(tmp_path, "status")
     assert done.returncode == 2
-    assert [line.split(": ")[1] for line in done.stderr.splitlines()] == [str(tmp_path / f"mailsync.yaml:{n}") for n in (1, 1, 3, 5)]
+    assert [line.split(": ")[1] for line in done.stderr.splitlines()] == [
+        str(tmp_path / f"mailsync.yaml:{n}") for n in (1, 1, 3, 5)
+    ]
     assert "did you mean `password`?" in done.stderr
     assert SECRET not in done.stderr + done.stdout
 
 
 def test_a_program_gets_the_mistakes_as_json_too(tmp_path: Path) -> None:
-    (tmp_path / "mailsync.yaml").write_text("archive: {root: x}\naccounts: {a: {protocol: imap, host: h, username: u, prot: 1}}\n")
+    (tmp_path / "mailsync.yaml").write_text(
+        "archive: {root: x}\naccounts: {a: {protocol: imap, host: h, username: u, prot: 1}}\n"
+    )
     done = run(tmp_path, "pull", "--json")
     answer = json.loads(done.stdout)
-    assert (done.returncode, answer["exit_code"], answer["complete"], answer["version"]) == (2, 2, False, 1)
+    assert (done.returncode, answer["exit_code"], answer["complete"], answer["version"]) == (
+        2,
+        2,
+        False,
+        1,
+    )
     assert answer["problems"][0]["where"].endswith("mailsync.yaml:2")
 
 
@@ -71,13 +87,17 @@ def test_without_a_configuration_it_is_told_where_one_was_looked_for(tmp_path: P
     assert str(tmp_path / ".config/mailsync/mailsync.yaml") in done.stderr
 
 
-def test_the_configuration_may_be_named_by_option_or_environment(tmp_path: Path, config: Path) -> None:
+def test_the_configuration_may_be_named_by_option_or_environment(
+    tmp_path: Path, config: Path
+) -> None:
     elsewhere = config.rename(tmp_path / "other.yaml")
     assert run(tmp_path, "--config", str(elsewhere), "status").returncode == 0
     assert run(tmp_path, "status", MAILSYNC_CONFIG=str(elsewhere)).returncode == 0
 
 
-def test_an_account_that_is_only_sent_to_is_left_out_unless_it_is_named(tmp_path: Path, config: Path) -> None:
+def test_an_account_that_is_only_sent_to_is_left_out_unless_it_is_named(
+    tmp_path: Path, config: Path
+) -> None:
     text = config.read_text()
     config.write_text(text.replace("home: {", "home: {backup: false, "))
     everything, named = run(tmp_path, "status", "--json"), run(tmp_path, "status", "home", "--json")
@@ -91,7 +111,9 @@ def test_an_unknown_account_is_answered_with_those_there_are(tmp_path: Path, con
     assert f"there is no account 'hime' in {config}; there is: home, old" in done.stderr
 
 
-def test_status_of_an_account_never_pulled_is_no_error_until_an_age_is_asked_for(tmp_path: Path, config: Path) -> None:
+def test_status_of_an_account_never_pulled_is_no_error_until_an_age_is_asked_for(
+    tmp_path: Path, config: Path
+) -> None:
     assert config.exists()
     plain = run(tmp_path, "status")
     assert (plain.returncode, plain.stderr) == (0, "")
@@ -103,7 +125,9 @@ def test_status_of_an_account_never_pulled_is_no_error_until_an_age_is_asked_for
     assert [account["stale"] for account in answer["accounts"]] == [True, True]
 
 
-def test_a_damaged_archive_is_told_beside_the_state_of_the_others(tmp_path: Path, config: Path) -> None:
+def test_a_damaged_archive_is_told_beside_the_state_of_the_others(
+    tmp_path: Path, config: Path
+) -> None:
     assert config.exists()
     (tmp_path / "mail/home").mkdir(parents=True)
     (tmp_path / "mail/home/catalogue.sqlite3").write_bytes(b"rubbish" * 1000)
@@ -113,8 +137,12 @@ def test_a_damaged_archive_is_told_beside_the_state_of_the_others(tmp_path: Path
     assert "mailsync reindex" in done.stderr
 
 
-@pytest.mark.parametrize("command", [["list", "home"], ["show", "home", "abcd"], ["verify", "home"]])
-def test_reading_an_archive_that_is_not_there_ends_with_10_and_makes_none(tmp_path: Path, config: Path, command: list[str]) -> None:
+@pytest.mark.parametrize(
+    "command", [["list", "home"], ["show", "home", "abcd"], ["verify", "home"]]
+)
+def test_reading_an_archive_that_is_not_there_ends_with_10_and_makes_none(
+    tmp_path: Path, config: Path, command: list[str]
+) -> None:
     assert config.exists()
     done = run(tmp_path, *command)
     assert done.returncode == 10
@@ -130,14 +158,18 @@ def test_reading_an_archive_that_is_not_there_ends_with_10_and_makes_none(tmp_pa
         ["list", f"imap://alice:{SECRET}@new.example"],
     ],
 )
-def test_a_password_in_a_url_is_refused_with_an_explanation_and_not_repeated(tmp_path: Path, arguments: list[str]) -> None:
+def test_a_password_in_a_url_is_refused_with_an_explanation_and_not_repeated(
+    tmp_path: Path, arguments: list[str]
+) -> None:
     done = run(tmp_path, *arguments)
     assert done.returncode == 2
     assert "a password inside a URL would be seen by everybody" in done.stderr
     assert SECRET not in done.stderr + done.stdout
 
 
-def test_an_address_without_its_scheme_is_answered_with_the_urls_it_may_mean(tmp_path: Path) -> None:
+def test_an_address_without_its_scheme_is_answered_with_the_urls_it_may_mean(
+    tmp_path: Path,
+) -> None:
     done = run(tmp_path, "pull", "alice@mail.example.org")
     assert done.returncode == 2
     assert "imaps://alice@mail.example.org or pop3s://alice@mail.example.org" in done.stderr
@@ -157,21 +189,27 @@ def test_without_a_terminal_no_password_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_failing_password_command_is_told_with_its_own_words(tmp_path: Path) -> None:
-    vault = shlex.join([sys.executable, "-c", f"import sys; print({SECRET!r}); sys.exit('the vault is locked')"])
+    vault = shlex.join(
+        [sys.executable, "-c", f"import sys; print({SECRET!r}); sys.exit('the vault is locked')"]
+    )
     done = run(tmp_path, "pull", "imap://alice@127.0.0.1:9", "--source-password-command", vault)
     assert done.returncode == 2
     assert "the vault is locked" in done.stderr
     assert SECRET not in done.stderr + done.stdout
 
 
-def test_a_password_in_plain_text_is_warned_of_once_and_never_shown(tmp_path: Path, config: Path) -> None:
+def test_a_password_in_plain_text_is_warned_of_once_and_never_shown(
+    tmp_path: Path, config: Path
+) -> None:
     assert config.exists()
     done = run(tmp_path, "--debug", "pull", "home")
     assert done.stderr.count("stands in the configuration as plain text") == 1
     assert SECRET not in done.stderr + done.stdout
 
 
-def test_a_closed_port_is_told_in_words_and_one_account_does_not_stop_the_others(tmp_path: Path, config: Path) -> None:
+def test_a_closed_port_is_told_in_words_and_one_account_does_not_stop_the_others(
+    tmp_path: Path, config: Path
+) -> None:
     assert config.exists()
     done = run(tmp_path, "pull", "--json", NOT_SET="x")
     answer = json.loads(done.stdout)
@@ -188,7 +226,9 @@ def test_accounts_that_fail_differently_end_with_3(tmp_path: Path, config: Path)
 
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_command_ends_with_130_and_says_that_nothing_is_lost(tmp_path: Path, which: signal.Signals) -> None:
+def test_an_interrupted_command_ends_with_130_and_says_that_nothing_is_lost(
+    tmp_path: Path, which: signal.Signals
+) -> None:
     # What a shell starts in the background ignores Ctrl-C, and so would all that it starts.
     before = signal.signal(which, signal.default_int_handler)
     started = tmp_path / "started"
@@ -210,7 +250,11 @@ def test_an_interrupted_command_ends_with_130_and_says_that_nothing_is_lost(tmp_
     process.send_signal(which)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert said == "\nmailsync: interrupted; nothing is lost: run the same command again and it goes on from here\n"
+    assert (
+        said
+        == "\nmailsync: interrupted; nothing is lost: run the same command again and it goes on"
+        " from here\n"
+    )
 
 
 def test_a_reader_that_goes_away_is_no_error_to_speak_of(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""The README's first command keeps its promise: it migrates, verifies, prints the report and where the archive lies."""
+"""The README's first command keeps its promise: it migrates, verifies, prints the report and where
+the archive lies.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,15 @@ ROOT = Path(__file__).parents[2]
 def test_the_demo_migrates_a_mailbox_and_says_where_the_archive_lies(tmp_path: Path) -> None:
     archive = tmp_path / "an archive"
     done = subprocess.run(
-        [ROOT / "scripts/demo", "--venv", Path(sys.prefix), "--archive", archive, "--letters", "60"],
+        [
+            ROOT / "scripts/demo",
+            "--venv",
+            Path(sys.prefix),
+            "--archive",
+            archive,
+            "--messages",
+            "60",
+        ],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -1,4 +1,6 @@
-"""What later pulls bring over the line: counted in octets the server sent, through a proxy that writes everything down."""
+"""What later pulls bring over the line: counted in octets the server sent, through a proxy that
+writes everything down.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 from imapclient import IMAPClient
 
-from tests.letters import plain
+from tests.messages import plain
 from tests.servers import pymap as pymaps
 from tests.servers.cutter import Cutter
 from tests.servers.dovecot import Dovecot
@@ -33,11 +35,18 @@ def line(dovecot: Dovecot) -> Iterator[Cutter]:
 
 
 def large(number: int) -> bytes:
-    return plain(number) + b"".join(b"%06d %s\r\n" % (number * 1000 + row, b"x" * 90) for row in range(BODY // 100))
+    return plain(number) + b"".join(
+        b"%06d %s\r\n" % (number * 1000 + row, b"x" * 90) for row in range(BODY // 100)
+    )
 
 
-def account(port: int, user: str, more: str = "", protocol: str = "imap", password: str = "{env: PASSWORD}") -> str:
-    return f"protocol: {protocol}, host: 127.0.0.1, port: {port}, security: none, username: {user}, password: {password}{more}"
+def account(
+    port: int, user: str, more: str = "", protocol: str = "imap", password: str = "{env: PASSWORD}"
+) -> str:
+    return (
+        f"protocol: {protocol}, host: 127.0.0.1, port: {port}, security: none, username: {user},"
+        f" password: {password}{more}"
+    )
 
 
 def totals(home: Home, *arguments: str, expect: int = 0) -> dict[str, int]:
@@ -58,7 +67,10 @@ def client(dovecot: Dovecot, user: str) -> IMAPClient:
 
 
 def renumber(dovecot: Dovecot, user: str) -> None:
-    """Let Dovecot forget its UIDs. The new UIDVALIDITY is the time in seconds, so at least one must have passed."""
+    """Let Dovecot forget its UIDs.
+
+    The new UIDVALIDITY is the time in seconds, so at least one must have passed.
+    """
     time.sleep(1.1)
     for file in dovecot.folder(user, "INBOX").glob("dovecot*"):
         file.unlink() if file.is_file() else shutil.rmtree(file)
@@ -73,11 +85,17 @@ def test_a_night_with_no_news_opens_no_mailbox(dovecot: Dovecot, home: Home, lin
 
     assert totals(home)["new"] == 0
 
-    assert not [command for command in line.dialogues[-1].commands if b"EXAMINE" in command or b"FETCH" in command]
+    assert not [
+        command
+        for command in line.dialogues[-1].commands
+        if b"EXAMINE" in command or b"FETCH" in command
+    ]
     assert len(line.dialogues[-1].commands) <= 6
 
 
-def test_new_letters_changed_flags_and_deletions_are_all_a_later_pull_asks_for(dovecot: Dovecot, home: Home, line: Cutter) -> None:
+def test_new_messages_changed_flags_and_deletions_are_all_a_later_pull_asks_for(
+    dovecot: Dovecot, home: Home, line: Cutter
+) -> None:
     user = dovecot.user()
     for number in range(50):
         dovecot.deliver(user, "INBOX", large(number))
@@ -96,11 +114,17 @@ def test_new_letters_changed_flags_and_deletions_are_all_a_later_pull_asks_for(d
     assert sent(line) < 2 * BODY
     assert len(home.archived("a")) == 51
     assert "2" in home.well("list", "a", "--gone")
-    flagged = [path.name for path in (home.directory / "mail/a/mail/cur").iterdir() if path.name.endswith(("F", "Fa"))]
+    flagged = [
+        path.name
+        for path in (home.directory / "mail/a/mail/cur").iterdir()
+        if path.name.endswith(("F", "Fa"))
+    ]
     assert len(flagged) == 2
 
 
-def test_no_body_crosses_the_line_twice_when_uidvalidity_changes(dovecot: Dovecot, home: Home, line: Cutter) -> None:
+def test_no_body_crosses_the_line_twice_when_uidvalidity_changes(
+    dovecot: Dovecot, home: Home, line: Cutter
+) -> None:
     user = dovecot.user()
     for number in range(40):
         dovecot.deliver(user, "INBOX", large(number))
@@ -116,7 +140,9 @@ def test_no_body_crosses_the_line_twice_when_uidvalidity_changes(dovecot: Doveco
     assert len(home.archived("a")) == 40
 
 
-def test_moved_and_renamed_letters_are_recognised_and_not_fetched(dovecot: Dovecot, home: Home, line: Cutter) -> None:
+def test_moved_and_renamed_messages_are_recognised_and_not_fetched(
+    dovecot: Dovecot, home: Home, line: Cutter
+) -> None:
     user = dovecot.user()
     for number in range(40):
         dovecot.deliver(user, "INBOX" if number % 2 else "Old name", large(number))
@@ -139,11 +165,17 @@ def test_moved_and_renamed_letters_are_recognised_and_not_fetched(dovecot: Dovec
 
 
 @pytest.mark.parametrize("protocol", ["imap", "pop3"])
-def test_after_a_lost_catalogue_and_a_reindex_a_pull_fetches_no_letter_again(dovecot: Dovecot, home: Home, protocol: str) -> None:
+def test_after_a_lost_catalogue_and_a_reindex_a_pull_fetches_no_message_again(
+    dovecot: Dovecot, home: Home, protocol: str
+) -> None:
     user = dovecot.user()
     received = b"Received: from a by b with ESMTP id %d; Tue, 3 Jun 2014 10:11:12 +0200\r\n"
     for number in range(40):
-        dovecot.deliver(user, "INBOX" if number % 2 or protocol == "pop3" else "Work", received % number + large(number))
+        dovecot.deliver(
+            user,
+            "INBOX" if number % 2 or protocol == "pop3" else "Work",
+            received % number + large(number),
+        )
     with Cutter(dovecot.imap_port if protocol == "imap" else dovecot.pop3_port) as line:
         home.configure(a=account(line.port, user, protocol=protocol))
         home.well("pull")
@@ -154,22 +186,29 @@ def test_after_a_lost_catalogue_and_a_reindex_a_pull_fetches_no_letter_again(dov
         assert refused.returncode == 13
         assert "mailsync reindex" in refused.stderr
         told = home.well("reindex", "a")
-        assert "40 letters" in told
+        assert "40 messages" in told
         found = totals(home)
 
         assert (found["new"], found["matched"]) == (0, 40)
         assert sent(line) < 40 * BODY / 5
     home.well("verify")
-    counts = [(box["letters"], box["gone"]) for box in json.loads(home.well("list", "a", "--json"))["mailboxes"] if box["letters"]]
+    counts = [
+        (box["messages"], box["gone"])
+        for box in json.loads(home.well("list", "a", "--json"))["mailboxes"]
+        if box["messages"]
+    ]
     assert counts == ([(40, 0)] if protocol == "pop3" else [(20, 0), (20, 0)])
 
 
-def test_a_lost_catalogue_of_another_account_over_the_same_mail_fetches_nothing_again(dovecot: Dovecot, home: Home, line: Cutter) -> None:
+def test_a_lost_catalogue_of_another_account_over_the_same_mail_fetches_nothing_again(
+    dovecot: Dovecot, home: Home, line: Cutter
+) -> None:
     user = dovecot.user()
     for number in range(40):
         dovecot.deliver(user, "INBOX", large(number))
     home.configure(
-        pop=account(dovecot.pop3_port, user, ", archive: both", protocol="pop3"), imap=account(line.port, user, ", archive: both")
+        pop=account(dovecot.pop3_port, user, ", archive: both", protocol="pop3"),
+        imap=account(line.port, user, ", archive: both"),
     )
     home.well("pull", "pop")
 
@@ -178,7 +217,7 @@ def test_a_lost_catalogue_of_another_account_over_the_same_mail_fetches_nothing_
     assert sent(line) < 40 * BODY / 5
 
 
-def test_a_letter_that_several_mailboxes_show_under_one_id_is_fetched_once(home: Home) -> None:
+def test_a_message_that_several_mailboxes_show_under_one_id_is_fetched_once(home: Home) -> None:
     with pymaps.start() as server, Cutter(server.port) as line:
         with IMAPClient("127.0.0.1", server.port, ssl=False) as other:
             other.login(server.user, server.password)
@@ -197,7 +236,9 @@ def test_a_letter_that_several_mailboxes_show_under_one_id_is_fetched_once(home:
         assert sent(line) < 6 * BODY
 
 
-def test_a_whole_pull_says_nothing_that_could_change_the_server(dovecot: Dovecot, home: Home, line: Cutter) -> None:
+def test_a_whole_pull_says_nothing_that_could_change_the_server(
+    dovecot: Dovecot, home: Home, line: Cutter
+) -> None:
     user = dovecot.user()
     for number in range(20):
         dovecot.deliver(user, "INBOX" if number % 2 else "Box", plain(number))
@@ -209,14 +250,18 @@ def test_a_whole_pull_says_nothing_that_could_change_the_server(dovecot: Dovecot
     said = [command for dialogue in line.dialogues for command in dialogue.commands]
 
     harmless = re.compile(
-        rb"m\d+ (AUTHENTICATE|ENABLE|NAMESPACE|LIST|EXAMINE|UID FETCH|UID SEARCH|STATUS|LOGOUT|CAPABILITY|CLOSE|NOOP)\b", re.IGNORECASE
+        rb"m\d+ (AUTHENTICATE|ENABLE|NAMESPACE|LIST|EXAMINE|UID FETCH|UID"
+        rb" SEARCH|STATUS|LOGOUT|CAPABILITY|CLOSE|NOOP)\b",
+        re.IGNORECASE,
     )
     assert said
     assert all(harmless.match(command) for command in said), said
     assert not any(re.search(rb"BODY\[|RFC822(?!\.SIZE)", command) for command in said)
 
 
-def test_letters_without_uidl_are_told_by_size_and_header_and_not_fetched_again(dovecot: Dovecot, home: Home) -> None:
+def test_messages_without_uidl_are_told_by_size_and_header_and_not_fetched_again(
+    dovecot: Dovecot, home: Home
+) -> None:
     """Dovecot's UIDLs change when its index is lost, as those of some servers do every session."""
     user = dovecot.user()
     delivered = b"Received: from a by b with ESMTP id %d; Tue, 3 Jun 2014 10:11:12 +0200\r\n"
@@ -232,4 +277,6 @@ def test_letters_without_uidl_are_told_by_size_and_header_and_not_fetched_again(
 
         assert (found["new"], found["matched"]) == (0, 30)
         assert sent(line) < whole / 5
-        assert not [command for command in line.dialogues[-1].commands if command.startswith(b"RETR")]
+        assert not [
+            command for command in line.dialogues[-1].commands if command.startswith(b"RETR")
+        ]

@@ -1,4 +1,6 @@
-"""Limits and the deletion of letters from a POP3 server: nothing by default, nothing too early, nothing unproven."""
+"""Limits and the deletion of messages from a POP3 server: nothing by default, nothing too early,
+nothing unproven.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.letters import plain
+from tests.messages import plain
 from tests.servers.cutter import Cutter
 from tests.servers.dovecot import Dovecot
 from tests.servers.scripted import Conversation, Scripted
@@ -34,7 +36,9 @@ def total(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
     return found
 
 
-def test_letters_leave_a_pop3_server_only_after_the_archive_held_them_long_enough(dovecot: Dovecot, home: Home) -> None:
+def test_messages_leave_a_pop3_server_only_after_the_archive_held_them_long_enough(
+    dovecot: Dovecot, home: Home
+) -> None:
     user = filled(dovecot, 5)
     home.configure(a=pop3(dovecot, user) + ", keep: {delete_after: 14d}")
     home.well("pull")
@@ -54,18 +58,23 @@ def test_letters_leave_a_pop3_server_only_after_the_archive_held_them_long_enoug
 def test_nothing_is_deleted_by_default_nor_in_a_rehearsal(dovecot: Dovecot, home: Home) -> None:
     user = filled(dovecot, 3)
     with Cutter(dovecot.pop3_port) as line:
-        settings = f"protocol: pop3, host: 127.0.0.1, port: {line.port}, security: none, username: {user}, password: {{env: PASSWORD}}"
+        settings = (
+            f"protocol: pop3, host: 127.0.0.1, port: {line.port}, security: none, username: {user},"
+            " password: {env: PASSWORD}"
+        )
         home.configure(a=settings)
         home.well("pull")
         age(home, 1000)
         home.well("pull")
         home.configure(a=settings + ", keep: {delete_after: 1d}")
-        assert "up to 3 letters" in home.well("pull", "--dry-run")
+        assert "up to 3 messages" in home.well("pull", "--dry-run")
         assert b"DELE" not in line.said_by_client
     assert len(arrived(dovecot, user)) == 3
 
 
-def test_a_letter_whose_file_rotted_is_not_deleted_on_the_server(dovecot: Dovecot, home: Home) -> None:
+def test_a_message_whose_file_rotted_is_not_deleted_on_the_server(
+    dovecot: Dovecot, home: Home
+) -> None:
     user = filled(dovecot, 3)
     home.configure(a=pop3(dovecot, user) + ", keep: {delete_after: 1d}")
     home.well("pull")
@@ -82,11 +91,13 @@ def test_a_letter_whose_file_rotted_is_not_deleted_on_the_server(dovecot: Doveco
 
 
 HEADER = b"Subject: one\r\nMessage-ID: <1@example.org>\r\nDate: Tue, 3 Jun 2014 10:11:12 +0200\r\n"
-LETTER = HEADER + b"\r\nbody\r\n"
+MESSAGE = HEADER + b"\r\nbody\r\n"
 
 
 def made_up(header: bytes, size: int) -> Callable[[Conversation], None]:
-    """A POP3 server that announces `size` for LETTER and, asked for the header alone, shows `header`."""
+    """A POP3 server that announces `size` for MESSAGE and, asked for the header alone, shows
+    `header`.
+    """
 
     def dialogue(talk: Conversation) -> None:
         talk.line("+OK hello")
@@ -99,7 +110,7 @@ def made_up(header: bytes, size: int) -> Callable[[Conversation], None]:
             elif word[0] == b"LIST":
                 talk.line("+OK", f"1 {size}", ".")
             elif word[0] == b"RETR":
-                talk.send(b"+OK\r\n" + LETTER + b".\r\n")
+                talk.send(b"+OK\r\n" + MESSAGE + b".\r\n")
             elif word[0] == b"TOP":
                 talk.send(b"+OK\r\n" + header + b"\r\n.\r\n")
             else:
@@ -111,23 +122,30 @@ def made_up(header: bytes, size: int) -> Callable[[Conversation], None]:
 @pytest.mark.parametrize(
     ("header", "size", "deleted"),
     [
-        (HEADER, len(LETTER), True),
-        (HEADER, len(LETTER) - 2, True),
-        (b"Subject: another\r\n", len(LETTER), False),
+        (HEADER, len(MESSAGE), True),
+        (HEADER, len(MESSAGE) - 2, True),
+        (b"Subject: another\r\n", len(MESSAGE), False),
         (HEADER, 4000, False),
-        (HEADER, len(LETTER) - 1, False),
+        (HEADER, len(MESSAGE) - 1, False),
     ],
 )
-def test_only_the_letter_that_is_in_the_archive_is_deleted(home: Home, header: bytes, size: int, *, deleted: bool) -> None:
+def test_only_the_message_that_is_in_the_archive_is_deleted(
+    home: Home, header: bytes, size: int, *, deleted: bool
+) -> None:
     with Scripted(made_up(header, size)) as server:
         home.configure(
-            a=f"protocol: pop3, host: localhost, port: {server.port}, security: none, username: u, password: {{env: PASSWORD}}, "
-            "keep: {delete_after: 1d}"
+            a=(
+                f"protocol: pop3, host: localhost, port: {server.port}, security: none, username:"
+                " u, password: {env: PASSWORD}, keep: {delete_after: 1d}"
+            )
         )
         home.well("pull")
         age(home, 5)
         home.run("pull")
-        assert any(line == b"DELE 1" for talk in server.conversations for line in talk.heard) == deleted
+        assert (
+            any(line == b"DELE 1" for talk in server.conversations for line in talk.heard)
+            == deleted
+        )
 
 
 def test_a_daily_limit_ends_the_run_and_the_next_day_goes_on(dovecot: Dovecot, home: Home) -> None:
@@ -156,7 +174,9 @@ def test_a_daily_limit_of_the_destination_holds_too(dovecot: Dovecot, home: Home
     user, other = dovecot.user(), dovecot.user()
     for number in range(6):
         dovecot.deliver(user, "INBOX", plain(number) + b"x" * 98_000 + b"\r\n")
-    home.configure(a=imap(dovecot, user), b=imap(dovecot, other, ", limits: {bytes_per_day: 250 kB}"))
+    home.configure(
+        a=imap(dovecot, user), b=imap(dovecot, other, ", limits: {bytes_per_day: 250 kB}")
+    )
     home.well("pull", "a")
 
     done = home.run("push", "a", "b")

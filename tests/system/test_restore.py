@@ -1,4 +1,6 @@
-"""Getting letters back: what was lost on the server, as it was on a day, chosen as people choose, and never twice."""
+"""Getting messages back: what was lost on the server, as it was on a day, chosen as people choose,
+and never twice.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 from imapclient import IMAPClient
 
-from tests.letters import plain
+from tests.messages import plain
 from tests.servers.dovecot import Dovecot
 from tests.system.cli_home import Home, imap
 
@@ -33,7 +35,10 @@ def there(dovecot: Dovecot, user: str, mailbox: str) -> list[tuple[bytes, frozen
         look.select_folder(mailbox, readonly=True)
         uids = look.search("ALL")
         found = look.fetch(uids, ["BODY.PEEK[]", "FLAGS"]) if uids else {}
-        return sorted((one[b"BODY[]"], frozenset(set(one[b"FLAGS"]) - {b"\\Recent"})) for one in found.values())
+        return sorted(
+            (one[b"BODY[]"], frozenset(set(one[b"FLAGS"]) - {b"\\Recent"}))
+            for one in found.values()
+        )
 
 
 def total(home: Home, *arguments: str) -> dict[str, int]:
@@ -49,7 +54,9 @@ def now() -> str:
     return moment.isoformat()
 
 
-def test_a_deleted_folder_comes_back_as_it_was_on_that_day_with_its_flags(dovecot: Dovecot, home: Home) -> None:
+def test_a_deleted_folder_comes_back_as_it_was_on_that_day_with_its_flags(
+    dovecot: Dovecot, home: Home
+) -> None:
     user = dovecot.user()
     for number in range(6):
         dovecot.deliver(user, "Projects", plain(number), flags=["\\Seen"] if number % 2 else [])
@@ -67,7 +74,10 @@ def test_a_deleted_folder_comes_back_as_it_was_on_that_day_with_its_flags(doveco
     home.well("pull")
     assert "Projects" in home.well("list", "a")
 
-    assert total(home, "restore", "a", "--mailbox", "Projects", "--as-of", moment, "--dry-run")["new"] == 6
+    assert (
+        total(home, "restore", "a", "--mailbox", "Projects", "--as-of", moment, "--dry-run")["new"]
+        == 6
+    )
     assert there(dovecot, user, "Projects") == []
     assert total(home, "restore", "a", "--mailbox", "Projects", "--as-of", moment)["new"] == 6
 
@@ -92,7 +102,7 @@ def test_what_was_restored_and_deleted_again_comes_back_again(dovecot: Dovecot, 
         assert there(dovecot, user, "INBOX") == before
 
 
-def test_a_few_lost_letters_among_very_many_come_back(dovecot: Dovecot, home: Home) -> None:
+def test_a_few_lost_messages_among_very_many_come_back(dovecot: Dovecot, home: Home) -> None:
     user = dovecot.user()
     for number in range(700):
         dovecot.deliver(user, "INBOX", plain(number), internaldate=1_600_000_000 + number)
@@ -109,10 +119,15 @@ def test_a_few_lost_letters_among_very_many_come_back(dovecot: Dovecot, home: Ho
     assert there(dovecot, user, "INBOX") == before
 
 
-def test_single_letters_are_chosen_by_date_id_and_words_of_the_header(dovecot: Dovecot, home: Home) -> None:
+def test_single_messages_are_chosen_by_date_id_and_words_of_the_header(
+    dovecot: Dovecot, home: Home
+) -> None:
     user, other = dovecot.user(), dovecot.user()
     for number in range(5):
-        content = b"Subject: =?utf-8?q?Caf=C3=A9_%d?=\r\nMessage-ID: <%d@example.org>\r\n\r\ntext\r\n" % (number, number)
+        content = (
+            b"Subject: =?utf-8?q?Caf=C3=A9_%d?=\r\nMessage-ID: <%d@example.org>\r\n\r\ntext\r\n"
+            % (number, number)
+        )
         dovecot.deliver(user, "INBOX", content, internaldate=1_700_000_000 + number * 86_400)
     home.configure(a=imap(dovecot, user), b=imap(dovecot, other))
     home.well("pull", "a")
@@ -130,7 +145,7 @@ def test_single_letters_are_chosen_by_date_id_and_words_of_the_header(dovecot: D
     assert would("--before", day) == 2
 
 
-def test_letters_go_below_a_mailbox_of_their_own(dovecot: Dovecot, home: Home) -> None:
+def test_messages_go_below_a_mailbox_of_their_own(dovecot: Dovecot, home: Home) -> None:
     user, other = dovecot.user(), dovecot.user()
     dovecot.deliver(user, "INBOX", plain(1))
     dovecot.deliver(user, "Projects", plain(2))
@@ -154,7 +169,9 @@ def test_a_time_before_the_first_pull_is_told(dovecot: Dovecot, home: Home) -> N
     assert "no complete pull of a had ended by 2001-01-01" in done.stderr
 
 
-def test_what_vanished_lately_is_listed_with_its_times_and_only_that_comes_back(dovecot: Dovecot, home: Home) -> None:
+def test_what_vanished_lately_is_listed_with_its_times_and_only_that_comes_back(
+    dovecot: Dovecot, home: Home
+) -> None:
     user = dovecot.user()
     for number in range(6):
         dovecot.deliver(user, "INBOX", plain(number))
@@ -167,18 +184,23 @@ def test_what_vanished_lately_is_listed_with_its_times_and_only_that_comes_back(
     home.well("pull")
 
     for asked in (["--gone-since", moment], ["--gone", "--since", moment]):
-        listed = json.loads(home.well("list", "a", *asked, "--json"))["letters"]
-        assert [letter["subject"] for letter in listed] == ["Letter number 1", "Letter number 2"]
-        assert all(letter["gone_after"] < moment < letter["gone_by"] for letter in listed)
+        listed = json.loads(home.well("list", "a", *asked, "--json"))["messages"]
+        assert [message["subject"] for message in listed] == [
+            "Message number 1",
+            "Message number 2",
+        ]
+        assert all(message["gone_after"] < moment < message["gone_by"] for message in listed)
     told = home.well("list", "a", "--gone-since", "1d")
     assert told.count("(gone between 20") == 3
-    assert "INBOX: 3 letters" in told
+    assert "INBOX: 3 messages" in told
     assert total(home, "restore", "a", "--gone-since", moment)["new"] == 2
     assert len(there(dovecot, user, "INBOX")) == 5
-    assert "3 letters that left the server" in home.well("restore", "a", "--dry-run")
+    assert "3 messages that left the server" in home.well("restore", "a", "--dry-run")
 
 
-def test_a_letter_that_was_merely_moved_is_not_brought_back_unless_asked_for(dovecot: Dovecot, home: Home) -> None:
+def test_a_message_that_was_merely_moved_is_not_brought_back_unless_asked_for(
+    dovecot: Dovecot, home: Home
+) -> None:
     user = dovecot.user()
     for number in range(5):
         dovecot.deliver(user, "INBOX", plain(number))
@@ -195,15 +217,19 @@ def test_a_letter_that_was_merely_moved_is_not_brought_back_unless_asked_for(dov
 
     said = home.well("restore", "a", "--include-gone")
 
-    assert "2 letters that were in here live in another mailbox now" in said
-    assert [content for content, _ in there(dovecot, user, "INBOX")] == sorted(plain(number) for number in (2, 3, 4))
+    assert "2 messages that were in here live in another mailbox now" in said
+    assert [content for content, _ in there(dovecot, user, "INBOX")] == sorted(
+        plain(number) for number in (2, 3, 4)
+    )
     assert total(home, "restore", "a", "--include-gone", "--also-moved", "--dry-run")["new"] == 2
     # As it was on that day means all of it.
     assert total(home, "restore", "a", "--mailbox", "INBOX", "--as-of", moment)["new"] == 2
     assert len(there(dovecot, user, "INBOX")) == 5
 
 
-def test_mailboxes_and_letters_are_listed_as_they_were_on_a_day(dovecot: Dovecot, home: Home) -> None:
+def test_mailboxes_and_messages_are_listed_as_they_were_on_a_day(
+    dovecot: Dovecot, home: Home
+) -> None:
     user = dovecot.user()
     for number in range(4):
         dovecot.deliver(user, "Old", plain(number))
@@ -215,9 +241,15 @@ def test_mailboxes_and_letters_are_listed_as_they_were_on_a_day(dovecot: Dovecot
         other.rename_folder("Old", "New")
     home.well("pull")
 
-    assert [line.split()[:2] for line in home.well("list", "a", "--as-of", moment).splitlines()[2:]] == [["Old", "4"]]
-    assert home.well("list", "a", "--as-of", moment, "--mailbox", "Old").startswith("Old: 4 letters")
-    assert len(json.loads(home.well("list", "a", "--search", "number 3", "--json"))["letters"]) == 1
+    assert [
+        line.split()[:2] for line in home.well("list", "a", "--as-of", moment).splitlines()[2:]
+    ] == [["Old", "4"]]
+    assert home.well("list", "a", "--as-of", moment, "--mailbox", "Old").startswith(
+        "Old: 4 messages"
+    )
+    assert (
+        len(json.loads(home.well("list", "a", "--search", "number 3", "--json"))["messages"]) == 1
+    )
     before_the_first = home.run("list", "a", "--as-of", early)
     assert before_the_first.returncode == 2
     assert "the first one ended 20" in before_the_first.stderr

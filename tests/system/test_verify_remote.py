@@ -1,4 +1,6 @@
-"""`verify --remote`: every letter of a server is in the archive, or named; nothing is fetched, and nothing changes anywhere."""
+"""`verify --remote`: every message of a server is in the archive, or named; nothing is fetched, and
+nothing changes anywhere.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +12,17 @@ from pathlib import Path
 import pytest
 from imapclient import IMAPClient
 
-from tests.letters import plain
+from tests.messages import plain
 from tests.servers import pymap as pymaps
 from tests.servers.cutter import Cutter
 from tests.servers.dovecot import Dovecot
 from tests.servers.wan import Proxy
 from tests.system.cli_home import Home, imap, pop3
 
-HARMLESS = re.compile(rb"m\d+ (AUTHENTICATE|ENABLE|NAMESPACE|LIST|EXAMINE|UID FETCH|UID SEARCH|STATUS|LOGOUT|CAPABILITY|CLOSE|NOOP)\b")
+HARMLESS = re.compile(
+    rb"m\d+ (AUTHENTICATE|ENABLE|NAMESPACE|LIST|EXAMINE|UID FETCH|UID"
+    rb" SEARCH|STATUS|LOGOUT|CAPABILITY|CLOSE|NOOP)\b"
+)
 
 
 @pytest.fixture
@@ -32,14 +37,16 @@ def remote(home: Home, *, code: int) -> dict[str, dict[str, object]]:
     return {one["mailbox"]: one for one in found["mailboxes"]}
 
 
-def test_what_a_pull_did_not_bring_is_named_and_a_pull_makes_it_good(dovecot: Dovecot, home: Home) -> None:
+def test_what_a_pull_did_not_bring_is_named_and_a_pull_makes_it_good(
+    dovecot: Dovecot, home: Home
+) -> None:
     user = dovecot.user()
     for number in range(20):
         dovecot.deliver(user, "INBOX" if number % 2 else "Work", plain(number))
     with Cutter(dovecot.imap_port) as line:
         home.configure(a=imap(dovecot, user).replace(str(dovecot.imap_port), str(line.port)))
         home.well("pull")
-        assert "complete: the archive has 20 letters of 20" in home.well("verify", "--remote")
+        assert "complete: the archive has 20 messages of 20" in home.well("verify", "--remote")
         dovecot.deliver(user, "Work", plain(77))
         with sqlite3.connect(home.directory / "mail/a/catalogue.sqlite3") as catalogue:
             catalogue.execute("DELETE FROM placements WHERE id = (SELECT max(id) FROM placements)")
@@ -59,7 +66,9 @@ def test_what_a_pull_did_not_bring_is_named_and_a_pull_makes_it_good(dovecot: Do
         remote(home, code=0)
 
 
-def test_a_damaged_letter_is_13_and_an_account_never_pulled_is_told(dovecot: Dovecot, home: Home) -> None:
+def test_a_damaged_message_is_13_and_an_account_never_pulled_is_told(
+    dovecot: Dovecot, home: Home
+) -> None:
     user = dovecot.user()
     for number in range(3):
         dovecot.deliver(user, "INBOX", plain(number))
@@ -93,7 +102,10 @@ def test_mailboxes_left_out_of_a_pull_are_left_out_here_and_named(home: Home) ->
             other.create_folder("Spam")
             other.append("Spam", plain(1))
             other.append("INBOX", plain(2))
-        settings = f"protocol: imap, host: 127.0.0.1, port: {server.port}, security: none, username: {server.user}"
+        settings = (
+            f"protocol: imap, host: 127.0.0.1, port: {server.port}, security: none, username:"
+            f" {server.user}"
+        )
         home.configure(a=f"{settings}, password: '{server.password}', mailboxes: ['*', '!Spam']")
         home.well("pull")
         told = home.well("verify", "--remote")
@@ -101,7 +113,9 @@ def test_mailboxes_left_out_of_a_pull_are_left_out_here_and_named(home: Home) ->
         assert "Spam" not in remote(home, code=0)
 
 
-def test_it_waits_a_handful_of_times_however_many_mailboxes_there_are(dovecot: Dovecot, home: Home) -> None:
+def test_it_waits_a_handful_of_times_however_many_mailboxes_there_are(
+    dovecot: Dovecot, home: Home
+) -> None:
     user = dovecot.user()
     for number in range(60):
         dovecot.deliver(user, f"Box {number % 30}", plain(number))

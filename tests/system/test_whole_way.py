@@ -1,4 +1,6 @@
-"""The whole way, as a person goes it: a mailbox full of every kind of letter, through the archive, to another server."""
+"""The whole way, as a person goes it: a mailbox full of every kind of message, through the archive,
+to another server.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +17,46 @@ from pathlib import Path
 import pytest
 from imapclient import IMAPClient
 
-from tests import letters
+from tests import messages
 from tests.servers.dovecot import Dovecot
 
-FLAGS = [(), ("\\Seen",), ("\\Seen", "\\Answered"), ("\\Flagged", "work"), ("\\Draft",), ("$Forwarded", "\\Seen")]
-EMPTY_REPAIRED = b"X-Mailsync-Repaired: " + hashlib.sha256(b"").hexdigest().encode() + b"\r\nSubject: (empty letter)\r\n\r\n"
-BOXES = ["INBOX", "Sent", "Drafts", "Projects", "Projects/2024", "Projects/2024/Jürgen & Söhne", "日本語", "a dot. in a name"]
+FLAGS = [
+    (),
+    ("\\Seen",),
+    ("\\Seen", "\\Answered"),
+    ("\\Flagged", "work"),
+    ("\\Draft",),
+    ("$Forwarded", "\\Seen"),
+]
+EMPTY_REPAIRED = (
+    b"X-Mailsync-Repaired: "
+    + hashlib.sha256(b"").hexdigest().encode()
+    + b"\r\nSubject: (empty message)\r\n\r\n"
+)
+BOXES = [
+    "INBOX",
+    "Sent",
+    "Drafts",
+    "Projects",
+    "Projects/2024",
+    "Projects/2024/Jürgen & Söhne",
+    "日本語",
+    "a dot. in a name",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A letter as Dovecot's own IMAP delivers it."""
+    """A message as Dovecot's own IMAP delivers it."""
 
     digest: str
     flags: frozenset[bytes]
     internaldate: float
 
 
-def mailsync(folder: Path, *arguments: str, password: str = "secret", expect: int = 0) -> dict[str, object]:
+def mailsync(
+    folder: Path, *arguments: str, password: str = "secret", expect: int = 0
+) -> dict[str, object]:
     """Run the command as a stranger would, with --json; give its report."""
     done = subprocess.run(
         [sys.executable, "-m", "mailsync.cli.main", *arguments, "--json"],
@@ -49,9 +73,20 @@ def mailsync(folder: Path, *arguments: str, password: str = "secret", expect: in
     return report
 
 
-def migrate(folder: Path, source: str, destination: str, *more: str, expect: int = 0) -> list[dict[str, object]]:
-    options = ("--archive", "archive", "--source-password-env", "OLD", "--destination-password-env", "NEW")
-    report = mailsync(folder, "migrate", source, destination, "--prove-content", *options, *more, expect=expect)
+def migrate(
+    folder: Path, source: str, destination: str, *more: str, expect: int = 0
+) -> list[dict[str, object]]:
+    options = (
+        "--archive",
+        "archive",
+        "--source-password-env",
+        "OLD",
+        "--destination-password-env",
+        "NEW",
+    )
+    report = mailsync(
+        folder, "migrate", source, destination, "--prove-content", *options, *more, expect=expect
+    )
     found = report["reports"]
     assert isinstance(found, list)
     proof = found[-1]["proof"]
@@ -72,10 +107,16 @@ def delivered(server: Dovecot, user: str, *, stored: bool = False) -> dict[str, 
             if b"\\Noselect" in flags:
                 continue
             client.select_folder(name, readonly=True)
-            got = client.fetch(client.search("ALL") or [], ["BODY.PEEK[]", "FLAGS", "INTERNALDATE"]) if client.search("ALL") else {}
+            got = (
+                client.fetch(client.search("ALL") or [], ["BODY.PEEK[]", "FLAGS", "INTERNALDATE"])
+                if client.search("ALL")
+                else {}
+            )
             found[name] = [
                 Arrived(
-                    hashlib.sha256(stored_again(one[b"BODY[]"]) if stored else one[b"BODY[]"]).hexdigest(),
+                    hashlib.sha256(
+                        stored_again(one[b"BODY[]"]) if stored else one[b"BODY[]"]
+                    ).hexdigest(),
                     frozenset(flag for flag in one[b"FLAGS"] if flag != b"\\Recent"),
                     one[b"INTERNALDATE"].timestamp(),
                 )
@@ -85,7 +126,9 @@ def delivered(server: Dovecot, user: str, *, stored: bool = False) -> dict[str, 
 
 
 def assert_every_file_proves_itself(archive: Path) -> int:
-    files = [path for path in (archive / "mail").rglob("*.mailsync,S=*") if path.parent.name == "cur"]
+    files = [
+        path for path in (archive / "mail").rglob("*.mailsync,S=*") if path.parent.name == "cur"
+    ]
     for path in files:
         assert hashlib.sha256(path.read_bytes()).hexdigest().startswith(path.name.split(".")[1])
     return len(files)
@@ -96,12 +139,17 @@ def numbers(reports: list[dict[str, object]], word: str) -> list[int]:
 
 
 @pytest.mark.timeout(600)
-def test_two_thousand_varied_letters_go_from_pop3_to_imap_unchanged(dovecot: Dovecot, tmp_path: Path) -> None:
+def test_two_thousand_varied_messages_go_from_pop3_to_imap_unchanged(
+    dovecot: Dovecot, tmp_path: Path
+) -> None:
     old, new = dovecot.user("old"), dovecot.user("new")
-    mail = letters.varied(2000, seed=7)
+    mail = messages.varied(2000, seed=7)
     for number, content in enumerate(mail):
         dovecot.deliver(old, "INBOX", content, internaldate=1_300_000_000 + number)
-    source, destination = f"pop3://{old}@127.0.0.1:{dovecot.pop3_port}", f"imap://{new}@127.0.0.1:{dovecot.imap_port}"
+    source, destination = (
+        f"pop3://{old}@127.0.0.1:{dovecot.pop3_port}",
+        f"imap://{new}@127.0.0.1:{dovecot.imap_port}",
+    )
 
     first = migrate(tmp_path, source, destination)
 
@@ -111,8 +159,13 @@ def test_two_thousand_varied_letters_go_from_pop3_to_imap_unchanged(dovecot: Dov
     expected = {hashlib.sha256(served_after_pop3(content)).hexdigest() for content in mail}
     assert {one.digest for one in here} == expected
     unlike = [content for content in mail if served_after_pop3(content) != served_by_imap(content)]
-    assert {one.digest for one in there} - expected == {hashlib.sha256(served_by_imap(content)).hexdigest() for content in unlike}
-    assert all(b"\0" in content or not content.endswith(b"\n") or b"\r\r\n" in content for content in unlike)
+    assert {one.digest for one in there} - expected == {
+        hashlib.sha256(served_by_imap(content)).hexdigest() for content in unlike
+    }
+    assert all(
+        b"\0" in content or not content.endswith(b"\n") or b"\r\r\n" in content
+        for content in unlike
+    )
     assert all(one.internaldate > 0 for one in here)
     assert assert_every_file_proves_itself(tmp_path / "archive") == len(here)
     assert len(here) == first[1]["total"]["new"]  # type: ignore[index]
@@ -126,26 +179,35 @@ def test_two_thousand_varied_letters_go_from_pop3_to_imap_unchanged(dovecot: Dov
 
 
 def served_by_imap(content: bytes) -> bytes:
-    """What Dovecot's IMAP gives for a letter on its disk: bare LF becomes CRLF, NUL becomes 0x80."""
+    """What Dovecot's IMAP returns for a message on its disk: bare LF becomes CRLF, NUL becomes
+    0x80."""
     return content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n").replace(b"\0", b"\x80")
 
 
 def stored_again(content: bytes) -> bytes:
-    """What Dovecot keeps of an appended letter: a CR in front of a line end is dropped, one at the very end too."""
+    """What Dovecot keeps of an appended message: a CR in front of a line end is dropped, one at the
+    very end too.
+    """
     return re.sub(rb"\r(?=\r\n|\Z)", b"", content)
 
 
 def filled(found: dict[str, list[Arrived]]) -> dict[str, Counter[Arrived]]:
-    """The mailboxes that hold letters, and how often each; the empty letter, which Dovecot will not store, left out."""
+    """The mailboxes that hold messages, and how often each; the empty message, which Dovecot will
+    not store, left out.
+    """
     empty = {hashlib.sha256(content).hexdigest() for content in (b"", EMPTY_REPAIRED)}
-    counted = {name: Counter(one for one in arrived if one.digest not in empty) for name, arrived in found.items()}
+    counted = {
+        name: Counter(one for one in arrived if one.digest not in empty)
+        for name, arrived in found.items()
+    }
     return {name: counter for name, counter in counted.items() if counter}
 
 
 def served_after_pop3(content: bytes) -> bytes:
-    """What it gives for the same letter after it came over Dovecot's POP3, which adds a missing last newline.
+    """What it returns for the same message after it came over Dovecot's POP3, which adds a missing
+    last newline.
 
-    Dovecot drops a CR in front of a CRLF when it stores an appended letter.
+    Dovecot drops a CR in front of a CRLF when it stores an appended message.
     """
     lined = served_by_imap(content)
     if not lined.endswith(b"\n"):
@@ -153,11 +215,22 @@ def served_after_pop3(content: bytes) -> bytes:
     return stored_again(lined)
 
 
-def test_eight_imap_mailboxes_arrive_with_flags_keywords_and_dates(dovecot: Dovecot, tmp_path: Path) -> None:
+def test_eight_imap_mailboxes_arrive_with_flags_keywords_and_dates(
+    dovecot: Dovecot, tmp_path: Path
+) -> None:
     old, new = dovecot.user("old"), dovecot.user("new")
-    for number, content in enumerate(letters.varied(400, seed=8, with_ugly=False)):
-        dovecot.deliver(old, BOXES[number % 8], content, flags=FLAGS[number % 6], internaldate=1_300_000_000 + 100 * number)
-    source, destination = f"imap://{old}@127.0.0.1:{dovecot.imap_port}", f"imap://{new}@127.0.0.1:{dovecot.imap_port}"
+    for number, content in enumerate(messages.varied(400, seed=8, with_ugly=False)):
+        dovecot.deliver(
+            old,
+            BOXES[number % 8],
+            content,
+            flags=FLAGS[number % 6],
+            internaldate=1_300_000_000 + 100 * number,
+        )
+    source, destination = (
+        f"imap://{old}@127.0.0.1:{dovecot.imap_port}",
+        f"imap://{new}@127.0.0.1:{dovecot.imap_port}",
+    )
 
     migrate(tmp_path, source, destination)
 
@@ -176,9 +249,12 @@ def test_eight_imap_mailboxes_arrive_with_flags_keywords_and_dates(dovecot: Dove
 
 def test_a_lost_archive_and_ledger_send_nothing_twice(dovecot: Dovecot, tmp_path: Path) -> None:
     old, new = dovecot.user("old"), dovecot.user("new")
-    for content in letters.varied(300, seed=9):
+    for content in messages.varied(300, seed=9):
         dovecot.deliver(old, "INBOX", content)
-    source, destination = f"imap://{old}@127.0.0.1:{dovecot.imap_port}", f"imap://{new}@127.0.0.1:{dovecot.imap_port}"
+    source, destination = (
+        f"imap://{old}@127.0.0.1:{dovecot.imap_port}",
+        f"imap://{new}@127.0.0.1:{dovecot.imap_port}",
+    )
     migrate(tmp_path, source, destination)
     before = delivered(dovecot, new)
     (tmp_path / "elsewhere").mkdir()
@@ -190,12 +266,17 @@ def test_a_lost_archive_and_ledger_send_nothing_twice(dovecot: Dovecot, tmp_path
 
 
 @pytest.mark.parametrize("mask", ["dovecot_plain_uid", "dovecot_poor"])
-def test_a_poor_destination_gets_every_letter_once(mask: str, dovecot: Dovecot, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_a_poor_destination_gets_every_message_once(
+    mask: str, dovecot: Dovecot, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     poor: Dovecot = request.getfixturevalue(mask)
     old, new = dovecot.user("old"), poor.user("new")
-    for number, content in enumerate(letters.varied(200, seed=10)):
+    for number, content in enumerate(messages.varied(200, seed=10)):
         dovecot.deliver(old, BOXES[number % 8], content, flags=FLAGS[number % 6])
-    source, destination = f"imap://{old}@127.0.0.1:{dovecot.imap_port}", f"imap://{new}@127.0.0.1:{poor.imap_port}"
+    source, destination = (
+        f"imap://{old}@127.0.0.1:{dovecot.imap_port}",
+        f"imap://{new}@127.0.0.1:{poor.imap_port}",
+    )
 
     migrate(tmp_path, source, destination)
 
@@ -207,9 +288,12 @@ def test_a_poor_destination_gets_every_letter_once(mask: str, dovecot: Dovecot, 
 
 def test_a_pull_from_a_poor_server_brings_the_same(dovecot_poor: Dovecot, tmp_path: Path) -> None:
     old, new = dovecot_poor.user("old"), dovecot_poor.user("new")
-    for number, content in enumerate(letters.varied(200, seed=11)):
+    for number, content in enumerate(messages.varied(200, seed=11)):
         dovecot_poor.deliver(old, BOXES[number % 8], content, flags=FLAGS[number % 6])
-    source, destination = f"imap://{old}@127.0.0.1:{dovecot_poor.imap_port}", f"imap://{new}@127.0.0.1:{dovecot_poor.imap_port}"
+    source, destination = (
+        f"imap://{old}@127.0.0.1:{dovecot_poor.imap_port}",
+        f"imap://{new}@127.0.0.1:{dovecot_poor.imap_port}",
+    )
 
     migrate(tmp_path, source, destination)
 

@@ -8,10 +8,28 @@ import re
 import pytest
 
 from mailsync import errors
-from mailsync.errors import ConfigError, MailboxError, MailsyncError, Problem, StoreError, StoreUnavailable, Throttled
+from mailsync.errors import (
+    ConfigError,
+    MailboxError,
+    MailsyncError,
+    Problem,
+    StoreError,
+    StoreUnavailable,
+    Throttled,
+)
 
-ALL = [error for _, error in inspect.getmembers(errors, inspect.isclass) if issubclass(error, MailsyncError)]
-DRAWN = dict(re.findall(r"^[│├└─ ]*([A-Z]\w+)(?:\([a-z]+\))? +(?:exit +)?([0-9]+)\b", errors.__doc__ or "", re.MULTILINE))
+ALL = [
+    error
+    for _, error in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(error, MailsyncError)
+]
+DRAWN = dict(
+    re.findall(
+        r"^[│├└─ ]*([A-Z]\w+)(?:\([a-z]+\))? +(?:exit +)?([0-9]+)\b",
+        errors.__doc__ or "",
+        re.MULTILINE,
+    )
+)
 
 
 @pytest.mark.parametrize("error", ALL)
@@ -28,7 +46,9 @@ def test_each_error_says_in_its_docstring_what_it_means(error: type[MailsyncErro
 
 
 def test_only_what_may_be_better_the_next_time_is_tried_again() -> None:
-    retryable = {error.__name__ for error in ALL if issubclass(error, StoreUnavailable) and error.retryable}
+    retryable = {
+        error.__name__ for error in ALL if issubclass(error, StoreUnavailable) and error.retryable
+    }
     assert retryable == {"ConnectionLost", "ServerBusy", "Throttled"}
 
 
@@ -41,6 +61,9 @@ def test_a_configuration_shows_every_problem_in_its_place() -> None:
 
 def test_errors_of_a_store_name_the_account_and_what_else_is_known() -> None:
     assert MailboxError("home", ("A", "B"), "gone").mailbox == ("A", "B")
-    assert (Throttled("home", "slow down", 30.0).wait, Throttled("home", "slow down").wait) == (30.0, None)
+    assert (Throttled("home", "slow down", 30.0).wait, Throttled("home", "slow down").wait) == (
+        30.0,
+        None,
+    )
     assert StoreError("home", "broken").account == "home"
     assert str(StoreError("home", "broken")) == "broken"

@@ -1,6 +1,8 @@
-"""Letters and answers made to do harm: every parser of what strangers wrote says no in our own words, in time that grows with the size.
+"""Messages and answers made to do harm: every parser of what strangers wrote says no in our own
+words, in time that grows with the size.
 
-`tests/corpus` keeps answers that broke somebody's program once, each a line as a server might send it.
+`tests/corpus` keeps answers that broke somebody's program once, each a line as a server might send
+it.
 """
 
 from __future__ import annotations
@@ -23,11 +25,11 @@ from mailsync.stores.imap import fetched, names, quota
 from mailsync.stores.imap.presence import present_of
 from mailsync.stores.imap.repair import repaired
 from mailsync.stores.imap.wire import Answer, result_of
-from tests.letters import plain
+from tests.messages import plain
 
 CORPUS = Path(__file__).parents[1] / "corpus"
 SLOWEST = 20.0
-"""Seconds for a letter that is made to be slow; a square instead of a line would take hours."""
+"""Seconds for a message that is made to be slow; a square instead of a line would take hours."""
 
 READERS: dict[str, Callable[[Answer], object]] = {
     "line": lambda answer: fetched.line_of(answer, "a"),
@@ -55,7 +57,9 @@ likely = st.lists(words, max_size=14).map(b" ".join)
 
 
 def read(reader: str, answer: Answer) -> None:
-    """What cannot be read is passed over, or said to break the protocol; nothing else may come of it."""
+    """What cannot be read is passed over, or said to break the protocol; nothing else may come of
+    it.
+    """
     with suppress(StoreError):
         READERS[reader](answer)
 
@@ -69,13 +73,19 @@ def test_answers_of_broken_servers_break_no_reader(path: Path, reader: str) -> N
 
 
 @pytest.mark.parametrize("reader", READERS)
-@given(st.lists(st.one_of(st.binary(max_size=60), likely), min_size=1, max_size=5).filter(lambda parts: len(parts) % 2 == 1))
+@given(
+    st.lists(st.one_of(st.binary(max_size=60), likely), min_size=1, max_size=5).filter(
+        lambda parts: len(parts) % 2 == 1
+    )
+)
 def test_answers_nobody_thought_of_break_no_reader(reader: str, parts: list[bytes]) -> None:
     read(reader, Answer(parts))
 
 
 @given(st.binary(max_size=300), st.sampled_from([b"/", b".", b"\\", None, b"//", b"\xff"]))
-def test_whatever_a_server_calls_its_mailboxes_their_folders_stay_in_the_tree(name: bytes, delimiter: bytes | None) -> None:
+def test_whatever_a_server_calls_its_mailboxes_their_folders_stay_in_the_tree(
+    name: bytes, delimiter: bytes | None
+) -> None:
     path = tuple(names.decode_utf7(part) for part in names._split(name, delimiter))
     folder = folder_name(path)
     assert "/" not in folder
@@ -86,14 +96,18 @@ def test_whatever_a_server_calls_its_mailboxes_their_folders_stay_in_the_tree(na
 
 BOMBS: dict[str, Callable[[int], bytes]] = {
     "a million fields": lambda size: b"A: b\r\n" * (size // 6) + b"\r\n",
-    "one field a thousand times": lambda size: (b"Message-ID: <" + b"x" * 1000 + b"@y>\r\n") * (size // 1017) + b"\r\n",
+    "one field a thousand times": lambda size: (
+        (b"Message-ID: <" + b"x" * 1000 + b"@y>\r\n") * (size // 1017) + b"\r\n"
+    ),
     "one long line": lambda size: b"Subject: " + b"x" * size,
     "folded for ever": lambda size: b"Subject: x" + b"\r\n " * (size // 3),
     "colons": lambda size: b":" * size,
     "line ends": lambda size: b"X: y" + b"\r" * size,
     "bare LF": lambda size: b"\n " * (size // 2),
     "encoded words": lambda size: b"Subject: " + b"=?utf-8?B?w7w=?= " * (size // 17) + b"\r\n\r\n",
-    "encoded words unfinished": lambda size: b"Subject: " + b"=?utf-8?Q?" * (size // 10) + b"\r\n\r\n",
+    "encoded words unfinished": lambda size: (
+        b"Subject: " + b"=?utf-8?Q?" * (size // 10) + b"\r\n\r\n"
+    ),
     "comments": lambda size: b"Message-ID: " + b"(" * size + b"\r\nDate: x\r\n\r\n",
     "angles": lambda size: b"Message-ID: " + b"<" * size + b"\r\nDate: x\r\n\r\n",
     "quotes": lambda size: b"Message-ID: " + b'"\\' * (size // 2) + b"\r\nDate: x\r\n\r\n",
@@ -112,7 +126,7 @@ def judge(content: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_letter_of_six_megabytes_that_is_all_header_takes_no_time_to_speak_of(name: str) -> None:
+def test_a_message_of_six_megabytes_that_is_all_header_takes_no_time_to_speak_of(name: str) -> None:
     content = BOMBS[name](6_000_000)
     began = time.process_time()
     judge(content)
@@ -121,15 +135,18 @@ def test_a_letter_of_six_megabytes_that_is_all_header_takes_no_time_to_speak_of(
 
 NESTED: dict[str, Callable[[int], bytes]] = {
     "multiparts": lambda depth: b"".join(
-        b'Content-Type: multipart/mixed; boundary="%d"\r\n\r\n--%d\r\n' % (level, level) for level in range(depth)
+        b'Content-Type: multipart/mixed; boundary="%d"\r\n\r\n--%d\r\n' % (level, level)
+        for level in range(depth)
     ),
-    "letters": lambda depth: b"Content-Type: message/rfc822\r\n\r\n" * depth,
-    "one boundary": lambda depth: b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + b"--x\r\n" * depth,
+    "messages": lambda depth: b"Content-Type: message/rfc822\r\n\r\n" * depth,
+    "one boundary": lambda depth: (
+        b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + b"--x\r\n" * depth
+    ),
 }
 
 
 @pytest.mark.parametrize("name", NESTED)
-def test_a_letter_within_letters_without_end_is_shown_as_far_as_that_goes(name: str) -> None:
+def test_a_message_within_messages_without_end_is_shown_as_far_as_that_goes(name: str) -> None:
     content = b"Subject: deep\r\n" + NESTED[name](3_000) + b"\r\ntext\r\n"
     began = time.process_time()
     shown = preview.text(content)
@@ -139,9 +156,9 @@ def test_a_letter_within_letters_without_end_is_shown_as_far_as_that_goes(name: 
 
 
 @pytest.mark.parametrize("field", [b"Subject", b"From", b"To", b"Message-ID"])
-def test_what_is_shown_of_a_letter_commands_no_terminal(field: bytes) -> None:
+def test_what_is_shown_of_a_message_commands_no_terminal(field: bytes) -> None:
     evil = b"\x1b]0;owned\x07\x1b[2J\x9b31m\r\n\t\xe2\x80\xae =?utf-8?B?G10wO293bmVkBw==?="
-    content = plain(1).replace(b"Subject: Letter number 1", b"X: y")
+    content = plain(1).replace(b"Subject: Message number 1", b"X: y")
     content = field + b": " + evil + b"\r\n" + content
     shown = "\n".join([*preview.headers(content).values(), *preview.text(content)])
     assert not set(shown) & set("\x1b\x07\x9b\u202e")
@@ -151,14 +168,14 @@ def test_what_is_shown_of_a_letter_commands_no_terminal(field: bytes) -> None:
 def test_any_file_name_is_read_or_not_ours(name: bytes) -> None:
     text = name.decode("utf-8", "surrogateescape")
     maildir.parse(text)
-    base, letters = maildir.split(text)
+    base, messages = maildir.split(text)
     assert text.startswith(base)
-    maildir.flags_of(letters, {})
+    maildir.flags_of(messages, {})
     maildir.parse_keywords(name)
 
 
 @pytest.mark.parametrize("name", NESTED)
-def test_a_letter_nested_without_end_is_repaired_or_left_as_it_is(name: str) -> None:
+def test_a_message_nested_without_end_is_repaired_or_left_as_it_is(name: str) -> None:
     content = b"Subject: deep\r\nX: gr\xfcn\r\n" + NESTED[name](3_000) + b"\r\ntext\0\r\n"
     began = time.process_time()
     repaired(content)

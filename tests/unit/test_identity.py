@@ -1,4 +1,6 @@
-"""What makes two contents one letter, and what recognises a letter on a destination by its header."""
+"""What makes two contents one message, and what recognises a message on a destination by its
+header.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,13 @@ from hypothesis import strategies as st
 
 from mailsync import identity
 from mailsync.formats import header
-from tests import letters
+from tests import messages
 
-HEAD = b"Date: Mon, 1 Jun 2015 00:00:00 +0000\r\nFrom: bob@example.net\r\nSubject: hello\r\nMessage-ID: <1@example.net>\r\n"
-LETTER = HEAD + b"\r\nSome text.\r\n"
+HEAD = (
+    b"Date: Mon, 1 Jun 2015 00:00:00 +0000\r\nFrom: bob@example.net\r\nSubject:"
+    b" hello\r\nMessage-ID: <1@example.net>\r\n"
+)
+MESSAGE = HEAD + b"\r\nSome text.\r\n"
 
 
 def of(content: bytes) -> bytes:
@@ -24,97 +29,112 @@ def key(content: bytes) -> bytes:
     return identity.presence_key(header.block(content))
 
 
-NAMES = st.from_regex(rb"[A-Za-z][A-Za-z0-9-]{0,8}", fullmatch=True).map(lambda name: b"X-My" + name)
-VALUES = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=30).map(str.encode)
+NAMES = st.from_regex(rb"[A-Za-z][A-Za-z0-9-]{0,8}", fullmatch=True).map(
+    lambda name: b"X-My" + name
+)
+VALUES = st.text(
+    st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=30
+).map(str.encode)
 FIELDS = st.lists(st.tuples(NAMES, VALUES), max_size=6).map(
     lambda fields: b"".join(name + b": " + value + b"\r\n" for name, value in fields)
 )
-BODIES = st.lists(st.sampled_from([b"one", b"", b"From x", b".", b"gr\xc3\xbc\xc3\x9fe"]), max_size=6).map(
-    lambda lines: b"".join(line + b"\r\n" for line in lines)
-)
-TRACES = st.lists(st.tuples(st.sampled_from(sorted(identity.TRACE_FIELDS)), VALUES), max_size=5).map(
-    lambda fields: b"".join(name.title() + b": " + value + b"\r\n" for name, value in fields)
-)
+BODIES = st.lists(
+    st.sampled_from([b"one", b"", b"From x", b".", b"gr\xc3\xbc\xc3\x9fe"]), max_size=6
+).map(lambda lines: b"".join(line + b"\r\n" for line in lines))
+TRACES = st.lists(
+    st.tuples(st.sampled_from(sorted(identity.TRACE_FIELDS)), VALUES), max_size=5
+).map(lambda fields: b"".join(name.title() + b": " + value + b"\r\n" for name, value in fields))
 
 
 # Identity
 
 
 @given(FIELDS, BODIES, TRACES, TRACES)
-def test_a_letter_that_took_two_ways_is_one(fields: bytes, body: bytes, one: bytes, other: bytes) -> None:
+def test_a_message_that_took_two_ways_is_one(
+    fields: bytes, body: bytes, one: bytes, other: bytes
+) -> None:
     first, second = one + HEAD + fields + b"\r\n" + body, HEAD + fields + other + b"\r\n" + body
     assert of(first) == of(second)
     assert of(first) == of(first.replace(b"\r\n", b"\n"))
 
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
-def test_line_ends_and_a_missing_last_one_do_not_make_another_letter(end: bytes) -> None:
-    assert of(HEAD + b"\r\none\r\ntwo" + end) == of((HEAD + b"\r\none\r\ntwo\r\n").replace(b"\r\n", b"\n"))
+def test_line_ends_and_a_missing_last_one_do_not_make_another_message(end: bytes) -> None:
+    assert of(HEAD + b"\r\none\r\ntwo" + end) == of(
+        (HEAD + b"\r\none\r\ntwo\r\n").replace(b"\r\n", b"\n")
+    )
 
 
 def test_folding_is_kept_but_its_line_ends_are_folded() -> None:
-    folded = LETTER.replace(b"hello", b"hello\r\n world")
+    folded = MESSAGE.replace(b"hello", b"hello\r\n world")
     assert of(folded) == of(folded.replace(b"\r\n", b"\n"))
-    assert of(folded) != of(LETTER.replace(b"hello", b"hello world"))
+    assert of(folded) != of(MESSAGE.replace(b"hello", b"hello world"))
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        LETTER.replace(b"hello", b"hullo"),
-        LETTER.replace(b"Some", b"Same"),
-        LETTER + b"\r\n",
-        LETTER + b"more\r\n",
-        LETTER.replace(b"bob@", b"rob@"),
-        LETTER.replace(b"<1@", b"<2@"),
-        LETTER.replace(b"Mon, 1 Jun", b"Tue, 2 Jun"),
-        LETTER.replace(b"Subject: hello", b"Subject: hello\r\nX-More: yes"),
-        LETTER.replace(b"\r\n\r\n", b"\r\n\r\n\r\n"),
+        MESSAGE.replace(b"hello", b"hullo"),
+        MESSAGE.replace(b"Some", b"Same"),
+        MESSAGE + b"\r\n",
+        MESSAGE + b"more\r\n",
+        MESSAGE.replace(b"bob@", b"rob@"),
+        MESSAGE.replace(b"<1@", b"<2@"),
+        MESSAGE.replace(b"Mon, 1 Jun", b"Tue, 2 Jun"),
+        MESSAGE.replace(b"Subject: hello", b"Subject: hello\r\nX-More: yes"),
+        MESSAGE.replace(b"\r\n\r\n", b"\r\n\r\n\r\n"),
         HEAD,
-        LETTER.replace(b"Date:", b"Date:\r\nDate:"),
+        MESSAGE.replace(b"Date:", b"Date:\r\nDate:"),
     ],
 )
-def test_another_subject_body_sender_or_date_is_another_letter_though_the_message_id_is_the_same(other: bytes) -> None:
-    assert of(other) != of(LETTER)
+def test_another_subject_body_sender_or_date_is_another_message_though_the_message_id_is_the_same(
+    other: bytes,
+) -> None:
+    assert of(other) != of(MESSAGE)
 
 
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        (HEAD + b"The text, without a blank line before it.\r\n", HEAD + b"Another text, without a blank line before it.\r\n"),
+        (
+            HEAD + b"The text, without a blank line before it.\r\n",
+            HEAD + b"Another text, without a blank line before it.\r\n",
+        ),
         (HEAD + b"Text.\r\n\r\nMore.\r\n", HEAD + b"Words.\r\n\r\nMore.\r\n"),
-        (b"Not a field\r\n" + LETTER, LETTER),
-        (b"From bob Mon\r\n and more\r\n" + LETTER, b"From bob Mon\r\n or less\r\n" + LETTER),
+        (b"Not a field\r\n" + MESSAGE, MESSAGE),
+        (b"From bob Mon\r\n and more\r\n" + MESSAGE, b"From bob Mon\r\n or less\r\n" + MESSAGE),
         (HEAD + b"From bob Mon\r\n", HEAD + b"From eve Mon\r\n"),
         (HEAD + b"strange name: 1\r\n\r\n", HEAD + b"strange name: 2\r\n\r\n"),
     ],
 )
-def test_lines_of_a_header_that_are_no_fields_tell_letters_apart(one: bytes, other: bytes) -> None:
+def test_lines_of_a_header_that_are_no_fields_tell_messages_apart(one: bytes, other: bytes) -> None:
     assert of(one) != of(other)
     assert of(one) == of(one.replace(b"\r\n", b"\n"))
 
 
-@pytest.mark.parametrize("line", [b"From bob Mon Jun  1 00:00:00 2015\r\n", b"From bob\n", b">From bob\r\n"])
-def test_a_line_that_an_mbox_put_before_a_letter_makes_no_other_letter(line: bytes) -> None:
-    assert of(line + LETTER) == of(LETTER)
-    assert key(line + LETTER) == key(LETTER)
+@pytest.mark.parametrize(
+    "line", [b"From bob Mon Jun  1 00:00:00 2015\r\n", b"From bob\n", b">From bob\r\n"]
+)
+def test_a_line_that_an_mbox_put_before_a_message_makes_no_other_message(line: bytes) -> None:
+    assert of(line + MESSAGE) == of(MESSAGE)
+    assert key(line + MESSAGE) == key(MESSAGE)
 
 
 @pytest.mark.parametrize(
     "content",
     [
-        LETTER.replace(b"Message-ID: <1@example.net>\r\n", b""),
-        LETTER.replace(b"<1@example.net>", b""),
-        LETTER.replace(b"<1@example.net>", b"<>"),
-        LETTER.replace(b"\r\n\r\n", b"\r\nMessage-ID: <2@example.net>\r\n\r\n"),
-        LETTER.replace(b"\r\n\r\n", b"\r\nMessage-ID: <1@example.net>\r\n\r\n"),
-        LETTER.replace(b"Date:", b"X-Date:"),
-        LETTER.replace(b"Mon, 1 Jun 2015 00:00:00 +0000", b"  "),
+        MESSAGE.replace(b"Message-ID: <1@example.net>\r\n", b""),
+        MESSAGE.replace(b"<1@example.net>", b""),
+        MESSAGE.replace(b"<1@example.net>", b"<>"),
+        MESSAGE.replace(b"\r\n\r\n", b"\r\nMessage-ID: <2@example.net>\r\n\r\n"),
+        MESSAGE.replace(b"\r\n\r\n", b"\r\nMessage-ID: <1@example.net>\r\n\r\n"),
+        MESSAGE.replace(b"Date:", b"X-Date:"),
+        MESSAGE.replace(b"Mon, 1 Jun 2015 00:00:00 +0000", b"  "),
         b"",
         b"\r\nMessage-ID: <1@example.net>\r\nDate: now\r\n",
     ],
 )
-def test_without_one_message_id_and_a_date_a_letter_is_itself_alone(content: bytes) -> None:
+def test_without_one_message_id_and_a_date_a_message_is_itself_alone(content: bytes) -> None:
     assert of(content) == hashlib.sha256(content).digest()
     assert of(content) != of(b"Received: again\r\n" + content)
 
@@ -125,23 +145,23 @@ def test_any_bytes_have_an_identity_and_a_presence_key(content: bytes) -> None:
     assert len(identity.presence_key(content)) == 16
     identity.message_id_key(content).encode("ascii")
     identity.original_of(content)
-    identity.same_letter(content, content[::-1])
-    assert identity.same_letter(content, content)
+    identity.same_message(content, content[::-1])
+    assert identity.same_message(content, content)
 
 
-def test_ugly_letters_are_all_different_letters() -> None:
-    ugly = letters.ugly()
+def test_ugly_messages_are_all_different_messages() -> None:
+    ugly = messages.ugly()
     assert len({of(content) for content in ugly.values()}) == len(ugly)
 
 
-def test_a_message_id_groups_letters_only_where_there_is_exactly_one() -> None:
-    assert identity.message_id_key(LETTER) == "<1@example.net>"
+def test_a_message_id_groups_messages_only_where_there_is_exactly_one() -> None:
+    assert identity.message_id_key(MESSAGE) == "<1@example.net>"
     assert identity.message_id_key(b"Message-ID: <gr\xfc\xdfe@b>\r\n\r\n") == "<grXXe@b>"
     assert identity.message_id_key(b"Message-ID: <a@b>\r\nMessage-ID: <c@d>\r\n\r\n") == ""
     assert identity.message_id_key(b"\r\nMessage-ID: <a@b>\r\n") == ""
 
 
-@pytest.mark.parametrize("content", [*letters.ugly().values(), *letters.varied(20, 3)])
+@pytest.mark.parametrize("content", [*messages.ugly().values(), *messages.varied(20, 3)])
 def test_the_one_pass_for_storing_tells_what_each_question_alone_tells(content: bytes) -> None:
     head = header.block(content)
     print_ = identity.fingerprint(content)
@@ -192,7 +212,9 @@ def test_a_header_is_recognised_whatever_its_server_made_of_it(ours: bytes, thei
     assert key(ours + b"\r\n") == key(theirs + b"\r\n")
 
 
-@pytest.mark.parametrize("other", [b"A: 2\r\n", b"B: 1\r\n", b"A: 1\r\nA: 1\r\n", b"A: 1\r\nB: 1\r\n", b""])
+@pytest.mark.parametrize(
+    "other", [b"A: 2\r\n", b"B: 1\r\n", b"A: 1\r\nA: 1\r\n", b"A: 1\r\nB: 1\r\n", b""]
+)
 def test_another_header_has_another_presence_key(other: bytes) -> None:
     assert key(other + b"\r\n") != key(b"A: 1\r\n\r\n")
 
@@ -200,28 +222,30 @@ def test_another_header_has_another_presence_key(other: bytes) -> None:
 @pytest.mark.parametrize(
     ("theirs", "same"),
     [
-        (LETTER, True),
-        (b"Received: here\r\n" + LETTER, True),
-        (LETTER.replace(b"\r\n", b"\n"), True),
-        (LETTER + b"\r\n", True),
-        (LETTER.replace(b"hello", b" hello"), True),
-        (LETTER.replace(b"Some", b"Same"), False),
-        (LETTER.replace(b"hello", b"hullo"), False),
-        (LETTER.replace(b"bob@", b"rob@"), False),
-        (LETTER.replace(b"1 Jun", b"2 Jun"), False),
+        (MESSAGE, True),
+        (b"Received: here\r\n" + MESSAGE, True),
+        (MESSAGE.replace(b"\r\n", b"\n"), True),
+        (MESSAGE + b"\r\n", True),
+        (MESSAGE.replace(b"hello", b" hello"), True),
+        (MESSAGE.replace(b"Some", b"Same"), False),
+        (MESSAGE.replace(b"hello", b"hullo"), False),
+        (MESSAGE.replace(b"bob@", b"rob@"), False),
+        (MESSAGE.replace(b"1 Jun", b"2 Jun"), False),
     ],
 )
-def test_a_fetched_letter_is_ours_when_subject_date_sender_and_body_are(theirs: bytes, same: bool) -> None:
-    assert identity.same_letter(LETTER, theirs) is same
+def test_a_fetched_message_is_ours_when_subject_date_sender_and_body_are(
+    theirs: bytes, same: bool
+) -> None:
+    assert identity.same_message(MESSAGE, theirs) is same
 
 
-def test_bare_carriage_returns_and_nul_that_a_server_changed_do_not_make_another_letter() -> None:
-    assert identity.same_letter(HEAD + b"\r\na\rb\0\r\n", HEAD + b"\r\nab\x80\r\n")
+def test_bare_carriage_returns_and_nul_that_a_server_changed_do_not_make_another_message() -> None:
+    assert identity.same_message(HEAD + b"\r\na\rb\0\r\n", HEAD + b"\r\nab\x80\r\n")
 
 
-def test_letters_that_are_all_body_are_compared_whole() -> None:
-    assert identity.same_letter(b"no header at all", b"no header at all\r\n")
-    assert not identity.same_letter(b"no header at all", b"another one")
+def test_messages_that_are_all_body_are_compared_whole() -> None:
+    assert identity.same_message(b"no header at all", b"no header at all\r\n")
+    assert not identity.same_message(b"no header at all", b"another one")
 
 
 @pytest.mark.parametrize(
@@ -237,8 +261,10 @@ def test_a_repaired_copy_names_its_original(head: bytes, digest: bytes) -> None:
     assert identity.original_of(head + b"\r\n") == digest
 
 
-def test_a_letter_is_known_by_its_body_also_when_its_header_ends_elsewhere_without_bare_cr() -> None:
+def test_a_message_is_known_by_its_body_also_when_its_header_ends_elsewhere_without_bare_cr() -> (
+    None
+):
     ours = b"From: a\nTo: b\n\r\r\nSubject: c\r\n\r\nd\r\n"
     theirs = b"From: a\r\nTo: b\r\n\r\nSubject: c\r\n\r\nd\r\n"
-    assert identity.same_letter(ours, theirs)
-    assert not identity.same_letter(ours, theirs.replace(b"d", b"e"))
+    assert identity.same_message(ours, theirs)
+    assert not identity.same_message(ours, theirs.replace(b"d", b"e"))

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mailsync.mapping import MappingRules, archive_of, destination_path, matches, parse_name, plan_mapping, show, spelled_there
+from mailsync.mapping import (
+    MappingRules,
+    archive_of,
+    destination_path,
+    matches,
+    parse_name,
+    plan_mapping,
+    show,
+    spelled_there,
+)
 from mailsync.model import INBOX, VIEWS, Mailbox, MailboxPath
 
 NO_RULES = MappingRules()
@@ -19,11 +28,16 @@ def box(name: str, *attributes: str) -> Mailbox:
 
 
 def boxes(*names: str) -> list[Mailbox]:
-    """`Sent=\\Sent` gives a mailbox its role."""
-    return [box(name, *attributes.split()) for name, _, attributes in (name.partition("=") for name in names)]
+    """`Sent=\\Sent` returns a mailbox its role."""
+    return [
+        box(name, *attributes.split())
+        for name, _, attributes in (name.partition("=") for name in names)
+    ]
 
 
-def goes(name: str, ours: list[Mailbox], theirs: list[Mailbox], rules: MappingRules = NO_RULES) -> str | None:
+def goes(
+    name: str, ours: list[Mailbox], theirs: list[Mailbox], rules: MappingRules = NO_RULES
+) -> str | None:
     mailbox = next(mailbox for mailbox in ours if show(mailbox.path) == name)
     path = destination_path(mailbox, ours, theirs, rules)
     return None if path is None else show(path)
@@ -38,8 +52,24 @@ PARTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampl
     ["INBOX", "inbox", "a/b", "\\", "/", "", "Sent", "*"]
 )
 PATHS = st.lists(PARTS, min_size=1, max_size=4).map(tuple)
-ROLES = st.sampled_from(["\\Sent", "\\Drafts", "\\Trash", "\\Junk", "\\Archive", "\\All", "\\Flagged", "\\Important", "\\Noselect"])
-BOXES = st.lists(st.builds(Mailbox, PATHS, st.frozensets(ROLES, max_size=2)), max_size=6, unique_by=lambda mailbox: mailbox.path)
+ROLES = st.sampled_from(
+    [
+        "\\Sent",
+        "\\Drafts",
+        "\\Trash",
+        "\\Junk",
+        "\\Archive",
+        "\\All",
+        "\\Flagged",
+        "\\Important",
+        "\\Noselect",
+    ]
+)
+BOXES = st.lists(
+    st.builds(Mailbox, PATHS, st.frozensets(ROLES, max_size=2)),
+    max_size=6,
+    unique_by=lambda mailbox: mailbox.path,
+)
 
 
 # Roles
@@ -64,7 +94,9 @@ BOXES = st.lists(st.builds(Mailbox, PATHS, st.frozensets(ROLES, max_size=2)), ma
         (["work", "Work"], ["work", "Work"], "work"),
     ],
 )
-def test_a_role_is_followed_and_else_the_name(ours: list[str], theirs: list[str], where: str) -> None:
+def test_a_role_is_followed_and_else_the_name(
+    ours: list[str], theirs: list[str], where: str
+) -> None:
     mailboxes = boxes(*ours)
     assert goes(show(mailboxes[0].path), mailboxes, boxes(*theirs)) == where
 
@@ -78,7 +110,10 @@ def test_the_folders_below_a_mailbox_with_a_role_follow_it() -> None:
 
 
 def test_a_role_leads_there_and_back() -> None:
-    one, other = boxes("Sent=\\Sent", "Sent/a", "Bin=\\Trash"), boxes("Gesendet=\\Sent", "Gesendet/a", "Papierkorb=\\Trash")
+    one, other = (
+        boxes("Sent=\\Sent", "Sent/a", "Bin=\\Trash"),
+        boxes("Gesendet=\\Sent", "Gesendet/a", "Papierkorb=\\Trash"),
+    )
     for name in ("Sent", "Sent/a", "Bin"):
         there = goes(name, one, other)
         assert there is not None
@@ -87,7 +122,9 @@ def test_a_role_leads_there_and_back() -> None:
 
 def test_of_two_roles_always_the_same_one_is_followed() -> None:
     ours = boxes("Both=\\Trash \\Sent \\Junk")
-    assert {goes("Both", ours, boxes("T=\\Trash", "S=\\Sent", "J=\\Junk")) for _ in range(20)} == {"S"}
+    assert {goes("Both", ours, boxes("T=\\Trash", "S=\\Sent", "J=\\Junk")) for _ in range(20)} == {
+        "S"
+    }
 
 
 @pytest.mark.parametrize("view", sorted(VIEWS))
@@ -98,7 +135,7 @@ def test_a_view_is_not_pushed_unless_the_user_says_where(view: str) -> None:
     assert goes("All", ours, [], explicit(All="Everything")) == "Everything"
 
 
-def test_letters_that_only_a_view_shows_go_to_the_archive() -> None:
+def test_messages_that_only_a_view_shows_go_to_the_archive() -> None:
     assert archive_of(boxes("Archiv=\\Archive"), NO_RULES) == ("Archiv",)
     assert archive_of(boxes("archives"), NO_RULES) == ("archives",)
     assert archive_of([], NO_RULES) == ("Archive",)
@@ -148,7 +185,9 @@ def test_of_two_that_meet_by_role_the_second_keeps_its_own_name() -> None:
         (["work", "Work"], ["work"]),
     ],
 )
-def test_the_mailbox_of_that_very_name_keeps_the_place_in_any_order(ours: list[str], theirs: list[str]) -> None:
+def test_the_mailbox_of_that_very_name_keeps_the_place_in_any_order(
+    ours: list[str], theirs: list[str]
+) -> None:
     mailboxes = boxes(*ours)
     plan = plan_mapping(mailboxes, boxes(*theirs), NO_RULES)
     assert [move.theirs for move in plan.moves] == [mailbox.path for mailbox in mailboxes]
@@ -169,8 +208,12 @@ def test_a_place_the_user_gave_away_is_kept_for_whom_it_was_given_to() -> None:
 
 
 def test_thousands_of_mailboxes_are_mapped_in_no_time() -> None:
-    ours = [Mailbox(("Sent", f"Project {number}", "mail"), frozenset()) for number in range(3_000)] + boxes("Sent=\\Sent")
-    theirs = [Mailbox(("Gesendet", f"project {number}", "mail"), frozenset()) for number in range(3_000)] + boxes("Gesendet=\\Sent")
+    ours = [
+        Mailbox(("Sent", f"Project {number}", "mail"), frozenset()) for number in range(3_000)
+    ] + boxes("Sent=\\Sent")
+    theirs = [
+        Mailbox(("Gesendet", f"project {number}", "mail"), frozenset()) for number in range(3_000)
+    ] + boxes("Gesendet=\\Sent")
     begun = time.process_time()
     plan = plan_mapping(ours, theirs, NO_RULES)
     assert time.process_time() - begun < 5
@@ -191,20 +234,33 @@ def test_views_are_moves_to_nowhere_and_never_collide() -> None:
 
 @given(BOXES, BOXES, st.dictionaries(PATHS, PATHS, max_size=2), st.just(()) | PATHS)
 def test_any_mailboxes_have_a_plan_and_what_meets_unasked_is_told(
-    ours: list[Mailbox], theirs: list[Mailbox], named: dict[MailboxPath, MailboxPath], into: MailboxPath
+    ours: list[Mailbox],
+    theirs: list[Mailbox],
+    named: dict[MailboxPath, MailboxPath],
+    into: MailboxPath,
 ) -> None:
     plan = plan_mapping(ours, theirs, MappingRules(named, into))
     assert [move.ours for move in plan.moves] == ours
     for move in plan.moves:
         assert move.theirs is None or move.theirs
         assert (move.theirs is None) <= move.ours.is_view
-        assert move.theirs is None or move.theirs[: len(into)] == into or spelled_there(into, theirs) == move.theirs[: len(into)]
-    unasked = [move.theirs for move in plan.moves if move.theirs and not any(move.ours.path[: len(rule)] == rule for rule in named)]
+        assert (
+            move.theirs is None
+            or move.theirs[: len(into)] == into
+            or spelled_there(into, theirs) == move.theirs[: len(into)]
+        )
+    unasked = [
+        move.theirs
+        for move in plan.moves
+        if move.theirs and not any(move.ours.path[: len(rule)] == rule for rule in named)
+    ]
     assert {path for path in unasked if unasked.count(path) > 1} == set(plan.collisions)
 
 
 @given(PATHS, st.lists(PATHS, max_size=5))
-def test_a_mailbox_spelled_their_way_differs_in_case_only(path: MailboxPath, theirs: list[MailboxPath]) -> None:
+def test_a_mailbox_spelled_their_way_differs_in_case_only(
+    path: MailboxPath, theirs: list[MailboxPath]
+) -> None:
     there = spelled_there(path, [Mailbox(known) for known in theirs])
     assert [part.casefold() for part in there] == [part.casefold() for part in path]
     if path in theirs:

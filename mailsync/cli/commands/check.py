@@ -17,7 +17,7 @@ from mailsync.cli.abilities import Ability, abilities
 from mailsync.cli.accounts import Login, logins, password
 from mailsync.cli.bars import progress_for
 from mailsync.cli.session import Session
-from mailsync.cli.text import letters, octets, plain
+from mailsync.cli.text import messages, octets, plain
 from mailsync.config.settings import ImapAccount, Pop3Account
 from mailsync.engine.report import Report, exit_code
 from mailsync.errors import MailsyncError, StoreError
@@ -38,7 +38,7 @@ class Finding:
     error: str | None = None
     exit_code: int = 0
     mailboxes: int | None = None
-    letters: int | None = None
+    messages: int | None = None
     octets: int | None = None
     capabilities: list[str] = field(default_factory=list)
     abilities: list[Ability] = field(default_factory=list)
@@ -58,8 +58,9 @@ def command(
 ) -> int:
     """Connect, log in, and tell what the server can do and what mailsync will use.
 
-    ACCOUNT is a configured name or a URL; all configured accounts when none is named. Nothing is changed anywhere. For a POP3 account
-    the same login is also tried over IMAP, which knows folders and what was read.
+    ACCOUNT is a configured name or a URL; all configured accounts when none is named. Nothing is
+    changed anywhere. For a POP3 account the same login is also tried over IMAP, which knows folders
+    and what was read.
     """
     given = options.given(passwords)
     findings = []
@@ -96,27 +97,35 @@ def _look(session: Session, login: Login, secret: str, finding: Finding) -> None
         settings = login.settings
         finding.capabilities = list(source.capabilities())
         pipelining = settings.pipelining if isinstance(settings, Pop3Account) else "auto"
-        finding.abilities = abilities(settings.protocol, finding.capabilities, pipelining=pipelining)
+        finding.abilities = abilities(
+            settings.protocol, finding.capabilities, pipelining=pipelining
+        )
         _count(source, finding)
     if isinstance(settings, Pop3Account):
         finding.imap_instead = _imap_instead(login, settings, secret)
 
 
 def _count(source: Source, finding: Finding) -> None:
-    """Count mailboxes and letters, as far as the server tells without every mailbox being opened."""
+    """Count mailboxes and messages, as far as the server tells without every mailbox being
+    opened.
+    """
     listed = [mailbox for mailbox in source.mailboxes() if mailbox.selectable]
     finding.mailboxes = len(listed)
     if all(mailbox.state is not None for mailbox in listed):
-        finding.letters = sum(mailbox.state.messages for mailbox in listed if mailbox.state and not mailbox.is_view)
+        finding.messages = sum(
+            mailbox.state.messages for mailbox in listed if mailbox.state and not mailbox.is_view
+        )
     elif len(listed) == 1:
         for scan in source.scan([ScanRequest(listed[0])]):
             if isinstance(scan, Scan):
-                finding.letters = len(scan.entries)
+                finding.messages = len(scan.entries)
                 finding.octets = sum(entry.size or 0 for entry in scan.entries)
 
 
 def _imap_instead(login: Login, settings: Pop3Account, secret: str) -> str | None:
-    """Try the same login over IMAP on the same host; whatever goes wrong with that is no fault of the POP3 account."""
+    """Try the same login over IMAP on the same host; whatever goes wrong with that is no fault of
+    the POP3 account.
+    """
     for port, security in _imap_places(settings):
         there = ImapAccount(
             protocol="imap",
@@ -138,18 +147,26 @@ def _imap_instead(login: Login, settings: Pop3Account, secret: str) -> str | Non
         scheme = "imaps" if security == "tls" else "imap"
         default = {"tls": 993}.get(security, 143)
         at = f":{port}" if port != default else ""
-        return f"{scheme}://{settings.username}@{settings.host}{at} ({count} mailbox{'' if count == 1 else 'es'})"
+        return (
+            f"{scheme}://{settings.username}@{settings.host}{at} ({count}"
+            f" mailbox{'' if count == 1 else 'es'})"
+        )
     return None
 
 
 def _imap_places(settings: Pop3Account) -> Iterator[tuple[int, Literal["tls", "starttls", "none"]]]:
-    """Guess where the same host would speak IMAP, never with less security than the POP3 account has."""
+    """Guess where the same host would speak IMAP, never with less security than the POP3 account
+    has.
+    """
     yield 993, "tls"
     if settings.port is not None and settings.port not in {110, 995}:
-        # Home servers and tests keep the distance between the standard ports: 995 - 993 and 110 - 143.
+        # Home servers and tests keep the distance between the standard ports: 995 - 993 and 110 -
+        # 143.
         yield settings.port - 2, "tls"
     if settings.security != "tls":
-        here = settings.security == "none" and (is_loopback(settings.host) or settings.allow_plaintext)
+        here = settings.security == "none" and (
+            is_loopback(settings.host) or settings.allow_plaintext
+        )
         weaker: Literal["starttls", "none"] = "none" if here else "starttls"
         yield 143, weaker
         if settings.port is not None and settings.port != 110:
@@ -165,15 +182,22 @@ def _tell(session: Session, finding: Finding) -> None:
     if session.quiet:
         return
     boxes = f"{finding.mailboxes or 0:,} mailbox{'' if finding.mailboxes == 1 else 'es'}"
-    many = f", {letters(finding.letters)}" if finding.letters is not None else ""
+    many = f", {messages(finding.messages)}" if finding.messages is not None else ""
     size = f", {octets(finding.octets)}" if finding.octets is not None else ""
-    click.echo(f"{click.style(f'{name}:', fg='green')} logged in at {plain(finding.server)}; {boxes}{many}{size}")
-    rows = [[ability.name, "yes" if ability.offered else "no", ability.effect] for ability in finding.abilities]
+    click.echo(
+        f"{click.style(f'{name}:', fg='green')} logged in at {plain(finding.server)};"
+        f" {boxes}{many}{size}"
+    )
+    rows = [
+        [ability.name, "yes" if ability.offered else "no", ability.effect]
+        for ability in finding.abilities
+    ]
     click.echo(indent(tabulate(rows, tablefmt="plain", disable_numparse=True), "  "))
     if session.verbose:
         click.echo(f"  all it announces: {plain(' '.join(finding.capabilities)) or 'nothing'}")
     if finding.imap_instead:
         click.echo(
-            f"{click.style('better:', fg='yellow')} the same login works over IMAP, which also knows your folders, what you have read "
-            f"and the dates of arrival. Use {plain(finding.imap_instead)} instead."
+            f"{click.style('better:', fg='yellow')} the same login works over IMAP, which also"
+            " knows your folders, what you have read and the dates of arrival. Use"
+            f" {plain(finding.imap_instead)} instead."
         )

@@ -25,7 +25,11 @@ from mailsync.model import MailboxPath
 @click.argument("destination")
 @options.mailbox
 @options.places
-@click.option("--prove-content", is_flag=True, help="At the end download what was sent, and compare it letter by letter.")
+@click.option(
+    "--prove-content",
+    is_flag=True,
+    help="At the end download what was sent, and compare it message by message.",
+)
 @options.dry_run
 @options.archive
 @options.wait
@@ -50,7 +54,8 @@ def command(
 ) -> int:
     """Move a mailbox from SOURCE to DESTINATION: pull and push in one go.
 
-    Both are names from the configuration, or URLs; with URLs no configuration is needed, and passwords are asked for:
+    Both are names from the configuration, or URLs; with URLs no configuration is needed, and
+    passwords are asked for:
 
     \b
       mailsync migrate pop3s://alice@old.example imaps://alice@new.example
@@ -59,12 +64,14 @@ def command(
       pop3s:// imaps://   encrypted from the start (ports 995, 993)
       pop3://  imap://    encrypted by STLS or STARTTLS (ports 110, 143)
 
-    The last @ parts user and host; other signs in a user name may be written %XX. A server whose certificate is signed by your own
-    CA is found with SSL_CERT_FILE=ca.pem in the environment, or ca_file in the configuration.
+    The last @ parts user and host; other signs in a user name may be written %XX. A server whose
+    certificate is signed by your own CA is found with SSL_CERT_FILE=ca.pem in the environment, or
+    ca_file in the configuration.
 
-    At the end it proves itself: for every mailbox, the letters of the source are in the archive and on the destination, or are named.
-    The letters also lie in the archive afterwards. Nothing is deleted on either side. Run it again at any time: only what is new
-    is moved, and after an interruption it goes on where it was.
+    At the end it proves itself: for every mailbox, the messages of the source are in the archive
+    and on the destination, or are named. The messages also lie in the archive afterwards. Nothing
+    is deleted on either side. Run it again at any time: only what is new is moved, and after an
+    interruption it goes on where it was.
     """
     origin, target = login(session, source, archive), login(session, destination)
     build.imap_of(target)
@@ -73,8 +80,12 @@ def command(
         password(session, target, options.given(passwords, "destination")),
     )
     now = int(time.time())
-    pulled = Report("pull", origin.name, archive=str(origin.directory), dry_run=dry_run, started=now)
-    pushed = Report("push", origin.name, target.name, str(origin.directory), dry_run=dry_run, started=now)
+    pulled = Report(
+        "pull", origin.name, archive=str(origin.directory), dry_run=dry_run, started=now
+    )
+    pushed = Report(
+        "push", origin.name, target.name, str(origin.directory), dry_run=dry_run, started=now
+    )
     progress = progress_for(session, sys.stderr)
     terms = Terms(progress, globs, wait, renamed=renamed, into=into, prove_content=prove_content)
     if dry_run:

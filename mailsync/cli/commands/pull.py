@@ -1,4 +1,4 @@
-"""`mailsync pull`: bring new letters into the archive."""
+"""`mailsync pull`: bring new messages into the archive."""
 
 from __future__ import annotations
 
@@ -38,17 +38,23 @@ def command(
     wait: float,
     **passwords: str | None,
 ) -> int:
-    """Bring new letters from the servers into the archive.
+    """Bring new messages from the servers into the archive.
 
-    ACCOUNT is a name from the configuration, or a URL such as imaps://alice@mail.example.org; all configured accounts when none is
-    named. Nothing on the server changes. The first pull brings everything, later ones only what is new; what is deleted on the
-    server stays in the archive.
+    ACCOUNT is a name from the configuration, or a URL such as imaps://alice@mail.example.org; all
+    configured accounts when none is named. Nothing on the server changes. The first pull brings
+    everything, later ones only what is new; what is deleted on the server stays in the archive.
     """
     given = options.given(passwords, "source")
     terms = Terms(progress_for(session, sys.stderr), globs, wait)
     reports: list[Report] = []
     for login in logins(session, accounts, archive, kept=True):
-        report = Report("pull", login.name, archive=str(login.directory), dry_run=dry_run, started=int(time.time()))
+        report = Report(
+            "pull",
+            login.name,
+            archive=str(login.directory),
+            dry_run=dry_run,
+            started=int(time.time()),
+        )
         reports.append(report)
         try:
             secret = password(session, login, given)

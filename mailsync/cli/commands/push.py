@@ -1,4 +1,4 @@
-"""`mailsync push`: send an archive's letters to an IMAP server."""
+"""`mailsync push`: send an archive's messages to an IMAP server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mailsync.errors import MailsyncError
 @click.argument("account")
 @click.argument("destination")
 @options.mailbox
-@options.letters
+@options.messages
 @options.gone
 @options.places
 @options.dry_run
@@ -45,15 +45,29 @@ def command(
 ) -> int:
     """Send the archive of ACCOUNT to the IMAP server of DESTINATION.
 
-    Both are names from the configuration, or URLs. What is there already is not sent again, what you moved or deleted there since
-    is not brought back, and nothing there is deleted or overwritten. Run it again at any time.
+    Both are names from the configuration, or URLs. What is there already is not sent again, what
+    you moved or deleted there since is not brought back, and nothing there is deleted or
+    overwritten. Run it again at any time.
     """
     source, target = login(session, account, archive), login(session, destination)
     build.imap_of(target)
-    report = Report("push", source.name, target.name, str(source.directory), dry_run=dry_run, started=int(time.time()))
+    report = Report(
+        "push",
+        source.name,
+        target.name,
+        str(source.directory),
+        dry_run=dry_run,
+        started=int(time.time()),
+    )
     try:
         secret = password(session, target, options.given(chosen, "destination"))
-        push_one(source, target, secret, report, terms_of(chosen, Terms(progress_for(session, sys.stderr), globs, wait)))
+        push_one(
+            source,
+            target,
+            secret,
+            report,
+            terms_of(chosen, Terms(progress_for(session, sys.stderr), globs, wait)),
+        )
     except MailsyncError as error:
         report.error = error
     report.ended = int(time.time())

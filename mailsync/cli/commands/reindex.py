@@ -13,7 +13,7 @@ from mailsync.cli import exits, options
 from mailsync.cli.accounts import login
 from mailsync.cli.bars import progress_for
 from mailsync.cli.session import Session
-from mailsync.cli.text import letters, moment, octets, plain
+from mailsync.cli.text import messages, moment, octets, plain
 from mailsync.config.settings import ImapAccount
 from mailsync.errors import IntegrityError
 
@@ -25,18 +25,27 @@ from mailsync.errors import IntegrityError
 @options.common
 @click.pass_obj
 def command(session: Session, account: str, *, archive: Path | None, wait: float) -> int:
-    """Build the catalogue of ACCOUNT's archive again, when it was lost or damaged: no letter needs to be fetched again.
+    """Build the catalogue of ACCOUNT's archive again, when it was lost or damaged: no message needs
+    to be fetched again.
 
-    Every file is read and proved. What the mail itself cannot tell (what was gone, which letters were pushed where) is taken from
-    the catalogue, or from its copy of an earlier day. Damaged files go to quarantine, and the next pull fetches them anew. Nothing is
-    deleted. Ends with exit code 13 if anything is damaged.
+    Every file is read and proved. What the mail itself cannot tell (what was gone, which messages
+    were pushed where) is taken from the catalogue, or from its copy of an earlier day. Damaged
+    files go to quarantine, and the next pull fetches them anew. Nothing is deleted. Ends with exit
+    code 13 if anything is damaged.
     """
     found = login(session, account, archive)
     progress = progress_for(session, sys.stderr)
     progress.begin(f"reindexing {found.name}")
     try:
         by_uid = isinstance(found.settings, ImapAccount)
-        done = reindex(found.directory, found.name, by_uid=by_uid, dedupe=found.dedupe, wait=wait, progress=progress)
+        done = reindex(
+            found.directory,
+            found.name,
+            by_uid=by_uid,
+            dedupe=found.dedupe,
+            wait=wait,
+            progress=progress,
+        )
     finally:
         progress.end()
     code = IntegrityError.exit_code if done.damaged or done.missing else 0
@@ -51,9 +60,15 @@ def command(session: Session, account: str, *, archive: Path | None, wait: float
         return code
     for path in done.damaged:
         sign = click.style("!", fg="red", bold=True)
-        click.echo(f"{sign} {plain(str(path))}: its content is not what was stored; it is in quarantine now", err=True)
+        click.echo(
+            f"{sign} {plain(str(path))}: its content is not what was stored; it is in"
+            " quarantine now",
+            err=True,
+        )
     if done.missing:
-        click.echo(f"{click.style('!', fg='red', bold=True)} {done.missing:,} files are missing", err=True)
+        click.echo(
+            f"{click.style('!', fg='red', bold=True)} {done.missing:,} files are missing", err=True
+        )
     if not session.quiet:
         for line in _told(done, found.name):
             click.echo(f"{plain(line)}")
@@ -61,22 +76,34 @@ def command(session: Session, account: str, *, archive: Path | None, wait: float
 
 
 def _told(done: Reindexed, account: str) -> list[str]:
-    lines = [f"{account}: the catalogue holds {letters(done.files)} again, {octets(done.octets)}, every one proved"]
+    lines = [
+        (
+            f"{account}: the catalogue holds {messages(done.files)} again, "
+            f"{octets(done.octets)}, every one proved"
+        )
+    ]
     if done.basis == "catalogue":
-        lines.append("it was sound and is kept with its history; it was compared with the mail, both ways")
+        lines.append(
+            "it was sound and is kept with its history; it was compared with the mail, both ways"
+        )
     elif done.basis == "copy":
         lines.append(
-            f"history and what was pushed come from its copy of {moment(done.as_of or 0)}; of what happened since, the letters are here "
-            "with the flags their files say, but not what was deleted or pushed"
+            f"history and what was pushed come from its copy of {moment(done.as_of or 0)}; of what"
+            " happened since, the messages are here with the flags their files say, but not what"
+            " was deleted or pushed"
         )
     else:
         lines.append(
-            "history (what was gone, earlier flags) and what was pushed could not be recovered: no copy of the catalogue was there"
+            "history (what was gone, earlier flags) and what was pushed could not be recovered: no"
+            " copy of the catalogue was there"
         )
     if done.aside:
         lines.append(f"the catalogue that could not be read lies in {done.aside}")
     if done.adopted:
-        lines.append(f"taken in that it did not know: {letters(done.adopted)}")
+        lines.append(f"taken in that it did not know: {messages(done.adopted)}")
     if done.unplaced or done.damaged or done.missing:
-        lines.append(f"next: mailsync pull {account} (it finds every letter on the server again, and fetches only what is damaged or new)")
+        lines.append(
+            f"next: mailsync pull {account} (it finds every message on the server again, and"
+            " fetches only what is damaged or new)"
+        )
     return lines

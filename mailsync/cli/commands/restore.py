@@ -1,4 +1,4 @@
-"""`mailsync restore`: bring letters of the archive back to a server."""
+"""`mailsync restore`: bring messages of the archive back to a server."""
 
 from __future__ import annotations
 
@@ -21,9 +21,14 @@ from mailsync.errors import MailsyncError
 
 @click.command("restore")
 @click.argument("account")
-@click.option("--to", "destination", metavar="DESTINATION", help="Another account, or URL. Default: back to ACCOUNT itself.")
+@click.option(
+    "--to",
+    "destination",
+    metavar="DESTINATION",
+    help="Another account, or URL. Default: back to ACCOUNT itself.",
+)
 @options.mailbox
-@options.letters
+@options.messages
 @options.gone
 @options.places
 @options.dry_run
@@ -44,16 +49,24 @@ def command(
     wait: float,
     **chosen: Any,  # noqa: ANN401  click's values are untyped
 ) -> int:
-    """Bring letters of ACCOUNT's archive back to the server, those that are not there now.
+    """Bring messages of ACCOUNT's archive back to the server, those that are not there now.
 
-    Unlike a push, this believes only what is on the server now: what was deleted there comes back. Say which letters you mean, and
-    look first with --dry-run. A mailbox as it was on a day: --mailbox Projects --as-of 2026-03-01. Everything that was deleted:
-    --include-gone. Into a folder of its own: --into "Restored".
+    Unlike a push, this believes only what is on the server now: what was deleted there comes back.
+    Say which messages you mean, and look first with --dry-run. A mailbox as it was on a day:
+    --mailbox Projects --as-of 2026-03-01. Everything that was deleted: --include-gone. Into a
+    folder of its own: --into "Restored".
     """
     source = login(session, account, archive)
     target = login(session, destination) if destination else source
     build.imap_of(target)
-    report = Report("restore", source.name, target.name, str(source.directory), dry_run=dry_run, started=int(time.time()))
+    report = Report(
+        "restore",
+        source.name,
+        target.name,
+        str(source.directory),
+        dry_run=dry_run,
+        started=int(time.time()),
+    )
     try:
         secret = password(session, target, options.given(chosen, "destination"))
         terms = terms_of(chosen, Terms(progress_for(session, sys.stderr), globs, wait))

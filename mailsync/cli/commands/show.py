@@ -1,4 +1,4 @@
-"""`mailsync show`: one letter, to read or byte for byte."""
+"""`mailsync show`: one message, to read or byte for byte."""
 
 from __future__ import annotations
 
@@ -23,21 +23,28 @@ SHORTEST: Final = 4
 @click.command("show")
 @click.argument("account")
 @click.argument("digest")
-@click.option("--raw", is_flag=True, help="Write the letter to standard output exactly as it is kept, byte for byte.")
+@click.option(
+    "--raw",
+    is_flag=True,
+    help="Write the message to standard output exactly as it is kept, byte for byte.",
+)
 @options.archive
 @options.common
 @click.pass_obj
 def command(session: Session, account: str, digest: str, *, raw: bool, archive: Path | None) -> int:
-    """Show one letter of ACCOUNT's archive: its headers and the beginning of its text (-v: all of it).
+    """Show one message of ACCOUNT's archive: its headers and the beginning of its text (-v: all of
+    it).
 
-    DIGEST is any unambiguous beginning of the letter's SHA-256, as `mailsync list ACCOUNT --mailbox …` shows it. The letter is
-    checked against it before it is shown.
+    DIGEST is any unambiguous beginning of the message's SHA-256, as `mailsync list ACCOUNT
+    --mailbox …` shows it. The message is checked against it before it is shown.
     """
     if raw and session.json:
         raise click.UsageError("--raw and --json cannot be used together")
     if not re.fullmatch(rf"[0-9a-fA-F]{{{SHORTEST},64}}", digest):
         raise click.BadParameter(
-            f"must be {SHORTEST} to 64 of the characters 0-9 and a-f, as `mailsync list` shows them", param_hint="DIGEST"
+            f"must be {SHORTEST} to 64 of the characters 0-9 and a-f, as `mailsync list` shows"
+            " them",
+            param_hint="DIGEST",
         )
     with Archive.read(login(session, account, archive).directory) as opened:
         found = _only(list(opened.find(digest.lower())), digest)
@@ -49,7 +56,16 @@ def command(session: Session, account: str, digest: str, *, raw: bool, archive: 
     shown = preview.headers(content)
     lines = preview.text(content)
     if session.json:
-        exits.print_json(session, 0, {"digest": found.hex(), "size": len(content), "headers": shown, "text": "\n".join(lines)})
+        exits.print_json(
+            session,
+            0,
+            {
+                "digest": found.hex(),
+                "size": len(content),
+                "headers": shown,
+                "text": "\n".join(lines),
+            },
+        )
         return 0
     for name, value in shown.items():
         click.echo(f"{click.style(f'{name}:', bold=True)} {value}")
@@ -58,14 +74,20 @@ def command(session: Session, account: str, digest: str, *, raw: bool, archive: 
     for line in lines[:limit]:
         click.echo(line)
     if len(lines) > limit:
-        click.echo(f"… {len(lines) - limit:,} more lines (-v shows them, --raw the whole letter)")
+        click.echo(f"… {len(lines) - limit:,} more lines (-v shows them, --raw the whole message)")
     return 0
 
 
 def _only(found: list[bytes], digest: str) -> bytes:
     if not found:
-        raise ConfigError(f"no letter's digest begins with {digest}; `mailsync list ACCOUNT --mailbox …` shows them")
+        raise ConfigError(
+            f"no message's digest begins with {digest}; `mailsync list ACCOUNT --mailbox …` shows"
+            " them"
+        )
     if len(found) > 1:
         some = ", ".join(one.hex()[: max(12, len(digest) + 4)] for one in found[:5])
-        raise ConfigError(f"{len(found)} letters' digests begin with {digest}: {some}{' …' if len(found) > 5 else ''}; write more of it")
+        raise ConfigError(
+            f"{len(found)} messages' digests begin with {digest}:"
+            f" {some}{' …' if len(found) > 5 else ''}; write more of it"
+        )
     return found[0]

@@ -28,7 +28,7 @@ class State:
     account: str
     archive: str
     exists: bool
-    letters: int = 0
+    messages: int = 0
     gone: int = 0
     octets: int = 0
     incomplete_mailboxes: int = 0
@@ -46,28 +46,55 @@ class State:
 @options.archive
 @options.common
 @click.pass_obj
-def command(session: Session, accounts: tuple[str, ...], *, max_age: float | None, archive: Path | None) -> int:
-    """Tell how old and how large each archive is, without asking any server.
+def command(
+    session: Session, accounts: tuple[str, ...], *, max_age: float | None, archive: Path | None
+) -> int:
+    """Return how old and how large each archive is, without asking any server.
 
-    With --max-age (for monitoring), ends with exit code 3 if any account had no complete pull for that long.
+    With --max-age (for monitoring), ends with exit code 3 if any account had no complete pull for
+    that long.
     """
     now = time.time()
-    states = [_state(login, now, max_age) for login in logins(session, accounts, archive, kept=True)]
+    states = [
+        _state(login, now, max_age) for login in logins(session, accounts, archive, kept=True)
+    ]
     broken = {state.exit_code for state in states if state.error}
-    code = EXIT_INCOMPLETE if len(broken) > 1 or (not broken and any(state.stale for state in states)) else max(broken, default=0)
+    code = (
+        EXIT_INCOMPLETE
+        if len(broken) > 1 or (not broken and any(state.stale for state in states))
+        else max(broken, default=0)
+    )
     if session.json:
         exits.print_json(session, code, {"accounts": [asdict(state) for state in states]})
         return code
     if not session.quiet:
-        headings = ["account", "letters", "gone", "size", "last complete pull", "last run"]
+        headings = ["account", "messages", "gone", "size", "last complete pull", "last run"]
         rows = [_row(state, now) for state in states]
-        click.echo(tabulate(rows, headings, tablefmt="simple", disable_numparse=True, colalign=["left", *["right"] * 3, "left", "left"]))
+        click.echo(
+            tabulate(
+                rows,
+                headings,
+                tablefmt="simple",
+                disable_numparse=True,
+                colalign=["left", *["right"] * 3, "left", "left"],
+            )
+        )
     for state in states:
         if state.error:
-            click.echo(f"{click.style('!', fg='red', bold=True)} {plain(state.account)}: {plain(state.error)}", err=True)
+            click.echo(
+                f"{click.style('!', fg='red', bold=True)} {plain(state.account)}:"
+                f" {plain(state.error)}",
+                err=True,
+            )
         elif state.stale:
-            had = f"last complete pull {span(now - state.last_complete)} ago" if state.last_complete else "never pulled completely"
-            click.echo(f"{click.style('!', fg='red', bold=True)} {plain(state.account)}: {had}", err=True)
+            had = (
+                f"last complete pull {span(now - state.last_complete)} ago"
+                if state.last_complete
+                else "never pulled completely"
+            )
+            click.echo(
+                f"{click.style('!', fg='red', bold=True)} {plain(state.account)}: {had}", err=True
+            )
     return code
 
 
@@ -79,7 +106,14 @@ def _state(login: Login, now: float, max_age: float | None) -> State:
         return State(login.name, str(login.directory), exists=False, stale=max_age is not None)
     except ArchiveError as error:
         # One archive's trouble is not another's.
-        return State(login.name, str(login.directory), exists=True, stale=True, error=str(error), exit_code=error.exit_code)
+        return State(
+            login.name,
+            str(login.directory),
+            exists=True,
+            stale=True,
+            error=str(error),
+            exit_code=error.exit_code,
+        )
 
 
 def _looked_at(archive: Archive, login: Login, now: float, max_age: float | None) -> State:
@@ -91,7 +125,7 @@ def _looked_at(archive: Archive, login: Login, now: float, max_age: float | None
         account=login.name,
         archive=str(login.directory),
         exists=True,
-        letters=sum(mailbox.live for mailbox in mailboxes),
+        messages=sum(mailbox.live for mailbox in mailboxes),
         gone=sum(mailbox.gone for mailbox in mailboxes),
         octets=sum(mailbox.octets for mailbox in mailboxes),
         incomplete_mailboxes=sum(mailbox.incomplete for mailbox in mailboxes),
@@ -110,10 +144,14 @@ def _row(state: State, now: float) -> Iterator[str]:
     if not state.exists:
         yield from ("-", "-", "-", "never (no archive yet)", "-")
         return
-    yield f"{state.letters:,}"
+    yield f"{state.messages:,}"
     yield f"{state.gone:,}" if state.gone else "-"
     yield octets(state.octets)
-    yield f"{moment(state.last_complete)} ({span(now - state.last_complete)} ago)" if state.last_complete else "never"
+    yield (
+        f"{moment(state.last_complete)} ({span(now - state.last_complete)} ago)"
+        if state.last_complete
+        else "never"
+    )
     if state.last_run is None:
         yield "-"
     else:

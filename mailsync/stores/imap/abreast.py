@@ -1,7 +1,8 @@
-"""Appending on several connections at once, for servers that make literals wait for their consent (RFC 9051 section 4.3).
+"""Appending on several connections at once, for servers that make literals wait for their consent
+(RFC 9051 section 4.3).
 
-Each connection takes a few letters at a time and sends them as one alone would (`pipeline.py`): the consent to a letter and the answer
-to the one before it come in one round trip.
+Each connection takes a few messages at a time and sends them as one alone would (`pipeline.py`):
+the consent to a message and the answer to the one before it come in one round trip.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from mailsync.stores.imap.link import Link
 from mailsync.stores.imap.pipeline import pipelined
 from mailsync.stores.imap.verdicts import Answer, Verdicts
 
-TOGETHER_LETTERS: Final = 16
+TOGETHER_MESSAGES: Final = 16
 TOGETHER_OCTETS: Final = 1 << 20
-"""What one connection takes at a time: enough to hide the wait at its end, little enough to hold and to share out evenly."""
+"""What one connection takes at a time: enough to hide the wait at its end, little enough to hold
+and to share out evenly.
+"""
 
 
 @dataclass(slots=True)
@@ -35,7 +38,9 @@ class _Lane:
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What became of some parcels on one lane: answers, what was not sent because of `error`, which ended the lane."""
+    """What became of some parcels on one lane: answers, what was not sent because of `error`, which
+    ended the lane.
+    """
 
     lane: _Lane
     answers: Sequence[Answer]
@@ -52,10 +57,12 @@ def abreast(
     connections: int,
     note: Callable[[str], None],
 ) -> Iterator[Answer]:
-    """Append; see `Destination.append`. `first` stays open, up to `connections` - 1 others are opened while all are busy.
+    """Append; see `Destination.append`.
 
-    A server that allows fewer connections, from the start or later, gets fewer, which `note` tells; only the last one's end, a full
-    server or a wait nobody would sit out stop the push.
+    `first` stays open, up to `connections` - 1 others are opened while all are busy.
+
+    A server that allows fewer connections, from the start or later, gets fewer, which `note` tells;
+    only the last one's end, a full server or a wait nobody would sit out stop the push.
     """
     lanes = _Lanes(first, open_link, verdicts, connections, note)
     try:
@@ -72,13 +79,13 @@ def abreast(
 
 
 def _shares(parcels: Iterable[Parcel]) -> Iterator[list[Parcel]]:
-    """Part parcels, in order; draws none ahead."""
+    """Split parcels, in order; draws none ahead."""
     some: list[Parcel] = []
     octets = 0
     for parcel in parcels:
         some.append(parcel)
         octets += len(parcel.content)
-        if len(some) >= TOGETHER_LETTERS or octets >= TOGETHER_OCTETS:
+        if len(some) >= TOGETHER_MESSAGES or octets >= TOGETHER_OCTETS:
             yield some
             some, octets = [], 0
     if some:
@@ -89,7 +96,12 @@ class _Lanes:
     """Threads, each with a connection of its own while it appends."""
 
     def __init__(
-        self, first: Link, open_link: Callable[[], Link], verdicts: Verdicts, connections: int, note: Callable[[str], None]
+        self,
+        first: Link,
+        open_link: Callable[[], Link],
+        verdicts: Verdicts,
+        connections: int,
+        note: Callable[[str], None],
     ) -> None:
         self._open_link = open_link
         self._verdicts = verdicts
@@ -105,7 +117,9 @@ class _Lanes:
         self.stopped: StoreUnavailable | None = None
 
     def send(self, parcels: Sequence[Parcel]) -> None:
-        """Start appending; on one more connection while the others are busy and more are allowed."""
+        """Start appending; on one more connection while the others are busy and more are
+        allowed.
+        """
         if len(self._lanes) < self._allowed and len(self._flying) >= len(self._lanes):
             lane = _Lane(self._open_link())
             self._opened.append(lane.link)
@@ -114,7 +128,7 @@ class _Lanes:
         self._start(parcels)
 
     def answered(self, *, all_of_them: bool) -> Iterator[Answer]:
-        """Give answers, waiting for some when every connection is busy, or for all."""
+        """Yield answers, waiting for some when every connection is busy, or for all."""
         while self._flying and (all_of_them or len(self._flying) >= self._allowed):
             done, self._flying = wait(self._flying, return_when=FIRST_COMPLETED)
             for future in done:
@@ -136,11 +150,16 @@ class _Lanes:
         self._flying.add(self._pool.submit(self._append, parcels))
 
     def _ended(self, lane: _Lane, error: StoreUnavailable) -> None:
-        """Go on without a lane, or stop when it was the last or when the server has had enough of all of them."""
+        """Go on without a lane, or stop when it was the last or when the server has had enough of
+        all of them.
+        """
         if len(self._lanes) > 1 and not isinstance(error, OverQuota | Throttled):
             self._lanes.remove(lane)
             self._allowed = len(self._lanes)
-            self._note(f"{self._verdicts.account}: going on with {self._allowed} of {self._wanted} connections: {error}")
+            self._note(
+                f"{self._verdicts.account}: going on with {self._allowed} of {self._wanted}"
+                f" connections: {error}"
+            )
             return
         self.stopped = self.stopped or error
         self._leaving = True
@@ -156,11 +175,15 @@ class _Lanes:
             if not lane.tried:
                 lane.link.connect()
                 lane.tried = True
-            for answer in pipelined(lane.link, self._verdicts, self._until_leaving(parcels), lane.pace):
+            for answer in pipelined(
+                lane.link, self._verdicts, self._until_leaving(parcels), lane.pace
+            ):
                 answers.append(answer)  # noqa: PERF402  extend() would lose what came before an error
         except StoreUnavailable as error:
             told = {id(answer.parcel) for answer in answers}
-            return _Outcome(lane, answers, [parcel for parcel in parcels if id(parcel) not in told], error)
+            return _Outcome(
+                lane, answers, [parcel for parcel in parcels if id(parcel) not in told], error
+            )
         self._idle.put(lane)
         return _Outcome(lane, answers)
 

@@ -1,8 +1,10 @@
-"""Letters brought by pipelined UID FETCH: batches of several mailboxes in flight, and what becomes of those that do not come.
+"""Messages brought by pipelined UID FETCH: batches of several mailboxes in flight, and what becomes
+of those that do not come.
 
-A letter that was asked for and did not come is probed for (is its UID still there?), asked for alone once more, and only then given
-up. A refused batch is split until the offender stands alone. Nothing of a mailbox is believed before its EXAMINE was seen to have
-the UIDVALIDITY the letters were listed under.
+A message that was asked for and did not come is probed for (is its UID still there?), asked for
+alone once more, and only then given up. A refused batch is split until the offender stands alone.
+Nothing of a mailbox is believed before its EXAMINE was seen to have the UIDVALIDITY the messages
+were listed under.
 """
 
 from __future__ import annotations
@@ -20,18 +22,23 @@ from mailsync.stores.imap.session import trouble
 from mailsync.stores.imap.wire import Answer, Command, Result
 
 WINDOW: Final = 32 << 20
-"""Octets of letters asked for and not yet here. Bounds memory in the worst case, when all of it must be read to get past it; a
-fast line needs about this much to stay busy for a round trip."""
+"""Octets of messages asked for and not yet here.
+
+Bounds memory in the worst case, when all of it must be read to get past it; a fast line needs about
+this much to stay busy for a round trip.
+"""
 
 BATCH: Final = 1 << 20
-BATCH_LETTERS: Final = 200
-"""One command asks for about so many octets, or so many letters."""
+BATCH_MESSAGES: Final = 200
+"""One command asks for about so many octets, or so many messages."""
 
 OUTSTANDING: Final = 32 * 1024
 """Octets of commands in flight; more, and a server busy answering would no longer read."""
 
 LOSSES: Final = 2
-"""So many connections broken while waiting for a letter make it a suspect; as many more, alone, and it is given up."""
+"""So many connections broken while waiting for a message make it a suspect; as many more, alone,
+and it is given up.
+"""
 
 _UNKNOWN_SIZE: Final = 64 * 1024
 
@@ -40,7 +47,7 @@ Ask: TypeAlias = Callable[[Entry], tuple[bytes, int]]
 
 
 def whole(entry: Entry) -> tuple[bytes, int]:
-    """Ask for the whole letter, without setting `\\Seen`."""
+    """Ask for the whole message, without setting `\\Seen`."""
     return b"BODY.PEEK[]", entry.size if entry.size is not None else _UNKNOWN_SIZE
 
 
@@ -60,9 +67,10 @@ def tail(octets: int) -> Ask:
 
 @dataclass(slots=True)
 class _Batch:
-    """Letters of one mailbox asked for by one command; `missing` are those that have not come.
+    """Messages of one mailbox asked for by one command; `missing` are those that have not come.
 
-    `probe` asks only which of them exist; `alone` is a letter's last chance; `why` says what went wrong before.
+    `probe` asks only which of them exist; `alone` is a message's last chance; `why` says what went
+    wrong before.
     """
 
     path: MailboxPath
@@ -78,8 +86,10 @@ class _Batch:
     examined: Examined | None = None
     command: Command | None = None
 
-    def part(self, missing: dict[int, Entry], *, probe: bool = False, alone: bool = False, why: str = "") -> _Batch:
-        """Make a batch of some of these letters."""
+    def part(
+        self, missing: dict[int, Entry], *, probe: bool = False, alone: bool = False, why: str = ""
+    ) -> _Batch:
+        """Make a batch of some of these messages."""
         octets = 0 if probe else self.octets * len(missing) // max(len(self.missing), 1)
         return _Batch(self.path, self.uidvalidity, self.item, missing, octets, probe, alone, why)
 
@@ -135,7 +145,10 @@ class Bodies:
             yield from self._settle(batch)
 
     def _lost(self, batch: _Batch, error: StoreUnavailable) -> Iterator[Unfetched]:
-        """Ask again for what a broken connection did not bring. A letter it broke at twice waits until all others are here."""
+        """Ask again for what a broken connection did not bring.
+
+        A message it broke at twice waits until all others are here.
+        """
         if not batch.missing:
             return
         first, entry = next(iter(batch.missing.items()))
@@ -150,20 +163,24 @@ class Bodies:
         elif batch.losses < 2 * LOSSES or not self._brought:
             self._suspects.append(batch)
         else:
-            # All other letters came: it is this one the server cannot send.
+            # All other messages came: it is this one the server cannot send.
             yield Unfetched(entry, f"the connection broke each time it was asked for: {error}")
 
     def _room(self) -> bool:
-        """Whether one more batch may be in flight; a single larger letter may be there alone."""
+        """Whether one more batch may be in flight; a single larger message may be there alone."""
         if not self._flight:
             return True
         octets = sum(batch.octets for batch in self._flight)
         upcoming = self._ready[0].octets if self._ready else BATCH
-        commands = sum(batch.command.octets + 100 for batch in self._flight if batch.command is not None)
+        commands = sum(
+            batch.command.octets + 100 for batch in self._flight if batch.command is not None
+        )
         return octets + upcoming <= WINDOW and commands < OUTSTANDING
 
     def _next(self) -> _Batch | None:
-        """Take a batch to be asked for again, or draw entries for a new one; None when there are no more."""
+        """Take a batch to be asked for again, or draw entries for a new one; None when there are no
+        more.
+        """
         if self._ready:
             return self._ready.popleft()
         batch: _Batch | None = None
@@ -174,7 +191,7 @@ class Bodies:
                 return batch or self._suspect()
             ref = entry.ref
             if not isinstance(ref, UidRef):
-                raise TypeError(f"not a letter of an IMAP server: {ref!r}")
+                raise TypeError(f"not a message of an IMAP server: {ref!r}")
             item, octets = self._ask(entry)
             if batch is None:
                 batch = _Batch(ref.mailbox, ref.uidvalidity, item)
@@ -187,11 +204,11 @@ class Bodies:
                 return batch
             batch.missing[ref.uid] = entry
             batch.octets += octets
-            if len(batch.missing) >= BATCH_LETTERS:
+            if len(batch.missing) >= BATCH_MESSAGES:
                 return batch
 
     def _suspect(self) -> _Batch | None:
-        """Take a letter that may break the connection, once nothing else could be broken."""
+        """Take a message that may break the connection, once nothing else could be broken."""
         return self._suspects.popleft() if self._suspects and not self._flight else None
 
     def _send(self, batch: _Batch) -> None:
@@ -200,22 +217,29 @@ class Bodies:
         batch.examined = self._link.examine(batch.path, fresh=batch.probe)
         batch.generation = self._link.generation
         item = b"" if batch.probe else b" " + batch.item
-        batch.command = session.wire.send(b"UID FETCH " + uid_set(list(batch.missing)) + b" (UID" + item + b")")
+        batch.command = session.wire.send(
+            b"UID FETCH " + uid_set(list(batch.missing)) + b" (UID" + item + b")"
+        )
         self._flight.append(batch)
 
     def _opened(self, batch: _Batch) -> str | None:
-        """Wait for the mailbox to be open; why its letters cannot be had, None when they can."""
+        """Wait for the mailbox to be open; why its messages cannot be had, None when they can."""
         examined = batch.examined
         assert examined is not None  # noqa: S101  # `_send` came before
         result = examined.settle()
         if not result.ok:
             return f"the mailbox cannot be opened any more: {result.text}"
         if examined.state.uidvalidity != batch.uidvalidity:
-            return "the server has renumbered the mailbox meanwhile (UIDVALIDITY changed); the next run looks at it anew"
+            return (
+                "the server has renumbered the mailbox meanwhile (UIDVALIDITY changed); the next"
+                " run looks at it anew"
+            )
         return None
 
     def _receive(self, batch: _Batch) -> Iterator[Message]:
-        """Take the letters of a batch as they come; what a broken connection had delivered whole is taken too."""
+        """Take the messages of a batch as they come; what a broken connection had delivered whole
+        is taken too.
+        """
         command, examined = batch.command, batch.examined
         assert command is not None  # noqa: S101  # `_send` came before
         assert examined is not None  # noqa: S101  # `_send` came before
@@ -229,7 +253,7 @@ class Bodies:
                 self._brought += 1
                 yield message
         result = command.result
-        stop = trouble(self._account, result, "fetching letters") if result is not None else None
+        stop = trouble(self._account, result, "fetching messages") if result is not None else None
         if stop is not None:
             raise stop
 
@@ -242,7 +266,7 @@ class Bodies:
             self._seen.add(line.uid)
 
     def _message(self, batch: _Batch, answer: Answer) -> Message | None:
-        """Read one answer; None when it is no letter we wait for, or none that can be believed."""
+        """Read one answer; None when it is no message we wait for, or none that can be believed."""
         if b"BODY[" not in answer.line.upper():
             return None
         try:
@@ -258,13 +282,14 @@ class Bodies:
             asked.why = "the server has no content for it (NIL)"
             return None
         if not body.content and entry.size and asked.item == b"BODY.PEEK[]":
-            asked.why = f"the server sent an empty letter instead of {entry.size} octets"
+            asked.why = f"the server sent an empty message instead of {entry.size} octets"
             return None
         del asked.missing[body.uid]
         return Message(entry, body.content)
 
     def _asker(self, batch: _Batch, uid: int) -> _Batch | None:
-        """Find the batch that waits for a letter: this one, or a later one in the same opened mailbox.
+        """Find the batch that waits for a message: this one, or a later one in the same opened
+        mailbox.
 
         Dovecot holds the completion of a FETCH back while it already answers the next.
         """
@@ -276,20 +301,29 @@ class Bodies:
         return None
 
     def _settle(self, batch: _Batch) -> Iterator[Unfetched]:
-        """Decide about the letters a finished batch did not bring."""
+        """Decide about the messages a finished batch did not bring."""
         command = batch.command
         assert command is not None  # noqa: S101  # `_send` came before
         assert command.result is not None  # noqa: S101  # `_receive` read to the end
         result: Result = command.result
-        why = batch.why or (f"the server said: {result.text}" if not result.ok else "the server did not send it")
+        why = batch.why or (
+            f"the server said: {result.text}" if not result.ok else "the server did not send it"
+        )
         if batch.probe:
             yield from self._probed(batch, result)
         elif not result.ok and len(batch.missing) > 1:
             entries = list(batch.missing.items())
             half = len(entries) // 2
-            self._ready.extendleft([batch.part(dict(entries[half:]), why=why), batch.part(dict(entries[:half]), why=why)])
+            self._ready.extendleft(
+                [
+                    batch.part(dict(entries[half:]), why=why),
+                    batch.part(dict(entries[:half]), why=why),
+                ]
+            )
         else:
-            self._ready.appendleft(batch.part(batch.missing, probe=True, alone=batch.alone, why=why))
+            self._ready.appendleft(
+                batch.part(batch.missing, probe=True, alone=batch.alone, why=why)
+            )
 
     def _probed(self, batch: _Batch, result: Result) -> Iterator[Unfetched]:
         """Give up what is gone; give what is there its last chance, or give it up too."""

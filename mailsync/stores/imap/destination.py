@@ -1,4 +1,6 @@
-"""Mail into any IMAP server: the `Destination` of `stores.base`. Adds letters and sets flags; deletes and overwrites nothing.
+"""Mail into any IMAP server: the `Destination` of `stores.base`.
+
+Adds messages and sets flags; deletes and overwrites nothing.
 
 `IMAPClient.append` is never used: it goes through imaplib, which rewrites bare CR and LF.
 """
@@ -12,7 +14,19 @@ from typing import TypeVar
 
 from mailsync.errors import MailboxError, StoreUnavailable
 from mailsync.mapping import show
-from mailsync.model import SYSTEM_FLAGS, Appended, Mailbox, MailboxPath, Parcel, Present, Refused, Room, SyncState, UidRef, Unanswered
+from mailsync.model import (
+    SYSTEM_FLAGS,
+    Appended,
+    Mailbox,
+    MailboxPath,
+    Parcel,
+    Present,
+    Refused,
+    Room,
+    SyncState,
+    UidRef,
+    Unanswered,
+)
 from mailsync.progress import Progress, Silence
 from mailsync.stores.credentials import Credentials
 from mailsync.stores.imap.abreast import abreast
@@ -24,7 +38,7 @@ from mailsync.stores.imap.listing import OUTSTANDING, list_mailboxes
 from mailsync.stores.imap.making import Maker, permanent_flags
 from mailsync.stores.imap.names import Names, status
 from mailsync.stores.imap.pipeline import pipelined
-from mailsync.stores.imap.presence import LOOK, body_there, letters_there, searched
+from mailsync.stores.imap.presence import LOOK, body_there, messages_there, searched
 from mailsync.stores.imap.quota import rooms
 from mailsync.stores.imap.session import Session, trouble
 from mailsync.stores.imap.verdicts import Verdicts
@@ -37,8 +51,9 @@ Done = TypeVar("Done")
 class ImapDestination:
     """One account on an IMAP server; connects when first asked for something.
 
-    `repair`: a refused letter is tried once more as a repaired copy. `connections` is how many are used where the server makes every
-    literal wait. `retries`, `sleep` (seconds) and `jitter` (0 … 1) are as for a source.
+    `repair`: a refused message is tried once more as a repaired copy. `connections` is how many are
+    used where the server makes every literal wait. `retries`, `sleep` (seconds) and `jitter` (0 …
+    1) are as for a source.
     """
 
     def __init__(
@@ -56,7 +71,8 @@ class ImapDestination:
     ) -> None:
         self.account = account
         self.endpoint = endpoint
-        self._key = f"imap://{credentials.authorization_id or credentials.username}@{endpoint.host}:{endpoint.port}"
+        user = credentials.authorization_id or credentials.username
+        self._key = f"imap://{user}@{endpoint.host}:{endpoint.port}"
         self._repair = repair
         self._connections = max(1, connections)
         self._note = note = (progress or Silence()).note
@@ -82,22 +98,27 @@ class ImapDestination:
         return self._key
 
     def capabilities(self) -> Sequence[str]:
-        """Tell what the server announced after login, upper case, sorted."""
+        """Return what the server announced after login, upper case, sorted."""
         return sorted(word.decode("ascii", "replace") for word in self._link.session.capabilities)
 
     def mailboxes(self) -> Sequence[Mailbox]:
         """List the personal mailboxes, in the server's order, with their states."""
         found = self._trying(lambda: list_mailboxes(self._link.session))
         self._names = self._link.session.names
-        # One that has no state may be a name without a mailbox: Dovecot lists the parents of what exists. Making it anew does no harm.
-        self._maker.there = {mailbox.path for mailbox in found if mailbox.selectable and mailbox.state is not None}
+        # One that has no state may be a name without a mailbox: Dovecot lists the parents of what
+        # exists. Making it anew does no harm.
+        self._maker.there = {
+            mailbox.path for mailbox in found if mailbox.selectable and mailbox.state is not None
+        }
         return found
 
     def create(self, wanted: Sequence[Mailbox]) -> Mapping[MailboxPath, MailboxError | None]:
-        """Make what is missing, subscribe where wanted, and learn which flags each mailbox keeps: all in one flight.
+        """Make what is missing, subscribe where wanted, and learn which flags each mailbox keeps:
+        all in one flight.
 
-        A server that says a mailbox exists already, in any words, is believed when the mailbox can be selected. One that refuses
-        a name is offered plainer ones; `instead` tells which it took.
+        A server that says a mailbox exists already, in any words, is believed when the mailbox can
+        be selected. One that refuses a name is offered plainer ones; `instead` returns which it
+        took.
         """
         return self._trying(lambda: self._maker.make(self._link, self._named(), wanted))
 
@@ -106,11 +127,15 @@ class ImapDestination:
         return self._trying(lambda: fitted(self._named().names, mailboxes))
 
     def instead(self) -> Mapping[MailboxPath, MailboxPath]:
-        """Tell which mailboxes `create` made under other names, because the server refused theirs."""
+        """Return which mailboxes `create` made under other names, because the server refused
+        theirs.
+        """
         return self._maker.instead
 
     def rooms(self, mailboxes: Sequence[MailboxPath]) -> Sequence[Room]:
-        """Tell how much the quotas of these mailboxes still let in; nothing where the server tells of none."""
+        """Return how much the quotas of these mailboxes still let in; nothing where the server
+        tells of none.
+        """
         return self._trying(lambda: rooms(self._named(), mailboxes))
 
     def state(self, mailbox: MailboxPath) -> SyncState:
@@ -125,16 +150,20 @@ class ImapDestination:
                 told = status(answer)
                 if told is not None and told[1] is not None:
                     return told[1]
-            raise MailboxError(self.account, mailbox, f"the server does not tell the state of {show(mailbox)}")
+            raise MailboxError(
+                self.account, mailbox, f"the server does not tell the state of {show(mailbox)}"
+            )
 
         return self._trying(ask)
 
     def presence(self, mailbox: MailboxPath, first_uid: int = 1) -> Iterator[Present]:
-        """List letters from `first_uid` on with their header blocks, each once, also when the connection breaks meanwhile."""
+        """List messages from `first_uid` on with their header blocks, each once, also when the
+        connection breaks meanwhile.
+        """
         seen: set[UidRef] = set()
         while True:
             try:
-                for present in letters_there(self._link, self.account, mailbox, first_uid, seen):
+                for present in messages_there(self._link, self.account, mailbox, first_uid, seen):
                     ref = present.entry.ref
                     if isinstance(ref, UidRef) and ref not in seen:
                         seen.add(ref)
@@ -146,19 +175,36 @@ class ImapDestination:
                 return
 
     def body(self, mailbox: MailboxPath, uid: int) -> bytes | None:
-        """Bring one letter's content; None when it is gone. Raises MailboxError."""
+        """Bring one message's content; None when it is gone. Raises MailboxError."""
         return self._trying(lambda: body_there(self._link, self.account, mailbox, uid))
 
     def append(self, parcels: Iterable[Parcel]) -> Iterator[Appended | Refused | Unanswered]:
         """Add each parcel by the fastest way the server offers; see `Destination.append`."""
         session = self._trying(self._named)
-        verdicts = Verdicts(self.account, repair=self._repair, limit=_limit(session.capabilities), permanent=self._permanent_flags)
+        verdicts = Verdicts(
+            self.account,
+            repair=self._repair,
+            limit=_limit(session.capabilities),
+            permanent=self._permanent_flags,
+        )
         if session.has(b"LITERAL+") or self._connections == 1:
             return pipelined(self._link, verdicts, parcels, self._pace)
-        return abreast(self._link, self._new_link, verdicts, parcels, connections=self._connections, note=self._note)
+        return abreast(
+            self._link,
+            self._new_link,
+            verdicts,
+            parcels,
+            connections=self._connections,
+            note=self._note,
+        )
 
-    def set_flags(self, mailbox: MailboxPath, changes: Mapping[int, tuple[frozenset[str], frozenset[str]]]) -> Sequence[int]:
-        """Add and remove flags, equal changes together; gives the UIDs that are still there. Raises MailboxError."""
+    def set_flags(
+        self, mailbox: MailboxPath, changes: Mapping[int, tuple[frozenset[str], frozenset[str]]]
+    ) -> Sequence[int]:
+        """Add and remove flags, equal changes together; returns the UIDs that are still there.
+
+        Raises MailboxError.
+        """
         return self._trying(lambda: self._set_flags(mailbox, changes))
 
     def close(self) -> None:
@@ -177,7 +223,7 @@ class ImapDestination:
                 return done
 
     def _named(self) -> Session:
-        """Give a session whose mailbox names are known."""
+        """Return a session whose mailbox names are known."""
         self._names = self._link.session.names
         return self._link.session
 
@@ -187,15 +233,25 @@ class ImapDestination:
         if stop is not None:
             raise stop
         if not result.ok:
-            raise MailboxError(self.account, mailbox, f"the server refuses mailbox {show(mailbox)}: {result.text or 'no reason given'}")
+            raise MailboxError(
+                self.account,
+                mailbox,
+                f"the server refuses mailbox {show(mailbox)}: {result.text or 'no reason given'}",
+            )
         return result
 
     def _permanent_flags(self, mailbox: MailboxPath) -> frozenset[str] | None:
-        """Give the flags a mailbox keeps, as `create` learned them; None, which lets everything be tried, where it was not asked."""
+        """Return the flags a mailbox keeps, as `create` learned them; None, which lets everything
+        be tried, where it was not asked.
+        """
         return self._maker.permanent.get(mailbox)
 
-    def _set_flags(self, mailbox: MailboxPath, changes: Mapping[int, tuple[frozenset[str], frozenset[str]]]) -> list[int]:
-        """Change flags and look which letters are there, all in flight behind one SELECT's answer."""
+    def _set_flags(
+        self, mailbox: MailboxPath, changes: Mapping[int, tuple[frozenset[str], frozenset[str]]]
+    ) -> list[int]:
+        """Change flags and look which messages are there, all in flight behind one SELECT's
+        answer.
+        """
         session = self._link.session
         self._link.forget_selected()
         selected = session.wire.send(b"SELECT ", session.mailbox(session.names.written(mailbox)))
@@ -203,24 +259,42 @@ class ImapDestination:
         permanent = permanent_flags(selected)
         alike: dict[tuple[bytes, frozenset[str]], list[int]] = {}
         for uid, (add, remove) in changes.items():
-            for sign, flags in ((b"+", allowed(add, permanent)), (b"-", allowed(remove, permanent))):
+            for sign, flags in (
+                (b"+", allowed(add, permanent)),
+                (b"-", allowed(remove, permanent)),
+            ):
                 if flags:
                     alike.setdefault((sign, flags), []).append(uid)
-        stores = [(sign, flags, some) for (sign, flags), uids in alike.items() for some in _sets(uids)]
-        flights = self._in_flight(session, [*map(_store, stores), *(b"UID SEARCH UID " + some for some in _sets(changes))])
-        refused = [store for command, store in zip(flights, stores, strict=False) if not self._stored(command, store[1], mailbox)]
+        stores = [
+            (sign, flags, some) for (sign, flags), uids in alike.items() for some in _sets(uids)
+        ]
+        flights = self._in_flight(
+            session, [*map(_store, stores), *(b"UID SEARCH UID " + some for some in _sets(changes))]
+        )
+        refused = [
+            store
+            for command, store in zip(flights, stores, strict=False)
+            if not self._stored(command, store[1], mailbox)
+        ]
         for command in flights[len(stores) :]:
             self._done(command, mailbox)
         # What remains without the keywords must be taken.
-        system = [(sign, flags & SYSTEM_FLAGS, some) for sign, flags, some in refused if flags & SYSTEM_FLAGS]
+        system = [
+            (sign, flags & SYSTEM_FLAGS, some)
+            for sign, flags, some in refused
+            if flags & SYSTEM_FLAGS
+        ]
         for command in self._in_flight(session, [_store(one) for one in system]):
             self._done(command, mailbox)
-        # Dovecot answers a search before it says that an earlier change is done, so any command may have got the answer.
+        # Dovecot answers a search before it says that an earlier change is done, so any command may
+        # have got the answer.
         there = {uid for command in flights for uid in searched(command)}
         return [uid for uid in changes if uid in there]
 
     def _stored(self, command: Command, flags: frozenset[str], mailbox: MailboxPath) -> bool:
-        """Tell whether a change was made; a refusal that keywords may be the reason for is none yet. Raises MailboxError."""
+        """Return whether a change was made; a refusal that keywords may be the reason for is none
+        yet. Raises MailboxError.
+        """
         if flags <= SYSTEM_FLAGS or self._link.session.wire.wait(command).ok:
             return self._done(command, mailbox).ok
         stop = trouble(self.account, self._link.session.wire.wait(command), "changing flags")
@@ -242,9 +316,17 @@ class ImapDestination:
 
 
 def _store(change: tuple[bytes, frozenset[str], bytes]) -> bytes:
-    """Write the command for one change of some letters."""
+    """Write the command for one change of some messages."""
     sign, flags, uids = change
-    return b"UID STORE " + uids + b" " + sign + b"FLAGS.SILENT (" + " ".join(sorted(flags)).encode("ascii") + b")"
+    return (
+        b"UID STORE "
+        + uids
+        + b" "
+        + sign
+        + b"FLAGS.SILENT ("
+        + " ".join(sorted(flags)).encode("ascii")
+        + b")"
+    )
 
 
 def _sets(uids: Iterable[int]) -> Iterator[bytes]:

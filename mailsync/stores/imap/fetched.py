@@ -1,7 +1,8 @@
-"""FETCH answers read (RFC 9051 section 7.5.2): listing lines by one regular expression, bodies without touching their octets.
+"""FETCH answers read (RFC 9051 section 7.5.2): listing lines by one regular expression, bodies
+without touching their octets.
 
-Anything unusual goes to IMAPClient's parser, which knows the whole grammar and takes its time. What no parser understands is a
-ProtocolViolation, and nothing else: any octets may come in here.
+Anything unusual goes to IMAPClient's parser, which knows the whole grammar and takes its time. What
+no parser understands is a ProtocolViolation, and nothing else: any octets may come in here.
 """
 
 from __future__ import annotations
@@ -19,22 +20,31 @@ from mailsync.model import SYSTEM_FLAGS
 from mailsync.stores.imap.wire import Answer, shown
 
 _LINE: Final = re.compile(
-    rb"\d+ FETCH \((?:(?:UID (\d{1,10})|FLAGS \(([^()\"{]*)\)|RFC822\.SIZE (\d{1,15})|INTERNALDATE \"([^\"\\]{20,30})\""
+    rb"\d+ FETCH \((?:(?:UID (\d{1,10})|FLAGS \(([^()\"{]*)\)|RFC822\.SIZE (\d{1,15})|INTERNALDATE"
+    rb" \"([^\"\\]{20,30})\""
     rb"|MODSEQ \(\d{1,20}\)|EMAILID \(([^()\"{ ]+)\)|X-GM-MSGID (\d{1,20}))(?: |(?=\)\Z)))+\)\Z",
     re.IGNORECASE,
 )
 _ASIDE: Final = rb"(?:UID (\d{1,10})|FLAGS \([^()\"{]*\)|MODSEQ \(\d{1,20}\)|RFC822\.SIZE \d{1,15})"
-_BODY_HEAD: Final = re.compile(rb"\d+ FETCH \((?:" + _ASIDE + rb" )*BODY\[[^\]\"{]*\](?:<\d{1,15}>)? ~?\{\d{1,20}\+?\}\Z", re.IGNORECASE)
+_BODY_HEAD: Final = re.compile(
+    rb"\d+ FETCH \((?:" + _ASIDE + rb" )*BODY\[[^\]\"{]*\](?:<\d{1,15}>)? ~?\{\d{1,20}\+?\}\Z",
+    re.IGNORECASE,
+)
 _BODY_REST: Final = re.compile(rb"(?: " + _ASIDE + rb")*\)\Z", re.IGNORECASE)
 _FETCH: Final = re.compile(rb"\d+ FETCH ", re.IGNORECASE)
 _MARKER: Final = re.compile(rb"~?\{(\d+)\+?\}\Z")
-_MONTHS: Final = {month: number for number, month in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
+_MONTHS: Final = {
+    month: number
+    for number, month in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)
+}
 _SYSTEM: Final = {flag.lower(): flag for flag in SYSTEM_FLAGS}
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 
 
 class Line(NamedTuple):
-    """One line of a listing; `uid` None when the answer did not say it (an unasked change of flags)."""
+    """One line of a listing; `uid` None when the answer did not say it (an unasked change of
+    flags).
+    """
 
     uid: int | None
     flags: frozenset[str] | None
@@ -44,7 +54,7 @@ class Line(NamedTuple):
 
 
 class Body(NamedTuple):
-    """The octets of a letter or a part of it; `content` None where the server sent NIL."""
+    """The octets of a message or a part of it; `content` None where the server sent NIL."""
 
     uid: int | None
     content: bytes | None
@@ -67,7 +77,9 @@ def line_of(answer: Answer, account: str) -> Line | None:
 
 
 def body_of(answer: Answer, account: str) -> Body | None:
-    """Read a letter's content, or the part of it that was asked for; None when the answer holds none. Raises ProtocolViolation."""
+    """Read a message's content, or the part of it that was asked for; None when the answer holds
+    none. Raises ProtocolViolation.
+    """
     if len(answer) == 3:
         head = _BODY_HEAD.match(answer[0])
         rest = _BODY_REST.match(answer[2])
@@ -78,7 +90,9 @@ def body_of(answer: Answer, account: str) -> Body | None:
 
 
 def uid_set(uids: list[int]) -> bytes:
-    """Write UIDs as a set (`3:7,9`), in the order given; only UIDs that follow each other directly become a range."""
+    """Write UIDs as a set (`3:7,9`), in the order given; only UIDs that follow each other directly
+    become a range.
+    """
     parts: list[bytes] = []
     first = last = 0
     for uid in uids:
@@ -106,21 +120,31 @@ def ranges_of(raw: bytes) -> tuple[range, ...]:
 
 @lru_cache(maxsize=4096)
 def flags_of(raw: bytes) -> frozenset[str]:
-    """Read flags and keywords: system flags in the RFC's spelling, `\\Recent` left out because it belongs to a session."""
+    """Read flags and keywords: system flags in the RFC's spelling, `\\Recent` left out because it
+    belongs to a session.
+    """
     try:
         words = raw.decode("utf-8").split()
     except UnicodeDecodeError:
         words = raw.decode("latin-1").split()
-    return frozenset(_SYSTEM.get(word.lower(), word) for word in words if word.lower() != "\\recent")
+    return frozenset(
+        _SYSTEM.get(word.lower(), word) for word in words if word.lower() != "\\recent"
+    )
 
 
 def attributes_of(raw: bytes) -> frozenset[str]:
-    """Read the flags in a PERMANENTFLAGS argument (`(\\Seen work \\*)`); `\\*` means that new keywords may be made."""
-    return frozenset(raw.strip().removeprefix(b"(").removesuffix(b")").decode("utf-8", "replace").split())
+    """Read the flags in a PERMANENTFLAGS argument (`(\\Seen work \\*)`); `\\*` means that new
+    keywords may be made.
+    """
+    return frozenset(
+        raw.strip().removeprefix(b"(").removesuffix(b")").decode("utf-8", "replace").split()
+    )
 
 
 def epoch(raw: bytes) -> int | None:
-    """Read an INTERNALDATE (`17-Jul-1996 02:44:25 -0700`) as seconds since 1970; None for a date that is none, or before it."""
+    """Read an INTERNALDATE (`17-Jul-1996 02:44:25 -0700`) as seconds since 1970; None for a date
+    that is none, or before it.
+    """
     try:
         day, clock, zone = raw.split()
         hours, minutes, seconds = clock.split(b":")
@@ -151,13 +175,23 @@ def _slow_line(answer: Answer, account: str) -> Line:
     name = fields.get(b"EMAILID") or fields.get(b"X-GM-MSGID")
     if isinstance(name, tuple):
         name = name[0] if name else None
-    words = [word if isinstance(word, bytes) else str(word).encode() for word in flags] if isinstance(flags, tuple) else None
+    words = (
+        [word if isinstance(word, bytes) else str(word).encode() for word in flags]
+        if isinstance(flags, tuple)
+        else None
+    )
     return Line(
         _number(fields.get(b"UID")),
         None if words is None else flags_of(b" ".join(words)),
         _number(fields.get(b"RFC822.SIZE")),
         epoch(when) if isinstance(when, bytes) else None,
-        name.decode("ascii", "replace") if isinstance(name, bytes) else str(name) if isinstance(name, int) else None,
+        (
+            name.decode("ascii", "replace")
+            if isinstance(name, bytes)
+            else str(name)
+            if isinstance(name, int)
+            else None
+        ),
     )
 
 
@@ -165,10 +199,14 @@ def _slow_body(answer: Answer, account: str) -> Body | None:
     fields = _fields(answer, account)
     for name, value in fields.items():
         if name.startswith(b"BODY["):
-            if value is None or (isinstance(value, bytes) and value.upper() == b"NIL" and len(answer) == 1):
+            if value is None or (
+                isinstance(value, bytes) and value.upper() == b"NIL" and len(answer) == 1
+            ):
                 return Body(_number(fields.get(b"UID")), None)
             if not isinstance(value, bytes):
-                raise ProtocolViolation(account, f"the server sent a letter that is none: {shown(answer.line)}")
+                raise ProtocolViolation(
+                    account, f"the server sent a message that is none: {shown(answer.line)}"
+                )
             return Body(_number(fields.get(b"UID")), value)
     return None
 
@@ -180,14 +218,25 @@ def _fields(answer: Answer, account: str) -> dict[bytes, object]:
         items: tuple[object, ...] = parsed[2]  # type: ignore[assignment]  # anything else fails below
         names = [name.upper() if isinstance(name, bytes) else b"" for name in items[::2]]
         return dict(zip(names, items[1::2], strict=True))
-    except (IMAPClientError, ValueError, TypeError, IndexError, AssertionError, RuntimeError, AttributeError) as error:
-        raise ProtocolViolation(account, f"the server sent an answer that cannot be read: {shown(answer.line)}") from error
+    except (
+        IMAPClientError,
+        ValueError,
+        TypeError,
+        IndexError,
+        AssertionError,
+        RuntimeError,
+        AttributeError,
+    ) as error:
+        raise ProtocolViolation(
+            account, f"the server sent an answer that cannot be read: {shown(answer.line)}"
+        ) from error
 
 
 def _records(answer: Answer) -> list[bytes | tuple[bytes, bytes]]:
-    """Put an answer into the shape imaplib gives it, which is what IMAPClient's parser takes."""
+    """Put an answer into the shape imaplib returns it, which is what IMAPClient's parser takes."""
     records: list[bytes | tuple[bytes, bytes]] = [
-        (_MARKER.sub(b"{%d}" % len(answer[index + 1]), answer[index]), answer[index + 1]) for index in range(0, len(answer) - 1, 2)
+        (_MARKER.sub(b"{%d}" % len(answer[index + 1]), answer[index]), answer[index + 1])
+        for index in range(0, len(answer) - 1, 2)
     ]
     return [*records, answer[-1]]
 

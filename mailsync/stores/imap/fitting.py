@@ -1,4 +1,6 @@
-"""Which names our mailboxes get on a server that cannot have them as they are: delimiters inside, names that meet, refused names. Pure."""
+"""Which names our mailboxes get on a server that cannot have them as they are: delimiters inside,
+names that meet, refused names. Pure.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +15,25 @@ from mailsync.stores.imap.names import Names
 from mailsync.stores.imap.wire import Result
 
 _LONGEST: Final = 60
-"""Letters of a name no server finds too long."""
+"""Messages of a name no server finds too long."""
 
 _ODD: Final = re.compile(r"[^A-Za-z0-9 _-]+")
 _OF_THE_NAME: Final = frozenset({b"", b"CANNOT", b"CLIENTBUG", b"BADCHARSET", b"PARSE"})
-"""Codes of a refusal that another name may help against (RFC 5530); none is what most servers send."""
+"""Codes of a refusal that another name may help against (RFC 5530); none is what most servers send.
+"""
 
-_NOT_OF_THE_NAME: Final = re.compile(r"permission|denied|read-?only|quota|limit|not allowed to", re.IGNORECASE)
+_NOT_OF_THE_NAME: Final = re.compile(
+    r"permission|denied|read-?only|quota|limit|not allowed to", re.IGNORECASE
+)
 
 
 def fitted(names: Names, paths: Iterable[MailboxPath]) -> dict[MailboxPath, MailboxPath]:
-    """Give each path the one that the server will list it under: no two the same, and every one that can stay stays.
+    """Return each path the one that the server will list it under: no two the same, and every one
+    that can stay stays.
 
-    What the server cannot write (its delimiter inside a name) becomes `_`; of several that would meet then, those that need no
-    change keep the place, and the others get a mark made of their own name, so that they get the same one in every run.
+    What the server cannot write (its delimiter inside a name) becomes `_`; of several that would
+    meet then, those that need no change keep the place, and the others get a mark made of their own
+    name, so that they get the same one in every run.
     """
     found: dict[MailboxPath, MailboxPath] = {}
     taken: set[bytes] = set()
@@ -35,7 +42,9 @@ def fitted(names: Names, paths: Iterable[MailboxPath]) -> dict[MailboxPath, Mail
         return len(path), names.settled(path) != path, path
 
     whole = list(paths)
-    for path in sorted({one[:depth] for one in whole for depth in range(1, len(one) + 1)}, key=order):
+    for path in sorted(
+        {one[:depth] for one in whole for depth in range(1, len(one) + 1)}, key=order
+    ):
         above = found.get(path[:-1], ())
         place = names.settled((*above, path[-1]))
         if names.written(place) in taken:
@@ -46,7 +55,9 @@ def fitted(names: Names, paths: Iterable[MailboxPath]) -> dict[MailboxPath, Mail
 
 
 def proposals(path: MailboxPath) -> Iterator[MailboxPath]:
-    """Give plainer names for a mailbox whose name was refused, the nearest first; the same in every run, different for each path."""
+    """Yield plainer names for a mailbox whose name was refused, the nearest first; the same in
+    every run, different for each path.
+    """
     plainer = tuple(map(_plainer, path))
     if plainer != path:
         yield plainer
@@ -54,19 +65,23 @@ def proposals(path: MailboxPath) -> Iterator[MailboxPath]:
 
 
 def is_about_the_name(refusal: Result) -> bool:
-    """Tell whether another name may help where a mailbox could not be made."""
+    """Return whether another name may help where a mailbox could not be made."""
     return refusal.code in _OF_THE_NAME and not _NOT_OF_THE_NAME.search(refusal.text)
 
 
 def _plainer(part: str) -> str:
     bare = _bare(part)
-    return part if bare == part or part.upper() == "INBOX" else f"{bare[:_LONGEST]}-{_mark((part,))}"
+    return (
+        part if bare == part or part.upper() == "INBOX" else f"{bare[:_LONGEST]}-{_mark((part,))}"
+    )
 
 
 def _bare(part: str) -> str:
     """Leave only what every server takes in a name."""
-    letters = "".join(char for char in unicodedata.normalize("NFKD", part) if not unicodedata.combining(char))
-    return _ODD.sub("_", letters).strip(" ")
+    messages = "".join(
+        char for char in unicodedata.normalize("NFKD", part) if not unicodedata.combining(char)
+    )
+    return _ODD.sub("_", messages).strip(" ")
 
 
 def _mark(path: MailboxPath) -> str:

@@ -1,4 +1,6 @@
-"""Lines that a strict server takes: at most 998 octets, ended by CRLF, without NUL; broken where a reader notices least. Pure."""
+"""Lines that a strict server takes: at most 998 octets, ended by CRLF, without NUL; broken where a
+reader notices least. Pure.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +28,15 @@ def crlf(text: bytes) -> bytes:
 
 
 def ends_clean(text: bytes) -> bool:
-    """Tell whether every CR and LF is half of a CRLF."""
+    """Return whether every CR and LF is half of a CRLF."""
     pairs = text.count(b"\r\n")
     return text.count(b"\n") == pairs and text.count(b"\r") == pairs
 
 
 def folded(field: bytes) -> bytes:
-    """Fold the long lines of a header field: at white space, else after `,`, `;` or `>`, else anywhere (RFC 5322 section 2.2.3)."""
+    """Fold the long lines of a header field: at white space, else after `,`, `;` or `>`, else
+    anywhere (RFC 5322 section 2.2.3).
+    """
     if not TOO_LONG.search(field):
         return field
     return b"\r\n".join(_folded(line) for line in field.split(b"\r\n"))
@@ -58,7 +62,9 @@ def _folded(line: bytes) -> bytes:
 
 
 def broken(text: bytes) -> bytes:
-    """Break long lines after a space, or anywhere where there is none; not within a UTF-8 character, and into no boundary line."""
+    """Break long lines after a space, or anywhere where there is none; not within a UTF-8
+    character, and into no boundary line.
+    """
     if not TOO_LONG.search(text):
         return text
     return b"\r\n".join(_broken(line) for line in text.split(b"\r\n"))
@@ -81,7 +87,9 @@ def _broken(line: bytes) -> bytes:
 
 
 def softly_broken(text: bytes) -> bytes:
-    """Break long quoted-printable lines by soft line breaks, never within `=3D` (RFC 2045 section 6.7)."""
+    """Break long quoted-printable lines by soft line breaks, never within `=3D` (RFC 2045 section
+    6.7).
+    """
     if not TOO_LONG.search(text):
         return text
     return b"\r\n".join(_softly_broken(line) for line in text.split(b"\r\n"))

@@ -1,7 +1,7 @@
 """A session that comes back: back-off, reconnection, and which mailbox is selected.
 
-Knows when to try again and how long to wait; what has to be asked anew is known to those who asked (`looks.py`, `bodies.py`),
-who see by `generation` that their commands died with an older session.
+Knows when to try again and how long to wait; what has to be asked anew is known to those who asked
+(`looks.py`, `bodies.py`), who see by `generation` that their commands died with an older session.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from mailsync.stores.imap.wire import Command, Result, result_of
 FIRST_WAIT: Final = 1.0
 LONGEST_WAIT: Final = 60.0
 LONGEST_STATED: Final = 3600.0
-"""Seconds: the first back-off, the longest one we choose, the longest a server may ask of one run."""
+"""Seconds: the first back-off, the longest one we choose, the longest a server may ask of one run.
+"""
 
 
 @dataclass(slots=True)
 class Examined:
-    """An EXAMINE on its way, or answered; the mailbox is selected, read-only, for every command sent after it."""
+    """An EXAMINE on its way, or answered; the mailbox is selected, read-only, for every command
+    sent after it.
+    """
 
     path: MailboxPath
     session: Session
@@ -32,7 +35,10 @@ class Examined:
     _state: SyncState | None = None
 
     def settle(self) -> Result:
-        """Wait for the answer. Raises a retryable error when the connection is gone or the server has no time for us."""
+        """Wait for the answer.
+
+        Raises a retryable error when the connection is gone or the server has no time for us.
+        """
         result = self.session.wire.wait(self.command)
         stop = trouble(self.session.account, result, "opening a mailbox")
         if stop is not None:
@@ -46,16 +52,20 @@ class Examined:
 
     @property
     def state(self) -> SyncState:
-        """The mailbox's state before any later command; UIDVALIDITY and UIDNEXT are 0 where the server did not tell."""
+        """The mailbox's state before any later command; UIDVALIDITY and UIDNEXT are 0 where the
+        server did not tell.
+        """
         if self._state is None:
             self._state = _state(self.command)
         return self._state
 
 
 class Link:
-    """The one connection of a source: opened when first needed, opened again after a failure, at most `retries` times in a row.
+    """The one connection of a source: opened when first needed, opened again after a failure, at
+    most `retries` times in a row.
 
-    `open_session` logs in; `note` tells a person why we wait; `sleep` (seconds) and `random` (0 … 1) are given from outside.
+    `open_session` logs in; `note` tells a person why we wait; `sleep` (seconds) and `random` (0 …
+    1) are given from outside.
     """
 
     def __init__(
@@ -95,13 +105,21 @@ class Link:
             self._connect()
 
     def examine(self, path: MailboxPath, *, fresh: bool = False) -> Examined:
-        """Send EXAMINE, unless `path` is selected already for the next command; `fresh` asks in any case, for the state."""
+        """Send EXAMINE, unless `path` is selected already for the next command; `fresh` asks in any
+        case, for the state.
+        """
         session = self.session
         chosen = self._selected
         if chosen is not None and chosen.path == path and not fresh and not chosen.refused:
             return chosen
-        option = b" (CONDSTORE)" if session.has(b"CONDSTORE") and b"CONDSTORE" not in session.enabled else b""
-        command = session.wire.send(b"EXAMINE ", session.mailbox(session.names.written(path)), option)
+        option = (
+            b" (CONDSTORE)"
+            if session.has(b"CONDSTORE") and b"CONDSTORE" not in session.enabled
+            else b""
+        )
+        command = session.wire.send(
+            b"EXAMINE ", session.mailbox(session.names.written(path)), option
+        )
         self._selected = Examined(path, session, command)
         return self._selected
 
@@ -110,7 +128,9 @@ class Link:
         self._failures = 0
 
     def again(self, error: StoreUnavailable) -> None:
-        """Wait and connect again after `error`; raises it, or what came of the last try, when that helps no more."""
+        """Wait and connect again after `error`; raises it, or what came of the last try, when that
+        helps no more.
+        """
         known = self.generation > 0
         while True:
             self._drop()
@@ -128,7 +148,9 @@ class Link:
                 return
 
     def pause(self, error: StoreUnavailable) -> None:
-        """Wait as a busy server asks, on the same connection; raises `error` once the retries are used up."""
+        """Wait as a busy server asks, on the same connection; raises `error` once the retries are
+        used up.
+        """
         self._failures += 1
         if self._failures > self._retries:
             raise error
@@ -164,7 +186,11 @@ class Link:
             raise error
         chosen = min(FIRST_WAIT * 2.0 ** (self._failures - 1), LONGEST_WAIT)
         seconds = stated if stated is not None else chosen * (0.5 + self._random())
-        self._note(f"{error}; trying again in {seconds:.0f} s" if seconds >= 1 else f"{error}; trying again")
+        self._note(
+            f"{error}; trying again in {seconds:.0f} s"
+            if seconds >= 1
+            else f"{error}; trying again"
+        )
         self._sleep(seconds)
 
 
@@ -179,4 +205,9 @@ def _state(command: Command) -> SyncState:
         said = result_of(answer.line)
         if said is not None and said.argument.isdigit() and len(said.argument) < 20:
             numbers[said.code] = int(said.argument)
-    return SyncState(numbers.get(b"UIDVALIDITY", 0), numbers.get(b"UIDNEXT", 0), messages, numbers.get(b"HIGHESTMODSEQ") or None)
+    return SyncState(
+        numbers.get(b"UIDVALIDITY", 0),
+        numbers.get(b"UIDNEXT", 0),
+        messages,
+        numbers.get(b"HIGHESTMODSEQ") or None,
+    )

@@ -1,4 +1,6 @@
-"""The mailboxes of an account, with what STATUS tells of them, in one round trip where the server allows (RFC 5258, 5819, 6154)."""
+"""The mailboxes of an account, with what STATUS tells of them, in one round trip where the server
+allows (RFC 5258, 5819, 6154).
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,14 @@ from mailsync.stores.imap.session import Session, trouble
 from mailsync.stores.imap.wire import Command
 
 OUTSTANDING: Final = 32 * 1024
-"""Octets of commands in flight; more, and a server that cannot answer fast enough would no longer read either."""
+"""Octets of commands in flight; more, and a server that cannot answer fast enough would no longer
+read either.
+"""
 
 
 def list_mailboxes(session: Session) -> list[Mailbox]:
-    """List the personal mailboxes with their attributes, subscription and state, in the server's order.
+    """List the personal mailboxes with their attributes, subscription and state, in the server's
+    order.
 
     A mailbox without a STATUS answer has state None. Raises StoreUnavailable of any kind.
     """
@@ -48,12 +53,16 @@ def _plain(session: Session) -> list[Mailbox]:
     subscriptions = session.wire.send(b'LSUB "" "*"')
     if not _done(session, everything):
         result = session.wire.wait(everything)
-        raise ProtocolViolation(session.account, f"the server does not list its mailboxes: {result.text}")
+        raise ProtocolViolation(
+            session.account, f"the server does not list its mailboxes: {result.text}"
+        )
     _done(session, subscriptions)
     subscribed = frozenset(
         line.name
         for answer in (*everything.answers, *subscriptions.answers)
-        if answer.word == b"LSUB" and (line := listed(answer)) is not None and "\\Noselect" not in line.attributes
+        if answer.word == b"LSUB"
+        and (line := listed(answer)) is not None
+        and "\\Noselect" not in line.attributes
     )
     boxes = _mailboxes(session, everything, subscribed)
     return _with_states(boxes, _ask_states(session, boxes))
@@ -67,7 +76,9 @@ def _done(session: Session, command: Command) -> bool:
     return result.ok
 
 
-def _mailboxes(session: Session, command: Command, subscribed: frozenset[bytes]) -> dict[bytes, Mailbox]:
+def _mailboxes(
+    session: Session, command: Command, subscribed: frozenset[bytes]
+) -> dict[bytes, Mailbox]:
     """Read the LIST answers of a command, by the names the server wrote."""
     found: dict[bytes, Mailbox] = {}
     names = session.names
@@ -115,7 +126,10 @@ def _with_states(boxes: dict[bytes, Mailbox], commands: Iterable[Command]) -> li
             told = status(answer)
             if told is not None:
                 states[_key(told[0])] = told[1:]
-    return [replace(box, state=states[name][0], object_id=states[name][1]) if name in states else box for name, box in boxes.items()]
+    return [
+        replace(box, state=states[name][0], object_id=states[name][1]) if name in states else box
+        for name, box in boxes.items()
+    ]
 
 
 def _key(name: bytes) -> bytes:

@@ -1,7 +1,9 @@
-"""Scans: what is in each mailbox, several mailboxes in flight, only what changed where the server can tell (RFC 7162).
+"""Scans: what is in each mailbox, several mailboxes in flight, only what changed where the server
+can tell (RFC 7162).
 
-A look sends EXAMINE and everything it needs right behind it, without waiting for what EXAMINE says; where that turns out to have
-been too hopeful (UIDVALIDITY changed, no mod-sequences kept), the mailbox is asked once more, in full.
+A look sends EXAMINE and everything it needs right behind it, without waiting for what EXAMINE says;
+where that turns out to have been too hopeful (UIDVALIDITY changed, no mod-sequences kept), the
+mailbox is asked once more, in full.
 """
 
 from __future__ import annotations
@@ -19,14 +21,18 @@ from mailsync.stores.imap.session import Session, missing, trouble
 from mailsync.stores.imap.wire import Answer, Command, Result, Wire
 
 WINDOW: Final = 20_000
-"""Letters asked for by one command; a larger mailbox is listed in windows of UIDs."""
+"""Messages asked for by one command; a larger mailbox is listed in windows of UIDs."""
 
-AHEAD_LETTERS: Final = 50_000
+AHEAD_MESSAGES: Final = 50_000
 AHEAD_MAILBOXES: Final = 64
-"""How far the scans in flight may run ahead of the one that is read: by the letters the server announced, and by mailboxes."""
+"""How far the scans in flight may run ahead of the one that is read: by the messages the server
+announced, and by mailboxes.
+"""
 
 
-def scan(link: Link, account: str, requests: Iterable[ScanRequest]) -> Iterator[Scan | MailboxError]:
+def scan(
+    link: Link, account: str, requests: Iterable[ScanRequest]
+) -> Iterator[Scan | MailboxError]:
     """Look at each mailbox in turn; see `Source.scan`."""
     remaining = iter(requests)
     looks: deque[_Look] = deque()
@@ -55,7 +61,9 @@ def scan(link: Link, account: str, requests: Iterable[ScanRequest]) -> Iterator[
 
 
 def _room(looks: deque[_Look]) -> bool:
-    return not looks or (len(looks) < AHEAD_MAILBOXES and sum(look.expected for look in looks) < AHEAD_LETTERS)
+    return not looks or (
+        len(looks) < AHEAD_MAILBOXES and sum(look.expected for look in looks) < AHEAD_MESSAGES
+    )
 
 
 class _Listing:
@@ -78,17 +86,29 @@ class _Listing:
                 self.lines[line.uid] = _merged(known, line)
             elif line.size is not None or line.internaldate is not None:
                 self.lines[line.uid] = line
-            # Else an unasked change of flags: its mod-sequence is above the state's, so the next scan names it.
+            # Else an unasked change of flags: its mod-sequence is above the state's, so the next
+            # scan names it.
 
     def entries(self, path: tuple[str, ...], state: SyncState) -> tuple[Entry, ...]:
-        """Make entries, by UID, and let go of the lines. What arrived after EXAMINE is left to the next scan: so all numbers agree."""
+        """Make entries, by UID, and let go of the lines.
+
+        What arrived after EXAMINE is left to the next scan: so all numbers agree.
+        """
         late = self.exists > state.messages and state.uidnext
-        uids = sorted(uid for uid in self.lines if uid < state.uidnext) if late else sorted(self.lines)
+        uids = (
+            sorted(uid for uid in self.lines if uid < state.uidnext) if late else sorted(self.lines)
+        )
         if late and len(uids) < state.messages - self.expunged:
             uids = sorted(self.lines)  # UIDNEXT is not to be relied on here
         validity = state.uidvalidity
         return tuple(
-            Entry(UidRef(path, validity, uid), line.size, line.flags or NO_FLAGS, line.internaldate, line.object_id)
+            Entry(
+                UidRef(path, validity, uid),
+                line.size,
+                line.flags or NO_FLAGS,
+                line.internaldate,
+                line.object_id,
+            )
             for uid, line in ((uid, self.lines.pop(uid)) for uid in uids)
         )
 
@@ -123,7 +143,7 @@ class _Look:
 
     @property
     def expected(self) -> int:
-        """How many letters may be listed, as far as the server said before."""
+        """How many messages may be listed, as far as the server said before."""
         state = self._request.mailbox.state
         return state.messages if state is not None and self._full else 100
 
@@ -131,7 +151,11 @@ class _Look:
         """Send what is needed, unless it was sent on this session or is answered already."""
         if self._generation == link.generation and self._examined is not None:
             return
-        if self._examined is not None and self._examined.command.done and all(command.done for command in self._commands):
+        if (
+            self._examined is not None
+            and self._examined.command.done
+            and all(command.done for command in self._commands)
+        ):
             return
         session = link.session
         since = self._since(session)
@@ -144,7 +168,10 @@ class _Look:
             changed = b" (CHANGEDSINCE %d" % (since.highestmodseq or 0)
             self._commands = [session.wire.send(b"UID FETCH 1:*" + items + changed + vanished)]
         else:
-            self._commands = [session.wire.send(b"UID FETCH " + window + items) for window in _windows(self._request.mailbox.state)]
+            self._commands = [
+                session.wire.send(b"UID FETCH " + window + items)
+                for window in _windows(self._request.mailbox.state)
+            ]
 
     def forget(self) -> None:
         """Take nothing that was received for granted: ask for all of it again."""
@@ -167,7 +194,9 @@ class _Look:
             return self._unopened(result)
         state = examined.state
         if not state.uidvalidity:
-            return self._error("has no UIDVALIDITY, so its letters cannot be told apart from one run to the next")
+            return self._error(
+                "has no UIDVALIDITY, so its messages cannot be told apart from one run to the next"
+            )
         if not self._full and not _continues(self._request.since, state):
             self._again()
             return None
@@ -187,7 +216,9 @@ class _Look:
 
     def _unopened(self, result: Result) -> MailboxError:
         if missing(result) and self._path != INBOX:
-            return MailboxMissing(self._account, self._path, f"is in the server's list but not there: {result.text}")
+            return MailboxMissing(
+                self._account, self._path, f"is in the server's list but not there: {result.text}"
+            )
         return self._error(f"cannot be opened: {result.text}")
 
     def _since(self, session: Session) -> SyncState | None:
@@ -214,25 +245,38 @@ class _Look:
         return self._error(str(unreadable)) if unreadable is not None else refusal
 
     def _complete(self, state: SyncState, listing: _Listing) -> Scan | MailboxError | None:
-        """Make a full scan, unless fewer letters came than the server says there are."""
+        """Make a full scan, unless fewer messages came than the server says there are."""
         entries = listing.entries(self._path, state)
         if len(entries) < state.messages - listing.expunged:
             self._tries += 1
             if self._tries > 1:
-                return self._error(f"the server says it holds {state.messages} letters but lists only {len(entries)}")
+                return self._error(
+                    f"the server says it holds {state.messages} messages but lists only"
+                    f" {len(entries)}"
+                )
             self._again()
             return None
         if not state.uidnext:
-            state = replace(state, uidnext=max((entry.ref.uid for entry in entries if isinstance(entry.ref, UidRef)), default=0) + 1)
+            state = replace(
+                state,
+                uidnext=max(
+                    (entry.ref.uid for entry in entries if isinstance(entry.ref, UidRef)), default=0
+                )
+                + 1,
+            )
         return Scan(self._request.mailbox, state, entries)
 
-    def _changes(self, link: Link, state: SyncState, listing: _Listing) -> Scan | MailboxError | None:
+    def _changes(
+        self, link: Link, state: SyncState, listing: _Listing
+    ) -> Scan | MailboxError | None:
         since = self._request.since
         assert since is not None  # noqa: S101  # only then are changes asked for
         entries = listing.entries(self._path, state)
         vanished = tuple(listing.vanished)
         if b"QRESYNC" not in link.session.enabled:
-            new = sum(entry.ref.uid >= since.uidnext for entry in entries if isinstance(entry.ref, UidRef))
+            new = sum(
+                entry.ref.uid >= since.uidnext for entry in entries if isinstance(entry.ref, UidRef)
+            )
             if state.messages - new != since.messages:
                 there = self._uids(link, state)
                 if there is None:
@@ -242,12 +286,18 @@ class _Look:
         return Scan(self._request.mailbox, state, entries, since, vanished)
 
     def _uids(self, link: Link, state: SyncState) -> list[range] | None:
-        """Ask which UIDs there are, without QRESYNC the only way to learn which are not; None when that cannot be told."""
+        """Ask which UIDs there are, without QRESYNC the only way to learn which are not; None when
+        that cannot be told.
+        """
         session = link.session
         examined = link.examine(self._path, fresh=True)
         short = session.has(b"ESEARCH")
         command = session.wire.send(b"UID SEARCH RETURN (ALL) ALL" if short else b"UID SEARCH ALL")
-        if not examined.settle().ok or examined.state.uidvalidity != state.uidvalidity or not session.wire.wait(command).ok:
+        if (
+            not examined.settle().ok
+            or examined.state.uidvalidity != state.uidvalidity
+            or not session.wire.wait(command).ok
+        ):
             return None
         found: list[range] = []
         for answer in command.answers:
@@ -255,7 +305,9 @@ class _Look:
                 _, _, tail = answer.line.upper().partition(b" ALL ")
                 found += ranges_of(tail.split(b" ", 1)[0])
             elif answer.word == b"SEARCH":
-                found += ranges_of(answer.line[len(b"SEARCH") :].partition(b"(")[0].strip().replace(b" ", b","))
+                found += ranges_of(
+                    answer.line[len(b"SEARCH") :].partition(b"(")[0].strip().replace(b" ", b",")
+                )
         # Fewer than there are would make the others look vanished.
         return found if sum(map(len, found)) >= examined.state.messages else None
 
@@ -269,7 +321,9 @@ class _Look:
 
 
 def _continues(since: SyncState | None, now: SyncState) -> bool:
-    """Whether changes since then can be asked for: same UIDs, mod-sequences kept, and nothing set back by a restored backup."""
+    """Whether changes since then can be asked for: same UIDs, mod-sequences kept, and nothing set
+    back by a restored backup.
+    """
     return (
         since is not None
         and since.uidvalidity == now.uidvalidity
@@ -279,7 +333,9 @@ def _continues(since: SyncState | None, now: SyncState) -> bool:
 
 
 def _merged(known: Line, line: Line) -> Line:
-    """Put two answers about one letter together; servers may split what they tell, or tell of a change in between."""
+    """Put two answers about one message together; servers may split what they tell, or tell of a
+    change in between.
+    """
     return Line(
         known.uid,
         known.flags if line.flags is None else line.flags,
@@ -296,7 +352,9 @@ def _object_item(session: Session) -> bytes:
 
 
 def _windows(state: SyncState | None) -> list[bytes]:
-    """Split all UIDs into sets of about WINDOW letters, as far as the server told how many there are."""
+    """Split all UIDs into sets of about WINDOW messages, as far as the server told how many there
+    are.
+    """
     if state is None or state.messages <= WINDOW or state.uidnext < 2:
         return [b"1:*"]
     count = -(-state.messages // WINDOW)

@@ -1,4 +1,6 @@
-"""Making the mailboxes of a destination, all in one flight (RFC 9051 sections 6.3.4 and 6.3.7), under plainer names where it must be."""
+"""Making the mailboxes of a destination, all in one flight (RFC 9051 sections 6.3.4 and 6.3.7),
+under plainer names where it must be.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,8 @@ from mailsync.stores.imap.wire import Command, Result, result_of
 class Maker:
     """What is known of the mailboxes of one destination, and how more are made.
 
-    `there`: those that can be selected. `permanent`: the flags each keeps, None where the server did not say. `instead`: those whose
-    names the server refused, and what they were made as.
+    `there`: those that can be selected. `permanent`: the flags each keeps, None where the server
+    did not say. `instead`: those whose names the server refused, and what they were made as.
     """
 
     def __init__(self, account: str) -> None:
@@ -29,33 +31,56 @@ class Maker:
         self.permanent: dict[MailboxPath, frozenset[str] | None] = {}
         self.instead: dict[MailboxPath, MailboxPath] = {}
 
-    def make(self, link: Link, session: Session, wanted: Sequence[Mailbox]) -> dict[MailboxPath, MailboxError | None]:
-        """Make what is missing and learn which flags each mailbox keeps. A mailbox that can be selected is there, whatever was said."""
+    def make(
+        self, link: Link, session: Session, wanted: Sequence[Mailbox]
+    ) -> dict[MailboxPath, MailboxError | None]:
+        """Make what is missing and learn which flags each mailbox keeps.
+
+        A mailbox that can be selected is there, whatever was said.
+        """
         special = session.has(b"CREATE-SPECIAL-USE")
         refusals = self._flight(link, session, wanted, special=special)
         # A server may make the mailbox but not give it the role (RFC 6154 section 3).
-        plain = [mailbox for mailbox in wanted if special and mailbox.special_use and refusals[mailbox.path] is not None]
+        plain = [
+            mailbox
+            for mailbox in wanted
+            if special and mailbox.special_use and refusals[mailbox.path] is not None
+        ]
         refusals |= self._flight(link, session, plain, special=False)
         found: dict[MailboxPath, MailboxError | None] = {}
         taken = {mailbox.path for mailbox in wanted}
         for mailbox in wanted:
             refusal = refusals[mailbox.path]
-            if refusal is not None and is_about_the_name(refusal) and self._made_plainer(link, session, mailbox, taken):
+            if (
+                refusal is not None
+                and is_about_the_name(refusal)
+                and self._made_plainer(link, session, mailbox, taken)
+            ):
                 refusal = None
             found[mailbox.path] = None if refusal is None else self._not_made(mailbox, refusal)
         return found
 
-    def _made_plainer(self, link: Link, session: Session, mailbox: Mailbox, taken: set[MailboxPath]) -> bool:
+    def _made_plainer(
+        self, link: Link, session: Session, mailbox: Mailbox, taken: set[MailboxPath]
+    ) -> bool:
         """Try plainer names; these are few, so each may wait."""
         for path in proposals(mailbox.path):
-            if path not in taken and self._flight(link, session, [replace(mailbox, path=path)], special=False)[path] is None:
+            if (
+                path not in taken
+                and self._flight(link, session, [replace(mailbox, path=path)], special=False)[path]
+                is None
+            ):
                 self.instead[mailbox.path] = path
                 taken.add(path)
                 return True
         return False
 
-    def _flight(self, link: Link, session: Session, wanted: Sequence[Mailbox], *, special: bool) -> dict[MailboxPath, Result | None]:
-        """Send CREATE, SUBSCRIBE and SELECT for all; gives what was refused, and None for what can be selected."""
+    def _flight(
+        self, link: Link, session: Session, wanted: Sequence[Mailbox], *, special: bool
+    ) -> dict[MailboxPath, Result | None]:
+        """Send CREATE, SUBSCRIBE and SELECT for all; returns what was refused, and None for what
+        can be selected.
+        """
         flights: list[tuple[Mailbox, Command | None, Command]] = []
         waiting = 0
         for mailbox in wanted:
@@ -66,7 +91,9 @@ class Maker:
             made = None
             if mailbox.path not in self.there:
                 role = min(mailbox.special_use, default="") if special else ""
-                made = session.wire.send(b"CREATE ", name, b" (USE (" + role.encode("ascii") + b"))" if role else b"")
+                made = session.wire.send(
+                    b"CREATE ", name, b" (USE (" + role.encode("ascii") + b"))" if role else b""
+                )
             if mailbox.subscribed:
                 session.wire.send(b"SUBSCRIBE ", name)
             flights.append((mailbox, made, session.wire.send(b"SELECT ", name)))
@@ -82,18 +109,27 @@ class Maker:
                 self.permanent[mailbox.path] = permanent_flags(selected)
                 found[mailbox.path] = None
             else:
-                found[mailbox.path] = made.result if made is not None and made.result is not None and not made.result.ok else result
+                found[mailbox.path] = (
+                    made.result
+                    if made is not None and made.result is not None and not made.result.ok
+                    else result
+                )
         return found
 
     def _not_made(self, mailbox: Mailbox, refusal: Result) -> MailboxError:
         words = refusal.text or "no reason given"
         return MailboxError(
-            self._account, mailbox.path, f"the server will not make mailbox {show(mailbox.path)}: {words}; give it another name with `map:`"
+            self._account,
+            mailbox.path,
+            f"the server will not make mailbox {show(mailbox.path)}: {words}; give it another name"
+            " with `map:`",
         )
 
 
 def permanent_flags(selected: Command) -> frozenset[str] | None:
-    """Read PERMANENTFLAGS from the answers to a SELECT (RFC 9051 section 7.1); None when the server did not say."""
+    """Read PERMANENTFLAGS from the answers to a SELECT (RFC 9051 section 7.1); None when the server
+    did not say.
+    """
     for answer in selected.answers:
         said = result_of(answer.line)
         if said is not None and said.code == b"PERMANENTFLAGS":

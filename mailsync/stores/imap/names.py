@@ -1,7 +1,9 @@
-"""Mailbox names: between what a server writes (prefix, delimiter, modified UTF-7, literals) and the model's paths.
+"""Mailbox names: between what a server writes (prefix, delimiter, modified UTF-7, literals) and the
+model's paths.
 
-Knows LIST, LSUB, STATUS and NAMESPACE answers (RFC 9051 sections 7.3, RFC 2342, RFC 5258, RFC 5819); sends nothing.
-A name that was listed is asked for in exactly the octets it was listed in, so no codec can lose a mailbox.
+Knows LIST, LSUB, STATUS and NAMESPACE answers (RFC 9051 sections 7.3, RFC 2342, RFC 5258, RFC
+5819); sends nothing. A name that was listed is asked for in exactly the octets it was listed in, so
+no codec can lose a mailbox.
 """
 
 from __future__ import annotations
@@ -13,10 +15,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from mailsync.model import INBOX, SPECIAL_USES, MailboxPath, SyncState
-from mailsync.stores.imap.wire import Answer, Literal, Part
+from mailsync.stores.imap.wire import Answer, Literal, Piece
 
 _QUOTED = rb'"(?:[^"\\]|\\.)*"'
-_LIST: Final = re.compile(rb"(?:LIST|LSUB) +\(([^)]*)\) +(NIL|" + _QUOTED + rb") +", re.IGNORECASE | re.DOTALL)
+_LIST: Final = re.compile(
+    rb"(?:LIST|LSUB) +\(([^)]*)\) +(NIL|" + _QUOTED + rb") +", re.IGNORECASE | re.DOTALL
+)
 _STRING: Final = re.compile(_QUOTED + rb"|[^\s()]+", re.DOTALL)
 _TOKEN: Final = re.compile(rb"\(|\)|" + _QUOTED + rb"|[^\s()\"]+", re.DOTALL)
 _PAIR: Final = re.compile(rb"([A-Za-z-]+) +(?:\(([^)]*)\)|(\d{1,19}))")
@@ -40,7 +44,9 @@ _SPELLING: Final = {
 
 
 def decode_utf7(name: bytes) -> str:
-    """Decode modified UTF-7 (RFC 3501 section 5.1.3); what is none is read as UTF-8 or, failing that, kept octet by octet."""
+    """Decode modified UTF-7 (RFC 3501 section 5.1.3); what is none is read as UTF-8 or, failing
+    that, kept octet by octet.
+    """
     if any(octet >= 0x80 for octet in name):
         try:
             return name.decode("utf-8")
@@ -53,12 +59,16 @@ def decode_utf7(name: bytes) -> str:
 
 
 def encode_utf7(name: str) -> bytes:
-    """Encode a name in modified UTF-7; a lone surrogate, which no server could have told us, becomes `?`."""
+    """Encode a name in modified UTF-7; a lone surrogate, which no server could have told us,
+    becomes `?`.
+    """
     return _ENCODED.sub(_shift, name).encode("ascii")
 
 
-def quote(name: bytes, *, instant: bool) -> Part:
-    """Make a command's argument of any octets: quoted where allowed, else a literal (`instant`: the server takes `{n+}`)."""
+def quote(name: bytes, *, instant: bool) -> Piece:
+    """Make a command's argument of any octets: quoted where allowed, else a literal (`instant`: the
+    server takes `{n+}`).
+    """
     if name.isascii() and not any(octet in name for octet in b"\r\n\0") and len(name) < 1000:
         return b'"' + name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
     return Literal(name, waiting=not instant)
@@ -90,7 +100,9 @@ def listed(answer: Answer) -> Listed | None:
 
 
 def status(answer: Answer) -> tuple[bytes, SyncState | None, str | None] | None:
-    """Read a STATUS answer: name, state (None unless UIDVALIDITY, UIDNEXT and MESSAGES are there), MAILBOXID (RFC 8474)."""
+    """Read a STATUS answer: name, state (None unless UIDVALIDITY, UIDNEXT and MESSAGES are there),
+    MAILBOXID (RFC 8474).
+    """
     if answer.word != b"STATUS":
         return None
     name = _name(answer, len(b"STATUS "))
@@ -107,12 +119,16 @@ def status(answer: Answer) -> tuple[bytes, SyncState | None, str | None] | None:
     if numbers.keys() >= {b"UIDVALIDITY", b"UIDNEXT", b"MESSAGES"}:
         # HIGHESTMODSEQ 0 is how STATUS says that the mailbox keeps none (RFC 7162 section 3.1.2.2).
         modseq = numbers.get(b"HIGHESTMODSEQ") or None
-        state = SyncState(numbers[b"UIDVALIDITY"], numbers[b"UIDNEXT"], numbers[b"MESSAGES"], modseq)
+        state = SyncState(
+            numbers[b"UIDVALIDITY"], numbers[b"UIDNEXT"], numbers[b"MESSAGES"], modseq
+        )
     return name[0], state, object_id
 
 
 def namespaces(answer: Answer) -> list[list[tuple[bytes, bytes | None]]] | None:
-    """Read a NAMESPACE answer: prefixes and delimiters of the personal, others' and shared namespaces; None when it is none."""
+    """Read a NAMESPACE answer: prefixes and delimiters of the personal, others' and shared
+    namespaces; None when it is none.
+    """
     if answer.word != b"NAMESPACE":
         return None
     found: list[list[tuple[bytes, bytes | None]]] = []
@@ -137,7 +153,10 @@ def namespaces(answer: Answer) -> list[list[tuple[bytes, bytes | None]]] | None:
 
 
 class Names:
-    """The mailbox names of one server. Paths begin below the first personal namespace's prefix (`INBOX.` is not seen)."""
+    """The mailbox names of one server.
+
+    Paths begin below the first personal namespace's prefix (`INBOX.` is not seen).
+    """
 
     def __init__(
         self,
@@ -154,7 +173,9 @@ class Names:
         self._listed: dict[bytes, MailboxPath] = {}
 
     def learn(self, name: bytes, delimiter: bytes | None) -> MailboxPath | None:
-        """Take in a listed name and give its path; None when it is not the user's own (another user's, shared)."""
+        """Take in a listed name and give its path; None when it is not the user's own (another
+        user's, shared).
+        """
         if not self._own(name):
             return None
         path = self._path(name, delimiter)
@@ -166,7 +187,9 @@ class Names:
         return path
 
     def written(self, path: MailboxPath) -> bytes:
-        """Write a path as the server wants it: as it was listed, or composed; the delimiter inside a part becomes `_`."""
+        """Write a path as the server wants it: as it was listed, or composed; the delimiter inside
+        a part becomes `_`.
+        """
         known = self._written.get(path)
         if known is not None:
             return known
@@ -182,7 +205,9 @@ class Names:
         return self.prefix + joined
 
     def settled(self, path: MailboxPath) -> MailboxPath:
-        """Give the path a mailbox has once it is written and listed again: another one where the server cannot write this one."""
+        """Return the path a mailbox has once it is written and listed again: another one where the
+        server cannot write this one.
+        """
         for _ in range(len(path) + 1):  # an inbox below an inbox reads as one less each time
             name = self.written(path)
             path = self._listed.get(name) or self._path(name, self.delimiter)
@@ -192,7 +217,10 @@ class Names:
         """Whether the longest namespace prefix that fits is a personal one."""
         if name.upper() == b"INBOX":
             return True
-        own = max((len(prefix) for prefix in (self.prefix, *self._others) if _under(name, prefix)), default=-1)
+        own = max(
+            (len(prefix) for prefix in (self.prefix, *self._others) if _under(name, prefix)),
+            default=-1,
+        )
         foreign = max((len(prefix) for prefix in self._foreign if _under(name, prefix)), default=-1)
         return own >= foreign
 
@@ -211,11 +239,15 @@ class Names:
 
 
 def _under(name: bytes, prefix: bytes) -> bool:
-    """Whether `name` is below `prefix`, or is the prefix less its delimiter; the INBOX part in any case."""
+    """Whether `name` is below `prefix`, or is the prefix less its delimiter; the INBOX part in any
+    case.
+    """
     head = name[: len(prefix)]
     if head == prefix or name == prefix[:-1]:
         return True
-    return prefix[:5].upper() == b"INBOX" and head[:5].upper() == b"INBOX" and head[5:] == prefix[5:]
+    return (
+        prefix[:5].upper() == b"INBOX" and head[:5].upper() == b"INBOX" and head[5:] == prefix[5:]
+    )
 
 
 def _split(name: bytes, delimiter: bytes | None) -> list[bytes]:
@@ -254,7 +286,9 @@ def _unshift(found: re.Match[bytes]) -> bytes:
     coded = found[1]
     if not coded:
         return b"&"
-    text = binascii.a2b_base64(coded.replace(b",", b"/") + b"=" * (-len(coded) % 4)).decode("utf-16-be")
+    text = binascii.a2b_base64(coded.replace(b",", b"/") + b"=" * (-len(coded) % 4)).decode(
+        "utf-16-be"
+    )
     return text.encode("utf-8")
 
 

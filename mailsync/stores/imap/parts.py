@@ -1,6 +1,8 @@
-"""The parts of a letter mended where they stand, so that whoever opens one sees what was in it (RFC 2045, RFC 2046). Pure.
+"""The parts of a message mended where they stand, so that whoever opens one sees what was in it
+(RFC 2045, RFC 2046). Pure.
 
-Only what no strict server takes is touched: NUL, line ends other than CRLF, lines of more than 998 octets.
+Only what no strict server takes is touched: NUL, line ends other than CRLF, lines of more than 998
+octets.
 """
 
 from __future__ import annotations
@@ -12,7 +14,15 @@ from collections.abc import Iterator
 from email.message import Message
 from typing import Final, NamedTuple
 
-from mailsync.stores.imap.lines import LINE_LIMIT, TOO_LONG, broken, crlf, ends_clean, folded, softly_broken
+from mailsync.stores.imap.lines import (
+    LINE_LIMIT,
+    TOO_LONG,
+    broken,
+    crlf,
+    ends_clean,
+    folded,
+    softly_broken,
+)
 
 _DEPTH: Final = 30
 """Parts within parts are followed so far; no mail program shows more."""
@@ -38,29 +48,40 @@ class _Typed(NamedTuple):
 
 
 def needs_mending(text: bytes) -> bool:
-    """Tell whether a strict server may refuse a body."""
+    """Return whether a strict server may refuse a body."""
     return b"\0" in text or not ends_clean(text) or TOO_LONG.search(text) is not None
 
 
 def first(fields: list[bytes], name: bytes) -> bytes:
-    """Give the first value of a field (`name` in lower case), without white space around it; empty when there is none."""
-    return next((field.partition(b":")[2].strip() for field in fields if name_of(field) == name), b"")
+    """Return the first value of a field (`name` in lower case), without white space around it;
+    empty when there is none.
+    """
+    return next(
+        (field.partition(b":")[2].strip() for field in fields if name_of(field) == name), b""
+    )
 
 
 def name_of(field: bytes) -> bytes:
-    """Give the name of a raw field in lower case."""
+    """Return the name of a raw field in lower case."""
     return field.partition(b":")[0].rstrip(b" \t").lower()
 
 
 class Mending:
-    """One walk through a letter. `changes` learns what is done; `unix`: the whole letter ends its lines with LF."""
+    """One walk through a message.
+
+    `changes` learns what is done; `unix`: the whole message ends its lines with LF.
+    """
 
     def __init__(self, changes: list[str], *, unix: bool) -> None:
         self._changes = changes
         self._unix = unix
 
-    def entity(self, fields: list[bytes], body: bytes, default: bytes = _PLAIN, depth: int = 0) -> bytes:
-        """Mend a body; `fields` are those of its header, each with its line end, and learn of another transfer encoding."""
+    def entity(
+        self, fields: list[bytes], body: bytes, default: bytes = _PLAIN, depth: int = 0
+    ) -> bytes:
+        """Mend a body; `fields` are those of its header, each with its line end, and learn of
+        another transfer encoding.
+        """
         typed = _typed(first(fields, b"content-type"), default)
         coding = _coding(first(fields, b"content-transfer-encoding"))
         if typed.kind.startswith(b"multipart/"):
@@ -72,7 +93,9 @@ class Mending:
         return self._leaf(fields, body, typed, coding)
 
     def _multipart(self, typed: _Typed, body: bytes, depth: int) -> bytes:
-        """Mend part by part; what stands before the first boundary and after the last is shown by nobody."""
+        """Mend part by part; what stands before the first boundary and after the last is shown by
+        nobody.
+        """
         found = ((boundary, list(_marks(boundary, body))) for boundary in typed.boundaries)
         boundary, marks = next((one for one in found if one[1]), (b"", []))
         if not marks or depth >= _DEPTH:
@@ -103,7 +126,9 @@ class Mending:
         return b"--" + boundary + (mark["end"] or b"") + end[-90:]
 
     def _part(self, raw: bytes, default: bytes, depth: int) -> bytes:
-        """Mend a part with its header; the header stays as it is but for NUL, line ends and long lines."""
+        """Mend a part with its header; the header stays as it is but for NUL, line ends and long
+        lines.
+        """
         if not needs_mending(raw):
             return raw
         fields, separator, body = _headed(raw)
@@ -140,12 +165,20 @@ class Mending:
         based = coding == b"base64"
         if b"\0" in body:
             self._nuls()
-            body = body.replace(b"\0", b"") if based else body.replace(b"=\0", b"=3D\0").replace(b"\0", b"=00")
+            body = (
+                body.replace(b"\0", b"")
+                if based
+                else body.replace(b"=\0", b"=3D\0").replace(b"\0", b"=00")
+            )
         lined = self._opaque(body, long=False)
         if not TOO_LONG.search(lined):
             return lined
         self._longs()
-        return b"\r\n".join(_chopped(line) for line in lined.split(b"\r\n")) if based else softly_broken(lined)
+        return (
+            b"\r\n".join(_chopped(line) for line in lined.split(b"\r\n"))
+            if based
+            else softly_broken(lined)
+        )
 
     def _plain(self, fields: list[bytes], body: bytes, typed: _Typed) -> bytes:
         """Mend what is not coded: text by its lines, any other file to the octet."""
@@ -158,12 +191,20 @@ class Mending:
         if lined != body:
             self._ends()
         coding = b"quoted-printable" if typed.kind.startswith(b"text/") else b"base64"
-        self._changes.append(f"the text was coded as {coding.decode()}, which changes nothing of what it says")
+        self._changes.append(
+            f"the text was coded as {coding.decode()}, which changes nothing of what it says"
+        )
         fields[:] = [field for field in fields if name_of(field) != b"content-transfer-encoding"]
         fields.append(b"Content-Transfer-Encoding: %s\r\n" % coding)
         if coding == b"base64":
-            return b"\r\n".join(binascii.b2a_base64(lined[at : at + 57], newline=False) for at in range(0, len(lined), 57))
-        lines = (binascii.b2a_qp(line, istext=False).replace(b"=\n", b"=\r\n") for line in lined.split(b"\r\n"))
+            return b"\r\n".join(
+                binascii.b2a_base64(lined[at : at + 57], newline=False)
+                for at in range(0, len(lined), 57)
+            )
+        lines = (
+            binascii.b2a_qp(line, istext=False).replace(b"=\n", b"=\r\n")
+            for line in lined.split(b"\r\n")
+        )
         return b"\r\n".join(lines).replace(b"=\r\n--", b"=\r\n=2D-")
 
     def _opaque(self, text: bytes, *, long: bool = True) -> bytes:
@@ -190,12 +231,19 @@ class Mending:
 
 
 def _typed(value: bytes, default: bytes) -> _Typed:
-    """Read a Content-Type field however it is spelled: with comments, capital letters, folded, white space around the slash."""
+    """Read a Content-Type field however it is spelled: with comments, capital messages, folded,
+    white space around the slash.
+    """
     if not value:
         return _Typed(default, [], wide=False)
     raw = " ".join(value[:_VALUE_LIMIT].decode("latin-1").split())
     bare = _COMMENT.sub(r"\1", raw)
-    kind = re.sub(r"\s*/\s*", "/", bare.partition(";")[0]).strip(" \"'").lower().encode("latin-1", "replace")
+    kind = (
+        re.sub(r"\s*/\s*", "/", bare.partition(";")[0])
+        .strip(" \"'")
+        .lower()
+        .encode("latin-1", "replace")
+    )
     if kind.count(b"/") != 1:
         kind = b"multipart/mixed" if kind == b"multipart" else _PLAIN
     boundaries = [found for text in (raw, bare) if (found := _parameter(text, "boundary"))]
@@ -220,14 +268,24 @@ def _parameter(text: str, name: str) -> bytes:
 
 
 def _coding(value: bytes) -> bytes:
-    """Give a transfer encoding, empty for those that change nothing and for those that nobody knows."""
-    token = re.sub(rb"\([^()]*\)", b"", value[:_VALUE_LIMIT]).strip().lower().partition(b";")[0].strip(b" \t\"'")
+    """Return a transfer encoding, empty for those that change nothing and for those that nobody
+    knows.
+    """
+    token = (
+        re.sub(rb"\([^()]*\)", b"", value[:_VALUE_LIMIT])
+        .strip()
+        .lower()
+        .partition(b";")[0]
+        .strip(b" \t\"'")
+    )
     known = token in {b"base64", b"quoted-printable"} or _UUENCODED.match(token)
     return token if known else b""
 
 
 def _marks(boundary: bytes, body: bytes) -> Iterator[re.Match[bytes]]:
-    """Find the boundary lines up to the closing one (RFC 2046 section 5.1.1); the header may have lost its 8-bit octets and NULs."""
+    """Find the boundary lines up to the closing one (RFC 2046 section 5.1.1); the header may have
+    lost its 8-bit octets and NULs.
+    """
     spelled = re.escape(boundary).replace(rb"\?", rb"[?\0]").replace(b"X", rb"[X\x80-\xff]")
     pattern = re.compile(rb"--" + spelled + rb"(?P<end>--)?(?P<line>[ \t]*(?:\r*\n|\r|\Z))")
     before = -1
@@ -240,12 +298,16 @@ def _marks(boundary: bytes, body: bytes) -> Iterator[re.Match[bytes]]:
 
 
 def _closes(mark: re.Match[bytes], before: int) -> bool:
-    """Tell whether a boundary is the last one; some readers take one right after another for the same."""
+    """Return whether a boundary is the last one; some readers take one right after another for the
+    same.
+    """
     return mark["end"] is not None and mark.start() != before
 
 
 def _headed(raw: bytes) -> tuple[list[bytes], bytes, bytes]:
-    """Part a part into header fields, the blank line, if there is one, and the body: as readers do, at the first line that is no field."""
+    """Split a part into header fields, the blank line, if there is one, and the body: as readers
+    do, at the first line that is no field.
+    """
     fields: list[bytes] = []
     for found in _LINE.finditer(raw):
         line = found[0]
@@ -262,4 +324,8 @@ def _headed(raw: bytes) -> tuple[list[bytes], bytes, bytes]:
 
 def _chopped(line: bytes) -> bytes:
     """Break a base64 line anywhere."""
-    return b"\r\n".join(line[at : at + 76] for at in range(0, len(line), 76)) if len(line) > LINE_LIMIT else line
+    return (
+        b"\r\n".join(line[at : at + 76] for at in range(0, len(line), 76))
+        if len(line) > LINE_LIMIT
+        else line
+    )

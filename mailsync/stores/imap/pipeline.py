@@ -1,4 +1,5 @@
-"""Appending with many commands in flight on one connection, letters together in one where MULTIAPPEND is offered (RFC 3502).
+"""Appending with many commands in flight on one connection, messages together in one where
+MULTIAPPEND is offered (RFC 3502).
 
 A connection that breaks makes what was in flight `Unanswered`; the rest goes on after a new login.
 """
@@ -19,26 +20,39 @@ from mailsync.stores.imap.wire import Command, Result
 
 WINDOW_OCTETS: Final = 12 << 20
 WINDOW_COMMANDS: Final = 256
-"""How much may be sent without an answer: enough for a long line, little enough to look for after a failure."""
+"""How much may be sent without an answer: enough for a long line, little enough to look for after a
+failure.
+"""
 
 
-def pipelined(link: Link, verdicts: Verdicts, parcels: Iterable[Parcel], pace: Pace) -> Iterator[Answer]:
-    """Append; see `Destination.append`. `pace` lives longer than one call: what it learned of a server holds for the next."""
+def pipelined(
+    link: Link, verdicts: Verdicts, parcels: Iterable[Parcel], pace: Pace
+) -> Iterator[Answer]:
+    """Append; see `Destination.append`.
+
+    `pace` lives longer than one call: what it learned of a server holds for the next.
+    """
     yield from _Pipeline(link, verdicts, parcels, pace).run()
 
 
 class _Pipeline:
-    """Commands in flight, and what waits for being sent: parts of refused groups first, then new letters."""
+    """Commands in flight, and what waits for being sent: parts of refused groups first, then new
+    messages.
+    """
 
-    def __init__(self, link: Link, verdicts: Verdicts, parcels: Iterable[Parcel], pace: Pace) -> None:
+    def __init__(
+        self, link: Link, verdicts: Verdicts, parcels: Iterable[Parcel], pace: Pace
+    ) -> None:
         self._link = link
         self._verdicts = verdicts
         self._pace = pace
         octets = BATCH_OCTETS if verdicts.limit is None else min(BATCH_OCTETS, verdicts.limit)
-        self._batches = Batches(self._firsts(parcels), together=link.session.has(b"MULTIAPPEND"), octets=octets)
+        self._batches = Batches(
+            self._firsts(parcels), together=link.session.has(b"MULTIAPPEND"), octets=octets
+        )
         self._flying: deque[tuple[Command, list[Send]]] = deque()
         self._octets = 0
-        self._letters = 0
+        self._messages = 0
         self._again: deque[list[Send]] = deque()
         self._held: list[Send] = []
         self._done: list[Answer] = []
@@ -47,7 +61,10 @@ class _Pipeline:
         self._stopped: StoreUnavailable | None = None
 
     def run(self) -> Iterator[Answer]:
-        """Send and judge until nothing is left. Raises what stops the account, after all answers were given."""
+        """Send and judge until nothing is left.
+
+        Raises what stops the account, after all answers were given.
+        """
         while True:
             yield from self._arrived()
             if self._stopped is not None:
@@ -73,18 +90,20 @@ class _Pipeline:
                 yield first
 
     def _following(self) -> list[Send]:
-        """Give the group to send now; none when there is no room, or first the rest must be heard."""
+        """Return the group to send now; none when there is no room, or first the rest must be
+        heard.
+        """
         if self._busy is not None:
             return []
         if not self._held:
             if self._again:
                 self._held = self._again.popleft()
             elif not self._full:
-                self._held = self._batches.take(self._pace.letters)
+                self._held = self._batches.take(self._pace.messages)
         group = self._held
         if self._flying and (
             self._octets + _octets(group) > WINDOW_OCTETS
-            or self._letters + len(group) > self._pace.letters
+            or self._messages + len(group) > self._pace.messages
             or len(self._flying) >= WINDOW_COMMANDS
         ):
             return []
@@ -107,7 +126,7 @@ class _Pipeline:
             return
         self._flying.append((command, group))
         self._octets += _octets(group)
-        self._letters += len(group)
+        self._messages += len(group)
 
     def _arrived(self) -> Iterator[Answer]:
         """Judge what has been answered, without waiting."""
@@ -131,7 +150,7 @@ class _Pipeline:
     def _landed(self, result: Result) -> None:
         _, group = self._flying.popleft()
         self._octets -= _octets(group)
-        self._letters -= len(group)
+        self._messages -= len(group)
         self._judge(group, result)
 
     def _take(self) -> Iterator[Answer]:
@@ -180,7 +199,9 @@ class _Pipeline:
             self._done += [Refused(send.parcel, str(stop)) for send in group]
 
     def _rest(self, busy: StoreUnavailable) -> None:
-        """Wait as the server asks, once for all it said so of; a server that is not throttling but ailing gets a new login."""
+        """Wait as the server asks, once for all it said so of; a server that is not throttling but
+        ailing gets a new login.
+        """
         self._busy = None
         try:
             if isinstance(busy, Throttled):
@@ -194,14 +215,18 @@ class _Pipeline:
         """Hear what became of the rest, give up what was refused meanwhile, and stop."""
         while self._flying:
             yield from self._oldest()
-        self._done += [Refused(send.parcel, str(stopped)) for group in self._again for send in group]
+        self._done += [
+            Refused(send.parcel, str(stopped)) for group in self._again for send in group
+        ]
         yield from self._take()
         raise stopped
 
     def _lost(self, error: StoreUnavailable) -> Iterator[Answer]:
-        """Give up what is in flight and log in again; what the server may have taken is found by looking."""
+        """Give up what is in flight and log in again; what the server may have taken is found by
+        looking.
+        """
         flying, self._flying = list(self._flying), deque()
-        self._octets = self._letters = 0
+        self._octets = self._messages = 0
         for command, group in flying:
             if command.result is not None:
                 self._judge(group, command.result)
@@ -219,6 +244,8 @@ def _octets(group: list[Send]) -> int:
 
 def _longer(known: StoreUnavailable | None, stop: StoreUnavailable) -> StoreUnavailable:
     """Choose whom to believe when several answers say how long to wait."""
-    if isinstance(known, Throttled) and (not isinstance(stop, Throttled) or (known.wait or 0) >= (stop.wait or 0)):
+    if isinstance(known, Throttled) and (
+        not isinstance(stop, Throttled) or (known.wait or 0) >= (stop.wait or 0)
+    ):
         return known
     return stop

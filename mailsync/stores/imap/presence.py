@@ -1,4 +1,5 @@
-"""What is in a mailbox of a destination already: header blocks in windows, and one whole letter where headers do not tell enough.
+"""What is in a mailbox of a destination already: header blocks in windows, and one whole message
+where headers do not tell enough.
 
 EXAMINE and BODY.PEEK only: looking changes nothing.
 """
@@ -20,19 +21,29 @@ from mailsync.stores.imap.session import trouble
 from mailsync.stores.imap.wire import Answer, Command, Result
 
 LOOK: Final = 500
-"""Letters asked for in one command."""
+"""Messages asked for in one command."""
 
 LOOKS_AHEAD: Final = 4
 
-_ITEM: Final = rb"(?:UID (\d{1,10})|FLAGS \(([^()\"{]*)\)|RFC822\.SIZE (\d{1,15})|INTERNALDATE \"([^\"\\]{20,30})\"|MODSEQ \(\d{1,20}\))"
-_HEAD: Final = re.compile(rb"\d+ FETCH \((?:" + _ITEM + rb" )*BODY\[HEADER\] ~?\{\d{1,20}\+?\}\Z", re.IGNORECASE)
+_ITEM: Final = (
+    rb"(?:UID (\d{1,10})|FLAGS \(([^()\"{]*)\)|RFC822\.SIZE (\d{1,15})|INTERNALDATE"
+    rb" \"([^\"\\]{20,30})\"|MODSEQ \(\d{1,20}\))"
+)
+_HEAD: Final = re.compile(
+    rb"\d+ FETCH \((?:" + _ITEM + rb" )*BODY\[HEADER\] ~?\{\d{1,20}\+?\}\Z", re.IGNORECASE
+)
 _REST: Final = re.compile(rb"(?: " + _ITEM + rb")*\)\Z", re.IGNORECASE)
 
 
-def letters_there(link: Link, account: str, mailbox: MailboxPath, first_uid: int, seen: Container[UidRef] = ()) -> Iterator[Present]:
-    """List the letters from `first_uid` on, by UID as a rule; some may come twice. Raises MailboxError, StoreUnavailable.
+def messages_there(
+    link: Link, account: str, mailbox: MailboxPath, first_uid: int, seen: Container[UidRef] = ()
+) -> Iterator[Present]:
+    """List the messages from `first_uid` on, by UID as a rule; some may come twice.
 
-    Those `seen` before a line broke are not asked for again: a line that lasts for a part only would never bring the rest.
+    Raises MailboxError, StoreUnavailable.
+
+    Those `seen` before a line broke are not asked for again: a line that lasts for a part only
+    would never bring the rest.
     """
     session = link.session
     examined = link.examine(mailbox, fresh=True)
@@ -43,14 +54,24 @@ def letters_there(link: Link, account: str, mailbox: MailboxPath, first_uid: int
         session.wire.wait(search)
         return
     _done(account, mailbox, link, search)
-    # `n:*` names the last letter even when its UID is below n (RFC 9051 section 9).
-    uids = sorted(uid for uid in searched(search) if uid >= first_uid and UidRef(mailbox, state.uidvalidity, uid) not in seen)
+    # `n:*` names the last message even when its UID is below n (RFC 9051 section 9).
+    uids = sorted(
+        uid
+        for uid in searched(search)
+        if uid >= first_uid and UidRef(mailbox, state.uidvalidity, uid) not in seen
+    )
     rest = deque(uids[start : start + LOOK] for start in range(0, len(uids), LOOK))
     flights: deque[Command] = deque()
     while rest or flights:
         while rest and len(flights) < LOOKS_AHEAD and session.wire.outstanding < OUTSTANDING:
             window = uid_set(rest.popleft())
-            flights.append(session.wire.send(b"UID FETCH ", window, b" (UID RFC822.SIZE FLAGS INTERNALDATE BODY.PEEK[HEADER])"))
+            flights.append(
+                session.wire.send(
+                    b"UID FETCH ",
+                    window,
+                    b" (UID RFC822.SIZE FLAGS INTERNALDATE BODY.PEEK[HEADER])",
+                )
+            )
         command = flights.popleft()
         for answer in session.wire.answers(command):
             present = present_of(answer, account, mailbox, state.uidvalidity)
@@ -59,10 +80,15 @@ def letters_there(link: Link, account: str, mailbox: MailboxPath, first_uid: int
         _done(account, mailbox, link, command)
 
 
-def present_of(answer: Answer, account: str, mailbox: MailboxPath, uidvalidity: int) -> Present | None:
-    """Read one answer; None when it holds no header of a letter. Raises ProtocolViolation."""
+def present_of(
+    answer: Answer, account: str, mailbox: MailboxPath, uidvalidity: int
+) -> Present | None:
+    """Read one answer; None when it holds no header of a message. Raises ProtocolViolation."""
     if len(answer) == 3 and (head := _HEAD.match(answer[0])) and (rest := _REST.match(answer[2])):
-        uid, flags, size, when = (first if first is not None else last for first, last in zip(head.groups(), rest.groups(), strict=True))
+        uid, flags, size, when = (
+            first if first is not None else last
+            for first, last in zip(head.groups(), rest.groups(), strict=True)
+        )
         if uid is None:
             return None
         entry = Entry(
@@ -76,11 +102,22 @@ def present_of(answer: Answer, account: str, mailbox: MailboxPath, uidvalidity: 
     line = line_of(answer, account)
     if body is None or body.uid is None or body.content is None or line is None:
         return None
-    return Present(Entry(UidRef(mailbox, uidvalidity, body.uid), line.size, line.flags or NO_FLAGS, line.internaldate), body.content)
+    return Present(
+        Entry(
+            UidRef(mailbox, uidvalidity, body.uid),
+            line.size,
+            line.flags or NO_FLAGS,
+            line.internaldate,
+        ),
+        body.content,
+    )
 
 
 def body_there(link: Link, account: str, mailbox: MailboxPath, uid: int) -> bytes | None:
-    """Bring one letter's content, in one round trip; None when it is gone. Raises MailboxError, StoreUnavailable."""
+    """Bring one message's content, in one round trip; None when it is gone.
+
+    Raises MailboxError, StoreUnavailable.
+    """
     examined = link.examine(mailbox, fresh=True)
     command = link.session.wire.send(b"UID FETCH %d (UID BODY.PEEK[])" % uid)
     _opened(account, mailbox, examined)
@@ -91,7 +128,12 @@ def body_there(link: Link, account: str, mailbox: MailboxPath, uid: int) -> byte
 
 def searched(command: Command) -> list[int]:
     """Read the answers to a UID SEARCH."""
-    words = [word for answer in command.answers if answer.word == b"SEARCH" for word in answer.line.split()[1:]]
+    words = [
+        word
+        for answer in command.answers
+        if answer.word == b"SEARCH"
+        for word in answer.line.split()[1:]
+    ]
     return [int(word) for word in words if word.isdigit() and len(word) <= 10]
 
 
@@ -111,4 +153,8 @@ def _done(account: str, mailbox: MailboxPath, link: Link, command: Command) -> N
 
 
 def _refused(account: str, mailbox: MailboxPath, result: Result) -> MailboxError:
-    return MailboxError(account, mailbox, f"the server refuses mailbox {show(mailbox)}: {result.text or 'no reason given'}")
+    return MailboxError(
+        account,
+        mailbox,
+        f"the server refuses mailbox {show(mailbox)}: {result.text or 'no reason given'}",
+    )

@@ -1,4 +1,7 @@
-"""How much more a server lets in, as its quotas tell (RFC 9208, RFC 2087). Asks GETQUOTAROOT; changes nothing."""
+"""How much more a server lets in, as its quotas tell (RFC 9208, RFC 2087).
+
+Asks GETQUOTAROOT; changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +19,21 @@ _UNIT: Final = 1024
 
 _STRING: Final = re.compile(rb'"((?:[^"\\]|\\.)*)"|([^\s()"]+)', re.DOTALL)
 _ESCAPED: Final = re.compile(rb"\\(.)", re.DOTALL)
-_STORAGE: Final = re.compile(rb"\([^()]*\bSTORAGE +(\d{1,19}) +(\d{1,19})\b[^()]*\)\s*\Z", re.IGNORECASE)
+_STORAGE: Final = re.compile(
+    rb"\([^()]*\bSTORAGE +(\d{1,19}) +(\d{1,19})\b[^()]*\)\s*\Z", re.IGNORECASE
+)
 _MARKER: Final = re.compile(rb"~?\{\d+\+?\}\Z")
 
 
 def rooms(session: Session, mailboxes: Sequence[MailboxPath]) -> list[Room]:
     """Ask for the room of each mailbox, all in one flight. A server that tells of none limits none.
 
-    The mailboxes need not be there (RFC 9208 section 4.2), though some servers refuse to tell of those that are not.
+    The mailboxes need not be there (RFC 9208 section 4.2), though some servers refuse to tell of
+    those that are not.
     """
-    if not any(word == b"QUOTA" or word.startswith(b"QUOTA=RES-STORAGE") for word in session.capabilities):
+    if not any(
+        word == b"QUOTA" or word.startswith(b"QUOTA=RES-STORAGE") for word in session.capabilities
+    ):
         return []
     flights: list[Command] = []
     waiting = 0
@@ -33,7 +41,9 @@ def rooms(session: Session, mailboxes: Sequence[MailboxPath]) -> list[Room]:
         while session.wire.outstanding > OUTSTANDING and waiting < len(flights):
             session.wire.wait(flights[waiting])
             waiting += 1
-        flights.append(session.wire.send(b"GETQUOTAROOT ", session.mailbox(session.names.written(path))))
+        flights.append(
+            session.wire.send(b"GETQUOTAROOT ", session.mailbox(session.names.written(path)))
+        )
     bounded: dict[bytes, set[MailboxPath]] = {}
     left: dict[bytes, int] = {}
     for path, command in zip(mailboxes, flights, strict=True):
@@ -54,9 +64,11 @@ def roots_of(answer: Answer) -> list[bytes]:
 
 
 def storage_of(answer: Answer) -> tuple[bytes, int] | None:
-    """Read a QUOTA answer: the root, and how many octets may still come; None when it does not limit them.
+    """Read a QUOTA answer: the root, and how many octets may still come; None when it does not
+    limit them.
 
-    A limit of 0 is how some servers write that there is none; a mailbox that nothing fits into says so by itself.
+    A limit of 0 is how some servers write that there is none; a mailbox that nothing fits into says
+    so by itself.
     """
     if answer.word != b"QUOTA":
         return None
@@ -68,12 +80,15 @@ def storage_of(answer: Answer) -> tuple[bytes, int] | None:
 
 
 def _strings(answer: Answer) -> list[bytes]:
-    """Part an answer into atoms, quoted strings and literals."""
+    """Split an answer into atoms, quoted strings and literals."""
     found: list[bytes] = []
     for index, part in enumerate(answer):
         if index % 2:
             found.append(part)
         else:
             text = _MARKER.sub(b"", part) if index < len(answer) - 1 else part
-            found += [_ESCAPED.sub(rb"\1", quoted) if quoted or not atom else atom for quoted, atom in _STRING.findall(text)]
+            found += [
+                _ESCAPED.sub(rb"\1", quoted) if quoted or not atom else atom
+                for quoted, atom in _STRING.findall(text)
+            ]
     return found

@@ -1,6 +1,8 @@
-"""A copy of a refused letter that a person would call the same letter, and what was changed in it. Pure.
+"""A copy of a refused message that a person would call the same message, and what was changed in
+it. Pure.
 
-Only made after a server refused the letter as it is (RFC 9051 section 6.3.12 lets it); the archive keeps the original.
+Only made after a server refused the message as it is (RFC 9051 section 6.3.12 lets it); the archive
+keeps the original.
 """
 
 from __future__ import annotations
@@ -34,42 +36,49 @@ _NULS: Final = "NUL octets were replaced"
 _MBOX: Final = (b"From ", b">From ")
 _PREFIXES: Final = (b"x-", b"list-", b"resent-", b"content-", b"arc-")
 _ONCE: Final = frozenset(
-    b"from date subject sender reply-to to cc bcc message-id in-reply-to references mime-version content-type "
-    b"content-transfer-encoding content-disposition return-path".split()
+    b"from date subject sender reply-to to cc bcc message-id in-reply-to references mime-version"
+    b" content-type content-transfer-encoding content-disposition return-path".split()
 )
 _KNOWN: Final = (
     TRACE_FIELDS
     | _ONCE
     | frozenset(
-        b"comments keywords organization priority importance precedence sensitivity thread-topic thread-index user-agent "
-        b"errors-to disposition-notification-to auto-submitted autocrypt newsgroups path xref followup-to encoding".split()
+        b"comments keywords organization priority importance precedence sensitivity thread-topic"
+        b" thread-index user-agent errors-to disposition-notification-to auto-submitted autocrypt"
+        b" newsgroups path xref followup-to encoding".split()
     )
 )
 
 
 def repaired(content: bytes) -> tuple[bytes, str] | None:
-    """Give a copy that any server should take, and a sentence about what was changed; None when there is nothing to mend."""
+    """Return a copy that any server should take, and a sentence about what was changed; None when
+    there is nothing to mend.
+    """
     changes: list[str] = []
     fields, body = _mended(content, changes)
     if not changes:
         return None
-    # The first such field counts: a letter may be a repaired copy already.
+    # The first such field counts: a message may be a repaired copy already.
     mark = b"%s: %s\r\n" % (MARK, hashlib.sha256(content).hexdigest().encode("ascii"))
-    return mark + b"".join(fields) + b"\r\n" + body, "sent as a repaired copy: " + ", ".join(dict.fromkeys(changes))
+    return mark + b"".join(fields) + b"\r\n" + body, "sent as a repaired copy: " + ", ".join(
+        dict.fromkeys(changes)
+    )
 
 
 def looks_odd(content: bytes) -> bool:
-    """Tell whether a strict server may refuse a letter that a lenient one takes."""
+    """Return whether a strict server may refuse a message that a lenient one takes."""
     changes: list[str] = []
     _mended(content, changes)
     return bool(changes)
 
 
 def _mended(content: bytes, changes: list[str]) -> tuple[list[bytes], bytes]:
-    """Give the header fields, each with its line end, and the body; `changes` learns what was done."""
+    """Return the header fields, each with its line end, and the body; `changes` learns what was
+    done.
+    """
     if not content.strip():
         changes.append("it was empty and got a subject")
-        return [b"Subject: (empty letter)\r\n"], b""
+        return [b"Subject: (empty message)\r\n"], b""
     unix = b"\r\n" not in content
     if b"\n" not in content and b"\r" in content:
         # As old Macintoshes ended their lines.
@@ -95,17 +104,20 @@ def _mended(content: bytes, changes: list[str]) -> tuple[list[bytes], bytes]:
 
 
 def _parted(content: bytes, changes: list[str]) -> tuple[list[bytes], bytes]:
-    """Part the lines of the header, without their line ends, and the body.
+    """Split the lines of the header, without their line ends, and the body.
 
-    The header ends at the first blank line. Where there is none, or lines that are no fields stand before it, it ends where no
-    more fields come that every reader knows. Text without any such field is all body.
+    The header ends at the first blank line. Where there is none, or lines that are no fields stand
+    before it, it ends where no more fields come that every reader knows. Text without any such
+    field is all body.
     """
     lines, starts, position = _lines(content)
     blank = content.find(b"\n", position) + 1 if position < len(content) else 0
     end, start = len(lines), blank or len(content)
     if not blank or not all(_in_header(number, line) for number, line in enumerate(lines)):
         end = _header_end(lines)
-        after = next((number for number in range(end, len(lines)) if lines[number].strip(b" \t")), len(lines))
+        after = next(
+            (number for number in range(end, len(lines)) if lines[number].strip(b" \t")), len(lines)
+        )
         if after < len(lines):
             start = starts[after] if end else 0
         if not blank or after < len(lines):
@@ -118,7 +130,9 @@ def _parted(content: bytes, changes: list[str]) -> tuple[list[bytes], bytes]:
 
 
 def _lines(content: bytes) -> tuple[list[bytes], list[int], int]:
-    """Give the lines before the first blank one, where they begin, and where the blank one does (at the end where there is none)."""
+    """Return the lines before the first blank one, where they begin, and where the blank one does
+    (at the end where there is none).
+    """
     lines: list[bytes] = []
     starts: list[int] = []
     position = 0
@@ -134,35 +148,46 @@ def _lines(content: bytes) -> tuple[list[bytes], list[int], int]:
 
 
 def _in_header(number: int, line: bytes) -> bool:
-    """Tell whether a line may stand in a header: a field, a folded line, a nameless field, an mbox "From " line at the top."""
+    """Return whether a line may stand in a header: a field, a folded line, a nameless field, an
+    mbox "From " line at the top.
+    """
     if line[:1] in {b" ", b"\t"}:
         return number > 0 or not line.strip(b" \t")
-    return line.startswith(b":") or _FIELD.match(line) is not None or (number == 0 and line.startswith(_MBOX))
+    return (
+        line.startswith(b":")
+        or _FIELD.match(line) is not None
+        or (number == 0 and line.startswith(_MBOX))
+    )
 
 
 def _header_end(lines: list[bytes]) -> int:
-    """Tell how many lines are the header's where no reader can be sure.
+    """Return how many lines are the header's where no reader can be sure.
 
-    Rubbish between fields is the header's when at least as many fields follow it that every reader knows; whatever else is no field
-    begins the body, and so does what follows a line of blanks after the last such field.
+    Rubbish between fields is the header's when at least as many fields follow it that every reader
+    knows; whatever else is no field begins the body, and so does what follows a line of blanks
+    after the last such field.
     """
     known = _known(lines)
     if not known:
         return 0
-    strange = [number for number, line in enumerate(lines[: known[-1]]) if not _in_header(number, line)]
+    strange = [
+        number for number, line in enumerate(lines[: known[-1]]) if not _in_header(number, line)
+    ]
     for place, number in enumerate(strange):
         if len(strange) - place > len(known) - bisect_right(known, number):
             return number
     for number in range(known[-1] + 1, len(lines)):
         line = lines[number]
         following = lines[number + 1][:1] if number + 1 < len(lines) else b""
-        if not _in_header(number, line) or (not line.strip(b" \t") and following not in {b" ", b"\t"}):
+        if not _in_header(number, line) or (
+            not line.strip(b" \t") and following not in {b" ", b"\t"}
+        ):
             return number
     return len(lines)
 
 
 def _known(lines: list[bytes]) -> list[int]:
-    """Give which lines are fields that every reader knows; what a letter has once counts once."""
+    """Return which lines are fields that every reader knows; what is unique counts once."""
     seen: set[bytes] = set()
     known: list[int] = []
     for number, line in enumerate(lines):
@@ -176,10 +201,13 @@ def _known(lines: list[bytes]) -> list[int]:
 
 
 def _unfolded(lines: list[bytes], changes: list[str]) -> list[bytes]:
-    """Make fields of lines, folded ones and all, without the last line end; lines of blanks are left out."""
+    """Make fields of lines, folded ones and all, without the last line end; lines of blanks are
+    left out.
+    """
     fields: list[list[bytes]] = []
     for whole in lines:
-        # A CR on its own ends a line for many readers; where what follows could not begin one, it is a blank.
+        # A CR on its own ends a line for many readers; where what follows could not begin one, it
+        # is a blank.
         for line in _CR.sub(_line_end, whole).split(b"\n"):
             if not line.strip(b" \t"):
                 changes.append("header lines of nothing but blanks were left out")
@@ -208,7 +236,9 @@ def _readable(raw: bytes, changes: list[str]) -> bytes:
 
 
 def _ascii(raw: bytes, charset: str, changes: list[str]) -> bytes:
-    """Write one field, given without its last line end, as ASCII and in lines that are not too long."""
+    """Write one field, given without its last line end, as ASCII and in lines that are not too
+    long.
+    """
     if HIGH.search(raw):
         changes.append("8-bit characters in the header were encoded")
         raw = ascii_field(raw, charset)

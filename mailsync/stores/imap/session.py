@@ -1,6 +1,8 @@
-"""One logged-in IMAP session: connect, encrypt, log in, learn what the server can do, in as few round trips as that takes.
+"""One logged-in IMAP session: connect, encrypt, log in, learn what the server can do, in as few
+round trips as that takes.
 
-A session is one connection; it does not come back when that breaks (see `link.py`). Errors are the account's own, with what to do.
+A session is one connection; it does not come back when that breaks (see `link.py`). Errors are the
+account's own, with what to do.
 """
 
 from __future__ import annotations
@@ -21,58 +23,88 @@ from mailsync.errors import (
 )
 from mailsync.stores.credentials import Credentials
 from mailsync.stores.imap.names import Names, listed, namespaces, quote
-from mailsync.stores.imap.wire import Command, Part, Reply, Result, Wire, shown
+from mailsync.stores.imap.wire import Command, Piece, Reply, Result, Wire, shown
 from mailsync.stores.transport import Endpoint, connect
 
 _REV2: Final = frozenset(
-    b"BINARY CHILDREN ENABLE ESEARCH IDLE LIST-EXTENDED LIST-STATUS LITERAL- MOVE NAMESPACE SASL-IR SEARCHRES SPECIAL-USE "
-    b"STATUS=SIZE UIDPLUS UNSELECT".split()
+    b"BINARY CHILDREN ENABLE ESEARCH IDLE LIST-EXTENDED LIST-STATUS LITERAL- MOVE NAMESPACE SASL-IR"
+    b" SEARCHRES SPECIAL-USE STATUS=SIZE UIDPLUS UNSELECT".split()
 )
 """What IMAP4rev2 includes without announcing it (RFC 9051 appendix E)."""
 
 _BUSY: Final = frozenset({b"UNAVAILABLE", b"INUSE", b"IN-USE", b"LIMIT"})
-_BUSY_WORDS: Final = re.compile(r"too many|simultaneous|temporar|try again|in use|connection limit", re.IGNORECASE)
-_MISSING_WORDS: Final = re.compile(r"does ?n[o']t exist|non-?existent|no such (?:mailbox|folder)|unknown (?:mailbox|folder)", re.IGNORECASE)
-_THROTTLE_WORDS: Final = re.compile(r"throttl|back-?off|bandwidth limit|download.{0,20}limit", re.IGNORECASE)
-_WAIT: Final = re.compile(r"(\d{1,9})(?:\.\d+)?\s*(milliseconds?|msec|ms|seconds?|secs?|s|minutes?|mins?)\b", re.IGNORECASE)
+_BUSY_WORDS: Final = re.compile(
+    r"too many|simultaneous|temporar|try again|in use|connection limit", re.IGNORECASE
+)
+_MISSING_WORDS: Final = re.compile(
+    r"does ?n[o']t exist|non-?existent|no such (?:mailbox|folder)|unknown (?:mailbox|folder)",
+    re.IGNORECASE,
+)
+_THROTTLE_WORDS: Final = re.compile(
+    r"throttl|back-?off|bandwidth limit|download.{0,20}limit", re.IGNORECASE
+)
+_WAIT: Final = re.compile(
+    r"(\d{1,9})(?:\.\d+)?\s*(milliseconds?|msec|ms|seconds?|secs?|s|minutes?|mins?)\b",
+    re.IGNORECASE,
+)
 _WAIT_BARE: Final = re.compile(r"back-?off\s*(?:time)?\s*[:=]?\s*(\d{1,9})\b", re.IGNORECASE)
 
 
 def stated_wait(text: str) -> float | None:
-    """Read how long a server asks us to wait, in seconds: `Suggested Backoff Time: 299961 milliseconds`; None when it does not say."""
+    """Read how long a server asks us to wait, in seconds: `Suggested Backoff Time: 299961
+    milliseconds`; None when it does not say.
+    """
     found = _WAIT.search(text)
     if found:
         unit = found[2].lower()
-        return int(found[1]) * (0.001 if unit.startswith(("ms", "mil")) else 60.0 if unit.startswith("min") else 1.0)
+        return int(found[1]) * (
+            0.001 if unit.startswith(("ms", "mil")) else 60.0 if unit.startswith("min") else 1.0
+        )
     bare = _WAIT_BARE.search(text)
     return int(bare[1]) / 1000 if bare else None  # Exchange and Gmail count in milliseconds
 
 
 def trouble(account: str, result: Result, doing: str) -> StoreUnavailable | None:
-    """Tell whether a refusal means that the whole account must wait or stop; None when it is about this one command.
+    """Return whether a refusal means that the whole account must wait or stop; None when it is
+    about this one command.
 
-    Throttled, ServerBusy (both retryable) and OverQuota; `doing` ends the sentence for people (`fetching letters`).
+    Throttled, ServerBusy (both retryable) and OverQuota; `doing` ends the sentence for people
+    (`fetching messages`).
     """
     if result.ok:
         return None
     if result.code in {b"THROTTLED", b"OVERQUOTA"} or _THROTTLE_WORDS.search(result.text):
         if result.code == b"OVERQUOTA":
             return OverQuota(account, f"the server is full: {result.text}")
-        return Throttled(account, f"the server slows us down while {doing}: {result.text}", stated_wait(result.text))
+        return Throttled(
+            account,
+            f"the server slows us down while {doing}: {result.text}",
+            stated_wait(result.text),
+        )
     if result.code in _BUSY:
         wait = stated_wait(result.text)
         message = f"the server is busy while {doing}: {result.text}"
-        return Throttled(account, message, wait) if wait is not None else ServerBusy(account, message)
+        return (
+            Throttled(account, message, wait) if wait is not None else ServerBusy(account, message)
+        )
     return None
 
 
 def missing(result: Result) -> bool:
-    """Tell whether a refusal says that a mailbox does not exist: by its code (RFC 9051 section 7.1), or in the words servers use."""
-    return result.status == b"NO" and (result.code == b"NONEXISTENT" or (not result.code and bool(_MISSING_WORDS.search(result.text))))
+    """Return whether a refusal says that a mailbox does not exist: by its code (RFC 9051 section
+    7.1), or in the words servers use.
+    """
+    return result.status == b"NO" and (
+        result.code == b"NONEXISTENT"
+        or (not result.code and bool(_MISSING_WORDS.search(result.text)))
+    )
 
 
 class Session:
-    """A logged-in session, made by `Session.open`. `wire` takes commands; `enabled` are the extensions asked for with ENABLE."""
+    """A logged-in session, made by `Session.open`.
+
+    `wire` takes commands; `enabled` are the extensions asked for with ENABLE.
+    """
 
     def __init__(self, account: str, endpoint: Endpoint, wire: Wire) -> None:
         self.account = account
@@ -94,10 +126,13 @@ class Session:
         *,
         sync: bool = True,
     ) -> Session:
-        """Connect and log in. With `sync`, CONDSTORE and QRESYNC are enabled where offered (RFC 7162).
+        """Connect and log in.
 
-        Raises Unreachable, ConnectionLost, TlsError, AuthenticationFailed, ServerBusy, Throttled or ProtocolViolation.
-        ENABLE and NAMESPACE are on their way when this returns, not yet answered.
+        With `sync`, CONDSTORE and QRESYNC are enabled where offered (RFC 7162).
+
+        Raises Unreachable, ConnectionLost, TlsError, AuthenticationFailed, ServerBusy, Throttled or
+        ProtocolViolation. ENABLE and NAMESPACE are on their way when this returns, not yet
+        answered.
         """
         session = cls(account, endpoint, Wire(connect(endpoint, account), note))
         try:
@@ -120,15 +155,21 @@ class Session:
         self.known_names = names
 
     def has(self, capability: bytes) -> bool:
-        """Tell whether the server offers `capability` (upper case), by itself or as a part of IMAP4rev2."""
-        return capability in self.capabilities or (capability in _REV2 and b"IMAP4REV2" in self.capabilities)
+        """Return whether the server offers `capability` (upper case), by itself or as a part of
+        IMAP4rev2.
+        """
+        return capability in self.capabilities or (
+            capability in _REV2 and b"IMAP4REV2" in self.capabilities
+        )
 
     def instant(self, octets: int) -> bool:
-        """Tell whether a literal of so many octets may be sent without waiting (RFC 7888)."""
+        """Return whether a literal of so many octets may be sent without waiting (RFC 7888)."""
         return self.has(b"LITERAL+") or (octets <= 4096 and self.has(b"LITERAL-"))
 
-    def mailbox(self, written: bytes) -> Part:
-        """Make a command's argument of a mailbox name as the server writes it (`names.written(path)`)."""
+    def mailbox(self, written: bytes) -> Piece:
+        """Make a command's argument of a mailbox name as the server writes it
+        (`names.written(path)`).
+        """
         return quote(written, instant=self.instant(len(written)))
 
     def close(self) -> None:
@@ -143,7 +184,9 @@ class Session:
             self.capabilities = _words(greeting.argument)
         if greeting.status == b"PREAUTH":
             if self.endpoint.security == "starttls":
-                raise TlsError(self.account, f"{self.endpoint} logs us in before encrypting; not trusted")
+                raise TlsError(
+                    self.account, f"{self.endpoint} logs us in before encrypting; not trusted"
+                )
             self._ask_capabilities()
             return
         if not self.capabilities:
@@ -151,7 +194,9 @@ class Session:
         self._login(credentials)
 
     def _encrypt(self, greeting: Result) -> None:
-        """Upgrade to TLS; what was announced before in plain text counts for nothing afterwards (RFC 9051 section 6.2.1)."""
+        """Upgrade to TLS; what was announced before in plain text counts for nothing afterwards
+        (RFC 9051 section 6.2.1).
+        """
         offered = _words(greeting.argument) if greeting.code == b"CAPABILITY" else None
         refusal = "does not offer STARTTLS"
         if greeting.status != b"PREAUTH" and (offered is None or b"STARTTLS" in offered):
@@ -160,7 +205,10 @@ class Session:
                 self.wire.start_tls()
                 return
             refusal = f"refused STARTTLS ({result.text})"
-        raise TlsError(self.account, f"{self.endpoint} {refusal}, so nothing was sent; try `security: tls` (port 993)")
+        raise TlsError(
+            self.account,
+            f"{self.endpoint} {refusal}, so nothing was sent; try `security: tls` (port 993)",
+        )
 
     def _ask_capabilities(self) -> None:
         command = self.wire.send(b"CAPABILITY")
@@ -169,7 +217,9 @@ class Session:
         self._take_capabilities(command)
 
     def _take_capabilities(self, command: Command) -> bool:
-        """Take capabilities from a command's answers or its completion; tells whether there were any."""
+        """Take capabilities from a command's answers or its completion; returns whether there were
+        any.
+        """
         result = command.result
         if result is not None and result.code == b"CAPABILITY":
             self.capabilities = _words(result.argument)
@@ -184,16 +234,28 @@ class Session:
         plain = self.has(b"AUTH=PLAIN")
         if self.has(b"LOGINDISABLED") and not plain:
             hint = "" if self.wire.connection.encrypted else "; use `security: tls` or `starttls`"
-            raise AuthenticationFailed(self.account, f"{self.endpoint} takes no password here (LOGINDISABLED){hint}")
+            raise AuthenticationFailed(
+                self.account, f"{self.endpoint} takes no password here (LOGINDISABLED){hint}"
+            )
         if credentials.authorization_id and not plain:
-            raise AuthenticationFailed(self.account, f"{self.endpoint} cannot open another user's mail (no AUTH=PLAIN)")
+            raise AuthenticationFailed(
+                self.account, f"{self.endpoint} cannot open another user's mail (no AUTH=PLAIN)"
+            )
         user, secret = credentials.username, credentials.secret()
         if "\0" in user + secret:
             raise AuthenticationFailed(self.account, "user name and password cannot hold NUL")
-        command = self._authenticate(credentials, secret) if plain else self._login_command(user, secret)
+        command = (
+            self._authenticate(credentials, secret) if plain else self._login_command(user, secret)
+        )
         result = self.wire.wait(command)
-        if result.status == b"BAD" and plain and not credentials.authorization_id and not self.has(b"LOGINDISABLED"):
-            # Announced, yet unknown to it: not a wrong password, so asking in the older way locks nobody out.
+        if (
+            result.status == b"BAD"
+            and plain
+            and not credentials.authorization_id
+            and not self.has(b"LOGINDISABLED")
+        ):
+            # Announced, yet unknown to it: not a wrong password, so asking in the older way locks
+            # nobody out.
             command = self._login_command(user, secret)
             result = self.wire.wait(command)
         if not result.ok:
@@ -203,7 +265,9 @@ class Session:
 
     def _authenticate(self, credentials: Credentials, secret: str) -> Command:
         """Log in by SASL PLAIN (RFC 4616), in one round trip where SASL-IR is offered."""
-        message = f"{credentials.authorization_id or ''}\0{credentials.username}\0{secret}".encode("utf-8", "surrogateescape")
+        message = f"{credentials.authorization_id or ''}\0{credentials.username}\0{secret}".encode(
+            "utf-8", "surrogateescape"
+        )
         coded = base64.b64encode(message)
         if self.has(b"SASL-IR"):
             return self.wire.send(b"AUTHENTICATE PLAIN " + coded)
@@ -219,16 +283,34 @@ class Session:
         busy = trouble(self.account, result, "logging in")
         if busy is not None:
             return busy
-        known = result.code in {b"AUTHENTICATIONFAILED", b"AUTHORIZATIONFAILED", b"EXPIRED", b"PRIVACYREQUIRED", b"CONTACTADMIN"}
+        known = result.code in {
+            b"AUTHENTICATIONFAILED",
+            b"AUTHORIZATIONFAILED",
+            b"EXPIRED",
+            b"PRIVACYREQUIRED",
+            b"CONTACTADMIN",
+        }
         if result.code == b"SERVERBUG" or (not known and _BUSY_WORDS.search(result.text)):
-            return ServerBusy(self.account, f"{self.endpoint} does not let us in now: {result.text}")
+            return ServerBusy(
+                self.account, f"{self.endpoint} does not let us in now: {result.text}"
+            )
         if result.code == b"PRIVACYREQUIRED":
-            return TlsError(self.account, f"{self.endpoint} wants encryption before the password; use `security: tls` or `starttls`")
-        return AuthenticationFailed(self.account, f"{self.endpoint} refused the login of {shown(user)!r}: {result.text}")
+            return TlsError(
+                self.account,
+                f"{self.endpoint} wants encryption before the password; use `security: tls` or"
+                " `starttls`",
+            )
+        return AuthenticationFailed(
+            self.account, f"{self.endpoint} refused the login of {shown(user)!r}: {result.text}"
+        )
 
     def _prepare(self, *, sync: bool) -> None:
         """Send what every session wants to know, without waiting for it."""
-        wanted = [word for word in (b"CONDSTORE", b"QRESYNC") if self.has(word)] if sync and self.has(b"ENABLE") else []
+        wanted = (
+            [word for word in (b"CONDSTORE", b"QRESYNC") if self.has(word)]
+            if sync and self.has(b"ENABLE")
+            else []
+        )
         if wanted:
             self._asked.append(self.wire.send(b"ENABLE " + b" ".join(wanted)))
             self.enabled = frozenset(wanted)

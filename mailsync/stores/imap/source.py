@@ -1,6 +1,8 @@
-"""Mail out of any IMAP server: the `Source`, `HeaderSource` and `TailSource` of `stores.base`. Nothing here changes the server.
+"""Mail out of any IMAP server: the `Source`, `HeaderSource` and `TailSource` of `stores.base`.
 
-Only EXAMINE and BODY.PEEK are ever sent: a letter's `\\Seen` and `\\Recent` stay what they were.
+Nothing here changes the server.
+
+Only EXAMINE and BODY.PEEK are ever sent: a message's `\\Seen` and `\\Recent` stay what they were.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from mailsync.errors import MailboxError, StoreUnavailable
-from mailsync.model import Entry, Mailbox, Message, Part, Scan, ScanRequest, Unfetched
+from mailsync.model import Entry, Excerpt, Mailbox, Message, Scan, ScanRequest, Unfetched
 from mailsync.progress import Progress, Silence
 from mailsync.stores.credentials import Credentials
 from mailsync.stores.imap import bodies, looks
@@ -23,8 +25,9 @@ from mailsync.stores.transport import Endpoint
 class ImapSource:
     """One account on an IMAP server; connects when first asked for something.
 
-    Scans and fetches may run at the same time and share one connection. `retries` is how often in a row a broken connection or a
-    busy server is tried again; `progress` hears why we wait. `sleep` takes seconds; `jitter` gives 0 … 1.
+    Scans and fetches may run at the same time and share one connection. `retries` is how often in a
+    row a broken connection or a busy server is tried again; `progress` hears why we wait. `sleep`
+    takes seconds; `jitter` gives 0 … 1.
     """
 
     def __init__(
@@ -50,7 +53,7 @@ class ImapSource:
         )
 
     def capabilities(self) -> Sequence[str]:
-        """Tell what the server announced after login, upper case, sorted."""
+        """Return what the server announced after login, upper case, sorted."""
         return sorted(word.decode("ascii", "replace") for word in self._link.session.capabilities)
 
     def mailboxes(self) -> Sequence[Mailbox]:
@@ -72,19 +75,23 @@ class ImapSource:
         """Bring the content of each wanted entry, several batches in flight; see `Source.fetch`."""
         return iter(bodies.Bodies(self._link, self.account, wanted, bodies.whole))
 
-    def headers(self, wanted: Iterable[Entry]) -> Iterator[Part]:
+    def headers(self, wanted: Iterable[Entry]) -> Iterator[Excerpt]:
         """Bring the header block (with its blank line) of each entry; lost entries are left out."""
         return self._parts(wanted, bodies.header)
 
-    def tails(self, wanted: Iterable[Entry], octets: int) -> Iterator[Part]:
-        """Bring the last `octets` octets of each entry, by its announced size; lost entries, and those without a size, are left out."""
-        return self._parts((entry for entry in wanted if entry.size is not None), bodies.tail(octets))
+    def tails(self, wanted: Iterable[Entry], octets: int) -> Iterator[Excerpt]:
+        """Bring the last `octets` octets of each entry, by its announced size; lost entries, and
+        those without a size, are left out.
+        """
+        return self._parts(
+            (entry for entry in wanted if entry.size is not None), bodies.tail(octets)
+        )
 
     def close(self) -> None:
         """Say goodbye without waiting; idempotent."""
         self._link.close()
 
-    def _parts(self, wanted: Iterable[Entry], ask: bodies.Ask) -> Iterator[Part]:
+    def _parts(self, wanted: Iterable[Entry], ask: bodies.Ask) -> Iterator[Excerpt]:
         for got in bodies.Bodies(self._link, self.account, wanted, ask):
             if isinstance(got, Message):
-                yield Part(got.entry, got.content)
+                yield Excerpt(got.entry, got.content)

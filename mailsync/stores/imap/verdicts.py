@@ -1,4 +1,6 @@
-"""What a server's answer to an APPEND means: stored, another try in another form, refused, wait, or stop. No I/O."""
+"""What a server's answer to an APPEND means: stored, another try in another form, refused, wait, or
+stop. No I/O.
+"""
 
 from __future__ import annotations
 
@@ -19,22 +21,28 @@ Answer: TypeAlias = Appended | Refused | Unanswered
 Permanent: TypeAlias = Callable[[MailboxPath], "frozenset[str] | None"]
 
 _TOO_BIG: Final = frozenset({b"TOOBIG", b"APPENDLIMIT"})
-_SIZE_WORDS: Final = re.compile(r"(mail|message|letter) (size|is) .{0,30}(larger|too large|too big)|too large|too big", re.IGNORECASE)
-"""Dovecot says [LIMIT], which else means the whole account, of one letter that is too large."""
+_SIZE_WORDS: Final = re.compile(
+    r"(mail|message|letter) (size|is) .{0,30}(larger|too large|too big)|too large|too big",
+    re.IGNORECASE,
+)
+"""Dovecot says [LIMIT], which else means the whole account, of one message that is too large."""
 
 _QUOTA_WORDS: Final = re.compile(r"quota|mailbox is full|over limit|no space", re.IGNORECASE)
 _NO_MAILBOX: Final = frozenset({b"TRYCREATE", b"NONEXISTENT", b"NOPERM"})
-"""What is true of the mailbox, whatever letter comes (RFC 9051 section 7.1, RFC 5530)."""
+"""What is true of the mailbox, whatever message comes (RFC 9051 section 7.1, RFC 5530)."""
 
 
 class Verdicts:
     """What the answers of one destination mean.
 
-    `repair`: a refused letter may be sent as a repaired copy. `limit` is the APPENDLIMIT of all mailboxes, in octets, None when there
-    is none. `permanent` tells the flags a mailbox keeps. Once a batch was refused the server counts as `strict`.
+    `repair`: a refused message may be sent as a repaired copy. `limit` is the APPENDLIMIT of all
+    mailboxes, in octets, None when there is none. `permanent` tells the flags a mailbox keeps. Once
+    a batch was refused the server counts as `strict`.
     """
 
-    def __init__(self, account: str, *, repair: bool, limit: int | None, permanent: Permanent) -> None:
+    def __init__(
+        self, account: str, *, repair: bool, limit: int | None, permanent: Permanent
+    ) -> None:
         self.account = account
         self.limit = limit
         self.strict = False
@@ -43,38 +51,59 @@ class Verdicts:
         self._closed: dict[MailboxPath, str] = {}
 
     def first(self, parcel: Parcel) -> Send | Refused:
-        """Give the form in which a parcel is tried first, or refuse at once what is known to be of no use."""
+        """Return the form in which a parcel is tried first, or refuse at once what is known to be
+        of no use.
+        """
         closed = self._closed.get(parcel.mailbox)
         if closed is not None:
             return Refused(parcel, closed)
         size = len(parcel.content)
         if self.limit is not None and size > self.limit:
-            return Refused(parcel, f"the server takes letters of at most {self.limit:,} octets; this one has {size:,}")
-        return Send(parcel, parcel.content, self._flags(parcel), odd=self.strict and looks_odd(parcel.content))
+            return Refused(
+                parcel,
+                f"the server takes messages of at most {self.limit:,} octets; this one has"
+                f" {size:,}",
+            )
+        return Send(
+            parcel,
+            parcel.content,
+            self._flags(parcel),
+            odd=self.strict and looks_odd(parcel.content),
+        )
 
     def closed(self, mailbox: MailboxPath, result: Result) -> str | None:
-        """Tell why nothing at all can be added to a mailbox, None when the refusal was about the letters; remembered for `first`."""
+        """Tell why nothing at all can be added to a mailbox, None when the refusal was about the
+        messages; remembered for `first`.
+        """
         if result.code not in _NO_MAILBOX:
             return None
-        self._closed[mailbox] = f"the server takes nothing for mailbox {show(mailbox)}: {result.text or 'no reason given'}"
+        self._closed[mailbox] = (
+            f"the server takes nothing for mailbox {show(mailbox)}:"
+            f" {result.text or 'no reason given'}"
+        )
         return self._closed[mailbox]
 
     def stop(self, result: Result) -> StoreUnavailable | None:
-        """Tell whether a refusal means that the account must wait (`retryable`) or stop."""
+        """Return whether a refusal means that the account must wait (`retryable`) or stop."""
         if result.ok or _too_big(result):
             return None
         if _QUOTA_WORDS.search(result.text):
             return OverQuota(self.account, f"the server is full: {result.text}")
-        return trouble(self.account, result, "appending letters")
+        return trouble(self.account, result, "appending messages")
 
     def another(self, send: Send, result: Result) -> Send | Refused:
-        """After a refusal of one letter alone: give the next form to try, or the refusal, in the server's first words.
+        """After a refusal of one message alone: give the next form to try, or the refusal, in the
+        server's first words.
 
-        Verbatim without keywords, then repaired, then repaired without keywords: what was no reason for the refusal is kept.
+        Verbatim without keywords, then repaired, then repaired without keywords: what was no reason
+        for the refusal is kept.
         """
         refusal = send.refusal or result.text or "no reason given"
         if _too_big(result):
-            return Refused(send.parcel, f"it is too big for the server, with {len(send.content):,} octets: {refusal}")
+            return Refused(
+                send.parcel,
+                f"it is too big for the server, with {len(send.content):,} octets: {refusal}",
+            )
         if any(not flag.startswith("\\") for flag in send.flags):
             flags = frozenset(flag for flag in send.flags if flag.startswith("\\"))
             return replace(send, flags=flags, refusal=refusal)
@@ -82,16 +111,25 @@ class Verdicts:
         if mended is None:
             return Refused(send.parcel, f"the server refused it: {refusal}")
         copy, changes = mended
-        return Send(send.parcel, copy, self._flags(send.parcel), f"{changes} (the server had said: {refusal})", refusal)
+        return Send(
+            send.parcel,
+            copy,
+            self._flags(send.parcel),
+            f"{changes} (the server had said: {refusal})",
+            refusal,
+        )
 
     def _flags(self, parcel: Parcel) -> frozenset[str]:
-        return allowed(parcel.letter.flags, self._permanent(parcel.mailbox))
+        return allowed(parcel.message.flags, self._permanent(parcel.mailbox))
 
 
 def appended(group: list[Send], result: Result) -> list[Answer]:
     """Read the good answer to one command."""
     validity, uids = append_uids(result, len(group))
-    return [Appended(send.parcel, validity, uid, send.flags, send.repaired) for send, uid in zip(group, uids, strict=True)]
+    return [
+        Appended(send.parcel, validity, uid, send.flags, send.repaired)
+        for send, uid in zip(group, uids, strict=True)
+    ]
 
 
 def _too_big(result: Result) -> bool:

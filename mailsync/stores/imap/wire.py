@@ -1,10 +1,13 @@
-"""A queue of tagged commands over one connection (RFC 9051 sections 2.2 and 5.5): several in flight, answers read one at a time.
+"""A queue of tagged commands over one connection (RFC 9051 sections 2.2 and 5.5): several in
+flight, answers read one at a time.
 
-Knows lines, literals, tags and response codes; knows no mailbox and no letter. Untagged answers belong to the oldest command
-that is not finished, because servers answer in order; completions find their command by tag. One exception must be reckoned with:
-in one mailbox, Dovecot may answer a FETCH before it completes the FETCH sent earlier, so whoever has several in flight there looks
-at the UID, not only at the command it came for. A literal goes from the socket into its `bytes` once. `imaplib` is not used: it
-waits for each completion, rewrites line ends and breaks on lower-case answers.
+Knows lines, literals, tags and response codes; knows no mailbox and no message. Untagged answers
+belong to the oldest command that is not finished, because servers answer in order; completions find
+their command by tag. One exception must be reckoned with: in one mailbox, Dovecot may answer a
+FETCH before it completes the FETCH sent earlier, so whoever has several in flight there looks at
+the UID, not only at the command it came for. A literal goes from the socket into its `bytes` once.
+`imaplib` is not used: it waits for each completion, rewrites line ends and breaks on lower-case
+answers.
 """
 
 from __future__ import annotations
@@ -20,21 +23,31 @@ from mailsync.errors import ConnectionLost, ProtocolViolation, ServerBusy, Store
 from mailsync.stores.transport import Connection
 
 LITERAL_LIMIT: Final = 1 << 30
-"""No letter has more octets than this; a server that announces one is broken, or means to exhaust us."""
+"""No message has more octets than this; a server that announces one is broken, or means to exhaust
+us.
+"""
 
 _JOIN: Final = 64 * 1024
-"""Parts smaller than this are joined into one write; larger ones are written from where they lie."""
+"""Parts smaller than this are joined into one write; larger ones are written from where they lie.
+"""
 
 _SHOWN: Final = 300
 _MARKER: Final = re.compile(rb"~?\{(\d{1,20})\+?\}\Z")
-_STATUS: Final = re.compile(rb"(OK|NO|BAD|BYE|PREAUTH)(?![^ ])(?: \[([^\s\]]+)(?: ([^\]]*))?\])? ?(.*)\Z", re.IGNORECASE | re.DOTALL)
+_STATUS: Final = re.compile(
+    rb"(OK|NO|BAD|BYE|PREAUTH)(?![^ ])(?: \[([^\s\]]+)(?: ([^\]]*))?\])? ?(.*)\Z",
+    re.IGNORECASE | re.DOTALL,
+)
 _STATUS_START: Final = (b"OK", b"NO", b"BA", b"BY", b"PR")
 _WORD: Final = re.compile(rb"(?:\d+ +)?([^\s(]*)")
-_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
+_UNSAFE: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
+)
 
 
 def shown(text: bytes | str) -> str:
-    """Make a server's words fit for a person's terminal: no control characters, no escapes, no hidden direction changes, not endless."""
+    """Make a server's words fit for a person's terminal: no control characters, no escapes, no
+    hidden direction changes, not endless.
+    """
     if isinstance(text, bytes):
         text = text[: 4 * _SHOWN].decode("utf-8", "replace")
     text = _UNSAFE.sub("?", text).strip()
@@ -45,8 +58,8 @@ def shown(text: bytes | str) -> str:
 class Literal:
     """Octets sent as they are (RFC 9051 section 4.3).
 
-    `waiting` False sends `{n+}` and goes on at once (RFC 7888: LITERAL+, or LITERAL- up to 4096 octets); True waits for the
-    server's consent, which costs a round trip.
+    `waiting` False sends `{n+}` and goes on at once (RFC 7888: LITERAL+, or LITERAL- up to 4096
+    octets); True waits for the server's consent, which costs a round trip.
     """
 
     data: bytes = field(repr=False)
@@ -60,11 +73,13 @@ class Reply:
     data: bytes = field(repr=False)
 
 
-Part: TypeAlias = bytes | Literal | Reply
+Piece: TypeAlias = bytes | Literal | Reply
 
 
 class Answer(tuple[bytes, ...]):
-    """One untagged answer, raw: text, literal, text, literal, …, text; `* ` and line ends are taken off, `{n}` is kept."""
+    """One untagged answer, raw: text, literal, text, literal, …, text; `* ` and line ends are taken
+    off, `{n}` is kept.
+    """
 
     __slots__ = ()
 
@@ -88,7 +103,9 @@ class Answer(tuple[bytes, ...]):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What OK, NO, BAD, BYE or PREAUTH said: `status` and `code` upper case, `argument` raw, `text` fit for people."""
+    """What OK, NO, BAD, BYE or PREAUTH said: `status` and `code` upper case, `argument` raw, `text`
+    fit for people.
+    """
 
     status: bytes
     code: bytes = b""
@@ -102,7 +119,9 @@ class Result:
 
 
 def result_of(line: bytes) -> Result | None:
-    """Read a status answer (`OK [CODE argument] text`, RFC 9051 section 7.1); None for any other answer."""
+    """Read a status answer (`OK [CODE argument] text`, RFC 9051 section 7.1); None for any other
+    answer.
+    """
     found = _STATUS.match(line)
     if not found:
         return None
@@ -110,7 +129,9 @@ def result_of(line: bytes) -> Result | None:
 
 
 class Command:
-    """A command on its way; `answers` holds what came for it and was not taken yet, `result` is None until it is finished."""
+    """A command on its way; `answers` holds what came for it and was not taken yet, `result` is
+    None until it is finished.
+    """
 
     __slots__ = ("answers", "name", "octets", "result", "tag")
 
@@ -128,10 +149,13 @@ class Command:
 
 
 class Wire:
-    """The command queue of one connection. Any failure leaves it unusable (`alive` False): open another connection.
+    """The command queue of one connection.
 
-    `note` hears what the server wants people to read (`[ALERT]`). Raises ConnectionLost, ServerBusy (the server said BYE) or
-    ProtocolViolation from every method that reads or writes; commands unfinished then stay unfinished.
+    Any failure leaves it unusable (`alive` False): open another connection.
+
+    `note` hears what the server wants people to read (`[ALERT]`). Raises ConnectionLost, ServerBusy
+    (the server said BYE) or ProtocolViolation from every method that reads or writes; commands
+    unfinished then stay unfinished.
     """
 
     def __init__(self, connection: Connection, note: Callable[[str], None] | None = None) -> None:
@@ -161,21 +185,26 @@ class Wire:
             line = self._text()
             result = result_of(line[2:]) if line.startswith(b"* ") else None
             if result is None:
-                raise ProtocolViolation(self.account, f"{self.connection.endpoint} does not speak IMAP: it said {shown(line)!r}")
+                raise ProtocolViolation(
+                    self.account,
+                    f"{self.connection.endpoint} does not speak IMAP: it said {shown(line)!r}",
+                )
             if result.status == b"BYE":
                 raise self.goodbye(result)
             self._alert(result)
             return result
 
-    def send(self, *parts: Part) -> Command:
+    def send(self, *parts: Piece) -> Command:
         """Send one command of these parts, in order; see `send_parts`."""
         return self.send_parts(parts)
 
-    def send_parts(self, parts: Iterable[Part]) -> Command:
-        """Send one command and return at once, except for the server's consent to waiting literals and replies.
+    def send_parts(self, parts: Iterable[Piece]) -> Command:
+        """Send one command and return at once, except for the server's consent to waiting literals
+        and replies.
 
-        The tag and the final line end are added. A server that refuses a waiting literal finishes the command: the rest of
-        `parts` is then not sent (nor drawn, so a lazy iterable may end early).
+        The tag and the final line end are added. A server that refuses a waiting literal finishes
+        the command: the rest of `parts` is then not sent (nor drawn, so a lazy iterable may end
+        early).
         """
         self._count += 1
         tag = b"m%d" % self._count
@@ -211,7 +240,9 @@ class Wire:
         return command.result
 
     def answers(self, command: Command) -> Iterator[Answer]:
-        """Yield the untagged answers of `command` as they arrive, until it is finished; each is let go once it was yielded."""
+        """Yield the untagged answers of `command` as they arrive, until it is finished; each is let
+        go once it was yielded.
+        """
         while True:
             while command.answers:
                 yield command.answers.popleft()
@@ -221,7 +252,10 @@ class Wire:
                 self._step()
 
     def pump(self) -> bool:
-        """Take in what has arrived, without waiting; tells whether there was anything. Finished commands have their result."""
+        """Take in what has arrived, without waiting; returns whether there was anything.
+
+        Finished commands have their result.
+        """
         some = False
         with _Guard(self):
             while self._open and self.connection.readable():
@@ -238,7 +272,9 @@ class Wire:
         """Say LOGOUT without waiting for the answer, and close; idempotent."""
         if self.alive:
             self.leaving = True
-            with contextlib.suppress(StoreUnavailable):  # a server that was faster left us what we wanted
+            with contextlib.suppress(
+                StoreUnavailable
+            ):  # a server that was faster left us what we wanted
                 self.send(b"LOGOUT")
             self.alive = False
         self.connection.close()
@@ -255,13 +291,17 @@ class Wire:
             command = self._open.pop(tag, None)
             result = result_of(rest)
             if command is None or result is None or result.status not in {b"OK", b"NO", b"BAD"}:
-                raise ProtocolViolation(self.account, f"{self.connection.endpoint} answered out of turn: {shown(line)!r}")
+                raise ProtocolViolation(
+                    self.account,
+                    f"{self.connection.endpoint} answered out of turn: {shown(line)!r}",
+                )
             command.result = result
             self._alert(result)
 
     def _untagged(self, line: bytes) -> None:
         if line[:2].upper() in _STATUS_START and (result := result_of(line)) is not None:
-            # A status line is for people and may end in anything, even what looks like the start of a literal.
+            # A status line is for people and may end in anything, even what looks like the start of
+            # a literal.
             if result.status == b"BYE" and not self.leaving:
                 raise self.goodbye(result)
             self._alert(result)
@@ -279,7 +319,10 @@ class Wire:
         while marker := _MARKER.search(parts[-1]):
             octets = int(marker[1])
             if octets > LITERAL_LIMIT:
-                raise ProtocolViolation(self.account, f"{self.connection.endpoint} announced a letter of {octets} octets")
+                raise ProtocolViolation(
+                    self.account,
+                    f"{self.connection.endpoint} announced a message of {octets} octets",
+                )
             parts.append(self.connection.read(octets))
             parts.append(self._text())
         return Answer(parts)
@@ -320,11 +363,16 @@ class Wire:
             self._note(f"{self.account}: the server says: {result.text}")
 
     def _bye(self, result: Result) -> StoreUnavailable:
-        return ServerBusy(self.account, f"{self.connection.endpoint} ended the session: {result.text or 'it gave no reason'}")
+        return ServerBusy(
+            self.account,
+            f"{self.connection.endpoint} ended the session: {result.text or 'it gave no reason'}",
+        )
 
 
 class _Guard:
-    """Marks the wire dead when anything at all goes wrong while reading or writing: after that, answers cannot be told apart."""
+    """Marks the wire dead when anything at all goes wrong while reading or writing: after that,
+    answers cannot be told apart.
+    """
 
     __slots__ = ("_wire",)
 
@@ -333,9 +381,13 @@ class _Guard:
 
     def __enter__(self) -> None:
         if not self._wire.alive:
-            raise ConnectionLost(self._wire.account, f"the connection to {self._wire.connection.endpoint} is closed")
+            raise ConnectionLost(
+                self._wire.account, f"the connection to {self._wire.connection.endpoint} is closed"
+            )
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
         if kind is not None:
             self._wire.alive = False
             self._wire.connection.abandon()

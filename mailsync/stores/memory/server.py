@@ -1,4 +1,7 @@
-"""One account's mailboxes in memory, and what their server does to its clients when it is told to. Letters are kept octet for octet."""
+"""One account's mailboxes in memory, and what their server does to its clients when it is told to.
+
+Messages are kept octet for octet.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from mailsync.model import INBOX, NO_FLAGS, MailboxPath, Parcel, SyncState
 
 
 @dataclass(frozen=True, slots=True)
-class MemoryLetter:
-    """A letter on the server; `object_id` stays with it when it is moved."""
+class MemoryMessage:
+    """A message on the server; `object_id` stays with it when it is moved."""
 
     content: bytes
     flags: frozenset[str]
@@ -31,7 +34,7 @@ class MemoryBox:
     subscribed: bool = False
     uidnext: int = 1
     modseq: int = 1
-    letters: dict[int, MemoryLetter] = field(default_factory=dict)
+    messages: dict[int, MemoryMessage] = field(default_factory=dict)
     expunged: list[tuple[int, int]] = field(default_factory=list)
 
 
@@ -39,8 +42,8 @@ class MemoryBox:
 class Break:
     """Break the connection when the `after`-th parcel from now has been sent.
 
-    That one and all in flight behind it stay without an answer, and are `lost`, `kept`, or kept `late`: when `settle` is called.
-    With `final` no new connection comes about.
+    That one and all in flight behind it stay without an answer, and are `lost`, `kept`, or kept
+    `late`: when `settle` is called. With `final` no new connection comes about.
     """
 
     after: int
@@ -49,10 +52,14 @@ class Break:
 
 
 class MemoryServer:
-    """One account. `condstore`: it keeps mod-sequences and tells what vanished; `status`: LIST tells states; `uidplus`: APPENDUID.
+    """One account.
 
-    `refuses` and `withholds` give the words with which a content is not taken or not sent, or None; they may raise StoreUnavailable.
-    `permanent` are the flags it keeps, None for all. `forbidden` mailboxes cannot be made. `served` counts octets of whole letters.
+    `condstore`: it keeps mod-sequences and tells what vanished; `status`: LIST tells states;
+    `uidplus`: APPENDUID.
+
+    `refuses` and `withholds` give the words with which a content is not taken or not sent, or None;
+    they may raise StoreUnavailable. `permanent` are the flags it keeps, None for all. `forbidden`
+    mailboxes cannot be made. `served` counts octets of whole messages.
     """
 
     def __init__(
@@ -89,43 +96,58 @@ class MemoryServer:
         return self.boxes[path]
 
     def deliver(
-        self, path: MailboxPath, content: bytes, *flags: str, internaldate: int = 1_400_000_000, object_id: str | None = None
+        self,
+        path: MailboxPath,
+        content: bytes,
+        *flags: str,
+        internaldate: int = 1_400_000_000,
+        object_id: str | None = None,
     ) -> int:
-        """Put a letter into a mailbox, made when missing; gives its UID."""
+        """Put a message into a mailbox, made when missing; returns its UID."""
         box = self.make(path)
         uid, box.uidnext, box.modseq = box.uidnext, box.uidnext + 1, box.modseq + 1
         kept = frozenset(flags) if self.permanent is None else frozenset(flags) & self.permanent
-        box.letters[uid] = MemoryLetter(content, kept, internaldate, box.modseq, object_id or f"M{next(self._numbers)}")
+        box.messages[uid] = MemoryMessage(
+            content, kept, internaldate, box.modseq, object_id or f"M{next(self._numbers)}"
+        )
         return uid
 
-    def expunge(self, path: MailboxPath, uid: int) -> MemoryLetter:
-        """Remove a letter; gives it."""
+    def expunge(self, path: MailboxPath, uid: int) -> MemoryMessage:
+        """Remove a message; returns it."""
         box = self.boxes[path]
         box.modseq += 1
         box.expunged.append((box.modseq, uid))
-        return box.letters.pop(uid)
+        return box.messages.pop(uid)
 
     def flag(self, path: MailboxPath, uid: int, *flags: str) -> None:
-        """Give a letter these flags and no others."""
+        """Return a message these flags and no others."""
         box = self.boxes[path]
         box.modseq += 1
-        box.letters[uid] = replace(box.letters[uid], flags=frozenset(flags), modseq=box.modseq)
+        box.messages[uid] = replace(box.messages[uid], flags=frozenset(flags), modseq=box.modseq)
 
     def move(self, path: MailboxPath, uid: int, to: MailboxPath) -> int:
-        """Move a letter to another mailbox, made when missing; gives its UID there."""
-        letter = self.expunge(path, uid)
-        return self.deliver(to, letter.content, *letter.flags, internaldate=letter.internaldate, object_id=letter.object_id)
+        """Move a message to another mailbox, made when missing; returns its UID there."""
+        message = self.expunge(path, uid)
+        return self.deliver(
+            to,
+            message.content,
+            *message.flags,
+            internaldate=message.internaldate,
+            object_id=message.object_id,
+        )
 
     def rename(self, path: MailboxPath, to: MailboxPath) -> None:
-        """Give a mailbox another name; its UIDs stay."""
+        """Return a mailbox another name; its UIDs stay."""
         self.boxes[to] = self.boxes.pop(path)
 
     def renumber(self, path: MailboxPath) -> None:
-        """Give all letters new UIDs under a new UIDVALIDITY."""
+        """Return all messages new UIDs under a new UIDVALIDITY."""
         old = self.boxes[path]
-        box = self.boxes[path] = MemoryBox(next(self._numbers), old.attributes, old.subscribed, modseq=old.modseq)
-        for letter in old.letters.values():
-            box.letters[box.uidnext] = letter
+        box = self.boxes[path] = MemoryBox(
+            next(self._numbers), old.attributes, old.subscribed, modseq=old.modseq
+        )
+        for message in old.messages.values():
+            box.messages[box.uidnext] = message
             box.uidnext += 1
 
     def settle(self) -> None:
@@ -135,16 +157,22 @@ class MemoryServer:
             self._keep(parcel)
 
     def contents(self, path: MailboxPath) -> list[bytes]:
-        """Give the contents of a mailbox in the order of their UIDs."""
-        return [letter.content for _, letter in sorted(self.boxes[path].letters.items())] if path in self.boxes else []
+        """Return the contents of a mailbox in the order of their UIDs."""
+        return (
+            [message.content for _, message in sorted(self.boxes[path].messages.items())]
+            if path in self.boxes
+            else []
+        )
 
     def state(self, path: MailboxPath) -> SyncState:
-        """Give a mailbox's counters as they are now."""
+        """Return a mailbox's counters as they are now."""
         box = self.boxes[path]
-        return SyncState(box.uidvalidity, box.uidnext, len(box.letters), box.modseq if self.condstore else None)
+        return SyncState(
+            box.uidvalidity, box.uidnext, len(box.messages), box.modseq if self.condstore else None
+        )
 
     def send(self, content: bytes) -> bytes:
-        """Count a letter on its way out. Raises ConnectionLost when `fetches_left` is used up."""
+        """Count a message on its way out. Raises ConnectionLost when `fetches_left` is used up."""
         if self.fetches_left is not None:
             if not self.fetches_left:
                 raise ConnectionLost("memory", "the connection broke, and retries are used up")
@@ -152,8 +180,12 @@ class MemoryServer:
         self.served += len(content)
         return content
 
-    def receive(self, parcels: Sequence[Parcel], content: Callable[[Parcel], bytes]) -> tuple[list[int | str], Break | None]:
-        """Take parcels in flight together: the UID or the refusal of each answered one, and how the connection broke, if it did."""
+    def receive(
+        self, parcels: Sequence[Parcel], content: Callable[[Parcel], bytes]
+    ) -> tuple[list[int | str], Break | None]:
+        """Take parcels in flight together: the UID or the refusal of each answered one, and how the
+        connection broke, if it did.
+        """
         answers: list[int | str] = []
         for number, parcel in enumerate(parcels):
             due = self.breaks[0] if self.breaks else None
@@ -162,17 +194,30 @@ class MemoryServer:
                 return answers, due
             if due is not None:
                 self.breaks[0] = replace(due, after=due.after - 1)
-            refusal = "[TRYCREATE] no such mailbox" if parcel.mailbox not in self.boxes else self.refuses(content(parcel))
+            refusal = (
+                "[TRYCREATE] no such mailbox"
+                if parcel.mailbox not in self.boxes
+                else self.refuses(content(parcel))
+            )
             answers.append(refusal or self._keep(replace(parcel, content=content(parcel))))
         return answers, None
 
     def _break(self, parcels: Sequence[Parcel], broken: Break) -> None:
         if broken.then == "lost":
             return
-        self._late += [parcel for parcel in parcels if parcel.mailbox in self.boxes and not self.refuses(parcel.content)]
+        self._late += [
+            parcel
+            for parcel in parcels
+            if parcel.mailbox in self.boxes and not self.refuses(parcel.content)
+        ]
         if broken.then == "kept":
             self.settle()
 
     def _keep(self, parcel: Parcel) -> int:
         self.taken += 1
-        return self.deliver(parcel.mailbox, parcel.content, *parcel.letter.flags, internaldate=parcel.letter.internaldate)
+        return self.deliver(
+            parcel.mailbox,
+            parcel.content,
+            *parcel.message.flags,
+            internaldate=parcel.message.internaldate,
+        )

@@ -15,11 +15,11 @@ from mailsync.model import (
     INBOX,
     Appended,
     Entry,
+    Excerpt,
     Mailbox,
     MailboxPath,
     Message,
     Parcel,
-    Part,
     Present,
     Refused,
     Scan,
@@ -30,16 +30,18 @@ from mailsync.model import (
     Unanswered,
     Unfetched,
 )
-from mailsync.stores.memory.server import MemoryBox, MemoryLetter, MemoryServer
+from mailsync.stores.memory.server import MemoryBox, MemoryMessage, MemoryServer
 
 WINDOW: Final = 8
 """Parcels that are in flight together: so many are without an answer when the connection breaks."""
 
 
 class MemoryStore:
-    """A session with a `MemoryServer`: Source, HeaderSource, TailSource and Destination of `stores.base` in one.
+    """A session with a `MemoryServer`: Source, HeaderSource, TailSource and Destination of
+    `stores.base` in one.
 
-    `repair` makes the copy to be tried when a content is refused, with the words that tell a person, or None.
+    `repair` makes the copy to be tried when a content is refused, with the words that tell a
+    person, or None.
     """
 
     def __init__(
@@ -61,9 +63,14 @@ class MemoryStore:
         return f"memory://{self.account}"
 
     def capabilities(self) -> Sequence[str]:
-        """Tell what the server can do, in IMAP's words."""
+        """Return what the server can do, in IMAP's words."""
         server = self._server
-        offered = {"CONDSTORE": server.condstore, "LIST-STATUS": server.status, "OBJECTID": server.object_ids, "UIDPLUS": server.uidplus}
+        offered = {
+            "CONDSTORE": server.condstore,
+            "LIST-STATUS": server.status,
+            "OBJECTID": server.object_ids,
+            "UIDPLUS": server.uidplus,
+        }
         return sorted(word for word, there in offered.items() if there)
 
     def close(self) -> None:
@@ -74,12 +81,17 @@ class MemoryStore:
         if not hmac.compare_digest(self._password.encode(), self._server.password.encode()):
             raise AuthenticationFailed(self.account, "the server refuses the password")
         told = self._server.state if self._server.status else lambda _: None
-        return [Mailbox(path, box.attributes, box.subscribed, told(path)) for path, box in self._server.boxes.items()]
+        return [
+            Mailbox(path, box.attributes, box.subscribed, told(path))
+            for path, box in self._server.boxes.items()
+        ]
 
     # as a source
 
     def scan(self, requests: Iterable[ScanRequest]) -> Iterator[Scan | MailboxError]:
-        """Look at each mailbox as its turn comes; only at what changed where the server keeps mod-sequences."""
+        """Look at each mailbox as its turn comes; only at what changed where the server keeps
+        mod-sequences.
+        """
         for request in requests:
             box = self._server.boxes.get(request.mailbox.path)
             yield self._gone(request.mailbox.path) if box is None else self._look(request, box)
@@ -87,25 +99,25 @@ class MemoryStore:
     def fetch(self, wanted: Iterable[Entry]) -> Iterator[Message | Unfetched]:
         """Bring the content of each entry."""
         for entry in wanted:
-            letter = self._letter(entry)
-            if letter is None:
+            message = self._find(entry)
+            if message is None:
                 yield Unfetched(entry, "it was removed from the server meanwhile", expunged=True)
-            elif why := self._server.withholds(letter.content):
+            elif why := self._server.withholds(message.content):
                 yield Unfetched(entry, why)
             else:
-                yield self._message(entry, self._server.send(letter.content))
+                yield self._message(entry, self._server.send(message.content))
 
-    def headers(self, wanted: Iterable[Entry]) -> Iterator[Part]:
+    def headers(self, wanted: Iterable[Entry]) -> Iterator[Excerpt]:
         """Bring header blocks."""
         for entry in wanted:
-            if letter := self._letter(entry):
-                yield Part(entry, header.block(letter.content))
+            if message := self._find(entry):
+                yield Excerpt(entry, header.block(message.content))
 
-    def tails(self, wanted: Iterable[Entry], octets: int) -> Iterator[Part]:
+    def tails(self, wanted: Iterable[Entry], octets: int) -> Iterator[Excerpt]:
         """Bring the last octets of each entry."""
         for entry in wanted:
-            if letter := self._letter(entry):
-                yield Part(entry, letter.content[max(len(letter.content) - octets, 0) :])
+            if message := self._find(entry):
+                yield Excerpt(entry, message.content[max(len(message.content) - octets, 0) :])
 
     # as a destination
 
@@ -115,7 +127,9 @@ class MemoryStore:
         for mailbox in wanted:
             path = mailbox.path
             if path in self._server.forbidden:
-                answers[path] = MailboxError(self.account, path, f"the server will not make mailbox {show(path)}")
+                answers[path] = MailboxError(
+                    self.account, path, f"the server will not make mailbox {show(path)}"
+                )
                 continue
             for depth in range(1, len(path)):
                 self._server.make(path[:depth])
@@ -130,16 +144,19 @@ class MemoryStore:
         return self._server.state(mailbox)
 
     def presence(self, mailbox: MailboxPath, first_uid: int = 1) -> Iterator[Present]:
-        """List letters with their header blocks. Raises MailboxError."""
+        """List messages with their header blocks. Raises MailboxError."""
         box = self._box(mailbox)
-        for uid, letter in sorted(box.letters.items()):
+        for uid, message in sorted(box.messages.items()):
             if uid >= first_uid:
-                yield Present(Entry(UidRef(mailbox, box.uidvalidity, uid), None), header.block(letter.content))
+                yield Present(
+                    Entry(UidRef(mailbox, box.uidvalidity, uid), None),
+                    header.block(message.content),
+                )
 
     def body(self, mailbox: MailboxPath, uid: int) -> bytes | None:
-        """Bring one letter's content; None when it is gone."""
-        letter = self._box(mailbox).letters.get(uid)
-        return None if letter is None else letter.content
+        """Bring one message's content; None when it is gone."""
+        message = self._box(mailbox).messages.get(uid)
+        return None if message is None else message.content
 
     def append(self, parcels: Iterable[Parcel]) -> Iterator[Appended | Refused | Unanswered]:
         """Add each parcel; a refused one once more as its repaired copy."""
@@ -147,37 +164,54 @@ class MemoryStore:
         while flight := list(itertools.islice(rest, WINDOW)):
             yield from self._fly(flight)
 
-    def set_flags(self, mailbox: MailboxPath, changes: Mapping[int, tuple[frozenset[str], frozenset[str]]]) -> Sequence[int]:
-        """Add and remove flags; gives the UIDs that are still there. Raises MailboxError."""
+    def set_flags(
+        self, mailbox: MailboxPath, changes: Mapping[int, tuple[frozenset[str], frozenset[str]]]
+    ) -> Sequence[int]:
+        """Add and remove flags; returns the UIDs that are still there. Raises MailboxError."""
         box = self._box(mailbox)
-        there = [uid for uid in changes if uid in box.letters]
+        there = [uid for uid in changes if uid in box.messages]
         for uid in there:
             add, remove = changes[uid]
-            self._server.flag(mailbox, uid, *((box.letters[uid].flags | add) - remove))
+            self._server.flag(mailbox, uid, *((box.messages[uid].flags | add) - remove))
         return there
 
     def _look(self, request: ScanRequest, box: MemoryBox) -> Scan:
-        path, since, now = request.mailbox.path, request.since, self._server.state(request.mailbox.path)
-        entries = {uid: self._entry(path, box, uid) for uid in sorted(box.letters)}
-        if since is None or not since.highestmodseq or not now.highestmodseq or not _continues(since, now):
+        path, since, now = (
+            request.mailbox.path,
+            request.since,
+            self._server.state(request.mailbox.path),
+        )
+        entries = {uid: self._entry(path, box, uid) for uid in sorted(box.messages)}
+        if (
+            since is None
+            or not since.highestmodseq
+            or not now.highestmodseq
+            or not _continues(since, now)
+        ):
             return Scan(request.mailbox, now, tuple(entries.values()))
         seen = since.highestmodseq
-        changed = tuple(entry for uid, entry in entries.items() if box.letters[uid].modseq > seen)
+        changed = tuple(entry for uid, entry in entries.items() if box.messages[uid].modseq > seen)
         vanished = tuple(range(uid, uid + 1) for modseq, uid in box.expunged if modseq > seen)
         return Scan(request.mailbox, now, changed, since, vanished)
 
     def _entry(self, path: MailboxPath, box: MemoryBox, uid: int) -> Entry:
-        letter = box.letters[uid]
-        object_id = letter.object_id if self._server.object_ids else None
-        return Entry(UidRef(path, box.uidvalidity, uid), len(letter.content), letter.flags, letter.internaldate, object_id)
+        message = box.messages[uid]
+        object_id = message.object_id if self._server.object_ids else None
+        return Entry(
+            UidRef(path, box.uidvalidity, uid),
+            len(message.content),
+            message.flags,
+            message.internaldate,
+            object_id,
+        )
 
-    def _letter(self, entry: Entry) -> MemoryLetter | None:
+    def _find(self, entry: Entry) -> MemoryMessage | None:
         """Find what an entry names, unless the server lost it meanwhile."""
         ref = entry.ref
         box = self._server.boxes.get(ref.mailbox)
         if not isinstance(ref, UidRef) or box is None or box.uidvalidity != ref.uidvalidity:
             return None
-        return box.letters.get(ref.uid)
+        return box.messages.get(ref.uid)
 
     def _message(self, entry: Entry, content: bytes) -> Message:
         return Message(entry, content)
@@ -199,7 +233,7 @@ class MemoryStore:
             box = self._server.boxes[parcel.mailbox]
             uidvalidity, uid = (box.uidvalidity, answer) if self._server.uidplus else (None, None)
             repaired = repairs[id(parcel)][1] if id(parcel) in repairs else ""
-            yield Appended(parcel, uidvalidity, uid, box.letters[answer].flags, repaired)
+            yield Appended(parcel, uidvalidity, uid, box.messages[answer].flags, repaired)
         yield from (Unanswered(parcel) for parcel in flight[len(answers) :])
         if broken is not None and broken.final:
             raise ConnectionLost(self.account, "the connection broke, and retries are used up")
@@ -214,35 +248,55 @@ class MemoryStore:
 
 
 class MemoryMaildrop(MemoryStore):
-    """The inbox of a `MemoryServer` as POP3 shows it: no flags, no dates but those in headers; with `uidls` off, no UIDLs either."""
+    """The inbox of a `MemoryServer` as POP3 shows it: no flags, no dates but those in headers; with
+    `uidls` off, no UIDLs either.
+    """
 
     uidls = True
 
     def mailboxes(self) -> Sequence[Mailbox]:
-        """Give the one mailbox there is."""
-        return [Mailbox(mailbox.path, subscribed=True) for mailbox in super().mailboxes() if mailbox.path == INBOX]
+        """Return the one mailbox there is."""
+        return [
+            Mailbox(mailbox.path, subscribed=True)
+            for mailbox in super().mailboxes()
+            if mailbox.path == INBOX
+        ]
 
     def _look(self, request: ScanRequest, box: MemoryBox) -> Scan:
-        found = [(uid, letter) for uid, letter in sorted(box.letters.items())]
-        refs = [UidlRef(b"%d.%d" % (box.uidvalidity, uid) if self.uidls else None, number) for number, (uid, _) in enumerate(found, 1)]
+        found = [(uid, message) for uid, message in sorted(box.messages.items())]
+        refs = [
+            UidlRef(b"%d.%d" % (box.uidvalidity, uid) if self.uidls else None, number)
+            for number, (uid, _) in enumerate(found, 1)
+        ]
         seen = frozenset({"\\Seen"})
-        entries = tuple(Entry(ref, len(letter.content), seen) for ref, (_, letter) in zip(refs, found, strict=True))
+        entries = tuple(
+            Entry(ref, len(message.content), seen)
+            for ref, (_, message) in zip(refs, found, strict=True)
+        )
         return Scan(request.mailbox, SyncState(0, 0, len(entries)), entries)
 
-    def _letter(self, entry: Entry) -> MemoryLetter | None:
+    def _find(self, entry: Entry) -> MemoryMessage | None:
         ref, box = entry.ref, self._server.boxes[INBOX]
         if not isinstance(ref, UidlRef):
             return None
         if ref.uidl is None:
-            letters = [letter for _, letter in sorted(box.letters.items())]
-            return letters[ref.number - 1] if ref.number <= len(letters) else None
+            messages = [message for _, message in sorted(box.messages.items())]
+            return messages[ref.number - 1] if ref.number <= len(messages) else None
         uidvalidity, uid = map(int, ref.uidl.split(b"."))
-        return box.letters.get(uid) if uidvalidity == box.uidvalidity else None
+        return box.messages.get(uid) if uidvalidity == box.uidvalidity else None
 
     def _message(self, entry: Entry, content: bytes) -> Message:
-        return Message(replace(entry, internaldate=header.received_or_date(content, 2_000_000_000)), content)
+        return Message(
+            replace(entry, internaldate=header.received_or_date(content, 2_000_000_000)), content
+        )
 
 
 def _continues(since: SyncState, now: SyncState) -> bool:
-    """Whether changes since then can be told: same UIDs, and nothing set back by a restored backup."""
-    return since.uidvalidity == now.uidvalidity and (since.highestmodseq or 0) <= (now.highestmodseq or 0) and since.uidnext <= now.uidnext
+    """Whether changes since then can be told: same UIDs, and nothing set back by a restored
+    backup.
+    """
+    return (
+        since.uidvalidity == now.uidvalidity
+        and (since.highestmodseq or 0) <= (now.highestmodseq or 0)
+        and since.uidnext <= now.uidnext
+    )

@@ -1,4 +1,7 @@
-"""One logged-in POP3 connection: greeting, encryption, login, and answers read exactly. Knows nothing of letters, asks for none."""
+"""One logged-in POP3 connection: greeting, encryption, login, and answers read exactly.
+
+Knows nothing of messages, asks for none.
+"""
 
 from __future__ import annotations
 
@@ -9,28 +12,42 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mailsync.errors import AuthenticationFailed, ConnectionLost, ProtocolViolation, ServerBusy, StoreUnavailable, TlsError
+from mailsync.errors import (
+    AuthenticationFailed,
+    ConnectionLost,
+    ProtocolViolation,
+    ServerBusy,
+    StoreUnavailable,
+    TlsError,
+)
 from mailsync.stores.credentials import Credentials
 from mailsync.stores.transport import Connection, Endpoint, connect
 
 _TIMESTAMP: Final = re.compile(rb"<[!-;=?-~]+@[!-;=?-~]*>")
 _CODE: Final = re.compile(r"\[([A-Za-z/-]+)\]")
-_LOCKED: Final = re.compile(r"(maildrop|mailbox|mail drop)\b.*\b(locked|lock|in use|busy)\b", re.IGNORECASE)
+_LOCKED: Final = re.compile(
+    r"(maildrop|mailbox|mail drop)\b.*\b(locked|lock|in use|busy)\b", re.IGNORECASE
+)
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 _UNSENDABLE: Final = re.compile("[\r\n\0]")
 _BUSY: Final = frozenset({"IN-USE", "LOGIN-DELAY", "SYS/TEMP"})
 _INITIAL_RESPONSE: Final = 240
-"""Octets of base64 that fit beside `AUTH PLAIN ` into a command line of 255 (RFC 5034 section 4)."""
+"""Octets of base64 that fit beside `AUTH PLAIN ` into a command line of 255 (RFC 5034 section 4).
+"""
 
 
 _FAR: Final = 512
 _STUMBLES: Final = 2
-"""So many connections that broke before they brought so many answers, while several were owed: the server cannot pipeline."""
+"""So many connections that broke before they brought so many answers, while several were owed: the
+server cannot pipeline.
+"""
 
 
 @dataclass(slots=True)
 class Manner:
-    """What was learnt about a server and outlives its connections: whether it takes several commands at once, and APOP."""
+    """What was learnt about a server and outlives its connections: whether it takes several
+    commands at once, and APOP.
+    """
 
     one_at_a_time: bool = False
     apop: bool = True
@@ -38,9 +55,13 @@ class Manner:
 
 
 class Pop3Session:
-    """One logged-in connection; `owed` counts the answers that are asked for and not yet read, `brought` those that were read."""
+    """One logged-in connection; `owed` counts the answers that are asked for and not yet read,
+    `brought` those that were read.
+    """
 
-    def __init__(self, account: str, endpoint: Endpoint, credentials: Credentials, manner: Manner) -> None:
+    def __init__(
+        self, account: str, endpoint: Endpoint, credentials: Credentials, manner: Manner
+    ) -> None:
         self.account = account
         self.endpoint = endpoint
         self.manner = manner
@@ -65,11 +86,14 @@ class Pop3Session:
 
     @property
     def pipelines(self) -> bool:
-        """Whether several commands may be sent at once: the server says so, and nothing showed the contrary."""
+        """Whether several commands may be sent at once: the server says so, and nothing showed the
+        contrary.
+        """
         return "PIPELINING" in self.capabilities and not self.manner.one_at_a_time
 
     def broke(self) -> None:
-        """Learn from a connection that broke: some servers announce PIPELINING, and lose what is sent ahead.
+        """Learn from a connection that broke: some servers announce PIPELINING, and lose what is
+        sent ahead.
 
         An answer or two come even so, hence only a connection that got far speaks for the server.
         """
@@ -95,12 +119,18 @@ class Pop3Session:
             return ServerBusy(self.account, f"{self.endpoint} is busy at {doing}: {words}")
         if code == "AUTH" or (login and code != "SYS/PERM"):
             return AuthenticationFailed(
-                self.account, f"{self.endpoint} refused the login: {words or 'no reason given'}; check user name and password"
+                self.account,
+                f"{self.endpoint} refused the login: {words or 'no reason given'}; check user name"
+                " and password",
             )
-        return StoreUnavailable(self.account, f"{self.endpoint} refused at {doing}: {words or 'no reason given'}")
+        return StoreUnavailable(
+            self.account, f"{self.endpoint} refused at {doing}: {words or 'no reason given'}"
+        )
 
     def learn(self) -> None:
-        """Read the answer to a CAPA sent after the login: some servers tell all they can only then (RFC 2449 section 5)."""
+        """Read the answer to a CAPA sent after the login: some servers tell all they can only then
+        (RFC 2449 section 5).
+        """
         self.capabilities = self._told() or self.capabilities
 
     def lines(self) -> list[bytes]:
@@ -108,12 +138,15 @@ class Pop3Session:
         return self.content().splitlines()
 
     def content(self) -> bytes:
-        """Read a multi-line answer exactly: dots unstuffed, the last line end kept (RFC 1939 section 3)."""
+        """Read a multi-line answer exactly: dots unstuffed, the last line end kept (RFC 1939
+        section 3).
+        """
         if self.wire.peek(3) == b".\r\n":
             self.wire.read(3)
             return b""
         data = self.wire.read_until(b"\r\n.\r\n", keep=2)
-        # Only doubled dots are unstuffed: a server that forgets to double a single one must not lose it.
+        # Only doubled dots are unstuffed: a server that forgets to double a single one must not
+        # lose it.
         if data.startswith(b".."):
             data = data[1:]
         return data.replace(b"\r\n..", b"\r\n.")
@@ -126,10 +159,15 @@ class Pop3Session:
             return False, self._shown(line[4:])
         if word[:3] == b"+OK":
             return True, self._shown(line[3:])
-        raise ProtocolViolation(self.account, f"{self.endpoint} does not speak POP3 there: it said {self._shown(line)!r}")
+        raise ProtocolViolation(
+            self.account,
+            f"{self.endpoint} does not speak POP3 there: it said {self._shown(line)!r}",
+        )
 
     def _shown(self, raw: bytes) -> str:
-        """Make the server's words fit for a person's terminal; what is secret and was echoed is left out."""
+        """Make the server's words fit for a person's terminal; what is secret and was echoed is
+        left out.
+        """
         words = shown(raw)
         for secret in self._hidden:
             words = words.replace(secret, "***")
@@ -144,7 +182,9 @@ class Pop3Session:
         return line
 
     def _capa(self) -> dict[str, str]:
-        """Ask what the server can do; an old server that does not know the question can do the least."""
+        """Ask what the server can do; an old server that does not know the question can do the
+        least.
+        """
         self.send(b"CAPA")
         return self._told()
 
@@ -152,17 +192,22 @@ class Pop3Session:
         ok, _ = self.reply()
         if not ok:
             return {}
-        words = (line.decode("ascii", "replace").upper().strip().partition(" ") for line in self.lines())
+        words = (
+            line.decode("ascii", "replace").upper().strip().partition(" ") for line in self.lines()
+        )
         return {name: rest for name, _, rest in words if name}
 
     def _stls(self) -> None:
-        """Encrypt, without asking first whether the server can: its refusal tells (RFC 2595 section 4)."""
+        """Encrypt, without asking first whether the server can: its refusal tells (RFC 2595 section
+        4).
+        """
         self.send(b"STLS")
         ok, words = self.reply()
         if not ok:
             raise TlsError(
                 self.account,
-                f"{self.endpoint} offers no encryption (STLS: {words or 'refused'}); nothing was sent. Try port 995 with `security: tls`",
+                f"{self.endpoint} offers no encryption (STLS: {words or 'refused'}); nothing was"
+                " sent. Try port 995 with `security: tls`",
             )
         self.wire.start_tls()
 
@@ -172,11 +217,18 @@ class Pop3Session:
         for text in (credentials.username, secret, credentials.authorization_id or ""):
             if _UNSENDABLE.search(text):
                 raise AuthenticationFailed(
-                    self.account, "the user name or the password holds a line break or a NUL, which POP3 cannot send"
+                    self.account,
+                    "the user name or the password holds a line break or a NUL, which POP3 cannot"
+                    " send",
                 )
         prelude = [b"UTF8"] if "UTF8" in self.capabilities else []
         timestamp = _TIMESTAMP.search(greeting)
-        if timestamp and self.manner.apop and not self.wire.encrypted and not credentials.authorization_id:
+        if (
+            timestamp
+            and self.manner.apop
+            and not self.wire.encrypted
+            and not credentials.authorization_id
+        ):
             if self._apop(credentials, secret, timestamp[0], prelude):
                 return
             prelude = []
@@ -184,23 +236,41 @@ class Pop3Session:
             self._plain(credentials, secret, prelude)
             return
         if credentials.authorization_id:
-            raise AuthenticationFailed(self.account, f"{self.endpoint} offers no SASL PLAIN, which `authorization_id` needs")
-        self._dialogue(prelude, [b"USER " + _octets(credentials.username), b"PASS " + _octets(secret)])
+            raise AuthenticationFailed(
+                self.account,
+                f"{self.endpoint} offers no SASL PLAIN, which `authorization_id` needs",
+            )
+        self._dialogue(
+            prelude, [b"USER " + _octets(credentials.username), b"PASS " + _octets(secret)]
+        )
 
     def _plain(self, credentials: Credentials, secret: str, prelude: Sequence[bytes]) -> None:
         """Log in by SASL PLAIN (RFC 4616), the only way that carries an authorization id."""
         identity = credentials.authorization_id or ""
         response = base64.b64encode(_octets(f"{identity}\0{credentials.username}\0{secret}"))
         self._hide(response.decode("ascii"))
-        self._dialogue(prelude, [b"AUTH PLAIN " + response] if len(response) <= _INITIAL_RESPONSE else [b"AUTH PLAIN", response])
+        self._dialogue(
+            prelude,
+            (
+                [b"AUTH PLAIN " + response]
+                if len(response) <= _INITIAL_RESPONSE
+                else [b"AUTH PLAIN", response]
+            ),
+        )
 
     def _hide(self, secret: str) -> None:
-        """Keep `secret` out of all messages while the login lasts, also in the forms `shown` would give it."""
+        """Keep `secret` out of all messages while the login lasts, also in the forms `shown` would
+        give it.
+        """
         forms = {secret, shown(_octets(secret))} - {""}
         self._hidden = tuple(sorted({*self._hidden, *forms}, key=len, reverse=True))
 
-    def _apop(self, credentials: Credentials, secret: str, timestamp: bytes, prelude: Sequence[bytes]) -> bool:
-        """Log in without sending the password (RFC 1939 section 7); False when the server will not."""
+    def _apop(
+        self, credentials: Credentials, secret: str, timestamp: bytes, prelude: Sequence[bytes]
+    ) -> bool:
+        """Log in without sending the password (RFC 1939 section 7); False when the server will
+        not.
+        """
         digest = hashlib.md5(timestamp + _octets(secret), usedforsecurity=False).hexdigest()
         self._hide(digest)
         for line in prelude:
@@ -219,7 +289,9 @@ class Pop3Session:
         return ok
 
     def _dialogue(self, prelude: Sequence[bytes], commands: Sequence[bytes]) -> None:
-        """Say the login's lines, in one flight where the server pipelines; what the prelude gets for an answer does not matter."""
+        """Say the login's lines, in one flight where the server pipelines; what the prelude gets
+        for an answer does not matter.
+        """
         together = self.pipelines and commands[0] != b"AUTH PLAIN"
         if together:
             self.send(*prelude, *commands)
@@ -244,7 +316,10 @@ class Pop3Session:
 
 
 def is_busy(words: str) -> bool:
-    """Tell whether a server's reason means: come back later. Old servers say so without a code (RFC 1939 section 5, PASS)."""
+    """Return whether a server's reason means: come back later.
+
+    Old servers say so without a code (RFC 1939 section 5, PASS).
+    """
     code = _code(words)
     return code in _BUSY or (not code and bool(_LOCKED.search(words)))
 

@@ -21,7 +21,9 @@ HERE: Final = Line("here", 0)
 
 
 def verify(bench: Bench) -> list[Comparison]:
-    """Prove every file of an archive, and build its catalogue again where the command exists; sha256sum only reads the files."""
+    """Prove every file of an archive, and build its catalogue again where the command exists;
+    sha256sum only reads the files.
+    """
     with _archive(bench) as (mail, place):
         found = Comparison("verify", size_of(mail), mail.octets)
 
@@ -29,13 +31,27 @@ def verify(bench: Bench) -> list[Comparison]:
             return Job(place, mailsync(place, ["verify", "a"], a=account(bench.direct(mail.user))))
 
         def summed(folder: Path, _way: Line) -> Job:
-            return Job(folder, ["find", str(place / "archives" / "a" / "mail"), "-type", "f", "-exec", "sha256sum", "{}", "+"])
+            return Job(
+                folder,
+                [
+                    "find",
+                    str(place / "archives" / "a" / "mail"),
+                    "-type",
+                    "f",
+                    "-exec",
+                    "sha256sum",
+                    "{}",
+                    "+",
+                ],
+            )
 
         theirs = [Entrant("sha256sum", summed, peer=True)]
         comparisons = [hold(found, [Entrant(OURS, proved), *theirs], [HERE], bench.rounds)]
         if find_spec("mailsync.cli.commands.reindex"):
             again = Comparison("reindex, the catalogue lost", size_of(mail), mail.octets)
-            comparisons.append(hold(again, [_reindexing(bench, mail, place), *theirs], [HERE], bench.rounds))
+            comparisons.append(
+                hold(again, [_reindexing(bench, mail, place), *theirs], [HERE], bench.rounds)
+            )
         return comparisons
 
 
@@ -63,7 +79,11 @@ def start(bench: Bench) -> list[Comparison]:
     """Start and say how one is used; `python -c pass` is what any program in Python pays."""
     found = Comparison("start-up", "--help", 0, "at most 0.1 s of CPU")
     calls = {OURS: [*MAILSYNC, "--help"], "python -c pass": [sys.executable, "-c", "pass"]}
-    calls |= {name: [name, "--help"] for name in ("getmail", "offlineimap", "mbsync") if shutil.which(name)}
+    calls |= {
+        name: [name, "--help"]
+        for name in ("getmail", "offlineimap", "mbsync")
+        if shutil.which(name)
+    }
     entrants = [Entrant(name, _calling(command)) for name, command in calls.items()]
     return [hold(found, entrants, [HERE], max(10, 2 * bench.rounds))]
 

@@ -22,9 +22,15 @@ def no_news(bench: Bench) -> list[Comparison]:
 
 def _quiet(bench: Bench, count: int) -> Comparison:
     mail = bench.filled(boxes(count), max(1_000, 2 * count), 5_000 * max(1_000, 2 * count))
-    found = Comparison("nothing new", size_of(mail), 0, "at most 6 round trips" if count == 100 else "")
+    found = Comparison(
+        "nothing new", size_of(mail), 0, "at most 6 round trips" if count == 100 else ""
+    )
     with scratch() as place, bench.ways([NEAR, *([] if bench.quick else ["40 ms"]), FAR]) as ways:
-        entrants = [_again(bench, program, mail, place) for program in programs.pulling("imap") if not (bench.quick and program.waits)]
+        entrants = [
+            _again(bench, program, mail, place)
+            for program in programs.pulling("imap")
+            if not (bench.quick and program.waits)
+        ]
         hold(found, entrants, ways, bench.rounds)
     bench.server.forget(mail.user)
     return found
@@ -40,7 +46,11 @@ def _again(bench: Bench, program: Program, mail: Mail, place: Path) -> Entrant:
             return Job(folder, programs.wire_look(login))
         if not any(own.iterdir()):
             measure.run(program.pull(own, bench.direct(mail.user)), own)
-        return Job(own, program.pull(own, login), lambda: mail.arrived(program.kept(own), exactly=program.name == OURS))
+        return Job(
+            own,
+            program.pull(own, login),
+            lambda: mail.arrived(program.kept(own), exactly=program.name == OURS),
+        )
 
     # Far away a thousand mailboxes asked one by one take minutes: their waits are counted near.
     one_by_one = program.waits or (len(mail.mailboxes) >= 1_000 and program.peer)
@@ -48,7 +58,9 @@ def _again(bench: Bench, program: Program, mail: Mail, place: Path) -> Entrant:
 
 
 def growth(bench: Bench) -> list[Comparison]:
-    """Pull many small letters, then ten more, again and again: the second must not know how many there were."""
+    """Pull many small messages, then ten more, again and again: the second must not know how many
+    there were.
+    """
     found: list[Comparison] = []
     for count in (1_000, 10_000) if bench.quick else (1_000, 10_000, 100_000):
         found += _grown(bench, count)
@@ -57,13 +69,28 @@ def growth(bench: Bench) -> list[Comparison]:
 
 def _grown(bench: Bench, count: int) -> Sequence[Comparison]:
     ours = [program for program in programs.pulling("imap") if program.name in {OURS, "mbsync"}]
-    users = {program.name: fill(bench.server, bench.server.user(), ["INBOX"], count, count * _SMALL) for program in ours}
+    users = {
+        program.name: fill(bench.server, bench.server.user(), ["INBOX"], count, count * _SMALL)
+        for program in ours
+    }
     mail = users[OURS]
-    first = Comparison("IMAP pull of small letters", size_of(mail), mail.octets, f"at most {100 + 3 * mail.largest / 1e6:.0f} MB of memory")
-    more = Comparison("10 new letters", f"among {count:,}", 0, "growth only with what is new")
+    first = Comparison(
+        "IMAP pull of small messages",
+        size_of(mail),
+        mail.octets,
+        f"at most {100 + 3 * mail.largest / 1e6:.0f} MB of memory",
+    )
+    more = Comparison("10 new messages", f"among {count:,}", 0, "growth only with what is new")
     with scratch() as place, bench.ways([NEAR]) as ways:
-        hold(first, [_first(bench, program, users[program.name], place) for program in ours], ways, 1)
-        hold(more, [_ten(bench, program, users[program.name], place) for program in ours], ways, max(3, bench.rounds))
+        hold(
+            first, [_first(bench, program, users[program.name], place) for program in ours], ways, 1
+        )
+        hold(
+            more,
+            [_ten(bench, program, users[program.name], place) for program in ours],
+            ways,
+            max(3, bench.rounds),
+        )
     for mail in users.values():
         bench.server.forget(mail.user)
     return [first, more]
@@ -75,7 +102,9 @@ def _first(bench: Bench, program: Program, mail: Mail, place: Path) -> Entrant:
         own.mkdir()
         _let_notice(bench, mail.user)
         command = program.pull(own, bench.login(mail.user, way))
-        return Job(own, command, lambda: mail.arrived(program.kept(own), exactly=program.name == OURS))
+        return Job(
+            own, command, lambda: mail.arrived(program.kept(own), exactly=program.name == OURS)
+        )
 
     return Entrant(program.name, ready, program.keeps, program.peer)
 
@@ -89,9 +118,11 @@ def _ten(bench: Bench, program: Program, mail: Mail, place: Path) -> Entrant:
         _let_notice(bench, mail.user)
 
         def prove() -> None:
-            there = sum(len(list(folder.iterdir())) for part in ("cur", "new") for folder in own.rglob(part))
+            there = sum(
+                len(list(folder.iterdir())) for part in ("cur", "new") for folder in own.rglob(part)
+            )
             if there != mail.count + 10 * number:
-                raise NotTheSameWork(f"{there} letters are there of {mail.count + 10 * number}")
+                raise NotTheSameWork(f"{there} messages are there of {mail.count + 10 * number}")
 
         return Job(own, program.pull(own, bench.login(mail.user, way)), prove)
 
@@ -99,6 +130,8 @@ def _ten(bench: Bench, program: Program, mail: Mail, place: Path) -> Entrant:
 
 
 def _let_notice(bench: Bench, user: str) -> None:
-    """Let the server read its folder before the clock starts: how long that takes grows with the folder, and is nobody's doing here."""
+    """Let the server read its folder before the clock starts: how long that takes grows with the
+    folder, and is nobody's doing here.
+    """
     with scratch() as folder:
         measure.run(programs.wire_look(bench.direct(user)), folder)

@@ -1,1 +1,3 @@
-"""The archive from within: in which order it touches the disk, what its questions cost, what any order of events leaves."""
+"""The archive from within: in which order it touches the disk, what its questions cost, what any
+order of events leaves.
+"""

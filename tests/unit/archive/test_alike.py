@@ -1,4 +1,6 @@
-"""Thousands of letters that are alike in what an index looks at: no question may get slower with each of them."""
+"""Thousands of messages that are alike in what an index looks at: no question may get slower with
+each of them.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +9,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mailsync.model import INBOX, NO_FLAGS, Entry, Message, UidlRef
-from tests.archive.house import START, letters, opened, pulling, uid, uidl
+from tests.archive.house import START, messages, opened, pulling, uid, uidl
 
 MANY = 6_000
 
 
 def alert(number: int, *, message_id: bytes = b"") -> bytes:
-    """A device's letter: all of one size, without a Message-ID or all with the same one."""
-    return b"From: printer@example.org\r\nDate: Tue, 3 Jun 2014 10:11:12 +0200\r\n%s\r\nPage %06d\r\n" % (message_id, number)
+    """A device's message: all of one size, without a Message-ID or all with the same one."""
+    return (
+        b"From: printer@example.org\r\nDate: Tue, 3 Jun 2014 10:11:12 +0200\r\n%s\r\nPage %06d\r\n"
+        % (message_id, number)
+    )
 
 
 def halves(messages: Iterator[Message], directory: Path) -> tuple[float, float]:
-    """Seconds of this thread's own work that the second and the last sixth of the letters cost."""
+    """Seconds of this thread's own work that the second and the last sixth of the messages cost."""
     taken = []
     with opened(directory) as archive, pulling(archive) as run:
         for _ in range(6):
@@ -29,19 +34,21 @@ def halves(messages: Iterator[Message], directory: Path) -> tuple[float, float]:
     return taken[1], taken[5]
 
 
-def test_letters_of_one_size_without_uidl_cost_no_more_as_they_become_many(tmp_path: Path) -> None:
+def test_messages_of_one_size_without_uidl_cost_no_more_as_they_become_many(tmp_path: Path) -> None:
     second, last = halves((uidl(None, alert(n)) for n in range(MANY)), tmp_path / "a")
     assert last < 3 * second
 
 
-def test_letters_of_one_size_with_uidl_cost_no_more_as_they_become_many(tmp_path: Path) -> None:
+def test_messages_of_one_size_with_uidl_cost_no_more_as_they_become_many(tmp_path: Path) -> None:
     second, last = halves((uidl(b"%d" % n, alert(n)) for n in range(MANY)), tmp_path / "a")
     assert last < 3 * second
 
 
-def test_one_message_id_in_every_letter_costs_no_more_as_they_become_many(tmp_path: Path) -> None:
+def test_one_message_id_in_every_message_costs_no_more_as_they_become_many(tmp_path: Path) -> None:
     shared = b"Message-ID: <always@example.org>\r\n"
-    second, last = halves((uid(n + 1, alert(n, message_id=shared)) for n in range(MANY)), tmp_path / "a")
+    second, last = halves(
+        (uid(n + 1, alert(n, message_id=shared)) for n in range(MANY)), tmp_path / "a"
+    )
     assert last < 3 * second
 
 
@@ -54,10 +61,12 @@ def test_candidates_of_one_size_cost_no_more_where_none_was_here_before(tmp_path
         assert time.thread_time() - begin < 2
 
 
-def test_a_server_that_goes_back_to_an_older_letter_under_its_uidl_loses_neither(tmp_path: Path) -> None:
+def test_a_server_that_goes_back_to_an_older_message_under_its_uidl_loses_neither(
+    tmp_path: Path,
+) -> None:
     one, two = b"Subject: one\r\n\r\n", b"Subject: another\r\n\r\n"
     with opened(tmp_path / "a") as archive, pulling(archive) as run:
         for content in (one, two, one):
             run.add(Message(Entry(UidlRef(b"x", 1), len(content), NO_FLAGS, START), content))
         run.flush()
-        assert len(letters(archive, INBOX)) == 2
+        assert len(messages(archive, INBOX)) == 2

@@ -18,14 +18,14 @@ from mailsync.archive.paths import read_path, write_path
 from mailsync.archive.schema import MIGRATIONS
 from mailsync.errors import ArchiveError, IntegrityError, SchemaTooNew
 from mailsync.model import INBOX
-from tests.archive.house import START, files, letters, opened, pull, pulling, sha256, uid
-from tests.letters import plain
+from tests.archive.house import START, files, messages, opened, pull, pulling, sha256, uid
+from tests.messages import plain
 
 DAY = 86_400
 
 
 def copied(directory: Path) -> int:
-    """How many letters the copy of the catalogue knows."""
+    """How many messages the copy of the catalogue knows."""
     connection = sqlite3.connect(directory / "catalogue.copy.sqlite3")
     try:
         return int(connection.execute("SELECT count(*) FROM placements").fetchone()[0])
@@ -34,19 +34,21 @@ def copied(directory: Path) -> int:
 
 
 def test_the_catalogue_is_copied_once_a_day(tmp_path: Path) -> None:
-    for letter, begin in enumerate((START, START + 100, START + 5_000, START + DAY + 10_000)):
+    for message, begin in enumerate((START, START + 100, START + 5_000, START + DAY + 10_000)):
         with opened(tmp_path / "a", begin=begin) as archive:
-            pull(archive, [uid(letter + 1, plain(letter))])
-        if letter:
-            assert copied(tmp_path / "a") == {1: 2, 2: 2, 3: 4}[letter]
+            pull(archive, [uid(message + 1, plain(message))])
+        if message:
+            assert copied(tmp_path / "a") == {1: 2, 2: 2, 3: 4}[message]
     assert stat.S_IMODE((tmp_path / "a/catalogue.copy.sqlite3").stat().st_mode) == 0o600
     assert not list((tmp_path / "a").glob("*.new"))
 
 
-def test_a_damaged_catalogue_never_replaces_the_good_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for letter in range(2):
+def test_a_damaged_catalogue_never_replaces_the_good_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for message in range(2):
         with opened(tmp_path / "a") as archive:
-            pull(archive, [uid(letter + 1, plain(letter))])
+            pull(archive, [uid(message + 1, plain(message))])
     good = (tmp_path / "a/catalogue.copy.sqlite3").read_bytes()
 
     def damaged(_: object, to: Path) -> bool:
@@ -60,7 +62,9 @@ def test_a_damaged_catalogue_never_replaces_the_good_copy(tmp_path: Path, monkey
     assert not list((tmp_path / "a").glob("*.new"))
 
 
-def test_a_copy_that_cannot_be_made_does_not_fail_a_pull_that_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_that_cannot_be_made_does_not_fail_a_pull_that_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(1, plain(1))])
 
@@ -71,10 +75,12 @@ def test_a_copy_that_cannot_be_made_does_not_fail_a_pull_that_is_done(tmp_path: 
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(2, plain(2))])
     with opened(tmp_path / "a") as archive:
-        assert len(letters(archive)) == 2
+        assert len(messages(archive)) == 2
 
 
-def test_an_archive_on_a_disk_that_takes_no_writing_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_archive_on_a_disk_that_takes_no_writing_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(1, plain(1))])
     real = os.access
@@ -93,8 +99,12 @@ def test_a_catalogue_of_an_older_mailsync_waits_for_a_writer(tmp_path: Path) -> 
         Archive.read(tmp_path / "a")
 
 
-@pytest.mark.parametrize("question", ["accounts", "mailboxes", "letters", "runs", "find", "content", "open"])
-def test_a_damaged_catalogue_is_named_and_the_mail_pointed_at(tmp_path: Path, question: str) -> None:
+@pytest.mark.parametrize(
+    "question", ["accounts", "mailboxes", "messages", "runs", "find", "content", "open"]
+)
+def test_a_damaged_catalogue_is_named_and_the_mail_pointed_at(
+    tmp_path: Path, question: str
+) -> None:
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(n + 1, plain(n)) for n in range(300)])
     catalogue = tmp_path / "a/catalogue.sqlite3"
@@ -105,7 +115,7 @@ def test_a_damaged_catalogue_is_named_and_the_mail_pointed_at(tmp_path: Path, qu
     questions: dict[str, Callable[[Archive], object]] = {
         "accounts": lambda archive: archive.accounts(),
         "mailboxes": lambda archive: archive.mailboxes("alice"),
-        "letters": lambda archive: list(archive.letters("alice", INBOX)),
+        "messages": lambda archive: list(archive.messages("alice", INBOX)),
         "runs": lambda archive: archive.runs(None, 5),
         "find": lambda archive: archive.find("ab"),
         "content": lambda archive: archive.content(sha256(plain(1))),
@@ -123,10 +133,13 @@ def test_a_damaged_catalogue_is_named_and_the_mail_pointed_at(tmp_path: Path, qu
         ask()
 
 
-def test_a_file_tells_other_programs_when_its_letter_came(tmp_path: Path) -> None:
+def test_a_file_tells_other_programs_when_its_message_came(tmp_path: Path) -> None:
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(1, plain(1), date=1_234_567_890), uid(2, plain(2), date=-5)])
-    assert sorted(int(path.stat().st_mtime) for path in files(tmp_path / "a")) == [-5, 1_234_567_890]
+    assert sorted(int(path.stat().st_mtime) for path in files(tmp_path / "a")) == [
+        -5,
+        1_234_567_890,
+    ]
 
 
 def test_a_pull_may_be_verified_before_it_ends_without_committing_it(tmp_path: Path) -> None:
@@ -138,10 +151,14 @@ def test_a_pull_may_be_verified_before_it_ends_without_committing_it(tmp_path: P
             with pytest.raises(IntegrityError):
                 archive.content(sha256(plain(1)))
             with Archive.read(tmp_path / "a") as reader:
-                assert len(letters(reader)) == 1
+                assert len(messages(reader)) == 1
 
 
-@given(st.lists(st.text(st.characters(blacklist_categories=()), max_size=12), min_size=1, max_size=4).map(tuple))
+@given(
+    st.lists(
+        st.text(st.characters(blacklist_categories=()), max_size=12), min_size=1, max_size=4
+    ).map(tuple)
+)
 def test_any_path_can_be_written_into_the_catalogue_and_read_again(path: tuple[str, ...]) -> None:
     written = write_path(path)
     assert written.encode("utf-8").decode("utf-8") == written
@@ -149,12 +166,21 @@ def test_any_path_can_be_written_into_the_catalogue_and_read_again(path: tuple[s
         assert read_path(written) == path
 
 
-def test_each_schema_leads_to_the_next_in_one_transaction_and_keeps_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_schema_leads_to_the_next_in_one_transaction_and_keeps_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(number, plain(number)) for number in range(1, 4)])
-        held = letters(archive)
-    more = (*MIGRATIONS, "CREATE TABLE added (id INTEGER PRIMARY KEY, word TEXT);", "INSERT INTO added (word) VALUES ('here');")
-    broken = (*more[:-1], "INSERT INTO added (word) VALUES ('half'); INSERT INTO nowhere VALUES (1);")
+        held = messages(archive)
+    more = (
+        *MIGRATIONS,
+        "CREATE TABLE added (id INTEGER PRIMARY KEY, word TEXT);",
+        "INSERT INTO added (word) VALUES ('here');",
+    )
+    broken = (
+        *more[:-1],
+        "INSERT INTO added (word) VALUES ('half'); INSERT INTO nowhere VALUES (1);",
+    )
     monkeypatch.setattr("mailsync.archive.schema.MIGRATIONS", broken)
     with pytest.raises(ArchiveError):
         opened(tmp_path / "a")
@@ -162,7 +188,7 @@ def test_each_schema_leads_to_the_next_in_one_transaction_and_keeps_what_is_ther
     with opened(tmp_path / "a") as archive:
         assert archive._catalogue.sql.execute("SELECT word FROM added").fetchall() == [("here",)]
         assert archive._catalogue.sql.execute("PRAGMA user_version").fetchone()[0] == len(more)
-        assert letters(archive) == held
+        assert messages(archive) == held
     monkeypatch.undo()
     with pytest.raises(SchemaTooNew):
         opened(tmp_path / "a")

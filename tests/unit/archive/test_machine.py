@@ -1,4 +1,6 @@
-"""Letters come, change, go, rot and vanish, and runs break off, in any order: after a verification and a pull all is well again."""
+"""Messages come, change, go, rot and vanish, and runs break off, in any order: after a verification
+and a pull all is well again.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +12,27 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from mailsync import identity
 from mailsync.archive import Archive, PullRun
 from mailsync.model import INBOX, Mailbox, MailboxPath, Message, Scan, SyncState
 from mailsync.plan import plan_pull
-from tests.archive.house import damages, files, letters, opened, rot, sha256, uid
-from tests.letters import plain
+from tests.archive.house import damages, files, messages, opened, rot, sha256, uid
+from tests.messages import plain
 
 BOXES: list[MailboxPath] = [INBOX, ("Work",)]
-CONTENTS = [content for n in range(3) for content in (plain(n), plain(n).replace(b"mx.example.org", b"mx2.example.org", 1))]
+CONTENTS = [
+    content
+    for n in range(3)
+    for content in (plain(n), plain(n).replace(b"mx.example.org", b"mx2.example.org", 1))
+]
 ALERT = b"From: printer\r\n\r\nno id, no date\r\n"
 
 boxes = st.sampled_from(BOXES)
@@ -56,14 +68,18 @@ class Machine(RuleBasedStateMachine):
 
     @rule(box=boxes, content=contents, flags=flag_sets)
     def deliver(self, box: MailboxPath, content: bytes, flags: frozenset[str]) -> None:
-        self.server[box][self.uidnext] = uid(self.uidnext, content, box, flags=flags, validity=self.validity)
+        self.server[box][self.uidnext] = uid(
+            self.uidnext, content, box, flags=flags, validity=self.validity
+        )
         self.uidnext += 1
 
     @precondition(lambda self: any(self.server.values()))
     @rule(place=places, flags=flag_sets)
     def flag(self, place: int, flags: frozenset[str]) -> None:
         box, number, message = self.pick(place)
-        self.server[box][number] = uid(number, message.content, box, flags=flags, validity=self.validity)
+        self.server[box][number] = uid(
+            number, message.content, box, flags=flags, validity=self.validity
+        )
 
     @precondition(lambda self: any(self.server.values()))
     @rule(place=places)
@@ -95,7 +111,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule(settled=st.booleans())
     def break_off(self, settled: bool) -> None:
-        """A pull that dies before its commit, with or without its files in place; then the archive is opened again."""
+        """A pull that dies before its commit, with or without its files in place; then the archive
+        is opened again.
+        """
         with self.archive.pull("alice") as run:
             for box in BOXES:
                 self.bring(run, box)
@@ -117,38 +135,54 @@ class Machine(RuleBasedStateMachine):
         self.judge()
 
     def pick(self, place: int) -> tuple[MailboxPath, int, Message]:
-        there = [(box, number, message) for box, held in self.server.items() for number, message in held.items()]
+        there = [
+            (box, number, message)
+            for box, held in self.server.items()
+            for number, message in held.items()
+        ]
         return there[place % len(there)]
 
     def bring(self, run: PullRun, box: MailboxPath) -> Scan:
         run.mailbox(Mailbox(box))
         there = self.server[box]
-        seen = Scan(Mailbox(box), SyncState(self.validity, self.uidnext, len(there)), tuple(message.entry for message in there.values()))
+        seen = Scan(
+            Mailbox(box),
+            SyncState(self.validity, self.uidnext, len(there)),
+            tuple(message.entry for message in there.values()),
+        )
         plan = plan_pull(seen, run.known(seen))
         assert not plan.renewed
         run.reflag(plan.reflag)
         run.mark_gone(box, self.validity, plan.gone)
         for entry in (*plan.damaged, *plan.new):
             stored = run.add(next(message for message in there.values() if message.entry == entry))
-            assert self.dedupe == "message-id" or stored.digest == sha256(next(m.content for m in there.values() if m.entry == entry))
+            assert self.dedupe == "message-id" or stored.digest == sha256(
+                next(m.content for m in there.values() if m.entry == entry)
+            )
         return seen
 
     def judge(self) -> None:
         """What a user, and any other mail program, sees now."""
         for box, there in self.server.items():
-            shown = letters(self.archive, box)
+            shown = messages(self.archive, box)
             sent = [message.content for message in there.values()]
             if self.dedupe == "none":
-                assert Counter(letter.digest for letter in shown) == Counter(map(sha256, sent))
+                assert Counter(archived.digest for archived in shown) == Counter(map(sha256, sent))
             elif self.dedupe == "exact":
-                assert Counter(letter.digest for letter in shown) == Counter(set(map(sha256, sent)))
+                assert Counter(archived.digest for archived in shown) == Counter(
+                    set(map(sha256, sent))
+                )
             else:
-                assert Counter(letter.identity for letter in shown) == Counter(set(map(same, sent)))
-            assert len({(letter.identity, letter.copy) for letter in shown}) == len(shown)
-            for letter in shown:
-                assert sha256(self.archive.content(letter.digest)) == letter.digest
-                flags = [m.entry.flags for m in there.values() if same(m.content) == letter.identity]
-                assert letter.flags in flags
+                assert Counter(archived.identity for archived in shown) == Counter(
+                    set(map(same, sent))
+                )
+            assert len({(archived.identity, archived.copy) for archived in shown}) == len(shown)
+            for archived in shown:
+                assert sha256(self.archive.content(archived.digest)) == archived.digest
+                flags = [
+                    m.entry.flags for m in there.values() if same(m.content) == archived.identity
+                ]
+                assert archived.flags in flags
             assert self.archive.memory("alice").state(box) is not None
         if not self.harmed:
             assert damages(self.archive) == []

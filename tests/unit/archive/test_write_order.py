@@ -1,4 +1,6 @@
-"""Content, then names, then directories, then the catalogue: a row never names a file that a power cut could take away."""
+"""Content, then names, then directories, then the catalogue: a row never names a file that a power
+cut could take away.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from mailsync.archive import Archive, pull_run, scribe
 from mailsync.errors import ArchiveError, DiskFull
 from mailsync.model import INBOX
 from tests.archive.house import pulling, uid
-from tests.letters import plain
+from tests.messages import plain
 
 WORK = ("Work",)
 
@@ -61,10 +63,14 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
 
 def record_commits(archive: Archive, recorder: Recorder) -> None:
     connection: sqlite3.Connection = archive._catalogue.sql.connection
-    connection.set_trace_callback(lambda statement: recorder.note("sql", statement) if statement == "COMMIT" else None)
+    connection.set_trace_callback(
+        lambda statement: recorder.note("sql", statement) if statement == "COMMIT" else None
+    )
 
 
-def test_contents_then_names_then_directories_then_the_catalogue(tmp_path: Path, recorder: Recorder) -> None:
+def test_contents_then_names_then_directories_then_the_catalogue(
+    tmp_path: Path, recorder: Recorder
+) -> None:
     mail = tmp_path / "a/mail"
     with Archive.open(tmp_path / "a") as archive, pulling(archive) as run:
         run.flush()
@@ -75,11 +81,25 @@ def test_contents_then_names_then_directories_then_the_catalogue(tmp_path: Path,
         run.add(uid(1, plain(3), WORK))
         run.flush()
         commit = recorder.at("sql", "COMMIT")
-    written = [n for n, (what, where) in enumerate(recorder.steps) if n > begin and what == "fsync" and f"{mail}/tmp/" in where]
-    named = [n for n, (what, where) in enumerate(recorder.steps) if what == "rename" and where.startswith(f"{mail}/cur/")]
-    linked = [n for n, (what, where) in enumerate(recorder.steps) if what == "link" and where.startswith(f"{mail}/.Work/cur/")]
+    written = [
+        n
+        for n, (what, where) in enumerate(recorder.steps)
+        if n > begin and what == "fsync" and f"{mail}/tmp/" in where
+    ]
+    named = [
+        n
+        for n, (what, where) in enumerate(recorder.steps)
+        if what == "rename" and where.startswith(f"{mail}/cur/")
+    ]
+    linked = [
+        n
+        for n, (what, where) in enumerate(recorder.steps)
+        if what == "link" and where.startswith(f"{mail}/.Work/cur/")
+    ]
     assert (len(named), len(linked)) == (20, 1)
-    inbox, work, parent = (recorder.at("fsync", str(place)) for place in (mail / "cur", mail / ".Work/cur", mail))
+    inbox, work, parent = (
+        recorder.at("fsync", str(place)) for place in (mail / "cur", mail / ".Work/cur", mail)
+    )
     assert max(written[:20]) < min(named)
     assert max(named) < inbox < commit
     assert max(linked) < work < commit
@@ -88,17 +108,25 @@ def test_contents_then_names_then_directories_then_the_catalogue(tmp_path: Path,
 
 
 def test_flags_are_on_disk_before_the_catalogue_says_so(tmp_path: Path, recorder: Recorder) -> None:
-    letter = uid(1, plain(1))
+    message = uid(1, plain(1))
     with Archive.open(tmp_path / "a") as archive, pulling(archive) as run:
-        run.add(letter)
+        run.add(message)
         run.flush()
         record_commits(archive, recorder)
         run.reflag([uid(1, plain(1), flags=["\\Seen", "work"]).entry])
         run.flush()
         commit = recorder.at("sql", "COMMIT")
-        renamed = max(n for n, (what, where) in enumerate(recorder.steps) if what == "rename" and where.endswith(":2,Sa"))
+        renamed = max(
+            n
+            for n, (what, where) in enumerate(recorder.steps)
+            if what == "rename" and where.endswith(":2,Sa")
+        )
         assert renamed < recorder.at("fsync", str(tmp_path / "a/mail/cur")) < commit
-        keywords = next(n for n, (what, where) in enumerate(recorder.steps) if what == "fsync" and "dovecot-keywords" in where)
+        keywords = next(
+            n
+            for n, (what, where) in enumerate(recorder.steps)
+            if what == "fsync" and "dovecot-keywords" in where
+        )
         assert keywords < renamed
 
 
@@ -119,7 +147,7 @@ def test_a_group_is_committed_when_it_has_so_many_files_or_octets(
             run.add(uid(number + 5_000, plain(number) + bytes(pull_run.GROUP_OCTETS // 4 + 1)))
         assert commits(recorder) == 2
         with Archive.read(tmp_path / "a") as reader:
-            assert len(list(reader.letters("alice", INBOX))) >= pull_run.GROUP_FILES + 100
+            assert len(list(reader.messages("alice", INBOX))) >= pull_run.GROUP_FILES + 100
 
 
 def test_a_slow_line_loses_no_more_than_seconds_of_work_to_a_crash(
@@ -133,7 +161,9 @@ def test_a_slow_line_loses_no_more_than_seconds_of_work_to_a_crash(
         assert commits(recorder) == 3
 
 
-def test_what_moves_no_file_is_committed_in_groups_as_well(tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_moves_no_file_is_committed_in_groups_as_well(
+    tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pull_run, "GROUP_SECONDS", 3600.0)
     entries = [uid(number + 1, plain(7)) for number in range(pull_run.GROUP_FILES + 50)]
     with Archive.open(tmp_path / "a") as archive, pulling(archive) as run:
@@ -143,7 +173,9 @@ def test_what_moves_no_file_is_committed_in_groups_as_well(tmp_path: Path, recor
         assert commits(recorder) == 1
 
 
-def test_a_slow_disk_is_waited_for_instead_of_filling_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_disk_is_waited_for_instead_of_filling_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real, allowed, added = os.fsync, threading.Semaphore(0), 0
 
     def slow(descriptor: int) -> None:
@@ -171,7 +203,9 @@ def test_a_slow_disk_is_waited_for_instead_of_filling_the_memory(tmp_path: Path,
     files.close()
 
 
-def test_after_a_write_that_failed_nothing_of_its_group_is_ever_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_write_that_failed_nothing_of_its_group_is_ever_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = os.fsync
 
     def failing(descriptor: int) -> None:
@@ -188,5 +222,5 @@ def test_after_a_write_that_failed_nothing_of_its_group_is_ever_believed(tmp_pat
             monkeypatch.setattr(os, "fsync", real)
             with pytest.raises(ArchiveError):
                 run.flush()
-        assert not list(archive.letters("alice", INBOX))
+        assert not list(archive.messages("alice", INBOX))
     assert not [path for path in (tmp_path / "a/mail").rglob("*.mailsync*") if path.is_file()]

@@ -1,4 +1,6 @@
-"""The process that writes files once there are many: what it writes, and what becomes of the run when it fails or dies."""
+"""The process that writes files once there are many: what it writes, and what becomes of the run
+when it fails or dies.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from mailsync.archive.maildir import MaildirTree
 from mailsync.archive.writers import Writers
 from mailsync.errors import ArchiveError
 from mailsync.model import INBOX
-from tests import letters
+from tests import messages
 from tests.archive.house import uid
 
 
@@ -45,7 +47,10 @@ def add_all(run: PullRun, mail: list[bytes], first: int) -> None:
 
 
 def test_what_a_process_writes_is_what_was_given(files: Writers, tmp_path: Path) -> None:
-    mail = {str(tmp_path / str(number)): content for number, content in enumerate([*letters.varied(300, seed=3), b"", bytes(5 << 20)])}
+    mail = {
+        str(tmp_path / str(number)): content
+        for number, content in enumerate([*messages.varied(300, seed=3), b"", bytes(5 << 20)])
+    }
     for number, (path, content) in enumerate(mail.items()):
         files.add(path, content, number * 1000 if number % 3 else None)
     files.settle()
@@ -56,12 +61,12 @@ def test_what_a_process_writes_is_what_was_given(files: Writers, tmp_path: Path)
 
 
 def test_an_archive_filled_by_a_process_is_sound(tmp_path: Path) -> None:
-    mail = letters.varied(400, seed=8)
+    mail = messages.varied(400, seed=8)
     with Archive.open(tmp_path / "a") as archive:
         with archive.pull("alice") as run:
             add_all(run, mail, 0)
             run.finish(complete=True, report={})
-        stored = [archive.content(letter.digest) for letter in archive.letters("alice", INBOX)]
+        stored = [archive.content(message.digest) for message in archive.messages("alice", INBOX)]
     assert set(stored) == set(mail)
 
 
@@ -78,8 +83,10 @@ def test_an_error_of_the_process_says_which_file_and_stays(files: Writers, tmp_p
     assert (tmp_path / "small").read_bytes() == b"x"
 
 
-def test_a_process_that_is_killed_ends_the_run_and_nothing_of_its_group_is_believed(tmp_path: Path) -> None:
-    mail = letters.varied(300, seed=9)
+def test_a_process_that_is_killed_ends_the_run_and_nothing_of_its_group_is_believed(
+    tmp_path: Path,
+) -> None:
+    mail = messages.varied(300, seed=9)
     with Archive.open(tmp_path / "a") as archive:
         with archive.pull("alice") as run:
             add_all(run, mail[:150], 0)
@@ -87,15 +94,22 @@ def test_a_process_that_is_killed_ends_the_run_and_nothing_of_its_group_is_belie
             os.kill(process_of(run._tree._writers), signal.SIGKILL)
             with pytest.raises(ArchiveError, match="ended unexpectedly"):
                 add_all(run, mail[150:], 150)
-        assert len(list(archive.letters("alice", INBOX))) == len(set(mail[:150]))
+        assert len(list(archive.messages("alice", INBOX))) == len(set(mail[:150]))
     assert not list((tmp_path / "a/mail/tmp").iterdir())
 
 
-@pytest.mark.parametrize("heard", [True, False], ids=["before it asked", "while it waited for the disk"])
-def test_when_the_one_who_sends_files_has_died_none_of_them_stays_and_nothing_is_said(tmp_path: Path, heard: bool) -> None:
+@pytest.mark.parametrize(
+    "heard", [True, False], ids=["before it asked", "while it waited for the disk"]
+)
+def test_when_the_one_who_sends_files_has_died_none_of_them_stays_and_nothing_is_said(
+    tmp_path: Path, heard: bool
+) -> None:
     """The next run may have begun already, and have looked for leftovers."""
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", scribe.__file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-I", "-S", scribe.__file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -122,7 +136,9 @@ def test_when_the_one_who_sends_files_has_died_none_of_them_stays_and_nothing_is
     assert [path.name for path in tmp_path.iterdir()] == ["settled"]
 
 
-def test_without_a_process_threads_write_it_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_process_threads_write_it_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refused(*_: object, **__: object) -> None:
         raise OSError(errno.EAGAIN, "no more processes")
 

@@ -31,7 +31,10 @@ def test_an_account_named_twice_is_meant_once(session: Session) -> None:
 
 
 def test_names_and_urls_may_stand_together(session: Session) -> None:
-    assert [account.name for account in logins(session, ["old", "imaps://bob@mx.example"])] == ["old", "imap://bob@mx.example"]
+    assert [account.name for account in logins(session, ["old", "imaps://bob@mx.example"])] == [
+        "old",
+        "imap://bob@mx.example",
+    ]
 
 
 def test_a_url_needs_no_configuration_and_has_its_archive_here() -> None:
@@ -51,7 +54,10 @@ def test_one_archive_cannot_be_named_for_several_accounts(session: Session) -> N
 def test_an_option_wins_over_the_configured_password(session: Session) -> None:
     account = login(session, "old")
     assert password(session, account) == "from the environment"
-    assert password(session, account, {"env": "OTHER", "command": None, "file": None}) == "from the option"
+    assert (
+        password(session, account, {"env": "OTHER", "command": None, "file": None})
+        == "from the option"
+    )
 
 
 def test_two_sources_of_one_password_are_refused(session: Session) -> None:
@@ -60,6 +66,8 @@ def test_two_sources_of_one_password_are_refused(session: Session) -> None:
 
 
 def test_an_impossible_option_is_refused_without_repeating_it(session: Session) -> None:
-    with pytest.raises(ConfigError, match=r"--…password-command cannot be used: has an opened quotation mark") as caught:
+    with pytest.raises(
+        ConfigError, match=r"--…password-command cannot be used: has an opened quotation mark"
+    ) as caught:
         password(session, login(session, "old"), {"command": "echo 'hunter2"})
     assert "hunter2" not in str(caught.value)

@@ -39,7 +39,7 @@ def work(progress: Progress) -> None:
     progress.end()
 
 
-def test_a_terminal_gets_a_bar_with_letters_bytes_and_the_time_left() -> None:
+def test_a_terminal_gets_a_bar_with_messages_bytes_and_the_time_left() -> None:
     stream = Terminal()
     progress = progress_for(Session({}), stream)
     assert isinstance(progress, Bars)
@@ -49,7 +49,9 @@ def test_a_terminal_gets_a_bar_with_letters_bytes_and_the_time_left() -> None:
     assert progress._bar is not None
     progress._bar.refresh()
     last = stream.getvalue().rpartition("\r")[2]
-    assert re.search(r"pulling from old: +50%\|.*\| 1\.50MB of 3\.00MB, 1/2 letters, .*B/s, ETA ", last)
+    assert re.search(
+        r"pulling from old: +50%\|.*\| 1\.50MB of 3\.00MB, 1/2 messages, .*B/s, ETA ", last
+    )
     progress.end()
 
 
@@ -72,8 +74,8 @@ def test_no_terminal_gets_plain_lines_now_and_then() -> None:
     progress.end()
     assert stream.getvalue().splitlines() == [
         "pulling from old …",
-        "pulling from old: 10 of 40 letters, 10.0 MB of 40.0 MB, 667 kB/s, about 45 s left",
-        "pulling from old: 20 of 40 letters, 20.0 MB of 40.0 MB, 667 kB/s, about 30 s left",
+        "pulling from old: 10 of 40 messages, 10.0 MB of 40.0 MB, 667 kB/s, about 45 s left",
+        "pulling from old: 20 of 40 messages, 20.0 MB of 40.0 MB, 667 kB/s, about 30 s left",
     ]
 
 

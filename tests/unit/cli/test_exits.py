@@ -51,7 +51,9 @@ def test_every_failure_has_its_documented_exit_code_and_its_own_words(
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), click.Abort()])
-def test_an_interrupted_run_ends_with_130_and_tells_that_nothing_is_lost(error: BaseException, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupted_run_ends_with_130_and_tells_that_nothing_is_lost(
+    error: BaseException, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert exits.report(error, Session({})) == 130
     assert "nothing is lost: run the same command again" in capsys.readouterr().err
 
@@ -61,7 +63,9 @@ def test_a_full_disk_is_told_as_such_wherever_it_shows(capsys: pytest.CaptureFix
     assert "make room" in capsys.readouterr().err
 
 
-def test_an_unexpected_mistake_shows_neither_a_traceback_nor_words_that_may_hold_a_secret(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unexpected_mistake_shows_neither_a_traceback_nor_words_that_may_hold_a_secret(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert exits.report(ValueError("hunter2"), Session({})) == 1
     shown = capsys.readouterr()
     assert "ValueError" in shown.err
@@ -74,16 +78,23 @@ def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert "mailsync.errors.DiskFull: full" in capsys.readouterr().err
 
 
-def test_every_problem_of_a_configuration_is_told_on_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_problem_of_a_configuration_is_told_on_a_line_of_its_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     problems = [errors.Problem("f.yaml:1", "one"), errors.Problem("f.yaml:2", "two \x1b[2J")]
     assert exits.report(errors.ConfigError(problems), Session({})) == 2
-    assert capsys.readouterr().err.splitlines() == ["mailsync: f.yaml:1: one", "mailsync: f.yaml:2: two �[2J"]
+    assert capsys.readouterr().err.splitlines() == [
+        "mailsync: f.yaml:1: one",
+        "mailsync: f.yaml:2: two �[2J",
+    ]
 
 
-def test_a_program_that_asked_for_json_gets_it_also_when_things_fail(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_program_that_asked_for_json_gets_it_also_when_things_fail(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     session = Session({}, json=True, command="pull")
     assert exits.report(errors.ConfigError([errors.Problem("f.yaml:1", "one")]), session) == 2
     answer = json.loads(capsys.readouterr().out)
-    assert answer["version"] == 1
+    assert answer["version"] == 2
     assert (answer["command"], answer["exit_code"], answer["complete"]) == ("pull", 2, False)
     assert answer["problems"] == [{"where": "f.yaml:1", "what": "one"}]

@@ -7,7 +7,13 @@ import pytest
 from mailsync.cli import outcome
 from mailsync.cli.session import Session
 from mailsync.engine.report import Report
-from mailsync.errors import AuthenticationFailed, ConnectionLost, DiskFull, IntegrityError, MailsyncError
+from mailsync.errors import (
+    AuthenticationFailed,
+    ConnectionLost,
+    DiskFull,
+    IntegrityError,
+    MailsyncError,
+)
 
 
 def pulled(*, error: MailsyncError | None = None) -> Report:
@@ -20,7 +26,9 @@ def pulled(*, error: MailsyncError | None = None) -> Report:
     return report
 
 
-def said(capsys: pytest.CaptureFixture[str], *reports: Report, session: Session | None = None) -> tuple[int, str, str]:
+def said(
+    capsys: pytest.CaptureFixture[str], *reports: Report, session: Session | None = None
+) -> tuple[int, str, str]:
     code = outcome.show(reports, session or Session({}))
     shown = capsys.readouterr()
     return code, shown.out, shown.err
@@ -34,11 +42,13 @@ def test_a_pull_ends_with_a_table_and_a_sentence(capsys: pytest.CaptureFixture[s
     assert lines[3].split() == ["Work/Sent", "5", "-", "-", "1", "-", "-"]
     assert lines[4].split()[:3] == ["all", "2,005", "1,990"]
     assert "Work/Sent, UID 7: was deleted on the server meanwhile" in lines[5]
-    assert lines[-1] == "old: complete: 1,990 letters, 63.1 MB in 65 s"
+    assert lines[-1] == "old: complete: 1,990 messages, 63.1 MB in 65 s"
     assert (code, err) == (0, "")
 
 
-def test_a_failed_letter_is_named_on_standard_error_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_message_is_named_on_standard_error_with_its_reason(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     report = pulled()
     report.of(("INBOX",)).failed = 1
     report.trouble_with("failed", ("INBOX",), "UID 5", "the server sent \x1b[2Jnonsense")
@@ -62,11 +72,13 @@ def test_quiet_still_names_what_failed(capsys: pytest.CaptureFixture[str]) -> No
     assert "UID 5" in err
 
 
-def test_a_server_that_gave_up_is_told_with_what_is_safe(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_server_that_gave_up_is_told_with_what_is_safe(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     code, _, err = said(capsys, pulled(error=ConnectionLost("old", "the line broke")))
     assert code == 75
     assert "old: the line broke" in err
-    assert "1,990 letters done so far are safe" in err
+    assert "1,990 messages done so far are safe" in err
 
 
 def test_remarks_without_end_are_cut_unless_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,9 +91,16 @@ def test_remarks_without_end_are_cut_unless_asked_for(capsys: pytest.CaptureFixt
 
 def test_json_is_one_report_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
     session = Session({}, json=True, command="pull")
-    code, out, err = said(capsys, pulled(), pulled(error=AuthenticationFailed("old", "no")), session=session)
+    code, out, err = said(
+        capsys, pulled(), pulled(error=AuthenticationFailed("old", "no")), session=session
+    )
     answer = json.loads(out)
-    assert (answer["version"], answer["command"], answer["exit_code"], answer["complete"]) == (1, "pull", code, False)
+    assert (answer["version"], answer["command"], answer["exit_code"], answer["complete"]) == (
+        2,
+        "pull",
+        code,
+        False,
+    )
     assert [report["account"] for report in answer["reports"]] == ["old", "old"]
     assert answer["reports"][0]["total"]["new"] == 1990
     assert err == ""
@@ -90,7 +109,10 @@ def test_json_is_one_report_and_nothing_else(capsys: pytest.CaptureFixture[str])
 def test_a_dry_run_says_would(capsys: pytest.CaptureFixture[str]) -> None:
     report = pulled()
     report.dry_run = True
-    assert said(capsys, report)[1].splitlines()[-1] == "old: would bring up to 1,990 letters, 63.1 MB; nothing was changed"
+    assert (
+        said(capsys, report)[1].splitlines()[-1]
+        == "old: would bring up to 1,990 messages, 63.1 MB; nothing was changed"
+    )
 
 
 def test_colours_stay_off_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,7 +126,12 @@ def test_damage_and_a_full_disk_win_over_everything() -> None:
     login = pulled(error=AuthenticationFailed("a", "x"))
     session = Session({}, json=True)
     assert outcome.show([login, pulled(error=DiskFull("x"))], session) == 74
-    assert outcome.show([login, pulled(error=DiskFull("x")), pulled(error=IntegrityError("x"))], session) == 13
+    assert (
+        outcome.show(
+            [login, pulled(error=DiskFull("x")), pulled(error=IntegrityError("x"))], session
+        )
+        == 13
+    )
     assert outcome.show([login, login], session) == 12
     assert outcome.show([login, pulled()], session) == 3
     assert outcome.show([pulled(), pulled()], session) == 0

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wcwidth import wcswidth
 
-from mailsync.cli.text import letters, moment, octets, padded, plain, short, span
+from mailsync.cli.text import messages, moment, octets, padded, plain, short, span
 
 
 @given(st.text())
@@ -50,12 +50,16 @@ def test_a_size_has_the_digits_that_matter(count: int, words: str) -> None:
     assert octets(count) == words
 
 
-@pytest.mark.parametrize(("count", "words"), [(0, "0 letters"), (1, "1 letter"), (2000, "2,000 letters")])
-def test_letters_are_counted(count: int, words: str) -> None:
-    assert letters(count) == words
+@pytest.mark.parametrize(
+    ("count", "words"), [(0, "0 messages"), (1, "1 message"), (2000, "2,000 messages")]
+)
+def test_messages_are_counted(count: int, words: str) -> None:
+    assert messages(count) == words
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(5, "5 s"), (600, "10 min"), (93_600, "26 h"), (864_000, "10 days")])
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(5, "5 s"), (600, "10 min"), (93_600, "26 h"), (864_000, "10 days")]
+)
 def test_a_length_of_time_is_rough(seconds: float, words: str) -> None:
     assert span(seconds) == words
 

@@ -24,7 +24,10 @@ def refusal(raw: bytes | str) -> str:
     return "\n".join(map(str, problems))
 
 
-@pytest.mark.parametrize("written", ["012345", "1e3", "0x1F", "off", "No", "12:30:45", "2024-01-01", "1_000", "3.10", ".inf", "="])
+@pytest.mark.parametrize(
+    "written",
+    ["012345", "1e3", "0x1F", "off", "No", "12:30:45", "2024-01-01", "1_000", "3.10", ".inf", "="],
+)
 def test_a_plain_value_stays_exactly_what_was_written(written: str) -> None:
     assert read(f"password: {written}").value == {"password": written}
 
@@ -82,14 +85,19 @@ def test_every_duplicate_key_is_named_with_both_lines() -> None:
         ("a: &x [*x]", 1, "back to itself"),
     ],
 )
-def test_broken_yaml_is_refused_with_its_line_and_a_remedy(text: str, line: int, words: str) -> None:
+def test_broken_yaml_is_refused_with_its_line_and_a_remedy(
+    text: str, line: int, words: str
+) -> None:
     said = refusal(text)
     assert f"mailsync.yaml:{line}:" in said
     assert words in said
 
 
 def test_text_that_is_not_utf_8_is_refused_with_its_line() -> None:
-    assert refusal("a: 1\nb: Jürgen".encode("latin-1")) == "mailsync.yaml:2: is not UTF-8 text; save the file with the encoding UTF-8"
+    assert (
+        refusal("a: 1\nb: Jürgen".encode("latin-1"))
+        == "mailsync.yaml:2: is not UTF-8 text; save the file with the encoding UTF-8"
+    )
 
 
 def test_a_control_character_is_refused_with_its_line() -> None:
@@ -118,16 +126,35 @@ def test_any_bytes_are_read_or_refused_with_the_files_name(raw: bytes) -> None:
         parse(raw, "f.yaml")
     except ConfigError as error:
         refused = error
-    assert refused is None or all(problem.where.startswith("f.yaml") and problem.what for problem in refused.problems)
+    assert refused is None or all(
+        problem.where.startswith("f.yaml") and problem.what for problem in refused.problems
+    )
 
 
 @given(
     st.sampled_from(
-        ["{}", "*{}", "&{} &{}", "!{}", "!a!{} x", "%{}", "@{}", "[{}", '"{}', "{}: {}: {}", "a\n{}", "<<: {}", "{{{}: 1, {}: 2}}"]
+        [
+            "{}",
+            "*{}",
+            "&{} &{}",
+            "!{}",
+            "!a!{} x",
+            "%{}",
+            "@{}",
+            "[{}",
+            '"{}',
+            "{}: {}: {}",
+            "a\n{}",
+            "<<: {}",
+            "{{{}: 1, {}: 2}}",
+        ]
     )
 )
 def test_no_message_repeats_what_stands_in_the_file_since_it_may_be_a_password(form: str) -> None:
-    text = f"account:\n  password: {form.replace('{}', 'hunter2').replace('{{', '{').replace('}}', '}')}\n"
+    text = (
+        "account:\n  password:"
+        f" {form.replace('{}', 'hunter2').replace('{{', '{').replace('}}', '}')}\n"
+    )
     try:
         _, problems = parse(text.encode(), "f")
     except ConfigError as error:

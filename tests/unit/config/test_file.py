@@ -14,7 +14,9 @@ EXAMPLES = sorted((Path(__file__).parents[3] / "configs").glob("*.yaml"))
 
 def test_a_named_file_wins_over_everything(tmp_path: Path) -> None:
     (tmp_path / "mailsync.yaml").touch()
-    assert find(Path("named.yaml"), {"MAILSYNC_CONFIG": "other.yaml"}, tmp_path, tmp_path) == Path("named.yaml")
+    assert find(Path("named.yaml"), {"MAILSYNC_CONFIG": "other.yaml"}, tmp_path, tmp_path) == Path(
+        "named.yaml"
+    )
 
 
 def test_the_environment_variable_wins_over_the_usual_places(tmp_path: Path) -> None:
@@ -70,11 +72,31 @@ def test_there_is_an_example_for_each_use() -> None:
 
 def test_the_schema_knows_every_key_and_no_other() -> None:
     definitions = schema()["$defs"]
-    common = {"protocol", "host", "port", "security", "allow_plaintext", "username", "password", "authorization_id", "ca_file", "tls_name"}
+    common = {
+        "protocol",
+        "host",
+        "port",
+        "security",
+        "allow_plaintext",
+        "username",
+        "password",
+        "authorization_id",
+        "ca_file",
+        "tls_name",
+    }
     common |= {"timeout", "archive", "limits"}
     assert set(definitions["Pop3Account"]["properties"]) == common | {"keep", "mark", "pipelining"}
-    assert set(definitions["ImapAccount"]["properties"]) == common | {"mailboxes", "map", "connections", "repair", "backup"}
-    assert all(definitions[name]["additionalProperties"] is False for name in ("Pop3Account", "ImapAccount", "ArchiveSettings"))
+    assert set(definitions["ImapAccount"]["properties"]) == common | {
+        "mailboxes",
+        "map",
+        "connections",
+        "repair",
+        "backup",
+    }
+    assert all(
+        definitions[name]["additionalProperties"] is False
+        for name in ("Pop3Account", "ImapAccount", "ArchiveSettings")
+    )
 
 
 def test_every_key_of_the_schema_is_described() -> None:
@@ -84,7 +106,8 @@ def test_every_key_of_the_schema_is_described() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("90s", 90), ("10m", 600), ("26h", 93600), ("30d", 2592000), ("2 w", 1209600), ("1.5H", 5400)]
+    ("text", "seconds"),
+    [("90s", 90), ("10m", 600), ("26h", 93600), ("30d", 2592000), ("2 w", 1209600), ("1.5H", 5400)],
 )
 def test_a_span_of_time_is_read(text: str, seconds: float) -> None:
     assert duration(text) == seconds

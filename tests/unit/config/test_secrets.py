@@ -18,7 +18,10 @@ def python(program: str) -> FromCommand:
 
 
 def test_the_first_line_a_command_prints_is_the_password() -> None:
-    assert reveal(python("print(' pass wörd '); print('login: alice')"), "home", os.environ) == " pass wörd "
+    assert (
+        reveal(python("print(' pass wörd '); print('login: alice')"), "home", os.environ)
+        == " pass wörd "
+    )
 
 
 def test_a_command_sees_no_shell() -> None:
@@ -27,7 +30,11 @@ def test_a_command_sees_no_shell() -> None:
 
 def test_a_failing_command_is_told_with_its_own_words_but_not_its_arguments() -> None:
     with pytest.raises(ConfigError) as caught:
-        reveal(python("import sys; print('locked\\nvault', file=sys.stderr); sys.exit(7)"), "home", os.environ)
+        reveal(
+            python("import sys; print('locked\\nvault', file=sys.stderr); sys.exit(7)"),
+            "home",
+            os.environ,
+        )
     assert "exit code 7: locked vault" in str(caught.value)
     assert "sys.exit" not in str(caught.value)
 

@@ -56,7 +56,17 @@ accounts:
     host: other
 """
     said = complaints(tmp_path, text)
-    assert [line.split(":")[1] for line in said] == ["3", "5", "6", "7", "8", "10", "11", "12", "15"]
+    assert [line.split(":")[1] for line in said] == [
+        "3",
+        "5",
+        "6",
+        "7",
+        "8",
+        "10",
+        "11",
+        "12",
+        "15",
+    ]
     assert "did you mean `dedupe`?" in said[0]
     assert "username` is missing" in said[1]
     assert "must be pop3 or imap (not 'pop')" in said[2]
@@ -82,49 +92,79 @@ def test_the_port_follows_from_protocol_and_security(tmp_path: Path, line: str, 
     assert port_of(account(tmp_path, line)) == port
 
 
-def test_plain_text_to_another_machine_is_refused_unless_allowed_in_so_many_words(tmp_path: Path) -> None:
+def test_plain_text_to_another_machine_is_refused_unless_allowed_in_so_many_words(
+    tmp_path: Path,
+) -> None:
     assert "readable over the network" in complaint(tmp_path, f"{IMAP}, security: none")
     assert account(tmp_path, f"{IMAP}, security: none, allow_plaintext: true").security == "none"
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", '"::1"', '"[::1]"'])
 def test_plain_text_to_this_machine_needs_no_permission(tmp_path: Path, host: str) -> None:
-    assert account(tmp_path, f"protocol: imap, host: {host}, username: a, security: none").security == "none"
+    assert (
+        account(tmp_path, f"protocol: imap, host: {host}, username: a, security: none").security
+        == "none"
+    )
 
 
 @pytest.mark.parametrize(
-    ("line", "why"), [("mailboxes: [a]", "one mailbox"), ("map: {a: b}", "one mailbox"), ("connections: 2", "one connection")]
+    ("line", "why"),
+    [
+        ("mailboxes: [a]", "one mailbox"),
+        ("map: {a: b}", "one mailbox"),
+        ("connections: 2", "one connection"),
+    ],
 )
-def test_an_imap_setting_on_a_pop3_account_is_refused_with_the_reason(tmp_path: Path, line: str, why: str) -> None:
+def test_an_imap_setting_on_a_pop3_account_is_refused_with_the_reason(
+    tmp_path: Path, line: str, why: str
+) -> None:
     assert why in complaint(tmp_path, f"{POP3}, {line}")
 
 
 @pytest.mark.parametrize("line", ["mark: seen", "pipelining: off", "keep: forever"])
-def test_a_pop3_setting_on_an_imap_account_is_refused_with_the_reason(tmp_path: Path, line: str) -> None:
+def test_a_pop3_setting_on_an_imap_account_is_refused_with_the_reason(
+    tmp_path: Path, line: str
+) -> None:
     assert "belongs to POP3" in complaint(tmp_path, f"{IMAP}, {line}")
 
 
 def test_limits_are_read_with_their_units(tmp_path: Path) -> None:
-    write(tmp_path, f"archive: {{root: m}}\naccounts: {{a: {{{POP3}, limits: {{bytes_per_day: 2.5GB, bytes_per_second: 500 kB}}}}}}")
+    write(
+        tmp_path,
+        f"archive: {{root: m}}\naccounts: {{a: {{{POP3}, limits: {{bytes_per_day: 2.5GB,"
+        " bytes_per_second: 500 kB}}}",
+    )
     limits = load(tmp_path / "mailsync.yaml").settings.accounts["a"].limits
     assert (limits.bytes_per_day, limits.bytes_per_second) == (2_500_000_000, 500_000)
 
 
-def test_letters_may_be_deleted_from_a_pop3_server_after_a_while(tmp_path: Path) -> None:
-    write(tmp_path, f"archive: {{root: m}}\naccounts: {{a: {{{POP3}, keep: {{delete_after: 14d}}}}}}")
+def test_messages_may_be_deleted_from_a_pop3_server_after_a_while(tmp_path: Path) -> None:
+    write(
+        tmp_path, f"archive: {{root: m}}\naccounts: {{a: {{{POP3}, keep: {{delete_after: 14d}}}}}}"
+    )
     account = load(tmp_path / "mailsync.yaml").settings.accounts["a"]
     assert account.protocol == "pop3"
     assert account.keep != "forever"
     assert account.keep.delete_after == 14 * 86400
 
 
-@pytest.mark.parametrize("line", ["limits: {bytes_per_day: much}", "limits: {per_day: 2GB}", "keep: {delete_after: soon}", "keep: never"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "limits: {bytes_per_day: much}",
+        "limits: {per_day: 2GB}",
+        "keep: {delete_after: soon}",
+        "keep: never",
+    ],
+)
 def test_a_limit_or_policy_that_makes_no_sense_is_not_accepted(tmp_path: Path, line: str) -> None:
     assert complaint(tmp_path, f"{POP3}, {line}")
 
 
 def test_a_format_there_is_not_is_not_accepted(tmp_path: Path) -> None:
-    (said,) = complaints(tmp_path, f"archive: {{root: m, format: mbx}}\naccounts: {{a: {{{IMAP}}}}}")
+    (said,) = complaints(
+        tmp_path, f"archive: {{root: m, format: mbx}}\naccounts: {{a: {{{IMAP}}}}}"
+    )
     assert said.startswith("mailsync.yaml:1: `archive.format` must be maildir or mbox (not 'mbx'")
 
 
@@ -134,13 +174,15 @@ def test_off_means_off_and_not_false(tmp_path: Path) -> None:
     assert got.pipelining == "off"
 
 
-def test_the_age_from_which_letters_count_as_read_is_kept_in_seconds(tmp_path: Path) -> None:
+def test_the_age_from_which_messages_count_as_read_is_kept_in_seconds(tmp_path: Path) -> None:
     got = account(tmp_path, f"{POP3}, mark: {{seen_older_than: 30d}}")
     assert isinstance(got, Pop3Account)
     assert got.mark == SeenOlderThan(seen_older_than=30 * 86400)
 
 
-@pytest.mark.parametrize(("written", "seconds"), [("90", 90), ("1.5", 1.5), ("2m", 120), ("90s", 90)])
+@pytest.mark.parametrize(
+    ("written", "seconds"), [("90", 90), ("1.5", 1.5), ("2m", 120), ("90s", 90)]
+)
 def test_a_timeout_is_seconds_or_has_a_unit(tmp_path: Path, written: str, seconds: float) -> None:
     assert account(tmp_path, f"{IMAP}, timeout: {written}").timeout == seconds
 
@@ -165,7 +207,9 @@ def test_a_mapped_name_with_an_empty_level_is_refused(tmp_path: Path) -> None:
     assert "not a mailbox name" in complaint(tmp_path, f"{IMAP}, map: {{Old: Archive//Old}}")
 
 
-def test_relative_paths_start_where_the_configuration_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_paths_start_where_the_configuration_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "ca.pem").write_text("x")
     monkeypatch.chdir("/")
     got = account(tmp_path, f"{IMAP}, ca_file: ./ca.pem")
@@ -184,17 +228,25 @@ def test_tilde_is_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_accounts_that_name_one_archive_share_it(tmp_path: Path) -> None:
-    path = write(tmp_path, f"archive: {{root: m}}\naccounts:\n  a: {{{POP3}, archive: c}}\n  b: {{{IMAP}, archive: c}}\n")
+    path = write(
+        tmp_path,
+        f"archive: {{root: m}}\naccounts:\n  a: {{{POP3}, archive: c}}\n  b: {{{IMAP}, archive:"
+        " c}\n",
+    )
     config = load(path)
     assert config.archive_directory("a") == config.archive_directory("b") == tmp_path / "m" / "c"
 
 
 def test_archives_that_differ_only_in_case_are_refused(tmp_path: Path) -> None:
-    (said,) = complaints(tmp_path, f"archive: {{root: m}}\naccounts:\n  a: {{{POP3}}}\n  A: {{{IMAP}}}\n")
+    (said,) = complaints(
+        tmp_path, f"archive: {{root: m}}\naccounts:\n  a: {{{POP3}}}\n  A: {{{IMAP}}}\n"
+    )
     assert "upper and lower case" in said
 
 
-@pytest.mark.parametrize("name", ["..", "a/b", "-x", ".hidden", "a:b", "a\\b", "'a '", "x" * 201, '"a\\u202eb"'])
+@pytest.mark.parametrize(
+    "name", ["..", "a/b", "-x", ".hidden", "a:b", "a\\b", "'a '", "x" * 201, '"a\\u202eb"']
+)
 def test_an_archive_name_that_leaves_its_place_is_refused(tmp_path: Path, name: str) -> None:
     assert "archive" in complaint(tmp_path, f"{IMAP}, archive: {name}")
 
@@ -227,12 +279,18 @@ def test_a_name_that_is_accepted_is_one_directory_below_its_root(name: str) -> N
         ("archive: {root: m}\naccounts: {a: [x]}", "lines of"),
     ],
 )
-def test_a_file_that_is_no_configuration_is_refused_with_what_is_missing(tmp_path: Path, text: str, words: str) -> None:
+def test_a_file_that_is_no_configuration_is_refused_with_what_is_missing(
+    tmp_path: Path, text: str, words: str
+) -> None:
     assert words in "\n".join(complaints(tmp_path, text))
 
 
 def test_no_password_stands_in_the_repr_of_a_configuration(tmp_path: Path) -> None:
-    path = write(tmp_path, "archive: {root: m}\naccounts:\n  a: {protocol: imap, host: h, username: u, password: hunter2}\n")
+    path = write(
+        tmp_path,
+        "archive: {root: m}\naccounts:\n  a: {protocol: imap, host: h, username: u, password:"
+        " hunter2}\n",
+    )
     config = load(path)
     assert isinstance(config, Configuration)
     assert "hunter2" not in repr(config)
@@ -260,7 +318,9 @@ def test_no_password_stands_in_the_repr_of_a_configuration(tmp_path: Path) -> No
 def test_no_mistake_beside_or_in_a_password_shows_it(written: str, more: str) -> None:
     with TemporaryDirectory() as name:
         path = write(
-            Path(name), f"archive: {{root: m}}\naccounts:\n  a: {{protocol: imap, host: h, username: u, password: {written}{more}}}\n"
+            Path(name),
+            "archive: {root: m}\naccounts:\n  a: {protocol: imap, host: h, username: u,"
+            f" password: {written}{more}}}\n",
         )
         try:
             said = repr(load(path))

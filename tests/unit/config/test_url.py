@@ -25,18 +25,25 @@ from mailsync.errors import ConfigError
         ("imaps://alice@[2001:db8::1]:1993", "imap", "tls", 1993),
     ],
 )
-def test_a_url_tells_protocol_security_and_port(url: str, protocol: str, security: str, port: int) -> None:
+def test_a_url_tells_protocol_security_and_port(
+    url: str, protocol: str, security: str, port: int
+) -> None:
     settings = parse_url(url).settings
     assert (settings.protocol, settings.security, port_of(settings)) == (protocol, security, port)
 
 
 def test_the_last_at_sign_parts_user_and_host() -> None:
     account = parse_url("imaps://alice@example.org@mx.example.net")
-    assert (account.settings.username, account.settings.host) == ("alice@example.org", "mx.example.net")
+    assert (account.settings.username, account.settings.host) == (
+        "alice@example.org",
+        "mx.example.net",
+    )
     assert account.directory == "alice@example.org@mx.example.net"
 
 
-@given(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=40))
+@given(
+    st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=40)
+)
 def test_any_user_name_survives_percent_encoding_and_gives_one_safe_directory(user: str) -> None:
     account = parse_url(f"imaps://{quote(user, safe='')}@mx.example")
     assert account.settings.username == user
@@ -61,7 +68,9 @@ def test_one_user_on_one_host_has_one_archive_but_two_accounts_over_pop3_and_ima
 
 
 def test_another_port_or_encryption_is_still_the_same_account() -> None:
-    assert parse_url("imaps://alice@mx.example").name == parse_url("imap://alice@mx.example:1143").name
+    assert (
+        parse_url("imaps://alice@mx.example").name == parse_url("imap://alice@mx.example:1143").name
+    )
 
 
 @pytest.mark.parametrize(

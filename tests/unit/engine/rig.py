@@ -1,4 +1,6 @@
-"""A source, an archive on disk and a destination, with runs that open and close the archive as the command line does."""
+"""A source, an archive on disk and a destination, with runs that open and close the archive as the
+command line does.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from mailsync.engine.report import Report
 from mailsync.engine.selection import Selection
 from mailsync.engine.targets import Targets, find_targets
 from mailsync.mapping import MappingRules
-from mailsync.model import Letter, MailboxPath
+from mailsync.model import ArchivedMessage, MailboxPath
 from mailsync.progress import Silence
 from mailsync.stores.base import Destination, Source
 from mailsync.stores.memory import MemoryServer, MemoryStore
@@ -52,12 +54,23 @@ class Rig:
     container: str = "maildir"
 
     def archive(self) -> Archive:
-        return Archive.open(self.directory, container=self.container, dedupe=self.dedupe, clock=self.clock)
+        return Archive.open(
+            self.directory, container=self.container, dedupe=self.dedupe, clock=self.clock
+        )
 
-    def pull(self, *, source: Source | None = None, only: Sequence[str] = (), among: Sequence[str] = ()) -> Report:
+    def pull(
+        self, *, source: Source | None = None, only: Sequence[str] = (), among: Sequence[str] = ()
+    ) -> Report:
         report = Report("pull", ACCOUNT)
         with self.archive() as archive, archive.pull(ACCOUNT) as run:
-            pull(source or MemoryStore(self.old, ACCOUNT), run, report, Silence(), only=only, among=among)
+            pull(
+                source or MemoryStore(self.old, ACCOUNT),
+                run,
+                report,
+                Silence(),
+                only=only,
+                among=among,
+            )
             run.finish(complete=report.complete, report=report.as_json())
         return report
 
@@ -67,8 +80,20 @@ class Rig:
             rehearse(MemoryStore(self.old, ACCOUNT), archive.memory(ACCOUNT), report, **globs)
         return report
 
-    def targets(self, archive: Archive, store: Destination, rules: MappingRules | None = None, only: Sequence[str] = ()) -> Targets:
-        return find_targets(archive, ACCOUNT, store.mailboxes(), rules or MappingRules(), Selection(globs=tuple(only)))
+    def targets(
+        self,
+        archive: Archive,
+        store: Destination,
+        rules: MappingRules | None = None,
+        only: Sequence[str] = (),
+    ) -> Targets:
+        return find_targets(
+            archive,
+            ACCOUNT,
+            store.mailboxes(),
+            rules or MappingRules(),
+            Selection(globs=tuple(only)),
+        )
 
     def push(
         self,
@@ -84,21 +109,26 @@ class Rig:
             targets = self.targets(archive, destination, rules, only)
             with archive.push(ACCOUNT, destination.key) as run:
                 patience = Patience(PATIENCE, self.clock, self.clock.sleep)
-                push(run, destination, report, targets=targets, progress=Silence(), patience=patience)
+                push(
+                    run, destination, report, targets=targets, progress=Silence(), patience=patience
+                )
                 run.finish(complete=report.complete, report=report.as_json())
         return report
 
     def migrate(self) -> tuple[Report, Report]:
         return self.pull(), self.push()
 
-    def letters(self, path: MailboxPath, *, gone: bool = False) -> list[Letter]:
+    def messages(self, path: MailboxPath, *, gone: bool = False) -> list[ArchivedMessage]:
         with Archive.read(self.directory) as archive:
-            return list(archive.letters(ACCOUNT, path, include_gone=gone))
+            return list(archive.messages(ACCOUNT, path, include_gone=gone))
 
     def archived(self, path: MailboxPath, *, gone: bool = False) -> list[bytes]:
         """The contents of a mailbox in the archive, sorted."""
         with Archive.read(self.directory) as archive:
-            return sorted(archive.content(letter.digest) for letter in archive.letters(ACCOUNT, path, include_gone=gone))
+            return sorted(
+                archive.content(message.digest)
+                for message in archive.messages(ACCOUNT, path, include_gone=gone)
+            )
 
     def there(self, path: MailboxPath) -> list[bytes]:
         """The contents of a mailbox of the destination, sorted."""
@@ -109,7 +139,7 @@ class Rig:
             archive._catalogue.sql.execute("DELETE FROM ledger")
 
     def damage(self, content: bytes) -> None:
-        """Let a bit of each file of a letter flip on the disk."""
+        """Let a bit of each file of a message flip on the disk."""
         files = self.files(content)
         assert files
         for file in files:
@@ -117,13 +147,26 @@ class Rig:
 
     def files(self, content: bytes) -> list[Path]:
         name = hashlib.sha256(content).hexdigest()[:32]
-        return [file for file in (self.directory / "mail").rglob(f"*.{name}*.mailsync,*") if file.is_file()]
+        return [
+            file
+            for file in (self.directory / "mail").rglob(f"*.{name}*.mailsync,*")
+            if file.is_file()
+        ]
 
     def everything(self) -> object:
-        """All that lies in the archive's tree, and what the catalogue says of letters and of the ledger."""
+        """All that lies in the archive's tree, and what the catalogue says of messages and of the
+        ledger.
+        """
         with Archive.read(self.directory) as archive:
             tables = ("placements", "files", "messages", "mailboxes", "ledger", "spans")
-            rows = {name: archive._catalogue.sql.execute(f"SELECT * FROM {name} ORDER BY 1, 2, 3").fetchall() for name in tables}
+            rows = {
+                name: (
+                    archive._catalogue.sql.execute(
+                        f"SELECT * FROM {name} ORDER BY 1, 2, 3"
+                    ).fetchall()
+                )
+                for name in tables
+            }
         tree = sorted(str(file) for file in (self.directory / "mail").rglob("*") if file.is_file())
         return rows, tree
 

@@ -1,4 +1,6 @@
-"""A push beside its pull: letters go out while others still come, and the end is that of a pull and a push one after the other."""
+"""A push beside its pull: messages go out while others still come, and the end is that of a pull
+and a push one after the other.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ from mailsync.model import INBOX, Entry, Mailbox, MailboxPath, Message, Room, Un
 from mailsync.progress import Silence
 from mailsync.stores.base import Destination, Source
 from mailsync.stores.memory import Break, MemoryServer, MemoryStore
-from tests.letters import plain
+from tests.messages import plain
 from tests.unit.engine.rig import ACCOUNT, PATIENCE, Rig, kinds
 from tests.unit.engine.test_room import Bounded
 
@@ -46,7 +48,7 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Rig:
 
 
 class Tide(MemoryStore):
-    """A source that does something before it sends the letter of that number."""
+    """A source that does something before it sends the message of that number."""
 
     def __init__(self, server: MemoryServer, at: int, event: Callable[[], None]) -> None:
         super().__init__(server, ACCOUNT)
@@ -74,17 +76,23 @@ class Slow(MemoryStore):
         return answers
 
 
-def together(rig: Rig, source: Source | None = None, store: Destination | None = None) -> tuple[Report, Report]:
+def together(
+    rig: Rig, source: Source | None = None, store: Destination | None = None
+) -> tuple[Report, Report]:
     """Migrate as the command does."""
     source, store = source or MemoryStore(rig.old, ACCOUNT), store or MemoryStore(rig.new, "new")
     pulled, pushed = Report("pull", ACCOUNT), Report("push", ACCOUNT, store.key)
     with rig.archive() as archive:
         listed = source.mailboxes()
-        targets = find_targets(archive, ACCOUNT, store.mailboxes(), MappingRules(), Selection(), listed)
+        targets = find_targets(
+            archive, ACCOUNT, store.mailboxes(), MappingRules(), Selection(), listed
+        )
         with archive.pull(ACCOUNT) as run:
             pushing = archive.push(ACCOUNT, store.key)
             patience = Patience(PATIENCE, rig.clock, rig.clock.sleep)
-            work = Push(pushing, store, pushed, targets=targets, progress=Silence(), patience=patience)
+            work = Push(
+                pushing, store, pushed, targets=targets, progress=Silence(), patience=patience
+            )
             work.begin("pushing")
             announced = Announced(Silence())
             with Ahead(work, pushing, store, archive, coming=listed, announced=announced):
@@ -99,7 +107,9 @@ def together(rig: Rig, source: Source | None = None, store: Destination | None =
 
 def filled(rig: Rig, count: int = 20) -> None:
     for number in range(count):
-        rig.old.deliver(INBOX if number % 2 else WORK, plain(number), internaldate=1_300_000_000 + number)
+        rig.old.deliver(
+            INBOX if number % 2 else WORK, plain(number), internaldate=1_300_000_000 + number
+        )
 
 
 def until(happened: Callable[[], bool]) -> None:
@@ -114,12 +124,20 @@ def assert_moved(rig: Rig) -> None:
         assert rig.there(path) == sorted(rig.old.contents(path)), path
 
 
-def test_letters_go_out_while_others_still_come(rig: Rig) -> None:
+def test_messages_go_out_while_others_still_come(rig: Rig) -> None:
     filled(rig)
     source = Tide(rig.old, 12, lambda: until(lambda: rig.new.taken >= 10))
     pulled, pushed = together(rig, source)
-    assert (pulled.total.new, pushed.total.new, pushed.total.duplicate, pushed.exit_code) == (20, 20, 0, 0)
-    assert (pushed.total.seen, pushed.total.octets) == (20, sum(len(plain(number)) for number in range(20)))
+    assert (pulled.total.new, pushed.total.new, pushed.total.duplicate, pushed.exit_code) == (
+        20,
+        20,
+        0,
+        0,
+    )
+    assert (pushed.total.seen, pushed.total.octets) == (
+        20,
+        sum(len(plain(number)) for number in range(20)),
+    )
     assert_moved(rig)
 
 
@@ -139,14 +157,18 @@ def test_what_is_there_already_is_not_sent_ahead(rig: Rig) -> None:
     filled(rig)
     for number in range(0, 20, 2):
         rig.new.deliver(WORK, plain(number))
-    rig.new.deliver(INBOX, b"Message-ID: <welcome@new.example>\r\nSubject: welcome\r\n\r\nhello\r\n")
+    rig.new.deliver(
+        INBOX, b"Message-ID: <welcome@new.example>\r\nSubject: welcome\r\n\r\nhello\r\n"
+    )
     source = Tide(rig.old, 12, lambda: until(lambda: rig.new.taken >= 1))
     _, pushed = together(rig, source)
     assert (pushed.total.new, pushed.total.duplicate, rig.new.taken) == (10, 10, 10)
     assert len(rig.there(INBOX)) == 11
 
 
-def test_a_full_mailbox_is_left_to_the_push_proper(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_mailbox_is_left_to_the_push_proper(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ahead, "FEW", 3)
     filled(rig)
     for number in range(4):
@@ -156,31 +178,39 @@ def test_a_full_mailbox_is_left_to_the_push_proper(rig: Rig, monkeypatch: pytest
     assert_moved(rig)
 
 
-def test_different_letters_that_look_alike_all_arrive(rig: Rig) -> None:
-    head = b"Message-ID: <one@device.example>\r\nDate: Mon, 1 Jan 2024 00:00:00 +0000\r\nSubject: alert\r\n\r\n"
-    letters = [head + b"%d\r\n" % number for number in range(9)]
-    for letter in letters:
-        rig.old.deliver(INBOX, letter)
-    rig.new.deliver(INBOX, letters[4])
+def test_different_messages_that_look_alike_all_arrive(rig: Rig) -> None:
+    head = (
+        b"Message-ID: <one@device.example>\r\nDate: Mon, 1 Jan 2024 00:00:00 +0000\r\nSubject:"
+        b" alert\r\n\r\n"
+    )
+    messages = [head + b"%d\r\n" % number for number in range(9)]
+    for message in messages:
+        rig.old.deliver(INBOX, message)
+    rig.new.deliver(INBOX, messages[4])
     _, pushed = together(rig)
     assert (pushed.total.new, pushed.total.duplicate) == (8, 1)
-    assert rig.there(INBOX) == sorted(letters)
+    assert rig.there(INBOX) == sorted(messages)
 
 
 def test_flags_that_change_meanwhile_arrive_too(tmp_path: Path) -> None:
     rig = Rig(tmp_path / "archive")
     filled(rig)
     together(rig)
-    for uid in list(rig.old.boxes[INBOX].letters):
+    for uid in list(rig.old.boxes[INBOX].messages):
         rig.old.flag(INBOX, uid, "\\Seen")
     rig.old.deliver(INBOX, plain(60), "\\Flagged")
     _, pushed = together(rig)
     assert (pushed.total.new, pushed.total.flags) == (1, 10)
-    assert {letter.flags for letter in rig.new.boxes[INBOX].letters.values()} == {frozenset({"\\Seen"}), frozenset({"\\Flagged"})}
+    assert {message.flags for message in rig.new.boxes[INBOX].messages.values()} == {
+        frozenset({"\\Seen"}),
+        frozenset({"\\Flagged"}),
+    }
 
 
 @pytest.mark.parametrize("then", ["lost", "kept", "late"])
-def test_a_destination_that_gives_up_leaves_a_whole_archive_and_the_next_run_sends_the_rest_once(rig: Rig, then: str) -> None:
+def test_a_destination_that_gives_up_leaves_a_whole_archive_and_the_next_run_sends_the_rest_once(
+    rig: Rig, then: str
+) -> None:
     filled(rig)
     rig.new.breaks = [Break(7, then=then, final=True)]  # type: ignore[arg-type]
     pulled, pushed = together(rig)
@@ -214,14 +244,19 @@ def test_a_source_that_gives_up_keeps_nothing_from_going_out_that_came(rig: Rig)
     assert_moved(rig)
 
 
-def test_a_letter_that_is_refused_is_told_once(rig: Rig) -> None:
+def test_a_message_that_is_refused_is_told_once(rig: Rig) -> None:
     filled(rig)
     rig.new.refuses = lambda content: "no" if content == plain(3) else None
     _, pushed = together(rig, Tide(rig.old, 15, lambda: until(lambda: rig.new.taken > 0)))
-    assert (pushed.total.failed, kinds(pushed)["refused"], pushed.total.new, pushed.exit_code) == (1, 1, 19, 3)
+    assert (pushed.total.failed, kinds(pushed)["refused"], pushed.total.new, pushed.exit_code) == (
+        1,
+        1,
+        19,
+        3,
+    )
 
 
-def test_a_destination_with_too_little_room_gets_no_letter(rig: Rig) -> None:
+def test_a_destination_with_too_little_room_gets_no_message(rig: Rig) -> None:
     filled(rig)
     store = Bounded(rig.new, "new")
     store.bounds = [Room(frozenset({INBOX, WORK}), 1000)]
@@ -259,7 +294,7 @@ def test_what_left_the_source_before_it_was_sent_is_not_sent_ahead(tmp_path: Pat
     assert_moved(rig)
 
 
-def test_a_damaged_letter_is_told_by_the_push_proper(rig: Rig) -> None:
+def test_a_damaged_message_is_told_by_the_push_proper(rig: Rig) -> None:
     filled(rig)
 
     def spoil() -> None:
@@ -270,7 +305,9 @@ def test_a_damaged_letter_is_told_by_the_push_proper(rig: Rig) -> None:
     assert (pushed.total.failed, kinds(pushed)["damaged"], pushed.total.new) == (1, 1, 19)
 
 
-def test_an_interrupted_pull_gives_up_the_push_and_the_next_run_makes_no_second_copy(rig: Rig) -> None:
+def test_an_interrupted_pull_gives_up_the_push_and_the_next_run_makes_no_second_copy(
+    rig: Rig,
+) -> None:
     def interrupt() -> None:
         until(lambda: rig.new.taken >= 5)
         raise KeyboardInterrupt
@@ -284,7 +321,9 @@ def test_an_interrupted_pull_gives_up_the_push_and_the_next_run_makes_no_second_
     assert_moved(rig)
 
 
-def test_a_full_disk_ends_both_sides_as_what_it_is(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_ends_both_sides_as_what_it_is(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -303,16 +342,22 @@ def test_a_full_disk_ends_both_sides_as_what_it_is(rig: Rig, monkeypatch: pytest
     assert_moved(rig)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
-    letters=st.lists(st.tuples(st.integers(0, 12), st.sampled_from([INBOX, WORK, ("Lists",)])), max_size=30),
-    there=st.lists(st.tuples(st.integers(0, 12), st.sampled_from([INBOX, WORK])), max_size=6, unique=True),
+    messages=st.lists(
+        st.tuples(st.integers(0, 12), st.sampled_from([INBOX, WORK, ("Lists",)])), max_size=30
+    ),
+    there=st.lists(
+        st.tuples(st.integers(0, 12), st.sampled_from([INBOX, WORK])), max_size=6, unique=True
+    ),
     at=st.integers(0, 29),
     uidplus=st.booleans(),
 )
 def test_the_end_is_that_of_a_pull_and_a_push_one_after_the_other(
     tmp_path_factory: pytest.TempPathFactory,
-    letters: list[tuple[int, MailboxPath]],
+    messages: list[tuple[int, MailboxPath]],
     there: list[tuple[int, MailboxPath]],
     at: int,
     uidplus: bool,
@@ -320,11 +365,15 @@ def test_the_end_is_that_of_a_pull_and_a_push_one_after_the_other(
     ends = []
     for overlapped in (False, True):
         rig = Rig(tmp_path_factory.mktemp("ends") / "archive", new=MemoryServer(uidplus=uidplus))
-        for number, path in letters:
+        for number, path in messages:
             rig.old.deliver(path, plain(number), *(["\\Seen"] if number % 3 else []))
         for number, path in there:
             rig.new.deliver(path, plain(number))
-        reports = together(rig, Tide(rig.old, at, lambda: time.sleep(0.02))) if overlapped else rig.migrate()
+        reports = (
+            together(rig, Tide(rig.old, at, lambda: time.sleep(0.02)))
+            if overlapped
+            else rig.migrate()
+        )
         totals = [replace(report.total, to="") for report in reports]
         ends.append(({path: rig.there(path) for path in (*rig.old.boxes, *rig.new.boxes)}, totals))
     assert ends[0] == ends[1]

@@ -1,4 +1,6 @@
-"""Whatever happens in whatever order: nothing is lost, nothing is doubled, and a second run does nothing."""
+"""Whatever happens in whatever order: nothing is lost, nothing is doubled, and a second run does
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +15,33 @@ from typing import Literal
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from mailsync.archive import Archive
 from mailsync.engine.pull import pull
 from mailsync.engine.push import Patience, push
 from mailsync.engine.report import Report
-from mailsync.model import INBOX, Appended, Entry, MailboxPath, Message, Parcel, Refused, Unanswered, Unfetched
+from mailsync.model import (
+    INBOX,
+    Appended,
+    Entry,
+    MailboxPath,
+    Message,
+    Parcel,
+    Refused,
+    Unanswered,
+    Unfetched,
+)
 from mailsync.progress import Silence
 from mailsync.stores.memory import Break, MemoryServer, MemoryStore
-from tests.letters import plain
+from tests.messages import plain
 from tests.unit.engine.rig import ACCOUNT, PATIENCE, Rig
 
 PATHS: list[MailboxPath] = [INBOX, ("Work",), ("Work", "2024"), ("Ärger",)]
@@ -32,7 +51,9 @@ paths = st.sampled_from(PATHS)
 places = st.integers(0, 10_000)
 flag_sets = st.frozensets(st.sampled_from(FLAGS))
 kinds = st.sampled_from(["alert", "plain", "bare"])
-fates: st.SearchStrategy[Literal["lost", "kept", "late"]] = st.sampled_from(["lost", "kept", "late"])
+fates: st.SearchStrategy[Literal["lost", "kept", "late"]] = st.sampled_from(
+    ["lost", "kept", "late"]
+)
 
 
 PHASES: list[Phase] = [Phase.generate, Phase.shrink]
@@ -44,7 +65,7 @@ class Killed(BaseException):
 
 @dataclass(slots=True)
 class Life:
-    """How many letters may still pass before the process is killed; None: it lives on."""
+    """How many messages may still pass before the process is killed; None: it lives on."""
 
     left: int | None = None
 
@@ -56,7 +77,7 @@ class Life:
 
 
 class Mortal(MemoryStore):
-    """A store whose process may be killed at any letter."""
+    """A store whose process may be killed at any message."""
 
     def __init__(self, server: MemoryServer, life: Life) -> None:
         super().__init__(server, "new")
@@ -97,7 +118,9 @@ class Mailboxes(RuleBasedStateMachine):
     # what happens at the source
 
     @rule(path=paths, kind=kinds, count=st.integers(3, 12), flags=flag_sets)
-    def letters_come(self, path: MailboxPath, kind: str, count: int, flags: frozenset[str]) -> None:
+    def messages_come(
+        self, path: MailboxPath, kind: str, count: int, flags: frozenset[str]
+    ) -> None:
         self.deliver(path, kind, count, flags)
 
     def deliver(self, path: MailboxPath, kind: str, count: int, flags: frozenset[str]) -> None:
@@ -106,8 +129,8 @@ class Mailboxes(RuleBasedStateMachine):
             self.rig.old.deliver(path, made(kind, self.number), *flags)
 
     def _pick(self, place: int) -> tuple[MailboxPath, int]:
-        """Choose a letter of the source; UID 0 when there is none."""
-        there = [(path, uid) for path, box in self.rig.old.boxes.items() for uid in box.letters]
+        """Choose a message of the source; UID 0 when there is none."""
+        there = [(path, uid) for path, box in self.rig.old.boxes.items() for uid in box.messages]
         return there[place % len(there)] if there else (INBOX, 0)
 
     @rule(place=places)
@@ -118,7 +141,9 @@ class Mailboxes(RuleBasedStateMachine):
 
     @rule(path=paths, nth=st.integers(1, 3), flags=flag_sets)
     def flag(self, path: MailboxPath, nth: int, flags: frozenset[str]) -> None:
-        for uid in list(self.rig.old.boxes[path].letters)[::nth] if path in self.rig.old.boxes else ():
+        for uid in (
+            list(self.rig.old.boxes[path].messages)[::nth] if path in self.rig.old.boxes else ()
+        ):
             self.rig.old.flag(path, uid, *flags)
 
     @rule(place=places, to=paths)
@@ -131,8 +156,14 @@ class Mailboxes(RuleBasedStateMachine):
     def copy(self, place: int, to: MailboxPath) -> None:
         path, uid = self._pick(place)
         if uid:
-            letter = self.rig.old.boxes[path].letters[uid]
-            self.rig.old.deliver(to, letter.content, *letter.flags, internaldate=letter.internaldate, object_id=letter.object_id)
+            message = self.rig.old.boxes[path].messages[uid]
+            self.rig.old.deliver(
+                to,
+                message.content,
+                *message.flags,
+                internaldate=message.internaldate,
+                object_id=message.object_id,
+            )
 
     @rule(path=paths, to=paths)
     def rename(self, path: MailboxPath, to: MailboxPath) -> None:
@@ -152,7 +183,7 @@ class Mailboxes(RuleBasedStateMachine):
     # what happens at the destination
 
     @rule()
-    def late_letters_settle(self) -> None:
+    def late_messages_settle(self) -> None:
         self.rig.new.settle()
 
     @rule(path=paths)
@@ -181,19 +212,34 @@ class Mailboxes(RuleBasedStateMachine):
 
     def pull(self) -> None:
         report = self.rig.pull()
-        assert report.exit_code == 0 or {note.kind for note in report.notes if report.trouble} >= {"mass-vanishing"}, report
+        assert report.exit_code == 0 or {note.kind for note in report.notes if report.trouble} >= {
+            "mass-vanishing"
+        }, report
         served = self.rig.old.served
         again = self.rig.pull()
-        assert (again.exit_code, again.total.new, again.total.matched, again.total.flags, again.total.gone) == (0, 0, 0, 0, 0)
+        assert (
+            again.exit_code,
+            again.total.new,
+            again.total.matched,
+            again.total.flags,
+            again.total.gone,
+        ) == (0, 0, 0, 0, 0)
         assert self.rig.old.served == served
         for path, box in self.rig.old.boxes.items():
-            contents = {letter.content for letter in box.letters.values()}
+            contents = {message.content for message in box.messages.values()}
             assert self.rig.archived(path) == sorted(contents)
             self.seen |= contents
         self._nothing_is_lost()
 
     @rule(path=paths, kind=kinds, after=st.integers(1, 4), then=fates, final=st.booleans())
-    def a_push_breaks(self, path: MailboxPath, kind: str, after: int, then: Literal["lost", "kept", "late"], final: bool) -> None:
+    def a_push_breaks(
+        self,
+        path: MailboxPath,
+        kind: str,
+        after: int,
+        then: Literal["lost", "kept", "late"],
+        final: bool,
+    ) -> None:
         self.deliver(path, kind, 6, frozenset())
         self.pull()
         self.rig.new.breaks = [Break(after, then, final)]
@@ -202,7 +248,9 @@ class Mailboxes(RuleBasedStateMachine):
         self._nothing_is_doubled()
 
     @rule(path=paths, kind=kinds, steps=st.integers(0, 12), then=fates)
-    def a_push_is_killed(self, path: MailboxPath, kind: str, steps: int, then: Literal["lost", "kept", "late"]) -> None:
+    def a_push_is_killed(
+        self, path: MailboxPath, kind: str, steps: int, then: Literal["lost", "kept", "late"]
+    ) -> None:
         self.deliver(path, kind, 10, frozenset())
         self.pull()
         self.rig.new.breaks = [Break(steps + 1, then)]
@@ -216,7 +264,9 @@ class Mailboxes(RuleBasedStateMachine):
         self.rig.new.settle()
         self.rig.forget_ledger()
         # From now on nobody knows which flags were sent with these, and so which side changed them.
-        self.vague |= {content for path in self.rig.new.boxes for content in self.rig.new.contents(path)}
+        self.vague |= {
+            content for path in self.rig.new.boxes for content in self.rig.new.contents(path)
+        }
 
     @rule(pulled=st.booleans())
     def push(self, pulled: bool) -> None:
@@ -231,13 +281,18 @@ class Mailboxes(RuleBasedStateMachine):
         with Archive.read(self.rig.directory) as archive:
             boxes = [box for box in archive.mailboxes(ACCOUNT) if not box.removed]
             for box in boxes:
-                live = {archive.content(letter.digest) for letter in archive.letters(ACCOUNT, box.path)}
+                live = {
+                    archive.content(message.digest)
+                    for message in archive.messages(ACCOUNT, box.path)
+                }
                 assert live <= set(self.rig.new.contents(box.path))
                 self._flags_are_equal(archive, box.path)
         self._nothing_is_lost()
 
     def _killed(self, steps: int, *, pulling: bool) -> None:
-        """Run until the process is killed: its archive is closed without a word, and what was not committed is not."""
+        """Run until the process is killed: its archive is closed without a word, and what was not
+        committed is not.
+        """
         archive = self.rig.archive()
         try:
             if pulling:
@@ -250,7 +305,14 @@ class Mailboxes(RuleBasedStateMachine):
                 targets = self.rig.targets(archive, store)
                 patience = Patience(PATIENCE, self.rig.clock, self.rig.clock.sleep)
                 ledger = archive.push(ACCOUNT, store.key)
-                push(ledger, store, Report("push", ACCOUNT), targets=targets, progress=Silence(), patience=patience)
+                push(
+                    ledger,
+                    store,
+                    Report("push", ACCOUNT),
+                    targets=targets,
+                    progress=Silence(),
+                    patience=patience,
+                )
                 ledger.finish(complete=True, report={})
         except Killed:
             pass
@@ -258,16 +320,26 @@ class Mailboxes(RuleBasedStateMachine):
             archive.close()
 
     def _flags_are_equal(self, archive: Archive, path: MailboxPath) -> None:
-        there = {letter.content: letter.flags for letter in self.rig.new.boxes[path].letters.values()} if path in self.rig.new.boxes else {}
-        for letter in archive.letters(ACCOUNT, path):
-            content = archive.content(letter.digest)
-            assert there[content] == letter.flags or content in self.vague
+        there = (
+            {
+                message.content: message.flags
+                for message in self.rig.new.boxes[path].messages.values()
+            }
+            if path in self.rig.new.boxes
+            else {}
+        )
+        for message in archive.messages(ACCOUNT, path):
+            content = archive.content(message.digest)
+            assert there[content] == message.flags or content in self.vague
 
     def _nothing_is_lost(self) -> None:
         with Archive.read(self.rig.directory) as archive:
             held: set[bytes] = set()
             for box in archive.mailboxes(ACCOUNT):
-                held |= {archive.content(letter.digest) for letter in archive.letters(ACCOUNT, box.path, include_gone=True)}
+                held |= {
+                    archive.content(message.digest)
+                    for message in archive.messages(ACCOUNT, box.path, include_gone=True)
+                }
         assert self.seen <= held
 
     def _nothing_is_doubled(self) -> None:
@@ -277,13 +349,18 @@ class Mailboxes(RuleBasedStateMachine):
     @invariant()
     def nothing_is_deleted_there(self) -> None:
         for path, before in self.delivered.items():
-            now = self.rig.new.boxes[path].letters
-            assert all(uid in now and now[uid].content == content for uid, content in before.items())
-        self.delivered = {path: {uid: one.content for uid, one in box.letters.items()} for path, box in self.rig.new.boxes.items()}
+            now = self.rig.new.boxes[path].messages
+            assert all(
+                uid in now and now[uid].content == content for uid, content in before.items()
+            )
+        self.delivered = {
+            path: {uid: one.content for uid, one in box.messages.items()}
+            for path, box in self.rig.new.boxes.items()
+        }
 
 
 def made(kind: str, number: int) -> bytes:
-    """A letter with all fields, one whose header many share, or one without a header."""
+    """A message with all fields, one whose header many share, or one without a header."""
     if kind == "plain":
         return plain(number)
     body = b"\r\nNumber %d.\r\n" % number

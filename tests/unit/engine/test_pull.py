@@ -1,4 +1,6 @@
-"""Pulls: everything new is brought, nothing is brought twice, and nothing the archive holds is lost."""
+"""Pulls: everything new is brought, nothing is brought twice, and nothing the archive holds is
+lost.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from mailsync.errors import ConnectionLost, DiskFull, MailboxError
 from mailsync.model import INBOX, Entry, Mailbox, Message, Scan, ScanRequest, Unfetched
 from mailsync.progress import Silence
 from mailsync.stores.memory import MemoryBox, MemoryMaildrop, MemoryServer, MemoryStore
-from tests.letters import plain
+from tests.messages import plain
 from tests.unit.engine.rig import ACCOUNT, Rig, kinds
 
 SENT = ("Sent",)
@@ -33,13 +35,13 @@ def filled(rig: Rig, count: int = 10) -> list[int]:
     return [rig.old.deliver(INBOX, plain(number)) for number in range(count)]
 
 
-def test_every_letter_comes_with_its_flags_and_date(rig: Rig) -> None:
+def test_every_message_comes_with_its_flags_and_date(rig: Rig) -> None:
     rig.old.deliver(INBOX, plain(1), "\\Seen", "work", internaldate=1_234_567_890)
     rig.old.deliver(SENT, plain(2))
     report = rig.pull()
     assert (report.total.new, report.exit_code) == (2, 0)
-    (letter,) = rig.letters(INBOX)
-    assert (letter.flags, letter.internaldate) == (frozenset({"\\Seen", "work"}), 1_234_567_890)
+    (message,) = rig.messages(INBOX)
+    assert (message.flags, message.internaldate) == (frozenset({"\\Seen", "work"}), 1_234_567_890)
     assert rig.archived(INBOX) + rig.archived(SENT) == [plain(1), plain(2)]
 
 
@@ -48,14 +50,19 @@ def test_a_second_pull_does_nothing_and_fetches_nothing(rig: Rig) -> None:
     rig.pull()
     served, before = rig.old.served, rig.everything()
     report = rig.pull()
-    assert (report.total.new, report.total.flags, report.total.gone, report.exit_code) == (0, 0, 0, 0)
+    assert (report.total.new, report.total.flags, report.total.gone, report.exit_code) == (
+        0,
+        0,
+        0,
+        0,
+    )
     assert report.unchanged == int(rig.old.condstore)
     assert rig.old.served == served
     if rig.old.condstore:
         assert rig.everything() == before
 
 
-def test_new_letters_changed_flags_and_deletions_are_followed(rig: Rig) -> None:
+def test_new_messages_changed_flags_and_deletions_are_followed(rig: Rig) -> None:
     uids = filled(rig)
     rig.pull()
     rig.old.flag(INBOX, uids[0], "\\Flagged")
@@ -67,16 +74,16 @@ def test_new_letters_changed_flags_and_deletions_are_followed(rig: Rig) -> None:
     assert rig.old.served == served + len(plain(50))
     assert rig.archived(INBOX) == sorted(rig.old.contents(INBOX))
     assert rig.archived(INBOX, gone=True) == sorted([*rig.old.contents(INBOX), plain(1)])
-    assert [letter.flags for letter in rig.letters(INBOX)].count(frozenset({"\\Flagged"})) == 1
+    assert [message.flags for message in rig.messages(INBOX)].count(frozenset({"\\Flagged"})) == 1
 
 
-def test_a_letter_that_comes_back_under_its_old_uid_lives_again(rig: Rig) -> None:
+def test_a_message_that_comes_back_under_its_old_uid_lives_again(rig: Rig) -> None:
     uids = filled(rig)
     rig.pull()
-    letter = rig.old.expunge(INBOX, uids[3])
+    message = rig.old.expunge(INBOX, uids[3])
     rig.pull()
     assert len(rig.archived(INBOX)) == 9
-    rig.old.boxes[INBOX].letters[uids[3]] = letter
+    rig.old.boxes[INBOX].messages[uids[3]] = message
     rig.old.flag(INBOX, uids[3], "\\Seen")
     served = rig.old.served
     rig.pull()
@@ -98,7 +105,7 @@ def test_a_renamed_mailbox_is_not_fetched_again(rig: Rig) -> None:
     assert rig.archived(("Work",), gone=True) == [plain(1)]
 
 
-def test_the_letters_of_a_removed_mailbox_stay(rig: Rig) -> None:
+def test_the_messages_of_a_removed_mailbox_stay(rig: Rig) -> None:
     rig.old.deliver(("Work",), plain(1))
     rig.pull()
     del rig.old.boxes["Work",]
@@ -108,7 +115,7 @@ def test_the_letters_of_a_removed_mailbox_stay(rig: Rig) -> None:
     assert kinds(rig.pull())["mailbox-gone"] == 0
 
 
-def test_a_mailbox_that_vanishes_with_many_letters_is_said_loudly(rig: Rig) -> None:
+def test_a_mailbox_that_vanishes_with_many_messages_is_said_loudly(rig: Rig) -> None:
     for number in range(30):
         rig.old.deliver(("Work",), plain(number))
     rig.pull()
@@ -172,13 +179,18 @@ def test_a_new_uidvalidity_fetches_no_body_again(rig: Rig) -> None:
     served = rig.old.served
     rig.old.renumber(INBOX)
     report = rig.pull()
-    assert (report.total.new, report.total.matched, report.total.gone, report.exit_code) == (0, 10, 0, 0)
+    assert (report.total.new, report.total.matched, report.total.gone, report.exit_code) == (
+        0,
+        10,
+        0,
+        0,
+    )
     assert rig.old.served == served
     assert rig.archived(INBOX) == sorted(rig.old.contents(INBOX))
     assert len(rig.archived(INBOX, gone=True)) == 10
 
 
-def test_letters_lost_under_a_new_uidvalidity_are_gone_and_new_ones_come(rig: Rig) -> None:
+def test_messages_lost_under_a_new_uidvalidity_are_gone_and_new_ones_come(rig: Rig) -> None:
     uids = filled(rig)
     rig.pull()
     rig.old.expunge(INBOX, uids[0])
@@ -189,7 +201,7 @@ def test_letters_lost_under_a_new_uidvalidity_are_gone_and_new_ones_come(rig: Ri
     assert rig.archived(INBOX) == sorted(rig.old.contents(INBOX))
 
 
-def test_a_moved_letter_is_not_fetched_again(rig: Rig) -> None:
+def test_a_moved_message_is_not_fetched_again(rig: Rig) -> None:
     uids = filled(rig)
     rig.pull()
     for uid in uids[:5]:
@@ -201,7 +213,7 @@ def test_a_moved_letter_is_not_fetched_again(rig: Rig) -> None:
     assert len(rig.archived(INBOX)) == len(rig.archived(("Moved",))) == 5
 
 
-def test_a_moved_letter_with_an_object_id_needs_not_even_its_header(tmp_path: Path) -> None:
+def test_a_moved_message_with_an_object_id_needs_not_even_its_header(tmp_path: Path) -> None:
     class Headless(MemoryStore):
         headers = None  # type: ignore[assignment]
 
@@ -214,18 +226,20 @@ def test_a_moved_letter_with_an_object_id_needs_not_even_its_header(tmp_path: Pa
     assert rig.old.served == served
 
 
-def test_a_server_that_reuses_uids_loses_no_letter(rig: Rig) -> None:
+def test_a_server_that_reuses_uids_loses_no_message(rig: Rig) -> None:
     filled(rig)
     rig.pull()
     box = rig.old.boxes[INBOX]
     other = [b"X-More: %d\r\n" % number + plain(100 + number) for number in range(10)]
-    for (uid, letter), content in zip(sorted(box.letters.items()), other, strict=True):
+    for (uid, message), content in zip(sorted(box.messages.items()), other, strict=True):
         box.modseq += 1
-        box.letters[uid] = replace(letter, content=content, modseq=box.modseq)
+        box.messages[uid] = replace(message, content=content, modseq=box.modseq)
     report = rig.pull()
     assert report.total.new == 10
     assert rig.archived(INBOX) == sorted(other)
-    assert rig.archived(INBOX, gone=True) == sorted([*other, *(plain(number) for number in range(10))])
+    assert rig.archived(INBOX, gone=True) == sorted(
+        [*other, *(plain(number) for number in range(10))]
+    )
     assert rig.pull().total.new == 0
 
 
@@ -234,13 +248,15 @@ def test_a_server_restored_from_a_backup_is_looked_at_in_full(rig: Rig) -> None:
     rig.pull()
     box = rig.old.boxes[INBOX]
     for uid in (8, 9, 10):
-        del box.letters[uid]
+        del box.messages[uid]
     box.uidnext, box.modseq = 8, 8
     rig.old.deliver(INBOX, plain(200))
     report = rig.pull()
     assert (report.total.new, report.exit_code) == (1, 0)
     assert rig.archived(INBOX) == sorted(rig.old.contents(INBOX))
-    assert rig.archived(INBOX, gone=True) == sorted([plain(200), *(plain(number) for number in range(10))])
+    assert rig.archived(INBOX, gone=True) == sorted(
+        [plain(200), *(plain(number) for number in range(10))]
+    )
 
 
 def test_a_delta_that_does_not_add_up_is_not_believed(tmp_path: Path) -> None:
@@ -258,9 +274,11 @@ def test_a_delta_that_does_not_add_up_is_not_believed(tmp_path: Path) -> None:
     assert rig.archived(INBOX) == sorted(rig.old.contents(INBOX))
 
 
-def test_a_letter_that_does_not_come_keeps_the_run_incomplete_until_it_does(rig: Rig) -> None:
+def test_a_message_that_does_not_come_keeps_the_run_incomplete_until_it_does(rig: Rig) -> None:
     filled(rig)
-    rig.old.withholds = lambda content: "the server said: NO [UNAVAILABLE]" if content == plain(3) else None
+    rig.old.withholds = lambda content: (
+        "the server said: NO [UNAVAILABLE]" if content == plain(3) else None
+    )
     for _ in range(2):
         report = rig.pull()
         assert (report.total.failed, report.exit_code) == (1, 3)
@@ -274,7 +292,7 @@ def test_a_letter_that_does_not_come_keeps_the_run_incomplete_until_it_does(rig:
     assert rig.archived(INBOX) == sorted(rig.old.contents(INBOX))
 
 
-def test_a_letter_expunged_while_it_is_fetched_is_no_failure(rig: Rig) -> None:
+def test_a_message_expunged_while_it_is_fetched_is_no_failure(rig: Rig) -> None:
     class Slow(MemoryStore):
         def fetch(self, wanted: Iterable[Entry]) -> Iterator[Message | Unfetched]:
             entries = list(wanted)
@@ -288,7 +306,9 @@ def test_a_letter_expunged_while_it_is_fetched_is_no_failure(rig: Rig) -> None:
     assert rig.pull().exit_code == 0
 
 
-def test_a_connection_that_breaks_for_good_keeps_what_came_and_the_next_run_brings_the_rest(rig: Rig) -> None:
+def test_a_connection_that_breaks_for_good_keeps_what_came_and_the_next_run_brings_the_rest(
+    rig: Rig,
+) -> None:
     filled(rig)
     rig.old.fetches_left = 4
     report = rig.pull()
@@ -309,11 +329,12 @@ def test_a_view_of_all_mail_comes_last_and_fetches_only_what_is_nowhere_else(rig
     report = rig.pull()
     assert report.mailboxes[ALL].new + report.mailboxes[INBOX].new == 12
     assert len(rig.archived(ALL)) == 12
-    # Without object ids, what came in this very run is not looked for; it is fetched once more and stored once.
+    # Without object ids, what came in this very run is not looked for; it is fetched once more and
+    # stored once.
     assert rig.pull().total.new == 0
 
 
-def test_with_object_ids_a_view_of_all_mail_fetches_no_letter_twice(tmp_path: Path) -> None:
+def test_with_object_ids_a_view_of_all_mail_fetches_no_message_twice(tmp_path: Path) -> None:
     rig = Rig(tmp_path / "archive", MemoryServer(condstore=True, object_ids=True))
     rig.old.make(ALL, "\\All")
     for number in range(12):
@@ -348,7 +369,7 @@ def test_only_what_globs_choose_is_pulled_and_the_rest_is_not_believed_gone(rig:
     assert rig.pull().total.new == 2
 
 
-def test_one_message_id_on_two_letters_keeps_both_and_says_so(rig: Rig) -> None:
+def test_one_message_id_on_two_messages_keeps_both_and_says_so(rig: Rig) -> None:
     one, two = plain(1), plain(1).replace(b"second line", b"third line")
     rig.old.deliver(INBOX, one)
     rig.old.deliver(INBOX, two)
@@ -359,7 +380,7 @@ def test_one_message_id_on_two_letters_keeps_both_and_says_so(rig: Rig) -> None:
     assert kinds(rig.pull())["collision"] == 0
 
 
-def test_very_many_letters_vanishing_at_once_is_said_loudly_and_loses_nothing(rig: Rig) -> None:
+def test_very_many_messages_vanishing_at_once_is_said_loudly_and_loses_nothing(rig: Rig) -> None:
     uids = filled(rig, 100)
     rig.pull()
     for uid in uids[:60]:
@@ -371,7 +392,9 @@ def test_very_many_letters_vanishing_at_once_is_said_loudly_and_loses_nothing(ri
     assert rig.pull().exit_code == 0
 
 
-def test_what_a_full_disk_did_not_take_is_not_counted(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_full_disk_did_not_take_is_not_counted(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     filled(rig, 5)
     assert rig.pull().total.new == 5
     for number in range(20, 30):
@@ -389,7 +412,7 @@ def test_what_a_full_disk_did_not_take_is_not_counted(rig: Rig, monkeypatch: pyt
     assert rig.pull().total.new == 10
 
 
-def test_a_damaged_letter_is_fetched_anew(rig: Rig) -> None:
+def test_a_damaged_message_is_fetched_anew(rig: Rig) -> None:
     filled(rig)
     rig.pull()
     rig.damage(plain(4))
@@ -408,7 +431,12 @@ def test_a_rehearsal_counts_what_would_come_and_writes_nothing(rig: Rig) -> None
     rig.old.deliver(INBOX, plain(50))
     before, served = rig.everything(), rig.old.served
     report = rig.rehearse()
-    assert (report.total.new, report.total.flags, report.total.gone, report.total.octets) == (1, 1, 1, len(plain(50)))
+    assert (report.total.new, report.total.flags, report.total.gone, report.total.octets) == (
+        1,
+        1,
+        1,
+        len(plain(50)),
+    )
     assert rig.everything() == before
     assert rig.old.served == served
 
@@ -432,7 +460,9 @@ def test_a_maildrop_is_pulled_once_and_what_left_it_is_never_gone(uidls: bool, r
 
 
 @pytest.mark.parametrize("tails", [True, False])
-def test_letters_of_one_size_from_a_server_without_uidls_are_not_taken_for_each_other(tails: bool, rig: Rig) -> None:
+def test_messages_of_one_size_from_a_server_without_uidls_are_not_taken_for_each_other(
+    tails: bool, rig: Rig
+) -> None:
     """Nothing in its listing tells them apart but their numbers."""
     Tailless = type("Tailless", (MemoryMaildrop,), {"tails": None})  # noqa: N806  it is a class
 
@@ -452,7 +482,7 @@ def test_letters_of_one_size_from_a_server_without_uidls_are_not_taken_for_each_
     assert rig.archived(INBOX) == sorted(map(plain, range(1, 6)))
 
 
-def test_letters_without_any_field_are_each_their_own(rig: Rig) -> None:
+def test_messages_without_any_field_are_each_their_own(rig: Rig) -> None:
     bodies = [b"\r\nno header, number %d\r\n" % number for number in range(5)]
     for body in bodies:
         rig.old.deliver(INBOX, body)

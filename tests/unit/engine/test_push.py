@@ -1,4 +1,6 @@
-"""Pushes: each letter arrives exactly once, whatever breaks, and nothing on the destination is ever taken away."""
+"""Pushes: each message arrives exactly once, whatever breaks, and nothing on the destination is
+ever taken away.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from mailsync.mapping import MappingRules
 from mailsync.model import INBOX, Mailbox, MailboxPath
 from mailsync.stores.imap.repair import repaired
 from mailsync.stores.memory import Break, MemoryServer, MemoryStore
-from tests.letters import plain
+from tests.messages import plain
 from tests.unit.engine.rig import PATIENCE, Rig, kinds
 
 WORK = ("Work",)
@@ -24,7 +26,7 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Rig:
 
 
 def filled(rig: Rig, count: int = 20) -> list[bytes]:
-    """Put letters into the source and pull them."""
+    """Put messages into the source and pull them."""
     for number in range(count):
         rig.old.deliver(INBOX, plain(number), internaldate=1_300_000_000 + number)
     rig.pull()
@@ -32,7 +34,7 @@ def filled(rig: Rig, count: int = 20) -> list[bytes]:
 
 
 def bare(number: int) -> bytes:
-    """A letter without a single header field."""
+    """A message without a single header field."""
     return b"\r\nall body, number %d\r\n" % number
 
 
@@ -41,14 +43,18 @@ def alert(number: int) -> bytes:
     return b"From: ups@example.org\r\nSubject: alert\r\n\r\nBattery at %d percent.\r\n" % number
 
 
-def test_every_letter_arrives_with_flags_and_date(rig: Rig) -> None:
+def test_every_message_arrives_with_flags_and_date(rig: Rig) -> None:
     rig.old.deliver(INBOX, plain(1), "\\Seen", "work", internaldate=1_234_567_890)
     rig.old.make(("Work", "2024"), subscribed=True)
     rig.old.deliver(("Work", "2024"), plain(2))
     _, report = rig.migrate()
     assert (report.total.new, report.exit_code) == (2, 0)
-    (letter,) = rig.new.boxes[INBOX].letters.values()
-    assert (letter.content, letter.flags, letter.internaldate) == (plain(1), frozenset({"\\Seen", "work"}), 1_234_567_890)
+    (message,) = rig.new.boxes[INBOX].messages.values()
+    assert (message.content, message.flags, message.internaldate) == (
+        plain(1),
+        frozenset({"\\Seen", "work"}),
+        1_234_567_890,
+    )
     assert rig.there(("Work", "2024")) == [plain(2)]
     assert rig.new.boxes["Work", "2024"].subscribed
 
@@ -70,7 +76,7 @@ def test_a_push_without_its_ledger_appends_nothing(rig: Rig) -> None:
     assert rig.there(INBOX) == everything
 
 
-def test_letters_that_were_there_before_are_not_sent_again(rig: Rig) -> None:
+def test_messages_that_were_there_before_are_not_sent_again(rig: Rig) -> None:
     everything = filled(rig)
     for content in everything[:7]:
         rig.new.deliver(INBOX, b"Received: from another way\r\n" + content)
@@ -87,15 +93,15 @@ def test_flags_changed_at_the_source_travel_and_those_set_there_stay(rig: Rig) -
     rig.pull()
     report = rig.push()
     assert (report.total.flags, report.total.new) == (1, 0)
-    assert rig.new.boxes[INBOX].letters[1].flags == {"mine", "\\Seen", "\\Flagged"}
+    assert rig.new.boxes[INBOX].messages[1].flags == {"mine", "\\Seen", "\\Flagged"}
     rig.old.flag(INBOX, 1, "\\Seen")
     rig.pull()
     rig.push()
-    assert rig.new.boxes[INBOX].letters[1].flags == {"mine", "\\Seen"}
+    assert rig.new.boxes[INBOX].messages[1].flags == {"mine", "\\Seen"}
     assert rig.push().total.flags == 0
 
 
-def test_flags_follow_letters_that_the_destination_renumbered(rig: Rig) -> None:
+def test_flags_follow_messages_that_the_destination_renumbered(rig: Rig) -> None:
     filled(rig, 3)
     rig.push()
     rig.new.expunge(INBOX, 1)
@@ -104,7 +110,9 @@ def test_flags_follow_letters_that_the_destination_renumbered(rig: Rig) -> None:
     rig.pull()
     report = rig.push()
     assert (report.total.flags, report.total.new) == (1, 0)
-    assert {letter.content: letter.flags for letter in rig.new.boxes[INBOX].letters.values()} == {
+    assert {
+        message.content: message.flags for message in rig.new.boxes[INBOX].messages.values()
+    } == {
         plain(1): {"\\Flagged"},
         plain(2): frozenset(),
     }
@@ -134,7 +142,7 @@ def test_what_left_the_source_stays_on_the_destination(rig: Rig) -> None:
     assert rig.new.taken == 20
 
 
-def test_a_refused_letter_is_told_and_the_rest_goes(rig: Rig) -> None:
+def test_a_refused_message_is_told_and_the_rest_goes(rig: Rig) -> None:
     everything = filled(rig)
     rig.new.refuses = lambda content: "NO [CANNOT] not this one" if content == plain(3) else None
     for sent in (19, 0):
@@ -162,7 +170,7 @@ def test_a_repaired_copy_is_told_and_known_again(rig: Rig) -> None:
     assert rig.push(store=store).total.new == 0
 
 
-def test_a_damaged_letter_is_not_sent_but_told_and_sent_once_it_is_mended(rig: Rig) -> None:
+def test_a_damaged_message_is_not_sent_but_told_and_sent_once_it_is_mended(rig: Rig) -> None:
     everything = filled(rig)
     rig.damage(plain(3))
     report = rig.push()
@@ -175,7 +183,7 @@ def test_a_damaged_letter_is_not_sent_but_told_and_sent_once_it_is_mended(rig: R
     assert rig.clock.slept == []
 
 
-def test_a_damaged_letter_that_must_be_compared_by_its_body_stops_no_other(rig: Rig) -> None:
+def test_a_damaged_message_that_must_be_compared_by_its_body_stops_no_other(rig: Rig) -> None:
     for number in range(3):
         rig.old.deliver(INBOX, alert(number))
         rig.new.deliver(INBOX, alert(number))
@@ -191,7 +199,9 @@ def test_a_damaged_letter_that_must_be_compared_by_its_body_stops_no_other(rig: 
 
 @pytest.mark.parametrize("then", ["lost", "kept", "late"])
 @pytest.mark.parametrize("after", [1, 9, 20])
-def test_letters_without_an_answer_are_settled_by_looking_and_never_doubled(rig: Rig, then: str, after: int) -> None:
+def test_messages_without_an_answer_are_settled_by_looking_and_never_doubled(
+    rig: Rig, then: str, after: int
+) -> None:
     everything = filled(rig)
     rig.new.breaks = [Break(after, then)]  # type: ignore[arg-type]
     rig.clock.while_asleep = rig.new.settle
@@ -199,7 +209,9 @@ def test_letters_without_an_answer_are_settled_by_looking_and_never_doubled(rig:
     assert report.exit_code == 0
     assert rig.there(INBOX) == everything
     assert rig.new.taken == 20
-    assert [PATIENCE - 1 < wait <= PATIENCE for wait in rig.clock.slept] == ([] if then == "kept" else [True])
+    assert [PATIENCE - 1 < wait <= PATIENCE for wait in rig.clock.slept] == (
+        [] if then == "kept" else [True]
+    )
     assert rig.push().total.new == 0
 
 
@@ -215,7 +227,7 @@ def test_a_push_that_broke_for_good_is_finished_by_the_next(rig: Rig, then: str)
     assert rig.new.taken == 20
 
 
-def test_letters_that_break_the_connection_again_are_left_to_the_next_push(rig: Rig) -> None:
+def test_messages_that_break_the_connection_again_are_left_to_the_next_push(rig: Rig) -> None:
     everything = filled(rig)
     rig.new.breaks = [Break(1), Break(13)]
     report = rig.push()
@@ -239,7 +251,9 @@ def test_many_lost_answers_over_several_mailboxes_are_settled_by_one_wait(rig: R
 
 @pytest.mark.parametrize("make", [alert, bare])
 @pytest.mark.parametrize("keep_ledger", [True, False])
-def test_letters_that_only_their_bodies_tell_apart_all_arrive_once(rig: Rig, make: object, keep_ledger: bool) -> None:
+def test_messages_that_only_their_bodies_tell_apart_all_arrive_once(
+    rig: Rig, make: object, keep_ledger: bool
+) -> None:
     assert callable(make)
     for number in range(4):
         rig.old.deliver(INBOX, make(number))
@@ -255,7 +269,9 @@ def test_letters_that_only_their_bodies_tell_apart_all_arrive_once(rig: Rig, mak
 
 
 @pytest.mark.parametrize("make", [alert, bare])
-def test_a_lost_letter_that_looks_like_one_that_arrived_is_sent_again(rig: Rig, make: object) -> None:
+def test_a_lost_message_that_looks_like_one_that_arrived_is_sent_again(
+    rig: Rig, make: object
+) -> None:
     assert callable(make)
     for number in range(12):
         rig.old.deliver(INBOX, make(number))
@@ -264,7 +280,7 @@ def test_a_lost_letter_that_looks_like_one_that_arrived_is_sent_again(rig: Rig, 
     assert rig.there(INBOX) == sorted(make(number) for number in range(12))
 
 
-def test_a_letter_like_one_that_left_the_source_is_sent(rig: Rig) -> None:
+def test_a_message_like_one_that_left_the_source_is_sent(rig: Rig) -> None:
     rig.old.deliver(INBOX, alert(1))
     rig.migrate()
     rig.old.expunge(INBOX, 1)
@@ -273,7 +289,7 @@ def test_a_letter_like_one_that_left_the_source_is_sent(rig: Rig) -> None:
     assert rig.there(INBOX) == [alert(1), alert(2)]
 
 
-def test_a_strangers_letter_that_has_the_same_header_is_not_taken_for_ours(rig: Rig) -> None:
+def test_a_strangers_message_that_has_the_same_header_is_not_taken_for_ours(rig: Rig) -> None:
     rig.new.deliver(INBOX, alert(1))
     rig.old.deliver(INBOX, alert(2))
     rig.migrate()
@@ -319,7 +335,7 @@ def test_what_only_a_view_of_all_mail_holds_goes_to_the_archive_mailbox(rig: Rig
     assert rig.push().total.new == 0
 
 
-def test_mailboxes_merged_by_a_rule_hold_each_letter_once(rig: Rig) -> None:
+def test_mailboxes_merged_by_a_rule_hold_each_message_once(rig: Rig) -> None:
     for number in range(6):
         rig.old.deliver(("Sent",), plain(number))
         rig.old.deliver(("Sent Items",), plain(number + 3))
@@ -367,12 +383,12 @@ def test_a_dry_run_counts_and_changes_nothing_on_either_side(rig: Rig) -> None:
     rig.old.deliver(WORK, plain(90))
     rig.pull()
     rig.new.deliver(INBOX, everything[0])
-    before, there = rig.everything(), dict(rig.new.boxes[INBOX].letters)
+    before, there = rig.everything(), dict(rig.new.boxes[INBOX].messages)
     report = rig.push(dry_run=True)
     assert (report.total.new, report.total.duplicate, report.exit_code) == (20, 1, 0)
     assert report.total.octets == sum(map(len, everything[1:])) + len(plain(90))
     assert rig.everything() == before
-    assert rig.new.boxes[INBOX].letters == there
+    assert rig.new.boxes[INBOX].messages == there
     assert WORK not in rig.new.boxes
 
 
@@ -439,7 +455,7 @@ def test_a_mailbox_removed_there_before_its_flags_are_set_stops_no_other(rig: Ri
 
     report = rig.push(store=Vanishing(rig.new, "new"))
     assert report.exit_code == 3
-    assert rig.new.boxes["Xyz",].letters[1].flags == {"\\Seen"}
+    assert rig.new.boxes["Xyz",].messages[1].flags == {"\\Seen"}
 
 
 def test_flags_that_changed_after_a_lost_answer_travel_too(rig: Rig) -> None:
@@ -450,4 +466,8 @@ def test_flags_that_changed_after_a_lost_answer_travel_too(rig: Rig) -> None:
     rig.pull()
     report = rig.push()
     assert (report.total.new, report.total.flags, report.exit_code) == (0, 1, 0)
-    assert [letter.flags for letter in rig.new.boxes[INBOX].letters.values()] == [frozenset(), {"\\Flagged"}, frozenset()]
+    assert [message.flags for message in rig.new.boxes[INBOX].messages.values()] == [
+        frozenset(),
+        {"\\Flagged"},
+        frozenset(),
+    ]

@@ -1,17 +1,21 @@
-"""Flags that a destination does not keep: the letters arrive, and the report says once a mailbox what they came without."""
+"""Flags that a destination does not keep: the messages arrive, and the report says once a mailbox
+what they came without.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from mailsync.model import INBOX
-from tests.letters import plain
+from tests.messages import plain
 from tests.unit.engine.rig import Rig
 
 WORK = ("Work",)
 
 
-def test_flags_a_mailbox_does_not_keep_are_told_once_a_mailbox_and_harm_nothing(tmp_path: Path) -> None:
+def test_flags_a_mailbox_does_not_keep_are_told_once_a_mailbox_and_harm_nothing(
+    tmp_path: Path,
+) -> None:
     rig = Rig(tmp_path / "archive")
     for number in range(4):
         rig.old.deliver(INBOX, plain(number), "\\Seen", "work", *(["$Forwarded"] if number else []))
@@ -23,6 +27,8 @@ def test_flags_a_mailbox_does_not_keep_are_told_once_a_mailbox_and_harm_nothing(
     (note,) = report.notes
     assert (note.kind, note.mailbox) == ("flags-left-out", "INBOX")
     assert "work (4), $Forwarded (3)" in note.text
-    assert {letter.flags for letter in rig.new.boxes[INBOX].letters.values()} == {frozenset({"\\Seen"})}
+    assert {message.flags for message in rig.new.boxes[INBOX].messages.values()} == {
+        frozenset({"\\Seen"})
+    }
     again = rig.push()
     assert (again.total.new, again.total.flags, again.notes) == (0, 0, [])

@@ -19,7 +19,7 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Rig:
 
 
 @pytest.mark.parametrize("then", ["lost", "kept", "late"])
-def test_a_bad_line_gets_every_letter_through_in_one_push(rig: Rig, then: str) -> None:
+def test_a_bad_line_gets_every_message_through_in_one_push(rig: Rig, then: str) -> None:
     everything = filled(rig)
     rig.new.breaks = [Break(1, then), Break(16, then), Break(3, then), Break(2, then)]  # type: ignore[arg-type]
     rig.clock.while_asleep = rig.new.settle
@@ -29,7 +29,7 @@ def test_a_bad_line_gets_every_letter_through_in_one_push(rig: Rig, then: str) -
     assert rig.new.taken == 20
 
 
-def test_a_letter_that_breaks_every_line_is_left_and_the_others_go(rig: Rig) -> None:
+def test_a_message_that_breaks_every_line_is_left_and_the_others_go(rig: Rig) -> None:
     everything = filled(rig)
 
     class Poisoned(MemoryStore):

@@ -1,4 +1,6 @@
-"""Servers that rewrite what they take: a letter that comes out otherwise than it went in is still the same, and not sent twice."""
+"""Servers that rewrite what they take: a message that comes out otherwise than it went in is still
+the same, and not sent twice.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from mailsync.formats import header
 from mailsync.model import INBOX, MailboxPath, Present
 from mailsync.stores.memory import MemoryStore
 from mailsync.stores.memory.server import Break
-from tests.letters import plain, ugly
+from tests.messages import plain, ugly
 from tests.unit.engine.rig import Rig
 
 Rewriting = Callable[[bytes], bytes]
@@ -46,8 +48,8 @@ def tracing(content: bytes) -> bytes:
     if next(header.fields(parted(content)[0]), None) is None:
         return content
     return (
-        b"Return-Path: <>\r\nDelivered-To: alice@example.org\r\nReceived: by mx.example.org;\r\n\tMon, 1 Jan 2024 00:00:00 +0000\r\n"
-        + content
+        b"Return-Path: <>\r\nDelivered-To: alice@example.org\r\nReceived: by"
+        b" mx.example.org;\r\n\tMon, 1 Jan 2024 00:00:00 +0000\r\n" + content
     )
 
 
@@ -61,7 +63,7 @@ REWRITING: dict[str, Rewriting] = {
 
 
 class Rewriter(MemoryStore):
-    """A destination that shows letters rewritten."""
+    """A destination that shows messages rewritten."""
 
     rewritten: Rewriting
 
@@ -77,11 +79,30 @@ class Rewriter(MemoryStore):
 
 
 def strange() -> list[bytes]:
-    """Letters that servers rewrite: ugly ones, and more of the kinds that lost their way elsewhere."""
-    eight_bit = [plain(n).replace(b"Message-ID: <plain.", f"Message-ID: <größe.{n}.".encode()) for n in range(20, 24)]
-    no_id = [re.sub(rb"Message-ID: [^\r]*\r\n", b"", plain(n)).replace(b"Subject: ", b"Subject: \xe4\xf6 ") for n in range(30, 34)]
-    bare_cr = [plain(n).replace(b"second line", b"second\rline").replace(b"Subject: ", b"Subject: a\rb ") for n in range(40, 44)]
-    return [*filter(None, ugly().values()), *eight_bit, *no_id, *bare_cr, *map(plain, range(50, 54))]
+    """Messages that servers rewrite: ugly ones, and more of the kinds that lost their way
+    elsewhere.
+    """
+    eight_bit = [
+        plain(n).replace(b"Message-ID: <plain.", f"Message-ID: <größe.{n}.".encode())
+        for n in range(20, 24)
+    ]
+    no_id = [
+        re.sub(rb"Message-ID: [^\r]*\r\n", b"", plain(n)).replace(
+            b"Subject: ", b"Subject: \xe4\xf6 "
+        )
+        for n in range(30, 34)
+    ]
+    bare_cr = [
+        plain(n).replace(b"second line", b"second\rline").replace(b"Subject: ", b"Subject: a\rb ")
+        for n in range(40, 44)
+    ]
+    return [
+        *filter(None, ugly().values()),
+        *eight_bit,
+        *no_id,
+        *bare_cr,
+        *map(plain, range(50, 54)),
+    ]
 
 
 @pytest.fixture(params=REWRITING)
@@ -95,21 +116,25 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Rig, Rewriter
     return rig, made
 
 
-def test_nothing_is_sent_twice_to_a_server_that_rewrites_even_with_the_ledger_lost(store: tuple[Rig, Rewriter]) -> None:
+def test_nothing_is_sent_twice_to_a_server_that_rewrites_even_with_the_ledger_lost(
+    store: tuple[Rig, Rewriter],
+) -> None:
     rig, destination = store
     first = rig.push(store=destination)
     assert first.exit_code == 0
     assert rig.push(store=destination).total.new == 0
     rig.forget_ledger()
     report = rig.push(store=destination)
-    assert [letter for letter in rig.there(INBOX) if rig.there(INBOX).count(letter) > 1] == []
+    assert [message for message in rig.there(INBOX) if rig.there(INBOX).count(message) > 1] == []
     assert (report.total.new, report.total.duplicate) == (0, first.total.new)
 
 
 @pytest.mark.parametrize("then", ["kept", "late"])
-def test_letters_without_an_answer_are_known_again_on_a_server_that_rewrites(store: tuple[Rig, Rewriter], then: str) -> None:
+def test_messages_without_an_answer_are_known_again_on_a_server_that_rewrites(
+    store: tuple[Rig, Rewriter], then: str
+) -> None:
     rig, destination = store
-    everything = len(rig.letters(INBOX))
+    everything = len(rig.messages(INBOX))
     rig.new.uidplus = False
     rig.new.breaks = [Break(3, then), Break(20, then)]  # type: ignore[arg-type]
     rig.clock.while_asleep = rig.new.settle

@@ -1,4 +1,4 @@
-"""A destination that is too small says so before the first letter is sent."""
+"""A destination that is too small says so before the first message is sent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from mailsync.errors import OverQuota
 from mailsync.model import INBOX, MailboxPath, Room
 from mailsync.stores.memory import MemoryStore
-from tests.letters import plain
+from tests.messages import plain
 from tests.unit.engine.rig import Rig, kinds
 
 WORK: MailboxPath = ("Work",)
@@ -50,20 +50,29 @@ def octets(*numbers: int) -> int:
 ALL = octets(*range(10), *range(100, 110))
 
 
-def test_a_server_with_too_little_room_gets_no_letter_and_no_second_chance_is_spoilt(rig: Rig) -> None:
+def test_a_server_with_too_little_room_gets_no_message_and_no_second_chance_is_spoilt(
+    rig: Rig,
+) -> None:
     report = rig.push(store=store(rig, Room(frozenset({INBOX, WORK}), ALL - 1)))
     assert isinstance(report.error, OverQuota)
     assert report.exit_code == 15
     assert (report.total.new, rig.there(INBOX)) == (0, [])
     (note,) = [note for note in report.notes if note.kind == "quota"]
-    assert note.text == f"the letters for INBOX, Work have {ALL:,} octets, and there is room for {ALL - 1:,}"
+    assert (
+        note.text
+        == f"the messages for INBOX, Work have {ALL:,} octets, and there is room for {ALL - 1:,}"
+    )
     assert rig.push(store=store(rig, Room(frozenset({INBOX, WORK}), ALL))).total.new == 20
 
 
 def test_room_for_everything_but_one_mailbox_is_too_little_too(rig: Rig) -> None:
-    report = rig.push(store=store(rig, Room(frozenset({INBOX, WORK}), 10 * ALL), Room(frozenset({WORK}), 5)))
+    report = rig.push(
+        store=store(rig, Room(frozenset({INBOX, WORK}), 10 * ALL), Room(frozenset({WORK}), 5))
+    )
     assert isinstance(report.error, OverQuota)
-    assert [note.text.split(" have ")[0] for note in report.notes if note.kind == "quota"] == ["the letters for Work"]
+    assert [note.text.split(" have ")[0] for note in report.notes if note.kind == "quota"] == [
+        "the messages for Work"
+    ]
 
 
 def test_only_what_is_still_to_be_sent_needs_room(rig: Rig) -> None:
@@ -75,7 +84,7 @@ def test_only_what_is_still_to_be_sent_needs_room(rig: Rig) -> None:
     assert to.asked == [INBOX]
 
 
-def test_letters_that_were_there_already_need_no_room(rig: Rig) -> None:
+def test_messages_that_were_there_already_need_no_room(rig: Rig) -> None:
     rig.push()
     rig.forget_ledger()
     report = rig.push(store=store(rig, Room(frozenset({INBOX, WORK}), 0)))

@@ -11,11 +11,24 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailsync.formats import header
-from tests import letters
+from tests import messages
 
 MAIL = st.lists(
     st.sampled_from(
-        [b"\r\n", b"\n", b"\r", b" ", b"\t", b":", b"Subject", b"Message-ID: <a@b>", b"Received: x; ", b"Date: ", b"=?utf-8?q?", b"?="]
+        [
+            b"\r\n",
+            b"\n",
+            b"\r",
+            b" ",
+            b"\t",
+            b":",
+            b"Subject",
+            b"Message-ID: <a@b>",
+            b"Received: x; ",
+            b"Date: ",
+            b"=?utf-8?q?",
+            b"?=",
+        ]
     )
     | st.sampled_from([b"Mon, 1 Jun 2015 00:00:00 +0000", b"<", b">", b"(", b")", b"From x", b"\0"])
     | st.binary(max_size=12)
@@ -65,8 +78,16 @@ def test_the_header_ends_with_the_first_empty_line(content: bytes, head: bytes) 
 
 
 def test_fields_keep_their_folding_and_lines_that_are_none_are_passed_over() -> None:
-    content = b"From bob Tue\r\nA: 1\r\n\t2\r\n  \r\nno colon\r\nb : 3\n: nameless\r\nC\xe9:\r\nA:4\r\r\n\r\nD: body"
-    assert list(header.fields(content)) == [(b"a", b" 1\r\n\t2\r\n  "), (b"b", b" 3"), (b"c\xe9", b""), (b"a", b"4")]
+    content = (
+        b"From bob Tue\r\nA: 1\r\n\t2\r\n  \r\nno colon\r\nb : 3\n:"
+        b" nameless\r\nC\xe9:\r\nA:4\r\r\n\r\nD: body"
+    )
+    assert list(header.fields(content)) == [
+        (b"a", b" 1\r\n\t2\r\n  "),
+        (b"b", b" 3"),
+        (b"c\xe9", b""),
+        (b"a", b"4"),
+    ]
     assert header.first(content, b"a") == b" 1\r\n\t2\r\n  "
     assert header.all_(content, b"a") == [b" 1\r\n\t2\r\n  ", b"4"]
     assert header.first(content, b"d") is None
@@ -79,7 +100,9 @@ def test_nothing_of_a_header_is_in_no_piece(content: bytes) -> None:
     seen = b"".join(name + value for name, value in told)
     head = header.block(content)
     if not head.startswith((b"From ", b">From ")):
-        assert sorted(seen.translate(None, b": \t\r\n")) == sorted(_lowered_names(head).translate(None, b": \t\r\n"))
+        assert sorted(seen.translate(None, b": \t\r\n")) == sorted(
+            _lowered_names(head).translate(None, b": \t\r\n")
+        )
 
 
 def _lowered_names(head: bytes) -> bytes:
@@ -108,7 +131,10 @@ def test_a_message_id_is_read_without_folding_and_comments(value: bytes, found: 
 
 
 def test_empty_message_ids_are_none() -> None:
-    assert header.message_ids(b"Message-ID:\r\nMESSAGE-ID: <A@b>\r\nMessage-Id: <c@d>\r\n\r\n") == [b"<A@b>", b"<c@d>"]
+    assert header.message_ids(b"Message-ID:\r\nMESSAGE-ID: <A@b>\r\nMessage-Id: <c@d>\r\n\r\n") == [
+        b"<A@b>",
+        b"<c@d>",
+    ]
 
 
 CHARSETS = [
@@ -135,8 +161,19 @@ CHARSETS = [
 @example("unicode_escape", "q", b"\\q")
 @example("utf-8", "b", b"\xff")
 @example("utf-8", "b", b"abc")
-def test_what_is_shown_is_one_line_of_harmless_text_that_can_be_written(charset: str, encoding: str, octets: bytes) -> None:
-    shown = header.text(b" =?" + charset.encode() + b"?" + encoding.encode() + b"?" + octets + b"?= \xc3\xa9\r\n \x1b[31m" + octets)
+def test_what_is_shown_is_one_line_of_harmless_text_that_can_be_written(
+    charset: str, encoding: str, octets: bytes
+) -> None:
+    shown = header.text(
+        b" =?"
+        + charset.encode()
+        + b"?"
+        + encoding.encode()
+        + b"?"
+        + octets
+        + b"?= \xc3\xa9\r\n \x1b[31m"
+        + octets
+    )
     shown.encode()
     assert not [char for char in shown if unicodedata.category(char) in {"Cc", "Cs"}]
     assert not set(shown) & set("\u200e\u202e\u2066\ufeff")
@@ -171,8 +208,20 @@ def test_a_long_value_is_cut_without_spoiling_what_is_left() -> None:
     ("head", "moment"),
     [
         (b"Date: Mon, 1 Jun 2015 00:00:00 +0000\r\n", 1_433_116_800),
-        (b"Received: a; Mon, 1 Jun 2015 00:00:01 +0000\r\nDate: Mon, 1 Jun 2015 00:00:00 +0000\r\n", 1_433_116_801),
-        (b"Received: a;\r\n\tMon, 1 Jun 2015\r\n 00:00:01 +0000\r\nReceived: b; Mon, 1 Jun 2015 00:00:09 +0000\r\n", 1_433_116_801),
+        (
+            (
+                b"Received: a; Mon, 1 Jun 2015 00:00:01 +0000\r\nDate: Mon, 1 Jun 2015 00:00:00"
+                b" +0000\r\n"
+            ),
+            1_433_116_801,
+        ),
+        (
+            (
+                b"Received: a;\r\n\tMon, 1 Jun 2015\r\n 00:00:01 +0000\r\nReceived: b; Mon, 1 Jun"
+                b" 2015 00:00:09 +0000\r\n"
+            ),
+            1_433_116_801,
+        ),
         (b"Received: a; b; never\r\nDate: Mon, 1 Jun 2015 02:00:00 +0200\r\n", 1_433_116_800),
         (b"Received: no semicolon\r\nDate: Mon, 1 Jun 2015 00:00:00 +0000\r\n", 1_433_116_800),
         (b"Received:\r\nDate: Sat, 30 Dec 1899 00:00:00 +0000\r\n", None),
@@ -184,19 +233,34 @@ def test_a_long_value_is_cut_without_spoiling_what_is_left() -> None:
         (b"", None),
     ],
 )
-def test_a_letter_arrived_when_its_top_received_or_its_date_says_if_that_can_be(head: bytes, moment: int | None) -> None:
+def test_a_message_arrived_when_its_top_received_or_its_date_says_if_that_can_be(
+    head: bytes, moment: int | None
+) -> None:
     assert header.received_or_date(head + b"\r\n", NOW) == moment
 
 
-@pytest.mark.parametrize("content", letters.ugly().values(), ids=letters.ugly().keys())
-def test_every_ugly_letter_can_be_read(content: bytes) -> None:
+@pytest.mark.parametrize("content", messages.ugly().values(), ids=messages.ugly().keys())
+def test_every_ugly_message_can_be_read(content: bytes) -> None:
     for _, value in header.fields(content):
         header.text(value).encode()
     header.message_ids(content)
     header.received_or_date(content, NOW)
 
 
-@pytest.mark.parametrize("piece", [b"A: 1\r\n", b" \r\n", b"x", b"(", b"<", b"=?utf-8?q?a?= ", b"\r", b"From a\r\n", b"a: =?\r\n"])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"A: 1\r\n",
+        b" \r\n",
+        b"x",
+        b"(",
+        b"<",
+        b"=?utf-8?q?a?= ",
+        b"\r",
+        b"From a\r\n",
+        b"a: =?\r\n",
+    ],
+)
 def test_reading_a_megabyte_of_anything_takes_no_time(piece: bytes) -> None:
     content = b"Message-ID: " + piece * (1_000_000 // len(piece))
     begun = time.process_time()
@@ -205,4 +269,6 @@ def test_reading_a_megabyte_of_anything_takes_no_time(piece: bytes) -> None:
         header.message_id(value)
     header.text(content)
     header.received_or_date(b"Date: " + content, NOW)
-    assert time.process_time() - begun < 10  # what grows with the square of the length would take minutes
+    assert (
+        time.process_time() - begun < 10
+    )  # what grows with the square of the length would take minutes

@@ -1,4 +1,6 @@
-"""mboxrd: any octets come back exactly, any program counts the letters right, and what is whole is found in a file that is not."""
+"""mboxrd: any octets come back exactly, any program counts the messages right, and what is whole is
+found in a file that is not.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,24 @@ from hypothesis import strategies as st
 
 from mailsync.formats import mboxrd
 from mailsync.formats.mboxrd import Record, Stray
-from tests.letters import plain, ugly
+from tests.messages import plain, ugly
 
 NASTY = st.lists(
     st.sampled_from(
-        [b"From ", b">From ", b">>From x", b"\n", b"\r\n", b"\r", b"\0", b"x", b"\n\nFrom MAILER-DAEMON ", b"X-Mailsync: 1 ", b"\xff", b""]
+        [
+            b"From ",
+            b">From ",
+            b">>From x",
+            b"\n",
+            b"\r\n",
+            b"\r",
+            b"\0",
+            b"x",
+            b"\n\nFrom MAILER-DAEMON ",
+            b"X-Mailsync: 1 ",
+            b"\xff",
+            b"",
+        ]
     ),
     max_size=12,
 ).map(b"".join)
@@ -23,48 +38,64 @@ CONTENTS = st.one_of(NASTY, st.binary(max_size=200))
 FLAGS = st.frozensets(st.sampled_from(["\\Seen", "work", "$Forwarded", "a,b", "ü", "%41", "x=y"]))
 
 
-def letter(content: bytes, number: int = 0, flags: frozenset[str] = frozenset()) -> bytes:
+def message(content: bytes, number: int = 0, flags: frozenset[str] = frozenset()) -> bytes:
     return mboxrd.write(content, number.to_bytes(32, "big"), 1_600_000_000 + number, flags)
 
 
 def records(file: bytes) -> list[bytes]:
-    return [mboxrd.read(one, file[one.body : one.body + one.length]) for one in mboxrd.scan(file) if isinstance(one, Record)]
+    return [
+        mboxrd.read(one, file[one.body : one.body + one.length])
+        for one in mboxrd.scan(file)
+        if isinstance(one, Record)
+    ]
 
 
 @given(st.lists(st.tuples(CONTENTS, FLAGS), max_size=6))
-def test_any_letters_come_back_with_their_flags_and_nothing_else_is_found(letters: list[tuple[bytes, frozenset[str]]]) -> None:
-    file = b"".join(letter(content, number, flags) for number, (content, flags) in enumerate(letters))
+def test_any_messages_come_back_with_their_flags_and_nothing_else_is_found(
+    messages: list[tuple[bytes, frozenset[str]]],
+) -> None:
+    file = b"".join(
+        message(content, number, flags) for number, (content, flags) in enumerate(messages)
+    )
     found = list(mboxrd.scan(file))
     assert all(isinstance(one, Record) for one in found)
-    assert records(file) == [content for content, _ in letters]
-    assert [one.flags for one in found if isinstance(one, Record)] == [flags for _, flags in letters]
+    assert records(file) == [content for content, _ in messages]
+    assert [one.flags for one in found if isinstance(one, Record)] == [
+        flags for _, flags in messages
+    ]
     assert [(one.size, one.digest) for one in found if isinstance(one, Record)] == [
-        (len(content), number.to_bytes(32, "big")) for number, (content, _) in enumerate(letters)
+        (len(content), number.to_bytes(32, "big")) for number, (content, _) in enumerate(messages)
     ]
 
 
 @given(st.lists(CONTENTS, min_size=1, max_size=5), st.data())
-def test_a_torn_end_is_found_and_every_letter_before_it(letters: list[bytes], data: st.DataObject) -> None:
-    whole = [letter(content, number) for number, content in enumerate(letters)]
+def test_a_torn_end_is_found_and_every_message_before_it(
+    messages: list[bytes], data: st.DataObject
+) -> None:
+    whole = [message(content, number) for number, content in enumerate(messages)]
     cut = data.draw(st.integers(1, len(whole[-1]) - 1))
     file = b"".join(whole[:-1]) + whole[-1][:cut]
     *found, last = mboxrd.scan(file)
-    assert records(file) == letters[:-1]
+    assert records(file) == messages[:-1]
     assert isinstance(last, Stray)
     assert last.is_torn
     assert last.start == len(b"".join(whole[:-1]))
-    assert len(found) == len(letters) - 1
+    assert len(found) == len(messages) - 1
 
 
 @given(st.lists(CONTENTS, min_size=1, max_size=4), CONTENTS, st.data())
-def test_letters_of_another_program_are_left_alone_and_ours_found_around_them(
-    letters: list[bytes], theirs: bytes, data: st.DataObject
+def test_messages_of_another_program_are_left_alone_and_ours_found_around_them(
+    messages: list[bytes], theirs: bytes, data: st.DataObject
 ) -> None:
-    strange = b"From somebody@example.org Thu Jan  1 00:00:00 1970\n" + theirs.replace(b"From ", b"from ") + b"\n\n"
-    place = data.draw(st.integers(0, len(letters)))
-    parts = [letter(content, number) for number, content in enumerate(letters)]
+    strange = (
+        b"From somebody@example.org Thu Jan  1 00:00:00 1970\n"
+        + theirs.replace(b"From ", b"from ")
+        + b"\n\n"
+    )
+    place = data.draw(st.integers(0, len(messages)))
+    parts = [message(content, number) for number, content in enumerate(messages)]
     file = b"".join((*parts[:place], strange, *parts[place:]))
-    assert records(file) == letters
+    assert records(file) == messages
     assert not any(one.is_torn for one in mboxrd.scan(file) if isinstance(one, Stray))
 
 
@@ -79,20 +110,26 @@ def test_no_gap_is_left_in_any_file(file: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", ugly())
-def test_every_ugly_letter_comes_back(name: str) -> None:
+def test_every_ugly_message_comes_back(name: str) -> None:
     content = ugly()[name]
-    assert records(letter(plain(1), 1) + letter(content, 2) + letter(plain(3), 3)) == [plain(1), content, plain(3)]
+    assert records(message(plain(1), 1) + message(content, 2) + message(plain(3), 3)) == [
+        plain(1),
+        content,
+        plain(3),
+    ]
 
 
-def test_python_counts_the_letters_right(tmp_path: Path) -> None:
+def test_python_counts_the_messages_right(tmp_path: Path) -> None:
     contents = [*ugly().values(), plain(1), b"From x\r\n\r\nFrom y\r\n>From z\r\n"]
-    (tmp_path / "box").write_bytes(b"".join(letter(content, number) for number, content in enumerate(contents)))
+    (tmp_path / "box").write_bytes(
+        b"".join(message(content, number) for number, content in enumerate(contents))
+    )
     box = mailbox.mbox(tmp_path / "box", create=False)
     assert len(box) == len(contents)
-    assert [letter["Subject"] for letter in box][-2] == "Letter number 1"
+    assert [message["Subject"] for message in box][-2] == "Message number 1"
     box.close()
 
 
-def test_a_letter_with_crlf_is_kept_as_unix_programs_like_it() -> None:
-    assert b"\r" not in letter(plain(1))
-    assert b"a\nb\r\n" in letter(b"S: x\r\n\r\na\nb\r\n")
+def test_a_message_with_crlf_is_kept_as_unix_programs_like_it() -> None:
+    assert b"\r" not in message(plain(1))
+    assert b"a\nb\r\n" in message(b"S: x\r\n\r\na\nb\r\n")

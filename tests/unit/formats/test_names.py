@@ -1,4 +1,6 @@
-"""Names on the disk: folders, files and keywords come back as they were, whatever a server calls its mailboxes."""
+"""Names on the disk: folders, files and keywords come back as they were, whatever a server calls
+its mailboxes.
+"""
 
 from __future__ import annotations
 
@@ -120,7 +122,13 @@ def test_modified_utf7_never_raises_on_lone_surrogates(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("encoded", "text"),
-    [("~peter/mail/&U,BTFw-/&ZeVnLIqe-", "~peter/mail/台北/日本語"), ("&-", "&"), ("&A-", "&A-"), ("&AAAA-", "&AAAA-"), ("a & b", "a & b")],
+    [
+        ("~peter/mail/&U,BTFw-/&ZeVnLIqe-", "~peter/mail/台北/日本語"),
+        ("&-", "&"),
+        ("&A-", "&A-"),
+        ("&AAAA-", "&AAAA-"),
+        ("a & b", "a & b"),
+    ],
 )
 def test_what_is_no_modified_utf7_stays_as_it_is(encoded: str, text: str) -> None:
     assert mutf7.decode(encoded) == text
@@ -134,13 +142,23 @@ def test_modified_utf7_reads_anything(text: str) -> None:
 # Files
 
 
-@given(st.integers(-(10**10), 10**12), st.binary(min_size=32, max_size=32), st.integers(0, 10**12), st.integers(1, 10**6))
-def test_a_file_name_tells_what_it_was_made_of(internaldate: int, digest: bytes, size: int, copy: int) -> None:
+@given(
+    st.integers(-(10**10), 10**12),
+    st.binary(min_size=32, max_size=32),
+    st.integers(0, 10**12),
+    st.integers(1, 10**6),
+)
+def test_a_file_name_tells_what_it_was_made_of(
+    internaldate: int, digest: bytes, size: int, copy: int
+) -> None:
     base = maildir.name(internaldate, digest, size, copy)
     assert maildir.parse(base) == maildir.MaildirName(internaldate, digest[:16], copy, size)
 
 
-@given(st.text() | st.from_regex(r"\A-?[0-9]{1,3}\.[0-9a-f]{30,33}(\.[0-9]{0,2})?\.mailsync,S=[0-9]*\n?"))
+@given(
+    st.text()
+    | st.from_regex(r"\A-?[0-9]{1,3}\.[0-9a-f]{30,33}(\.[0-9]{0,2})?\.mailsync,S=[0-9]*\n?")
+)
 @example("1" * 5_000 + "." + "0" * 32 + ".mailsync,S=1")
 @example("1." + "0" * 32 + ".mailsync,S=" + "1" * 5_000)
 @example("\u0661." + "0" * 32 + ".mailsync,S=1")
@@ -155,7 +173,9 @@ SYSTEM = ["\\Draft", "\\Flagged", "\\Answered", "\\Seen", "\\Deleted", "$Forward
 
 
 @given(st.frozensets(st.sampled_from([*SYSTEM, "$Junk", "work"])), st.sampled_from(":!"))
-def test_flags_come_back_from_a_file_name_in_the_order_maildir_demands(flags: frozenset[str], separator: str) -> None:
+def test_flags_come_back_from_a_file_name_in_the_order_maildir_demands(
+    flags: frozenset[str], separator: str
+) -> None:
     letters_of = {"$Junk": "a", "work": "b"}
     filename = maildir.with_flags("1.x", flags, letters_of, separator)
     base, letters = maildir.split(filename)
@@ -170,7 +190,11 @@ def test_a_keyword_without_a_letter_and_a_letter_without_a_keyword_are_left_out(
     assert maildir.split("1.x") == ("1.x", "")
 
 
-@given(st.dictionaries(st.sampled_from(maildir.KEYWORD_LETTERS), st.from_regex(r"[!-~]+", fullmatch=True)))
+@given(
+    st.dictionaries(
+        st.sampled_from(maildir.KEYWORD_LETTERS), st.from_regex(r"[!-~]+", fullmatch=True)
+    )
+)
 def test_a_keyword_file_tells_what_it_was_made_of(keywords: dict[str, str]) -> None:
     assert maildir.parse_keywords(maildir.format_keywords(keywords)) == keywords
 
@@ -182,7 +206,11 @@ def test_a_keyword_file_written_elsewhere_is_read() -> None:
 
 @given(
     st.binary()
-    | st.lists(st.sampled_from([b"0 a", b"\n", b"25 z", b"26 x", b"-1 x", b" ", b"\xc2\xb2 x", b"999 x", b"7 \r\n"])).map(b"".join)
+    | st.lists(
+        st.sampled_from(
+            [b"0 a", b"\n", b"25 z", b"26 x", b"-1 x", b" ", b"\xc2\xb2 x", b"999 x", b"7 \r\n"]
+        )
+    ).map(b"".join)
 )
 def test_a_keyword_file_of_any_bytes_is_read(content: bytes) -> None:
     assert set(maildir.parse_keywords(content)) <= set(maildir.KEYWORD_LETTERS)
