@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Final
 
 from mailsync.archive.catalogue import Catalogue
-from mailsync.archive.container import Container
-from mailsync.archive.disk import sync_directory
-from mailsync.archive.mbox import MboxTree
 from mailsync.archive.paths import read_path
 from mailsync.archive.safekeeping import keep_copy
+from mailsync.archive.storage.container import Container
+from mailsync.archive.storage.disk import sync_directory
+from mailsync.archive.storage.mbox import MboxTree
 from mailsync.errors import ArchiveError
 from mailsync.model import MailboxPath
 

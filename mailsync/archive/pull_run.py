@@ -10,12 +10,12 @@ from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 
 from mailsync import identity
 from mailsync.archive.catalogue import Catalogue
-from mailsync.archive.container import Container
-from mailsync.archive.disk import guarded, translated
 from mailsync.archive.paths import read_path
 from mailsync.archive.placements import Placements
 from mailsync.archive.shared import Shared
 from mailsync.archive.shelf import Shelf
+from mailsync.archive.storage.container import Container
+from mailsync.archive.storage.disk import guarded, translated
 from mailsync.errors import ArchiveError
 from mailsync.formats.header import block
 from mailsync.model import (

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self
 
-from mailsync.archive.disk import guarded, translated
 from mailsync.archive.paths import write_path
 from mailsync.archive.shared import Shared
+from mailsync.archive.storage.disk import guarded, translated
 from mailsync.model import ArchivedMessage, LedgerLine, MailboxPath, SyncState
 
 GROUP: Final = 512

@@ -7,9 +7,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from mailsync.archive.catalogue import Catalogue
-from mailsync.archive.container import Container, Located
 from mailsync.archive.prune import Pruning
 from mailsync.archive.shelf import Shelf
+from mailsync.archive.storage.container import Container, Located
 from mailsync.formats import maildir
 from mailsync.model import MailboxPath
 from mailsync.progress import Progress, Silence

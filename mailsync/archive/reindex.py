@@ -19,11 +19,11 @@ from typing import Final, Literal
 
 from mailsync.archive import schema
 from mailsync.archive.catalogue import Catalogue
-from mailsync.archive.container import Located, format_of, prepare, tree_of
-from mailsync.archive.disk import make_directory, sync_directory, translated
-from mailsync.archive.lock import Lock
 from mailsync.archive.recovery import Recovery
 from mailsync.archive.safekeeping import COPY, copied
+from mailsync.archive.storage.container import Located, format_of, prepare, tree_of
+from mailsync.archive.storage.disk import make_directory, sync_directory, translated
+from mailsync.archive.storage.lock import Lock
 from mailsync.archive.verification import Verification
 from mailsync.errors import ArchiveNotFound, SchemaTooNew
 from mailsync.model import INBOX

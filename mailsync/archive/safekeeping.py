@@ -9,7 +9,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from mailsync.archive.disk import sync_directory
+from mailsync.archive.storage.disk import sync_directory
 
 COPY: Final = "catalogue.copy.sqlite3"
 DAY: Final = 86_400

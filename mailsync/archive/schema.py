@@ -15,7 +15,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from mailsync.archive.disk import sync_directory, translated
+from mailsync.archive.storage.disk import sync_directory, translated
 from mailsync.errors import ArchiveError, ArchiveNotFound, SchemaTooNew
 
 _FIRST: Final = """

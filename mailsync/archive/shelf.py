@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailsync.archive.catalogue import Catalogue, FileRow
-from mailsync.archive.container import Container, Located, digest_of
-from mailsync.archive.disk import OURS
-from mailsync.archive.maildir import Source
+from mailsync.archive.storage.container import Container, Located, digest_of
+from mailsync.archive.storage.disk import OURS
+from mailsync.archive.storage.maildir import Source
 from mailsync.formats import header, maildir
 from mailsync.formats.folders import folder_name, is_shortened
 from mailsync.identity import Fingerprint, fingerprint

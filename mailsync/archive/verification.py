@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from mailsync.archive.catalogue import Catalogue, FileRow
-from mailsync.archive.container import Container, Located, digest_of
-from mailsync.archive.disk import OURS
+from mailsync.archive.storage.container import Container, Located, digest_of
+from mailsync.archive.storage.disk import OURS
 from mailsync.formats import maildir
 from mailsync.progress import Progress
 

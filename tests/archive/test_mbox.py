@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from mailsync.archive import Archive, dotlock, mbox, reindex
+from mailsync.archive import Archive, reindex
+from mailsync.archive.storage import dotlock, mbox
 from mailsync.errors import ArchiveError, IntegrityError
 from mailsync.model import INBOX, Kind, MailboxPath
 from tests.archive.house import clock, damages, messages, pull, pull_whole, pulling, sha256, uid

@@ -158,7 +158,9 @@ def test_interrupted_anywhere_it_is_finished_by_the_next_opening_and_no_message_
 
     places: dict[str, Callable[[], None]] = {
         "commit": lambda: monkeypatch.setattr(Pruning, "execute", fail),
-        "locate": lambda: monkeypatch.setattr("mailsync.archive.maildir.MaildirTree.locate", fail),
+        "locate": lambda: monkeypatch.setattr(
+            "mailsync.archive.storage.maildir.MaildirTree.locate", fail
+        ),
         "unlink": lambda: monkeypatch.setattr("mailsync.archive.prune.os.unlink", fail),
         "sync": lambda: monkeypatch.setattr("mailsync.archive.prune.sync_directory", fail),
     }

@@ -22,7 +22,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from mailsync.archive import pull_run, reindex, writers
+from mailsync.archive import pull_run, reindex
+from mailsync.archive.storage import writers
 from mailsync.engine import ahead
 from mailsync.engine.ahead import Ahead, Announced
 from mailsync.engine.pull import pull

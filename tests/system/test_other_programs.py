@@ -18,7 +18,7 @@ import pytest
 from imapclient import IMAPClient
 
 from mailsync.archive import Archive
-from mailsync.archive.maildir import MaildirTree
+from mailsync.archive.storage.maildir import MaildirTree
 from mailsync.model import INBOX, MailboxPath
 from tests.archive.house import damages, files, messages, opened, pull, pulling, sha256, uid
 from tests.messages import plain, ugly

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from mailsync.archive import Archive, pull_run, scribe
+from mailsync.archive import Archive, pull_run
+from mailsync.archive.storage import write_worker
 from mailsync.errors import ArchiveError, DiskFull
 from mailsync.model import INBOX
 from tests.archive.house import pulling, uid
@@ -183,23 +184,23 @@ def test_a_slow_disk_is_waited_for_instead_of_filling_the_memory(
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", slow)
-    files = scribe.Crew()
+    files = write_worker.Crew()
 
     def feed() -> None:
         nonlocal added
         for number in range(60):
-            files.add(str(tmp_path / str(number)), bytes(scribe.BATCH_OCTETS), None)
+            files.add(str(tmp_path / str(number)), bytes(write_worker.BATCH_OCTETS), None)
             added += 1
 
     feeder = threading.Thread(target=feed, daemon=True)
     feeder.start()
     feeder.join(2)
-    assert added == scribe.BACKLOG
+    assert added == write_worker.BACKLOG
     allowed.release(60)
     feeder.join(60)
     files.settle()
     assert added == 60
-    assert {path.stat().st_size for path in tmp_path.iterdir()} == {scribe.BATCH_OCTETS}
+    assert {path.stat().st_size for path in tmp_path.iterdir()} == {write_worker.BATCH_OCTETS}
     files.close()
 
 

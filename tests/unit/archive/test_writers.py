@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from mailsync.archive import Archive, PullRun, scribe, writers
-from mailsync.archive.maildir import MaildirTree
-from mailsync.archive.writers import Writers
+from mailsync.archive import Archive, PullRun
+from mailsync.archive.storage import write_worker, writers
+from mailsync.archive.storage.maildir import MaildirTree
+from mailsync.archive.storage.writers import Writers
 from mailsync.errors import ArchiveError
 from mailsync.model import INBOX
 from tests import messages
@@ -106,7 +107,7 @@ def test_when_the_one_who_sends_files_has_died_none_of_them_stays_and_nothing_is
 ) -> None:
     """The next run may have begun already, and have looked for leftovers."""
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", scribe.__file__],
+        [sys.executable, "-I", "-S", write_worker.__file__],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -117,12 +118,14 @@ def test_when_the_one_who_sends_files_has_died_none_of_them_stays_and_nothing_is
     def send(name: str, content: bytes) -> None:
         assert process.stdin is not None
         path = os.fsencode(tmp_path / name) if name else b""
-        process.stdin.write(scribe.HEADER.pack(len(path), len(content), 0, False) + path + content)
+        process.stdin.write(
+            write_worker.HEADER.pack(len(path), len(content), 0, False) + path + content
+        )
         process.stdin.flush()
 
     send("settled", b"x" * 1000)
     send("", b"")
-    assert process.stdout.read(scribe.ANSWER.size) == scribe.ANSWER.pack(0, 0)
+    assert process.stdout.read(write_worker.ANSWER.size) == write_worker.ANSWER.pack(0, 0)
     for number in range(50):
         send(str(number), b"x" * 50_000)
     process.stdout.close()

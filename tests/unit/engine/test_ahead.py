@@ -15,7 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mailsync.archive import Archive, scribe
+from mailsync.archive import Archive
+from mailsync.archive.storage import write_worker
 from mailsync.engine import ahead
 from mailsync.engine.ahead import Ahead, Announced
 from mailsync.engine.pull import pull
@@ -331,7 +332,7 @@ def test_a_full_disk_ends_both_sides_as_what_it_is(
 
     def fill() -> None:
         until(lambda: rig.new.taken >= 5)
-        monkeypatch.setattr(scribe, "write", full)
+        monkeypatch.setattr(write_worker, "write", full)
 
     with monkeypatch.context(), pytest.raises(ArchiveError) as caught:
         together(rig, Tide(rig.old, 11, fill))

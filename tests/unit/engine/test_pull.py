@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mailsync.archive import scribe
+from mailsync.archive.storage import write_worker
 from mailsync.engine.pull import pull
 from mailsync.engine.report import Report
 from mailsync.errors import ConnectionLost, DiskFull, MailboxError
@@ -405,7 +405,7 @@ def test_what_a_full_disk_did_not_take_is_not_counted(
 
     report = Report("pull", ACCOUNT)
     with monkeypatch.context() as disk, rig.archive() as archive, archive.pull(ACCOUNT) as run:
-        disk.setattr(scribe, "write", full)
+        disk.setattr(write_worker, "write", full)
         with pytest.raises(DiskFull):
             pull(MemoryStore(rig.old, ACCOUNT), run, report, Silence())
     assert (report.total.new, report.total.octets) == (0, 0)

@@ -22,8 +22,8 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from mailsync.archive.disk import make_directory, replace_file, sync_directory, write_file
-from mailsync.archive.writers import Writers
+from mailsync.archive.storage.disk import make_directory, replace_file, sync_directory, write_file
+from mailsync.archive.storage.writers import Writers
 from mailsync.formats import maildir
 from mailsync.formats.folders import folder_name, is_shortened, path_of
 from mailsync.model import NO_FLAGS, SYSTEM_FLAGS, MailboxPath

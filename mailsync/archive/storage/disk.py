@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Concatenate, Final, ParamSpec, Protocol, TypeAlias, TypeVar
 
-from mailsync.archive import scribe
+from mailsync.archive.storage import write_worker
 from mailsync.errors import ArchiveError, DiskFull, IntegrityError
 
 RLock: TypeAlias = AbstractContextManager[bool]
@@ -145,9 +145,9 @@ def sync_directory(path: Path | str) -> None:
 
 def write_file(path: Path, content: bytes, mtime: int | None = None) -> None:
     """Write a new private file and force it to disk; fails when it exists."""
-    descriptor = scribe.create(path)
+    descriptor = write_worker.create(path)
     try:
-        scribe.fill(descriptor, content, mtime)
+        write_worker.fill(descriptor, content, mtime)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

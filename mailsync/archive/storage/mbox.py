@@ -20,9 +20,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from mailsync.archive import dotlock
-from mailsync.archive.disk import make_directory, replace_file, sync_directory
-from mailsync.archive.maildir import Source
+from mailsync.archive.storage import dotlock
+from mailsync.archive.storage.disk import make_directory, replace_file, sync_directory
+from mailsync.archive.storage.maildir import Source
 from mailsync.formats import maildir, mboxrd
 from mailsync.formats.folders import folder_name, is_shortened, path_of
 from mailsync.formats.mboxrd import Record, Stray

@@ -16,8 +16,8 @@ import sys
 from collections.abc import Iterable
 from typing import Final
 
-from mailsync.archive import scribe
-from mailsync.archive.disk import sync_directory
+from mailsync.archive.storage import write_worker
+from mailsync.archive.storage.disk import sync_directory
 
 MUCH: Final = 8 << 20
 """Octets in one run after which a process of its own writes the rest."""
@@ -29,7 +29,7 @@ class Writers:
     """
 
     def __init__(self) -> None:
-        self._crew = scribe.Crew()
+        self._crew = write_worker.Crew()
         self._process: _Process | None = None
         self._alone = False
         self._octets = 0
@@ -87,14 +87,15 @@ class _Process:
         name = os.fsencode(path)
         dated = mtime is not None and abs(mtime) < 1 << 63
         self._send(
-            scribe.HEADER.pack(len(name), len(content), (mtime or 0) if dated else 0, dated) + name,
+            write_worker.HEADER.pack(len(name), len(content), (mtime or 0) if dated else 0, dated)
+            + name,
             content,
         )
 
     def settle(self) -> None:
         """Wait until all files handed over are on disk. Raises OSError."""
-        self._send(scribe.HEADER.pack(0, 0, 0, False), b"")
-        number, octets = scribe.ANSWER.unpack(self._read(scribe.ANSWER.size))
+        self._send(write_worker.HEADER.pack(0, 0, 0, False), b"")
+        number, octets = write_worker.ANSWER.unpack(self._read(write_worker.ANSWER.size))
         path = os.fsdecode(self._read(octets))
         if number:
             self._error = OSError(number, os.strerror(number), path or None)
@@ -135,11 +136,11 @@ class _Process:
 
 def _started() -> _Process | None:
     """Start the writing process; None where that is not possible, which costs speed only."""
-    if not sys.executable or not hasattr(os, "writev") or not os.path.isfile(scribe.__file__):  # noqa: PTH113  of a path Python gave
+    if not sys.executable or not hasattr(os, "writev") or not os.path.isfile(write_worker.__file__):  # noqa: PTH113  of a path Python gave
         return None
     try:
         running = subprocess.Popen(  # noqa: S603  our own file by our own interpreter
-            [sys.executable, "-I", "-S", scribe.__file__],
+            [sys.executable, "-I", "-S", write_worker.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
@@ -150,5 +151,5 @@ def _started() -> _Process | None:
         with contextlib.suppress(OSError):
             import fcntl  # noqa: PLC0415  not everywhere
 
-            fcntl.fcntl(running.stdin.fileno(), fcntl.F_SETPIPE_SZ, scribe.PIPE)  # type: ignore[union-attr]  # a pipe was asked for
+            fcntl.fcntl(running.stdin.fileno(), fcntl.F_SETPIPE_SZ, write_worker.PIPE)  # type: ignore[union-attr]  # a pipe was asked for
     return _Process(running)

@@ -9,9 +9,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from mailsync.archive.disk import make_directory, sync_directory
-from mailsync.archive.maildir import MaildirTree, sha256_of
-from mailsync.archive.mbox import SUFFIX, MboxTree, Part
+from mailsync.archive.storage.disk import make_directory, sync_directory
+from mailsync.archive.storage.maildir import MaildirTree, sha256_of
+from mailsync.archive.storage.mbox import SUFFIX, MboxTree, Part
 from mailsync.errors import ArchiveError
 from mailsync.model import INBOX
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mailsync.archive.disk import translated
+from mailsync.archive.storage.disk import translated
 from mailsync.errors import ArchiveLocked
 
 
