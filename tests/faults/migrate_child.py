@@ -14,8 +14,8 @@ from unittest.mock import patch
 
 from mailsync.cli import runs
 from mailsync.cli.main import main
-from mailsync.stores.imap import verdicts
-from mailsync.stores.imap.wire import Result
+from mailsync.stores.imap import append_responses
+from mailsync.stores.imap.command_queue import Result
 
 PATIENCE = 1.0
 
@@ -29,5 +29,5 @@ if __name__ == "__main__":
     with ExitStack() as stack:
         stack.enter_context(patch.object(runs, "PATIENCE", PATIENCE))
         if "UNTOLD" in os.environ:
-            stack.enter_context(patch.object(verdicts, "append_uids", untold))
+            stack.enter_context(patch.object(append_responses, "append_uids", untold))
         main()

@@ -30,7 +30,7 @@ from tests.faults.migrate_child import PATIENCE
 from tests.messages import plain
 from tests.servers.cutter import Cut, Cutter
 from tests.servers.dovecot import Dovecot
-from tests.stores.imap_houses import endpoint
+from tests.stores.imap_source_servers import endpoint
 from tests.system.test_whole_way import FLAGS, Arrived, delivered
 
 BOXES = ("INBOX", "Sent", "Projects/2024")

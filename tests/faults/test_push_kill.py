@@ -32,14 +32,14 @@ from mailsync.errors import StoreUnavailable
 from mailsync.mapping import MappingRules
 from mailsync.progress import Silence
 from mailsync.stores.credentials import Credentials
-from mailsync.stores.imap import ImapSource, verdicts
+from mailsync.stores.imap import ImapSource, append_responses
 from mailsync.stores.imap.destination import ImapDestination
 from tests.faults.migrate_child import PATIENCE, untold
 from tests.messages import plain
 from tests.servers.cutter import Cut, Cutter
 from tests.servers.dovecot import Dovecot
 from tests.servers.wan import Proxy
-from tests.stores.imap_houses import endpoint
+from tests.stores.imap_source_servers import endpoint
 from tests.system.test_whole_way import FLAGS, Arrived, delivered
 
 BOXES = ("INBOX", "Sent", "Projects/2024")
@@ -102,7 +102,7 @@ def mask(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Dov
     name, told = request.param
     if not told:
         monkeypatch.setenv("UNTOLD", "1")
-        monkeypatch.setattr(verdicts, "append_uids", untold)
+        monkeypatch.setattr(append_responses, "append_uids", untold)
     server: Dovecot = request.getfixturevalue(name)
     return server
 

@@ -11,7 +11,7 @@ import pytest
 from tests.servers import pymap
 from tests.servers.dovecot import Dovecot
 from tests.stores.contract import House, SourceContract
-from tests.stores.imap_houses import DovecotHouse, PymapHouse, close_all
+from tests.stores.imap_source_servers import DovecotHouse, PymapHouse, close_all
 
 
 @pytest.fixture(autouse=True)

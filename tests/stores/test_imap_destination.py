@@ -16,16 +16,16 @@ import pytest
 from mailsync.errors import ConnectionLost, OverQuota, ServerBusy, Throttled
 from mailsync.model import INBOX, Appended, Mailbox, Parcel, Refused, Unanswered
 from mailsync.progress import Silence
-from mailsync.stores.imap.appending import BATCH_MESSAGES
+from mailsync.stores.imap.append import BATCH_MESSAGES
 from mailsync.stores.imap.destination import ImapDestination
-from mailsync.stores.imap.pipeline import WINDOW_OCTETS
+from mailsync.stores.imap.pipelined_append import WINDOW_OCTETS
 from tests import messages
 from tests.servers import dovecot as dovecots
 from tests.servers.cutter import Cut, Cutter
 from tests.servers.dovecot import Dovecot
 from tests.servers.scripted import Command, Conversation, Scripted
 from tests.stores.destination_contract import Answer, contents, parcel, stored
-from tests.stores.imap_receivers import (
+from tests.stores.imap_destination_servers import (
     ImapHouse,
     Receiver,
     Taken,

@@ -15,7 +15,7 @@ from mailsync.stores.imap.destination import ImapDestination
 from tests import messages
 from tests.servers.cutter import Cut, Cutter
 from tests.servers.dovecot import Dovecot
-from tests.stores.imap_receivers import destination
+from tests.stores.imap_destination_servers import destination
 
 RETRIES = 3
 MESSAGES = 300

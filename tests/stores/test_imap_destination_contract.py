@@ -9,7 +9,7 @@ import pytest
 from tests.servers import pymap
 from tests.servers.dovecot import Dovecot
 from tests.stores.destination_contract import DestinationContract, House
-from tests.stores.imap_receivers import ImapHouse, dovecot_keeps, pymap_keeps
+from tests.stores.imap_destination_servers import ImapHouse, dovecot_keeps, pymap_keeps
 
 
 def dovecot_house(server: Dovecot) -> House:

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from mailsync.engine.report import Report
 from mailsync.model import INBOX, MailboxPath
-from mailsync.stores.imap.fitting import fitted, proposals
-from mailsync.stores.imap.names import Names
+from mailsync.stores.imap.mailbox_names import Names
+from mailsync.stores.imap.plainer_names import fitted, proposals
 from tests.messages import plain
 from tests.servers import dovecot as dovecots
 from tests.servers.dovecot import Dovecot
-from tests.stores.imap_receivers import ImapHouse, destination, dovecot_keeps
+from tests.stores.imap_destination_servers import ImapHouse, destination, dovecot_keeps
 from tests.unit.engine.rig import Rig
 
 DOTTED = "namespace inbox {\n  separator = .\n  prefix = INBOX.\n}\n"

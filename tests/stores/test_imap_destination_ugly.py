@@ -18,7 +18,7 @@ from tests import messages
 from tests.servers import pymap
 from tests.servers.dovecot import Dovecot
 from tests.stores.destination_contract import parcel
-from tests.stores.imap_receivers import ImapHouse, dovecot_keeps, pymap_keeps
+from tests.stores.imap_destination_servers import ImapHouse, dovecot_keeps, pymap_keeps
 from tests.unit.engine.rig import Rig
 
 COUNT = 500

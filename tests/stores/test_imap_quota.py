@@ -7,14 +7,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailsync.model import INBOX, MailboxPath, Room
+from mailsync.stores.imap.command_queue import Answer
 from mailsync.stores.imap.quota import roots_of, storage_of
-from mailsync.stores.imap.wire import Answer
 from tests import messages
 from tests.servers import dovecot as dovecots
 from tests.servers.dovecot import Dovecot
 from tests.servers.scripted import Command, Conversation, Scripted
 from tests.stores.destination_contract import parcel, stored
-from tests.stores.imap_receivers import Receiver, destination
+from tests.stores.imap_destination_servers import Receiver, destination
 
 QUOTA = (
     "mail_plugins = quota\nprotocol imap {\n  mail_plugins = quota imap_quota\n}\n"

@@ -23,8 +23,8 @@ from mailsync.model import (
 )
 from mailsync.stores.credentials import Credentials
 from mailsync.stores.imap import ImapSource
+from mailsync.stores.imap.command_queue import Literal
 from mailsync.stores.imap.session import Session
-from mailsync.stores.imap.wire import Literal
 from tests import messages
 from tests.servers import dovecot as dovecot_
 from tests.servers import wan
@@ -33,8 +33,8 @@ from tests.servers.dovecot import Dovecot
 from tests.servers.pymap import Pymap
 from tests.servers.scripted import Command, Conversation, Scripted
 from tests.stores.contract import contents_of, entries_of, scan_all
-from tests.stores.imap_houses import close_all, endpoint, opened, served, source
-from tests.stores.imap_script import CAPABILITY, ArchivedMessage, Handler, Server
+from tests.stores.imap_scripted_server import CAPABILITY, ArchivedMessage, Handler, Server
+from tests.stores.imap_source_servers import close_all, endpoint, opened, served, source
 
 Waits = list[float]
 

@@ -21,7 +21,7 @@ from tests.servers.dovecot import Dovecot
 from tests.servers.pop3 import CAPABILITIES, Pop3, ended
 from tests.servers.scripted import Conversation, Scripted
 from tests.stores.contract import entries_of, scan_all
-from tests.stores.pop3_houses import (
+from tests.stores.pop3_source_servers import (
     DovecotHouse,
     Drop,
     close_all,

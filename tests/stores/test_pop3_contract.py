@@ -11,7 +11,7 @@ import pytest
 from tests.servers.dovecot import Dovecot
 from tests.servers.pop3 import CAPABILITIES, Pop3
 from tests.stores.contract import House, SourceContract, entries_of
-from tests.stores.pop3_houses import DovecotHouse, TwistedHouse, close_all, contents
+from tests.stores.pop3_source_servers import DovecotHouse, TwistedHouse, close_all, contents
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ from tests.servers.cutter import Cut, Cutter
 from tests.servers.pop3 import Pop3, ended
 from tests.servers.scripted import Conversation, Scripted
 from tests.stores.contract import entries_of
-from tests.stores.pop3_houses import Drop, close_all, contents, fetched, many, source
+from tests.stores.pop3_source_servers import Drop, close_all, contents, fetched, many, source
 
 PIPELINING = ("UIDL", "TOP", "USER", "PIPELINING")
 

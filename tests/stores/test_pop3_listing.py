@@ -14,7 +14,7 @@ from tests import messages
 from tests.servers.pop3 import Pop3
 from tests.servers.scripted import Conversation, Scripted
 from tests.stores.contract import entries_of
-from tests.stores.pop3_houses import Drop, close_all, contents, fetched, many, source
+from tests.stores.pop3_source_servers import Drop, close_all, contents, fetched, many, source
 
 
 @pytest.fixture(autouse=True)

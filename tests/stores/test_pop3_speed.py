@@ -12,7 +12,7 @@ from scripts.benchmark.messages import messages
 from tests.servers import wan
 from tests.servers.dovecot import Dovecot
 from tests.servers.pop3 import Pop3
-from tests.stores.pop3_houses import DovecotHouse, close_all, source
+from tests.stores.pop3_source_servers import DovecotHouse, close_all, source
 
 COUNT, OCTETS = 1_400, 45_000_000
 RTT = 0.2

@@ -21,10 +21,10 @@ from mailsync.cli import preview
 from mailsync.errors import StoreError
 from mailsync.formats import header, maildir
 from mailsync.formats.folders import NAME_LIMIT, folder_name, path_of
-from mailsync.stores.imap import fetched, names, quota
+from mailsync.stores.imap import fetch_response, mailbox_names, quota
+from mailsync.stores.imap.command_queue import Answer, result_of
 from mailsync.stores.imap.presence import present_of
 from mailsync.stores.imap.repair import repaired
-from mailsync.stores.imap.wire import Answer, result_of
 from tests.messages import plain
 
 CORPUS = Path(__file__).parents[1] / "corpus"
@@ -32,19 +32,19 @@ SLOWEST = 20.0
 """Seconds for a message that is made to be slow; a square instead of a line would take hours."""
 
 READERS: dict[str, Callable[[Answer], object]] = {
-    "line": lambda answer: fetched.line_of(answer, "a"),
-    "body": lambda answer: fetched.body_of(answer, "a"),
+    "line": lambda answer: fetch_response.line_of(answer, "a"),
+    "body": lambda answer: fetch_response.body_of(answer, "a"),
     "present": lambda answer: present_of(answer, "a", ("INBOX",), 1),
-    "listed": names.listed,
-    "status": names.status,
-    "namespaces": names.namespaces,
+    "listed": mailbox_names.listed,
+    "status": mailbox_names.status,
+    "namespaces": mailbox_names.namespaces,
     "roots": quota.roots_of,
     "storage": quota.storage_of,
     "result": lambda answer: result_of(answer.line),
     "number": lambda answer: (answer.number, answer.word),
-    "ranges": lambda answer: fetched.ranges_of(answer.line),
-    "flags": lambda answer: fetched.flags_of(answer.line),
-    "epoch": lambda answer: fetched.epoch(answer.line),
+    "ranges": lambda answer: fetch_response.ranges_of(answer.line),
+    "flags": lambda answer: fetch_response.flags_of(answer.line),
+    "epoch": lambda answer: fetch_response.epoch(answer.line),
 }
 
 lines = sorted((CORPUS / "imap").iterdir())
@@ -86,7 +86,7 @@ def test_answers_nobody_thought_of_break_no_reader(reader: str, parts: list[byte
 def test_whatever_a_server_calls_its_mailboxes_their_folders_stay_in_the_tree(
     name: bytes, delimiter: bytes | None
 ) -> None:
-    path = tuple(names.decode_utf7(part) for part in names._split(name, delimiter))
+    path = tuple(mailbox_names.decode_utf7(part) for part in mailbox_names._split(name, delimiter))
     folder = folder_name(path)
     assert "/" not in folder
     assert folder not in {".", ".."}

@@ -29,20 +29,20 @@ from mailsync.model import (
 )
 from mailsync.progress import Progress, Silence
 from mailsync.stores.credentials import Credentials
-from mailsync.stores.imap.abreast import abreast
-from mailsync.stores.imap.appending import Pace, allowed
-from mailsync.stores.imap.fetched import uid_set
-from mailsync.stores.imap.fitting import fitted
-from mailsync.stores.imap.link import Link
-from mailsync.stores.imap.listing import OUTSTANDING, list_mailboxes
-from mailsync.stores.imap.making import Maker, permanent_flags
-from mailsync.stores.imap.names import Names, status
-from mailsync.stores.imap.pipeline import pipelined
+from mailsync.stores.imap.append import Pace, allowed
+from mailsync.stores.imap.append_responses import Verdicts
+from mailsync.stores.imap.command_queue import Command, Result
+from mailsync.stores.imap.create import Maker, permanent_flags
+from mailsync.stores.imap.fetch_response import uid_set
+from mailsync.stores.imap.list import OUTSTANDING, list_mailboxes
+from mailsync.stores.imap.mailbox_names import Names, status
+from mailsync.stores.imap.parallel_append import abreast
+from mailsync.stores.imap.pipelined_append import pipelined
+from mailsync.stores.imap.plainer_names import fitted
 from mailsync.stores.imap.presence import LOOK, body_there, messages_there, searched
 from mailsync.stores.imap.quota import rooms
+from mailsync.stores.imap.reconnect import Link
 from mailsync.stores.imap.session import Session, trouble
-from mailsync.stores.imap.verdicts import Verdicts
-from mailsync.stores.imap.wire import Command, Result
 from mailsync.stores.transport import Endpoint
 
 Done = TypeVar("Done")

@@ -14,11 +14,11 @@ from typing import Final
 from mailsync.errors import MailboxError
 from mailsync.mapping import show
 from mailsync.model import NO_FLAGS, Entry, MailboxPath, Present, UidRef
-from mailsync.stores.imap.fetched import body_of, epoch, flags_of, line_of, uid_set
-from mailsync.stores.imap.link import Examined, Link
-from mailsync.stores.imap.listing import OUTSTANDING
+from mailsync.stores.imap.command_queue import Answer, Command, Result
+from mailsync.stores.imap.fetch_response import body_of, epoch, flags_of, line_of, uid_set
+from mailsync.stores.imap.list import OUTSTANDING
+from mailsync.stores.imap.reconnect import Examined, Link
 from mailsync.stores.imap.session import trouble
-from mailsync.stores.imap.wire import Answer, Command, Result
 
 LOOK: Final = 500
 """Messages asked for in one command."""

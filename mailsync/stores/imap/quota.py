@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from mailsync.model import MailboxPath, Room
-from mailsync.stores.imap.listing import OUTSTANDING
+from mailsync.stores.imap.command_queue import Answer, Command
+from mailsync.stores.imap.list import OUTSTANDING
 from mailsync.stores.imap.session import Session
-from mailsync.stores.imap.wire import Answer, Command
 
 _UNIT: Final = 1024
 """STORAGE is counted in units of so many octets (RFC 9208 section 5.1)."""

@@ -13,9 +13,9 @@ from bisect import bisect_right
 from typing import Final
 
 from mailsync.identity import TRACE_FIELDS
-from mailsync.stores.imap.encoded import HIGH, ascii_field, charset_of
-from mailsync.stores.imap.lines import LINE_LIMIT, TOO_LONG, ends_clean, folded
-from mailsync.stores.imap.parts import Mending, first, needs_mending
+from mailsync.stores.imap.repair_header import HIGH, ascii_field, charset_of
+from mailsync.stores.imap.repair_lines import LINE_LIMIT, TOO_LONG, ends_clean, folded
+from mailsync.stores.imap.repair_parts import Mending, first, needs_mending
 
 __all__ = ["LINE_LIMIT", "MARK", "looks_odd", "repaired"]
 

@@ -1,8 +1,8 @@
 """One logged-in IMAP session: connect, encrypt, log in, learn what the server can do, in as few
 round trips as that takes.
 
-A session is one connection; it does not come back when that breaks (see `link.py`). Errors are the
-account's own, with what to do.
+A session is one connection; it does not come back when that breaks (see `reconnect.py`). Errors
+are the account's own, with what to do.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from mailsync.errors import (
     TlsError,
 )
 from mailsync.stores.credentials import Credentials
-from mailsync.stores.imap.names import Names, listed, namespaces, quote
-from mailsync.stores.imap.wire import Command, Piece, Reply, Result, Wire, shown
+from mailsync.stores.imap.command_queue import Command, Piece, Reply, Result, Wire, shown
+from mailsync.stores.imap.mailbox_names import Names, listed, namespaces, quote
 from mailsync.stores.transport import Endpoint, connect
 
 _REV2: Final = frozenset(

@@ -15,9 +15,10 @@ from mailsync.errors import MailboxError, StoreUnavailable
 from mailsync.model import Entry, Excerpt, Mailbox, Message, Scan, ScanRequest, Unfetched
 from mailsync.progress import Progress, Silence
 from mailsync.stores.credentials import Credentials
-from mailsync.stores.imap import bodies, looks
-from mailsync.stores.imap.link import Link
-from mailsync.stores.imap.listing import list_mailboxes
+from mailsync.stores.imap.fetch import Ask, Bodies, header, tail, whole
+from mailsync.stores.imap.list import list_mailboxes
+from mailsync.stores.imap.reconnect import Link
+from mailsync.stores.imap.scan import scan
 from mailsync.stores.imap.session import Session
 from mailsync.stores.transport import Endpoint
 
@@ -69,29 +70,27 @@ class ImapSource:
 
     def scan(self, requests: Iterable[ScanRequest]) -> Iterator[Scan | MailboxError]:
         """Look at each mailbox in turn; see `Source.scan`."""
-        return looks.scan(self._link, self.account, requests)
+        return scan(self._link, self.account, requests)
 
     def fetch(self, wanted: Iterable[Entry]) -> Iterator[Message | Unfetched]:
         """Bring the content of each wanted entry, several batches in flight; see `Source.fetch`."""
-        return iter(bodies.Bodies(self._link, self.account, wanted, bodies.whole))
+        return iter(Bodies(self._link, self.account, wanted, whole))
 
     def headers(self, wanted: Iterable[Entry]) -> Iterator[Excerpt]:
         """Bring the header block (with its blank line) of each entry; lost entries are left out."""
-        return self._parts(wanted, bodies.header)
+        return self._parts(wanted, header)
 
     def tails(self, wanted: Iterable[Entry], octets: int) -> Iterator[Excerpt]:
         """Bring the last `octets` octets of each entry, by its announced size; lost entries, and
         those without a size, are left out.
         """
-        return self._parts(
-            (entry for entry in wanted if entry.size is not None), bodies.tail(octets)
-        )
+        return self._parts((entry for entry in wanted if entry.size is not None), tail(octets))
 
     def close(self) -> None:
         """Say goodbye without waiting; idempotent."""
         self._link.close()
 
-    def _parts(self, wanted: Iterable[Entry], ask: bodies.Ask) -> Iterator[Excerpt]:
-        for got in bodies.Bodies(self._link, self.account, wanted, ask):
+    def _parts(self, wanted: Iterable[Entry], ask: Ask) -> Iterator[Excerpt]:
+        for got in Bodies(self._link, self.account, wanted, ask):
             if isinstance(got, Message):
                 yield Excerpt(got.entry, got.content)

@@ -12,10 +12,10 @@ from typing import Final, TypeAlias
 from mailsync.errors import OverQuota, StoreUnavailable
 from mailsync.mapping import show
 from mailsync.model import Appended, MailboxPath, Parcel, Refused, Unanswered
-from mailsync.stores.imap.appending import Send, allowed, append_uids
+from mailsync.stores.imap.append import Send, allowed, append_uids
+from mailsync.stores.imap.command_queue import Result
 from mailsync.stores.imap.repair import looks_odd, repaired
 from mailsync.stores.imap.session import trouble
-from mailsync.stores.imap.wire import Result
 
 Answer: TypeAlias = Appended | Refused | Unanswered
 Permanent: TypeAlias = Callable[[MailboxPath], "frozenset[str] | None"]

@@ -18,7 +18,7 @@ from mailsync.stores.credentials import Credentials
 from mailsync.stores.imap.destination import ImapDestination
 from tests.servers.scripted import ClientGone, Command, Conversation
 from tests.stores.destination_contract import Arrived
-from tests.stores.imap_houses import endpoint
+from tests.stores.imap_source_servers import endpoint
 
 _LITERAL = re.compile(rb"\{(\d+)(\+?)\}\r\n")
 

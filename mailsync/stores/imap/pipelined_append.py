@@ -12,11 +12,11 @@ from typing import Final
 
 from mailsync.errors import OverQuota, StoreUnavailable, Throttled
 from mailsync.model import Parcel, Refused, Unanswered
-from mailsync.stores.imap.appending import BATCH_OCTETS, Batches, Pace, Send, append_parts, split
-from mailsync.stores.imap.link import Link
+from mailsync.stores.imap.append import BATCH_OCTETS, Batches, Pace, Send, append_parts, split
+from mailsync.stores.imap.append_responses import Answer, Verdicts, appended
+from mailsync.stores.imap.command_queue import Command, Result
+from mailsync.stores.imap.reconnect import Link
 from mailsync.stores.imap.repair import looks_odd
-from mailsync.stores.imap.verdicts import Answer, Verdicts, appended
-from mailsync.stores.imap.wire import Command, Result
 
 WINDOW_OCTETS: Final = 12 << 20
 WINDOW_COMMANDS: Final = 256

@@ -16,10 +16,10 @@ from typing import Final, TypeAlias
 
 from mailsync.errors import ProtocolViolation, StoreUnavailable, Throttled
 from mailsync.model import Entry, MailboxPath, Message, UidRef, Unfetched
-from mailsync.stores.imap.fetched import body_of, line_of, uid_set
-from mailsync.stores.imap.link import Examined, Link
+from mailsync.stores.imap.command_queue import Answer, Command, Result
+from mailsync.stores.imap.fetch_response import body_of, line_of, uid_set
+from mailsync.stores.imap.reconnect import Examined, Link
 from mailsync.stores.imap.session import trouble
-from mailsync.stores.imap.wire import Answer, Command, Result
 
 WINDOW: Final = 32 << 20
 """Octets of messages asked for and not yet here.

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mailsync.model import SYSTEM_FLAGS, Parcel
-from mailsync.stores.imap.fetched import ranges_of
-from mailsync.stores.imap.wire import Literal, Piece, Result
+from mailsync.stores.imap.command_queue import Literal, Piece, Result
+from mailsync.stores.imap.fetch_response import ranges_of
 
 BATCH_MESSAGES: Final = 200
 BATCH_OCTETS: Final = 4 << 20

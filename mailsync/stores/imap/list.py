@@ -10,9 +10,9 @@ from typing import Final
 
 from mailsync.errors import ProtocolViolation
 from mailsync.model import Mailbox, SyncState
-from mailsync.stores.imap.names import listed, status
+from mailsync.stores.imap.command_queue import Command
+from mailsync.stores.imap.mailbox_names import listed, status
 from mailsync.stores.imap.session import Session, trouble
-from mailsync.stores.imap.wire import Command
 
 OUTSTANDING: Final = 32 * 1024
 """Octets of commands in flight; more, and a server that cannot answer fast enough would no longer

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailsync.model import INBOX, ArchivedMessage, Parcel
-from mailsync.stores.imap.appending import (
+from mailsync.stores.imap.append import (
     BATCH_MESSAGES,
     WINDOW_MESSAGES,
     Batches,
@@ -22,8 +22,8 @@ from mailsync.stores.imap.appending import (
     date_time,
     split,
 )
-from mailsync.stores.imap.fetched import epoch
-from mailsync.stores.imap.wire import Literal, Result
+from mailsync.stores.imap.command_queue import Literal, Result
+from mailsync.stores.imap.fetch_response import epoch
 
 FLAGS = frozenset({"\\Seen", "\\Flagged", "$Forwarded", "work"})
 

@@ -17,7 +17,7 @@ from imapclient.response_parser import parse_response
 
 from mailsync.errors import ProtocolViolation
 from mailsync.model import SYSTEM_FLAGS
-from mailsync.stores.imap.wire import Answer, shown
+from mailsync.stores.imap.command_queue import Answer, shown
 
 _LINE: Final = re.compile(
     rb"\d+ FETCH \((?:(?:UID (\d{1,10})|FLAGS \(([^()\"{]*)\)|RFC822\.SIZE (\d{1,15})|INTERNALDATE"

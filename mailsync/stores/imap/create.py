@@ -10,12 +10,12 @@ from dataclasses import replace
 from mailsync.errors import MailboxError
 from mailsync.mapping import show
 from mailsync.model import Mailbox, MailboxPath
-from mailsync.stores.imap.fetched import attributes_of
-from mailsync.stores.imap.fitting import is_about_the_name, proposals
-from mailsync.stores.imap.link import Link
-from mailsync.stores.imap.listing import OUTSTANDING
+from mailsync.stores.imap.command_queue import Command, Result, result_of
+from mailsync.stores.imap.fetch_response import attributes_of
+from mailsync.stores.imap.list import OUTSTANDING
+from mailsync.stores.imap.plainer_names import is_about_the_name, proposals
+from mailsync.stores.imap.reconnect import Link
 from mailsync.stores.imap.session import Session, trouble
-from mailsync.stores.imap.wire import Command, Result, result_of
 
 
 class Maker:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mailsync.model import INBOX, SPECIAL_USES, MailboxPath, SyncState
-from mailsync.stores.imap.wire import Answer, Literal, Piece
+from mailsync.stores.imap.command_queue import Answer, Literal, Piece
 
 _QUOTED = rb'"(?:[^"\\]|\\.)*"'
 _LIST: Final = re.compile(

@@ -19,7 +19,13 @@ from tests.servers.cutter import Cut, Cutter
 from tests.servers.dovecot import Dovecot
 from tests.servers.scripted import Command, Conversation, Scripted
 from tests.stores.destination_contract import Answer, contents, parcel, stored
-from tests.stores.imap_receivers import ImapHouse, Receiver, Taken, destination, dovecot_keeps
+from tests.stores.imap_destination_servers import (
+    ImapHouse,
+    Receiver,
+    Taken,
+    destination,
+    dovecot_keeps,
+)
 
 WAITING = "IMAP4rev1 AUTH=PLAIN SASL-IR NAMESPACE UIDPLUS"
 RETRIES = 2

@@ -15,10 +15,10 @@ from typing import Final
 
 from mailsync.errors import MailboxError, MailboxMissing, ProtocolViolation, StoreUnavailable
 from mailsync.model import INBOX, NO_FLAGS, Entry, Scan, ScanRequest, SyncState, UidRef
-from mailsync.stores.imap.fetched import Line, line_of, ranges_of
-from mailsync.stores.imap.link import Examined, Link
+from mailsync.stores.imap.command_queue import Answer, Command, Result, Wire
+from mailsync.stores.imap.fetch_response import Line, line_of, ranges_of
+from mailsync.stores.imap.reconnect import Examined, Link
 from mailsync.stores.imap.session import Session, missing, trouble
-from mailsync.stores.imap.wire import Answer, Command, Result, Wire
 
 WINDOW: Final = 20_000
 """Messages asked for by one command; a larger mailbox is listed in windows of UIDs."""

@@ -1,7 +1,7 @@
 """A session that comes back: back-off, reconnection, and which mailbox is selected.
 
 Knows when to try again and how long to wait; what has to be asked anew is known to those who asked
-(`looks.py`, `bodies.py`), who see by `generation` that their commands died with an older session.
+(`scan.py`, `fetch.py`), who see by `generation` that their commands died with an older session.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Final
 
 from mailsync.errors import StoreUnavailable, Throttled, Unreachable
 from mailsync.model import MailboxPath, SyncState
-from mailsync.stores.imap.names import Names
+from mailsync.stores.imap.command_queue import Command, Result, result_of
+from mailsync.stores.imap.mailbox_names import Names
 from mailsync.stores.imap.session import Session, trouble
-from mailsync.stores.imap.wire import Command, Result, result_of
 
 FIRST_WAIT: Final = 1.0
 LONGEST_WAIT: Final = 60.0

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from email.message import Message
 from typing import Final, NamedTuple
 
-from mailsync.stores.imap.lines import (
+from mailsync.stores.imap.repair_lines import (
     LINE_LIMIT,
     TOO_LONG,
     broken,

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from mailsync.model import MailboxPath
-from mailsync.stores.imap.names import Names
-from mailsync.stores.imap.wire import Result
+from mailsync.stores.imap.command_queue import Result
+from mailsync.stores.imap.mailbox_names import Names
 
 _LONGEST: Final = 60
 """Messages of a name no server finds too long."""

@@ -22,15 +22,15 @@ from mailsync.errors import (
     TlsError,
 )
 from mailsync.stores.credentials import Credentials
-from mailsync.stores.imap import fetched, names
+from mailsync.stores.imap import fetch_response, mailbox_names
+from mailsync.stores.imap.command_queue import Answer, Literal, Wire, result_of, shown
 from mailsync.stores.imap.session import Session, stated_wait
-from mailsync.stores.imap.wire import Answer, Literal, Wire, result_of, shown
 from mailsync.stores.transport import Connection, connect
 from tests.servers.certificates import Certificates
 from tests.servers.dovecot import Dovecot
 from tests.servers.scripted import Command, Conversation, Scripted
-from tests.stores.imap_houses import endpoint
-from tests.stores.imap_script import Server
+from tests.stores.imap_scripted_server import Server
+from tests.stores.imap_source_servers import endpoint
 
 ALICE = Credentials.fixed("alice", "pässwörd")
 
@@ -216,9 +216,9 @@ def test_no_octets_make_the_queue_hang_or_fail_in_any_way_but_its_own(data: byte
         for answer in queue.answers(command):
             _ = (answer.word, answer.number)
             with contextlib.suppress(ProtocolViolation):
-                fetched.line_of(answer, "old")
+                fetch_response.line_of(answer, "old")
             with contextlib.suppress(ProtocolViolation):
-                fetched.body_of(answer, "old")
+                fetch_response.body_of(answer, "old")
     except StoreUnavailable:
         assert not queue.alive
 
@@ -239,15 +239,15 @@ def test_any_answer_is_read_or_is_a_violation(parts: list[bytes]) -> None:
         b"VANISHED ",
     ):
         answer = Answer([start + parts[0], *parts[1:]])
-        for reader in (fetched.line_of, fetched.body_of):
+        for reader in (fetch_response.line_of, fetch_response.body_of):
             with contextlib.suppress(ProtocolViolation):
                 reader(answer, "old")
-        names.listed(answer)
-        names.status(answer)
-        names.namespaces(answer)
+        mailbox_names.listed(answer)
+        mailbox_names.status(answer)
+        mailbox_names.namespaces(answer)
         result_of(answer.line)
-        fetched.ranges_of(answer.line)
-        fetched.epoch(answer.line)
+        fetch_response.ranges_of(answer.line)
+        fetch_response.epoch(answer.line)
 
 
 _ITEMS = {
@@ -276,7 +276,7 @@ _READ = {
 def test_a_listing_is_read_in_any_order_fast_or_slow(items: list[bytes], slow: bool) -> None:
     line = b"3 FETCH (" + b" ".join([*items, b"X-UNKNOWN (1 {3}"][: len(items) + slow])
     answer = Answer([line, b"abc", b"))"]) if slow else Answer([line + b")"])
-    read = fetched.line_of(answer, "old")
+    read = fetch_response.line_of(answer, "old")
     assert read is not None
     told = {_ITEMS[item] for item in items} - {""}
     assert {name: value for name, value in read._asdict().items() if value is not None} == {
@@ -302,7 +302,7 @@ def test_a_listing_is_read_in_any_order_fast_or_slow(items: list[bytes], slow: b
 def test_a_body_is_read_in_every_shape_servers_send(
     parts: list[bytes], content: bytes | None
 ) -> None:
-    assert fetched.body_of(Answer(parts), "old") == (5, content)
+    assert fetch_response.body_of(Answer(parts), "old") == (5, content)
 
 
 def test_an_impossible_date_is_no_date() -> None:
@@ -313,12 +313,14 @@ def test_an_impossible_date_is_no_date() -> None:
         b"01-Jan-2014 00:00:00",
         b"",
     ):
-        assert fetched.epoch(raw) is None
+        assert fetch_response.epoch(raw) is None
 
 
 @given(st.sets(st.integers(1, 4_294_967_295), max_size=50).map(sorted))
 def test_a_set_of_uids_is_written_so_that_it_reads_the_same(uids: list[int]) -> None:
-    assert [uid for span in fetched.ranges_of(fetched.uid_set(uids)) for uid in span] == uids
+    assert [
+        uid for span in fetch_response.ranges_of(fetch_response.uid_set(uids)) for uid in span
+    ] == uids
 
 
 # Names
@@ -326,9 +328,9 @@ def test_a_set_of_uids_is_written_so_that_it_reads_the_same(uids: list[int]) -> 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=30))
 def test_every_name_survives_modified_utf7(name: str) -> None:
-    coded = names.encode_utf7(name)
+    coded = mailbox_names.encode_utf7(name)
     assert coded.isascii()
-    assert names.decode_utf7(coded) == name
+    assert mailbox_names.decode_utf7(coded) == name
 
 
 @given(
@@ -337,7 +339,7 @@ def test_every_name_survives_modified_utf7(name: str) -> None:
     )
 )
 def test_a_listed_name_is_asked_for_in_the_octets_it_was_listed_in(raw: list[bytes]) -> None:
-    known = names.Names()
+    known = mailbox_names.Names()
     paths = {name: known.learn(name, b"/") for name in raw}
     for name, path in paths.items():
         assert path is not None
@@ -365,11 +367,11 @@ def test_a_listed_name_is_asked_for_in_the_octets_it_was_listed_in(raw: list[byt
 def test_names_become_paths_without_prefix_and_delimiter(
     prefix: bytes, delimiter: bytes | None, name: bytes, path: tuple[str, ...]
 ) -> None:
-    assert names.Names([(prefix, delimiter)]).learn(name, delimiter) == path
+    assert mailbox_names.Names([(prefix, delimiter)]).learn(name, delimiter) == path
 
 
 def test_other_peoples_and_shared_mailboxes_are_not_the_users_own() -> None:
-    known = names.Names([(b"", b"/")], [(b"user/", b"/"), (b"Shared/", b"/")])
+    known = mailbox_names.Names([(b"", b"/")], [(b"user/", b"/"), (b"Shared/", b"/")])
     assert known.learn(b"user/bob/INBOX", b"/") is None
     assert known.learn(b"Shared", b"/") is None
     assert known.learn(b"users", b"/") == ("users",)
@@ -392,7 +394,9 @@ def test_other_peoples_and_shared_mailboxes_are_not_the_users_own() -> None:
 def test_a_list_answer_is_read_in_every_shape(
     parts: list[bytes], name: bytes, delimiter: bytes | None, attributes: set[str]
 ) -> None:
-    assert names.listed(Answer(parts)) == names.Listed(frozenset(attributes), delimiter, name)
+    assert mailbox_names.listed(Answer(parts)) == mailbox_names.Listed(
+        frozenset(attributes), delimiter, name
+    )
 
 
 # Login

@@ -1,7 +1,8 @@
 """Appending on several connections at once, for servers that make literals wait for their consent
 (RFC 9051 section 4.3).
 
-Each connection takes a few messages at a time and sends them as one alone would (`pipeline.py`):
+Each connection takes a few messages at a time and sends them as one alone would
+(`pipelined_append.py`):
 the consent to a message and the answer to the one before it come in one round trip.
 """
 
@@ -15,10 +16,10 @@ from typing import Final
 
 from mailsync.errors import OverQuota, StoreUnavailable, Throttled
 from mailsync.model import Parcel
-from mailsync.stores.imap.appending import Pace
-from mailsync.stores.imap.link import Link
-from mailsync.stores.imap.pipeline import pipelined
-from mailsync.stores.imap.verdicts import Answer, Verdicts
+from mailsync.stores.imap.append import Pace
+from mailsync.stores.imap.append_responses import Answer, Verdicts
+from mailsync.stores.imap.pipelined_append import pipelined
+from mailsync.stores.imap.reconnect import Link
 
 TOGETHER_MESSAGES: Final = 16
 TOGETHER_OCTETS: Final = 1 << 20
