@@ -7,35 +7,21 @@ from __future__ import annotations
 import getpass
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
 from pydantic import TypeAdapter, ValidationError
 
+from mailsync.app.accounts import Login
 from mailsync.cli.session import Session
-from mailsync.cli.text import plain
 from mailsync.config.file import Configuration, find, load
 from mailsync.config.secrets import Secret, imprudence, reveal
 from mailsync.config.settings import ImapAccount, Pop3Account
 from mailsync.config.url import is_url, parse_url
 from mailsync.errors import ConfigError
+from mailsync.formats.terminal import plain
 
 URL_ARCHIVES = Path("mailsync-archive")
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """One account ready for use.
-
-    `name` is what archive and reports call it; its password is not in here.
-    """
-
-    name: str
-    settings: Pop3Account | ImapAccount
-    directory: Path
-    container: str = "maildir"
-    dedupe: str = "message-id"
 
 
 def configuration(session: Session) -> Configuration:

@@ -10,7 +10,8 @@ from typing import Final, Never, TextIO
 from tqdm import tqdm
 
 from mailsync.cli.session import Session
-from mailsync.cli.text import octets, plain, span
+from mailsync.formats.quantities import octets, span
+from mailsync.formats.terminal import plain
 from mailsync.progress import Progress, Silence
 
 EVERY: Final = 15.0

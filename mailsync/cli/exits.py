@@ -16,8 +16,8 @@ from typing import Final
 import click
 
 from mailsync.cli.session import BROKEN_PIPE, Session
-from mailsync.cli.text import plain
 from mailsync.errors import EXIT_INTERRUPTED, ConfigError, DiskFull, MailsyncError
+from mailsync.formats.terminal import plain
 
 JSON_VERSION: Final = 2
 UNEXPECTED: Final = 1

@@ -9,8 +9,9 @@ import click
 
 from mailsync.cli import exits
 from mailsync.cli.session import Session
-from mailsync.cli.text import messages, octets, plain, short, span
 from mailsync.engine.report import Note, Proved, Report, Tally, exit_code
+from mailsync.formats.quantities import messages, octets, span
+from mailsync.formats.terminal import plain, short
 from mailsync.mapping import show as name_of
 
 NOTES_SHOWN: Final = 20

@@ -12,7 +12,7 @@ import os
 from contextlib import ExitStack
 from unittest.mock import patch
 
-from mailsync.cli import runs
+from mailsync.app import runs
 from mailsync.cli.main import main
 from mailsync.stores.imap import append_responses
 from mailsync.stores.imap.command_queue import Result

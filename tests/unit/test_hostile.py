@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailsync import identity
-from mailsync.cli import preview
+from mailsync.app import preview
 from mailsync.errors import StoreError
 from mailsync.formats import header, maildir
 from mailsync.formats.folders import NAME_LIMIT, folder_name, path_of

@@ -12,15 +12,18 @@ from typing import Final, Literal
 import click
 from tabulate import tabulate
 
-from mailsync.cli import build, exits, options
-from mailsync.cli.abilities import Ability, abilities
-from mailsync.cli.accounts import Login, logins, password
+from mailsync.app import build
+from mailsync.app.abilities import Ability, abilities
+from mailsync.app.accounts import Login
+from mailsync.cli import exits, options
+from mailsync.cli.accounts import logins, password
 from mailsync.cli.bars import progress_for
 from mailsync.cli.session import Session
-from mailsync.cli.text import messages, octets, plain
 from mailsync.config.settings import ImapAccount, Pop3Account
 from mailsync.engine.report import Report, exit_code
 from mailsync.errors import MailsyncError, StoreError
+from mailsync.formats.quantities import messages, octets
+from mailsync.formats.terminal import plain
 from mailsync.model import Scan, ScanRequest
 from mailsync.stores.base import Source
 from mailsync.stores.transport import is_loopback

@@ -8,12 +8,13 @@ from typing import Final
 
 import click
 
+from mailsync.app.archives import known
 from mailsync.archive import Archive, Different, Same
 from mailsync.cli import exits, options
 from mailsync.cli.accounts import login
-from mailsync.cli.archives import known
 from mailsync.cli.session import Session
-from mailsync.cli.text import messages, octets, plain, short
+from mailsync.formats.quantities import messages, octets
+from mailsync.formats.terminal import plain, short
 from mailsync.mapping import show as name_of
 
 SHOWN: Final = 20

@@ -13,16 +13,17 @@ from typing import Any, Final
 import click
 from tabulate import tabulate
 
+from mailsync.app.archives import as_of, known
 from mailsync.archive import Archive, ArchivedMailbox
 from mailsync.cli import exits, options
 from mailsync.cli.accounts import login
-from mailsync.cli.archives import as_of, known
 from mailsync.cli.session import Session
-from mailsync.cli.text import messages as messages_
-from mailsync.cli.text import moment as moment_of
-from mailsync.cli.text import octets, padded, plain, short
 from mailsync.engine.selection import Selection
 from mailsync.errors import ConfigError
+from mailsync.formats.quantities import messages as messages_
+from mailsync.formats.quantities import moment as moment_of
+from mailsync.formats.quantities import octets
+from mailsync.formats.terminal import padded, plain, short
 from mailsync.mapping import show as name_of
 from mailsync.model import ArchivedMessage, MailboxPath
 

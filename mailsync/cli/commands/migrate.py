@@ -9,12 +9,13 @@ from pathlib import Path
 
 import click
 
-from mailsync.cli import build, options, outcome
+from mailsync.app import build
+from mailsync.app.migration import Migration
+from mailsync.app.rehearsals import rehearse_migration
+from mailsync.app.runs import Terms
+from mailsync.cli import options, outcome
 from mailsync.cli.accounts import login, password
 from mailsync.cli.bars import progress_for
-from mailsync.cli.migration import Migration
-from mailsync.cli.rehearsals import rehearse_migration
-from mailsync.cli.runs import Terms
 from mailsync.cli.session import Session
 from mailsync.engine.report import Report
 from mailsync.model import MailboxPath

@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 from tabulate import tabulate
 
+from mailsync.app.archives import archive_of, known
 from mailsync.archive import Archive, Prunable
 from mailsync.cli import exits, options
 from mailsync.cli.accounts import login
-from mailsync.cli.archives import archive_of, known
 from mailsync.cli.session import Session
-from mailsync.cli.text import messages, octets, plain, span
+from mailsync.formats.quantities import messages, octets, span
+from mailsync.formats.terminal import plain
 from mailsync.mapping import matches
 from mailsync.mapping import show as name_of
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
+from mailsync.app.rehearsals import rehearse_one
+from mailsync.app.runs import Terms, pull_one
 from mailsync.cli import options, outcome
 from mailsync.cli.accounts import logins, password
 from mailsync.cli.bars import progress_for
-from mailsync.cli.rehearsals import rehearse_one
-from mailsync.cli.runs import Terms, pull_one
 from mailsync.cli.session import Session
 from mailsync.engine.report import Report
 from mailsync.errors import DiskFull, MailsyncError

@@ -9,10 +9,11 @@ from typing import Any
 
 import click
 
-from mailsync.cli import build, options, outcome
+from mailsync.app import build
+from mailsync.app.runs import Terms, push_one, terms_of
+from mailsync.cli import options, outcome
 from mailsync.cli.accounts import login, password
 from mailsync.cli.bars import progress_for
-from mailsync.cli.runs import Terms, push_one, terms_of
 from mailsync.cli.session import Session
 from mailsync.engine.report import Report
 from mailsync.errors import MailsyncError

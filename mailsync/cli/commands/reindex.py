@@ -13,9 +13,10 @@ from mailsync.cli import exits, options
 from mailsync.cli.accounts import login
 from mailsync.cli.bars import progress_for
 from mailsync.cli.session import Session
-from mailsync.cli.text import messages, moment, octets, plain
 from mailsync.config.settings import ImapAccount
 from mailsync.errors import IntegrityError
+from mailsync.formats.quantities import messages, moment, octets
+from mailsync.formats.terminal import plain
 
 
 @click.command("reindex")

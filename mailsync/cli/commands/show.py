@@ -9,12 +9,13 @@ from typing import Final
 
 import click
 
+from mailsync.app import preview
 from mailsync.archive import Archive
-from mailsync.cli import exits, options, preview
+from mailsync.cli import exits, options
 from mailsync.cli.accounts import login
 from mailsync.cli.session import Session
-from mailsync.cli.text import octets
 from mailsync.errors import ConfigError
+from mailsync.formats.quantities import octets
 
 LINES_SHOWN: Final = 60
 SHORTEST: Final = 4

@@ -10,12 +10,14 @@ from pathlib import Path
 import click
 from tabulate import tabulate
 
+from mailsync.app.accounts import Login
 from mailsync.archive import Archive
 from mailsync.cli import exits, options
-from mailsync.cli.accounts import Login, logins
+from mailsync.cli.accounts import logins
 from mailsync.cli.session import Session
-from mailsync.cli.text import moment, octets, plain, span
 from mailsync.errors import EXIT_INCOMPLETE, ArchiveError, ArchiveNotFound
+from mailsync.formats.quantities import moment, octets, span
+from mailsync.formats.terminal import plain
 
 PULLS = frozenset({"pull", "migrate"})
 RUNS_LOOKED_AT = 200

@@ -14,13 +14,13 @@ from typing import Final
 import click
 from tabulate import tabulate
 
+from mailsync.app.accounts import Login
+from mailsync.app.runs import globs_of
 from mailsync.archive import Archive, Damage
 from mailsync.cli import exits, options
-from mailsync.cli.accounts import Login, logins, password
+from mailsync.cli.accounts import logins, password
 from mailsync.cli.bars import progress_for
-from mailsync.cli.runs import globs_of
 from mailsync.cli.session import Session
-from mailsync.cli.text import messages, octets, plain
 from mailsync.engine.coverage import Coverage, cover
 from mailsync.engine.pull import choose, name_of
 from mailsync.errors import (
@@ -31,6 +31,8 @@ from mailsync.errors import (
     IntegrityError,
     MailsyncError,
 )
+from mailsync.formats.quantities import messages, octets
+from mailsync.formats.terminal import plain
 from mailsync.mapping import show
 from mailsync.model import MailboxPath
 from mailsync.progress import Progress
@@ -140,7 +142,7 @@ def _prove(directory: Path, progress: Progress) -> Proof:
 def _compare(
     session: Session, login: Login, given: Mapping[str, str | None], progress: Progress
 ) -> Comparison:
-    from mailsync.cli import build  # noqa: PLC0415  most calls ask no server
+    from mailsync.app import build  # noqa: PLC0415  most calls ask no server
 
     comparison = Comparison(login.name)
     progress.begin(f"comparing with {login.name}")

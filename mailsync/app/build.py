@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from mailsync.cli.accounts import Login
+from mailsync.app.accounts import Login
 from mailsync.config.settings import ImapAccount, Pop3Account, SeenOlderThan, port_of
 from mailsync.errors import ConfigError
 from mailsync.progress import Progress

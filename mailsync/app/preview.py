@@ -12,8 +12,9 @@ from email.message import Message
 from html import unescape
 from typing import Final
 
-from mailsync.cli.text import octets, plain
 from mailsync.formats import header
+from mailsync.formats.quantities import octets
+from mailsync.formats.terminal import plain
 
 HEADERS: Final = (b"from", b"to", b"cc", b"date", b"subject", b"message-id")
 

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from mailsync.archive import Archive, PushRun
-from mailsync.cli import build
-from mailsync.cli.accounts import Login
-from mailsync.cli.runs import (
+from mailsync.app import build
+from mailsync.app.accounts import Login
+from mailsync.app.runs import (
     Terms,
     budget_of,
     collide,
@@ -23,6 +22,7 @@ from mailsync.cli.runs import (
     pull_into,
     rules_of,
 )
+from mailsync.archive import Archive, PushRun
 from mailsync.engine.ahead import Ahead, Announced
 from mailsync.engine.proof import prove
 from mailsync.engine.pull import choose

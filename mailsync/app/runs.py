@@ -14,11 +14,10 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from mailsync.app import build
+from mailsync.app.accounts import Login
+from mailsync.app.archives import archive_of, as_of, known
 from mailsync.archive import Archive, PullRun
-from mailsync.cli import build
-from mailsync.cli.accounts import Login
-from mailsync.cli.archives import archive_of, as_of, known
-from mailsync.cli.text import messages
 from mailsync.config.settings import DeleteAfter, ImapAccount, Pop3Account
 from mailsync.engine.budget import Budget
 from mailsync.engine.clean import clean
@@ -28,6 +27,7 @@ from mailsync.engine.report import Report
 from mailsync.engine.selection import Selection
 from mailsync.engine.targets import find_targets
 from mailsync.errors import ArchiveNotFound, ConfigError
+from mailsync.formats.quantities import messages
 from mailsync.mapping import MappingPlan, MappingRules, parse_name, show
 from mailsync.model import Mailbox, MailboxPath
 from mailsync.progress import Progress

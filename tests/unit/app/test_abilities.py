@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from mailsync.cli.abilities import abilities
+from mailsync.app.abilities import abilities
 
 
 def test_an_imap_server_that_can_all_is_said_to_be_used_so() -> None:

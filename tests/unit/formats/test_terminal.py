@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wcwidth import wcswidth
 
-from mailsync.cli.text import messages, moment, octets, padded, plain, short, span
+from mailsync.formats.quantities import messages, moment, octets, span
+from mailsync.formats.terminal import padded, plain, short
 
 
 @given(st.text())

@@ -9,8 +9,8 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from mailsync.app.accounts import Login
 from mailsync.archive import Archive
-from mailsync.cli.accounts import Login
 from mailsync.engine.report import Report
 from mailsync.engine.selection import Selection
 from mailsync.errors import ArchiveError, ArchiveNotFound, ConfigError

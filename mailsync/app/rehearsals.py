@@ -9,17 +9,17 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 
+from mailsync.app import build
+from mailsync.app.accounts import Login
+from mailsync.app.archives import demand_place
+from mailsync.app.runs import Terms, collide, globs_of, push_from, rules_of
 from mailsync.archive import Archive
-from mailsync.cli import build
-from mailsync.cli.accounts import Login
-from mailsync.cli.archives import demand_place
-from mailsync.cli.runs import Terms, collide, globs_of, push_from, rules_of
-from mailsync.cli.text import messages, octets, span
 from mailsync.config.settings import DeleteAfter, Pop3Account
 from mailsync.engine.clean import rehearse_clean
 from mailsync.engine.pull import rehearse
 from mailsync.engine.report import Report
 from mailsync.errors import ArchiveNotFound, MailsyncError
+from mailsync.formats.quantities import messages, octets, span
 from mailsync.mapping import plan_mapping, show
 from mailsync.model import Entry, Known, Mailbox, MailboxPath, Scan, SyncState
 
