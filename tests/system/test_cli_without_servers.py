@@ -76,7 +76,7 @@ def test_a_program_gets_the_mistakes_as_json_too(tmp_path: Path) -> None:
         2,
         2,
         False,
-        1,
+        2,
     )
     assert answer["problems"][0]["where"].endswith("mailsync.yaml:2")
 
