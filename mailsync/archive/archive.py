@@ -17,6 +17,7 @@ from mailsync import identity
 from mailsync.archive import schema
 from mailsync.archive.arrivals import arrived, newest
 from mailsync.archive.catalogue import ArchivedMailbox, Catalogue, FileRow, RunRecord
+from mailsync.archive.catalogue_error import REINDEX
 from mailsync.archive.groups import Different, Same, different_messages, same_messages
 from mailsync.archive.paths import write_path
 from mailsync.archive.prune import Prunable, Pruning, demand_prunable, prune
@@ -26,8 +27,9 @@ from mailsync.archive.recovery import Recovery
 from mailsync.archive.safekeeping import keep_copy
 from mailsync.archive.shared import Shared
 from mailsync.archive.storage.container import FORMATS, prepare, tree_of
-from mailsync.archive.storage.disk import OURS, REINDEX, make_directory, translated
+from mailsync.archive.storage.disk import OURS, make_directory
 from mailsync.archive.storage.lock import Lock
+from mailsync.archive.translated import translated
 from mailsync.archive.verification import Damage, Verification
 from mailsync.errors import ArchiveError, ArchiveNotFound, IntegrityError
 from mailsync.formats import header, maildir

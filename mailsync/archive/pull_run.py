@@ -15,7 +15,7 @@ from mailsync.archive.placements import Placements
 from mailsync.archive.shared import Shared
 from mailsync.archive.shelf import Shelf
 from mailsync.archive.storage.container import Container
-from mailsync.archive.storage.disk import guarded, translated
+from mailsync.archive.translated import guarded, translated
 from mailsync.errors import ArchiveError
 from mailsync.formats.header import block
 from mailsync.model import (

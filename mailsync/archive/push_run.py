@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from mailsync.archive.paths import write_path
 from mailsync.archive.shared import Shared
-from mailsync.archive.storage.disk import guarded, translated
+from mailsync.archive.translated import guarded, translated
 from mailsync.model import ArchivedMessage, LedgerLine, MailboxPath, SyncState
 
 GROUP: Final = 512

@@ -22,8 +22,9 @@ from mailsync.archive.catalogue import Catalogue
 from mailsync.archive.recovery import Recovery
 from mailsync.archive.safekeeping import COPY, copied
 from mailsync.archive.storage.container import Located, format_of, prepare, tree_of
-from mailsync.archive.storage.disk import make_directory, sync_directory, translated
+from mailsync.archive.storage.disk import make_directory, sync_directory
 from mailsync.archive.storage.lock import Lock
+from mailsync.archive.translated import translated
 from mailsync.archive.verification import Verification
 from mailsync.errors import ArchiveNotFound, SchemaTooNew
 from mailsync.model import INBOX

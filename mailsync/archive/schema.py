@@ -15,7 +15,8 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from mailsync.archive.storage.disk import sync_directory, translated
+from mailsync.archive.storage.disk import sync_directory
+from mailsync.archive.translated import translated
 from mailsync.errors import ArchiveError, ArchiveNotFound, SchemaTooNew
 
 _FIRST: Final = """

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailsync.archive.catalogue import Catalogue
-from mailsync.archive.storage.disk import RLock
+from mailsync.archive.translated import RLock
 
 
 @dataclass(frozen=True, slots=True)

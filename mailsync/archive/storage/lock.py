@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mailsync.archive.storage.disk import translated
+from mailsync.archive.storage.disk import disk_errors_translated
 from mailsync.errors import ArchiveLocked
 
 
@@ -25,14 +25,14 @@ class Lock:
         Raises ArchiveLocked, which names who holds it.
         """
         self._path = directory / "lock"
-        with translated(directory):
+        with disk_errors_translated(directory):
             self._descriptor = os.open(
                 self._path,
                 os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0),
                 0o600,
             )
         try:
-            with translated(directory):
+            with disk_errors_translated(directory):
                 self._wait(time.monotonic() + wait, sleep)
                 os.ftruncate(self._descriptor, 0)
                 os.pwrite(
