@@ -17,6 +17,28 @@ apt() {
   apt-get -qq -y --no-install-recommends install "$@" </dev/null >/dev/null
 }
 
+# fetched NAME PACKAGE…: download Debian packages, with every one they need that is not installed, into .servers/NAME; install nothing,
+# for these servers cannot be installed side by side. The tests unpack them (tests/servers/debian.py).
+fetched() {
+  local place=.servers/$1 wanted
+  shift
+  if ls "$place"/*.deb >/dev/null 2>&1; then return; fi
+  if ! is_root || ! command -v apt-get >/dev/null; then
+    say "missing: $*; on Debian, as root, scripts/test --long downloads them"
+    return 1
+  fi
+  say "downloading $*"
+  apt-get -qq update </dev/null || say "apt-get update failed; trying with the package lists there are"
+  wanted=$(apt-get install --simulate --no-install-recommends "$@" </dev/null 2>/dev/null | awk '/^Inst /{print $2}')
+  wanted=$(printf '%s\n' "$@" $wanted | sort -u)
+  rm -rf "$place.part"
+  mkdir -p "$place.part"
+  # shellcheck disable=SC2086  a list of names
+  (cd "$place.part" && apt-get -qq download $wanted </dev/null 2>/dev/null) || return 1
+  rm -rf "$place"
+  mv "$place.part" "$place"
+}
+
 python_is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
 # Print the first Python that is new enough: $PYTHON, python3, then the versions by name.

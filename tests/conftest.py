@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests.servers import certificates as certificates_
+from tests.servers import courier as courier_
+from tests.servers import cyrus as cyrus_
 from tests.servers import dovecot as dovecot_
+from tests.servers import mailutils as mailutils_
 from tests.servers import pop3 as pop3_
 from tests.servers import pymap as pymap_
 
@@ -82,6 +85,27 @@ def dovecot_poor() -> Iterator[dovecot_.Dovecot]:
 def dovecot_plain_uid() -> Iterator[dovecot_.Dovecot]:
     """Dovecot that announces no MULTIAPPEND, no LITERAL+ and no UIDPLUS."""
     with dovecot_.start(imap_capability=dovecot_.PLAIN_UID) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def courier() -> Iterator[courier_.Courier]:
+    """Courier, for the long trials. Every test takes a user of its own, as with the next two."""
+    with courier_.start() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def cyrus() -> Iterator[cyrus_.Cyrus]:
+    """Cyrus, for the long trials."""
+    with cyrus_.start() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mailutils() -> Iterator[mailutils_.Mailutils]:
+    """GNU Mailutils, for the long trials."""
+    with mailutils_.start() as server:
         yield server
 
 
