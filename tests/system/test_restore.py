@@ -185,7 +185,7 @@ def test_what_vanished_lately_is_listed_with_its_times_and_only_that_comes_back(
 
     for asked in (["--gone-since", moment], ["--gone", "--since", moment]):
         listed = json.loads(home.well("list", "a", *asked, "--json"))["messages"]
-        assert [message["subject"] for message in listed] == [
+        assert sorted(message["subject"] for message in listed) == [
             "Message number 1",
             "Message number 2",
         ]
