@@ -26,8 +26,8 @@ from mailsync.archive.push_run import PushRun
 from mailsync.archive.recovery import Recovery
 from mailsync.archive.safekeeping import keep_copy
 from mailsync.archive.shared import Shared
-from mailsync.archive.storage.container import FORMATS, prepare, tree_of
-from mailsync.archive.storage.disk import OURS, make_directory
+from mailsync.archive.storage.archive_format import FORMATS, prepare, storage_of
+from mailsync.archive.storage.disk import is_of_the_reader, make_directory
 from mailsync.archive.storage.lock import Lock
 from mailsync.archive.translated import translated
 from mailsync.archive.verification import Damage, Verification
@@ -57,7 +57,7 @@ class Archive:
         self._pulling: PullRun | None = None
         with translated(directory):
             self._is_new = not self._catalogue.has_runs()
-        self._tree = tree_of(directory / "mail", writing=lock is not None)
+        self._tree = storage_of(directory / "mail", writing=lock is not None)
 
     @classmethod
     def open(
@@ -370,9 +370,7 @@ class Archive:
 
     def _recover(self) -> None:
         with translated(self.directory):
-            recovery = Recovery(
-                self._catalogue, self._tree, self.directory / "quarantine", self._dedupe
-            )
+            recovery = Recovery(self._catalogue, self._tree, self._dedupe)
             if recovery.needed:
                 recovery.run(int(self._clock()))
 
@@ -383,17 +381,17 @@ class Archive:
     def _read(self, file: FileRow, octets: int = -1) -> bytes | None:
         """Read a file, or its beginning; None when it is not there or its disk cannot read it."""
         for _ in range(2):
-            path = self._tree.locate(file.folder, file.base, file.flags)
-            if path is None:
+            located = self._tree.locate(file.folder, file.base, file.flags)
+            if located is None:
                 return None
             try:
-                with path.open("rb") as content:
+                with located.open() as content:
                     return content.read(octets)
             except FileNotFoundError:
                 # A mail program gave it another name just now.
                 continue
             except OSError as error:
-                if error.errno in OURS:
+                if is_of_the_reader(error):
                     raise
                 return None
         return None
@@ -460,9 +458,9 @@ def _demand_catalogue(directory: Path) -> None:
     with translated(directory):
         if (directory / schema.NAME).exists():
             return
-        tree = tree_of(directory / "mail", writing=False)
+        tree = storage_of(directory / "mail", writing=False)
         if any(
-            maildir.parse(base) for folder, _ in tree.folders() for base, _ in tree.files(folder)
+            maildir.parse(base) for folder, _ in tree.folders() for base, _ in tree.walk(folder)
         ):
             raise IntegrityError(
                 f"the catalogue of {directory} is missing; the mail itself lies in"

@@ -9,7 +9,6 @@ between, since an older one would call missing what was pruned, should it ever b
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -20,9 +19,7 @@ from typing import Final
 from mailsync.archive.catalogue import Catalogue
 from mailsync.archive.paths import read_path
 from mailsync.archive.safekeeping import keep_copy
-from mailsync.archive.storage.container import Container
-from mailsync.archive.storage.disk import sync_directory
-from mailsync.archive.storage.mbox import MboxTree
+from mailsync.archive.storage.base import Removing, Storage
 from mailsync.errors import ArchiveError
 from mailsync.model import MailboxPath
 
@@ -41,9 +38,9 @@ class Prunable:
     octets: int
 
 
-def demand_prunable(tree: Container, directory: Path) -> None:
+def demand_prunable(tree: Storage, directory: Path) -> None:
     """Raise ArchiveError for an archive from which nothing can be taken out."""
-    if isinstance(tree, MboxTree):
+    if not isinstance(tree, Removing):
         raise ArchiveError(
             f"messages cannot be taken out of {directory}: it is kept as mbox, which is only ever"
             " appended to"
@@ -52,7 +49,7 @@ def demand_prunable(tree: Container, directory: Path) -> None:
 
 def prune(  # noqa: PLR0917  the parts of one archive, and what is asked of it
     catalogue: Catalogue,
-    tree: Container,
+    tree: Storage,
     directory: Path,
     account: str,
     asked: tuple[int, Callable[[MailboxPath], bool]],
@@ -96,7 +93,7 @@ class Pruning:
     left later, or that came by POP3.
     """
 
-    def __init__(self, catalogue: Catalogue, tree: Container) -> None:
+    def __init__(self, catalogue: Catalogue, tree: Storage) -> None:
         self._catalogue = catalogue
         self._sql = catalogue.sql
         self._tree = tree
@@ -163,16 +160,9 @@ class Pruning:
             " WHERE f.damaged = ?",
             (CONDEMNED,),
         ).fetchall()
-        touched = set()
-        for _, folder, base, _ in rows:
-            path = self._tree.locate(folder, base)
-            # From an mbox nothing is ever taken out: `Archive.prune` refuses.
-            if isinstance(path, Path):
-                touched.add(path.parent)
-                with suppress(FileNotFoundError):
-                    os.unlink(path)  # noqa: PTH108  os is what the crash seam watches
-        for directory in touched:
-            sync_directory(directory)
+        # Nothing is condemned where nothing can be removed.
+        if isinstance(self._tree, Removing):
+            self._tree.remove((folder, base) for _, folder, base, _ in rows)
         self._sql.executemany("DELETE FROM files WHERE id = ?", ((file,) for file, *_ in rows))
         self._sql.executemany(
             "DELETE FROM messages WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM files WHERE message"

@@ -14,7 +14,7 @@ from mailsync.archive.paths import read_path
 from mailsync.archive.placements import Placements
 from mailsync.archive.shared import Shared
 from mailsync.archive.shelf import Shelf
-from mailsync.archive.storage.container import Container
+from mailsync.archive.storage.base import Storage
 from mailsync.archive.translated import guarded, translated
 from mailsync.errors import ArchiveError
 from mailsync.formats.header import block
@@ -130,7 +130,7 @@ class PullRun:
     def __init__(
         self,
         archive: Shared,
-        tree: Container,
+        tree: Storage,
         account: str,
         *,
         dedupe: str,
@@ -154,7 +154,7 @@ class PullRun:
         self._due = time.monotonic() + GROUP_SECONDS
         self._failed: BaseException | None = None
         self._guesses: bool | None = None
-        self._shelf = Shelf(catalogue, tree, root / "quarantine", dedupe, lambda: self.id)
+        self._shelf = Shelf(catalogue, tree, dedupe, lambda: self.id)
         self._mailboxes: dict[MailboxPath, int] = {}
         with self._turn, translated(root):
             catalogue.begin()
@@ -178,7 +178,7 @@ class PullRun:
             self.open = False
             if not self._finished:
                 self._catalogue.rollback()
-            self._tree.forget()
+            self._tree.discard_waiting()
 
     # what is remembered
 
@@ -245,10 +245,12 @@ class PullRun:
         """Return whether the stored content ends in these octets."""
         message = self._catalogue.message_by_digest(digest)
         for file in self._catalogue.files_of(message) if message is not None else ():
-            path = None if file.damaged else self._tree.locate(file.folder, file.base, file.flags)
-            if path is not None:
-                with path.open("rb") as content:
-                    content.seek(max(0, path.stat().st_size - len(tail.content)))
+            located = None
+            if not file.damaged:
+                located = self._tree.locate(file.folder, file.base, file.flags)
+            if located is not None:
+                with located.open() as content:
+                    content.seek(max(0, located.stat().size - len(tail.content)))
                     return content.read() == tail.content
         return False
 
@@ -427,10 +429,10 @@ class PullRun:
         """
         message = self._catalogue.message_by_digest(digest)
         for file in self._catalogue.files_of(message) if message is not None else ():
-            path = self._tree.locate(file.folder, file.base, file.flags)
-            if path is None:
+            located = self._tree.locate(file.folder, file.base, file.flags)
+            if located is None:
                 continue
-            content = path.read_bytes()
+            content = located.read()
             if identity.digest(content) != digest:
                 self._catalogue.mark(file.id, damaged=True)
                 continue
@@ -450,7 +452,7 @@ class PullRun:
         truth.
         """
         self._go_on()
-        self._tree.settle()
+        self._tree.sync()
         self._catalogue.commit()
         self.durable = self.taken
         self._catalogue.begin()
@@ -468,10 +470,9 @@ class PullRun:
 
     def _flush_if_full(self) -> None:
         self._unwritten += 1
-        files, octets = self._tree.waiting
         if (
-            max(files, self._unwritten) >= GROUP_FILES
-            or octets >= GROUP_OCTETS
+            max(self._tree.waiting_messages, self._unwritten) >= GROUP_FILES
+            or self._tree.waiting_octets >= GROUP_OCTETS
             or time.monotonic() >= self._due
         ):
             self.flush()

@@ -4,12 +4,10 @@ really there.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from mailsync.archive.catalogue import Catalogue
 from mailsync.archive.prune import Pruning
 from mailsync.archive.shelf import Shelf
-from mailsync.archive.storage.container import Container, Located
+from mailsync.archive.storage.base import Located, Storage
 from mailsync.formats import maildir
 from mailsync.model import MailboxPath
 from mailsync.progress import Progress, Silence
@@ -21,15 +19,12 @@ class Recovery:
     A killed run leaves an unfinished one in the records; without any run the catalogue is new.
     """
 
-    def __init__(
-        self, catalogue: Catalogue, tree: Container, quarantine: Path, dedupe: str
-    ) -> None:
+    def __init__(self, catalogue: Catalogue, tree: Storage, dedupe: str) -> None:
         self._catalogue = catalogue
         self._tree = tree
-        self._quarantine = quarantine
         self._unfinished = catalogue.unfinished_runs()
         run = max(self._unfinished, default=0)
-        self._shelf = Shelf(catalogue, tree, quarantine, dedupe, lambda: run)
+        self._shelf = Shelf(catalogue, tree, dedupe, lambda: run)
         self._progress: Progress = Silence()
         self.adopted = 0
         self.refused: list[Located] = []
@@ -53,20 +48,18 @@ class Recovery:
             # The catalogue's word counts: the file that tells a shortened folder's whole name may
             # be lost.
             path = self._catalogue.path_of_folder(folder) or path  # noqa: PLW2901
-            for leftover in self._tree.leftovers(folder):
-                leftover.unlink(missing_ok=True)
+            self._tree.clear_leftovers(folder)
             self._reconcile(folder, path)
         for run in self._unfinished:
             self._catalogue.break_off(run, now)
-        self._tree.settle()
+        self._tree.sync()
         self._catalogue.commit()
 
     def _reconcile(self, folder: str, path: MailboxPath) -> None:
         missing = self._catalogue.bases(folder)
         known = set(missing)
         adopted = self.adopted
-        found: list[tuple[str, Located]] = [*self._tree.files(folder)]
-        for base, file in found:
+        for base, file in list(self._tree.walk(folder)):
             missing.pop(base, None)
             if (
                 base in known
@@ -75,17 +68,16 @@ class Recovery:
             ):
                 continue
             known.add(base)
-            size = file.stat().st_size
+            size = file.stat().size
             self._progress.expect(1, size)
             if self._shelf.adopt(path, file, base):
                 self.adopted += 1
             else:
-                why = f"is not what its name says; was in {file.parent}"
-                self._tree.set_aside(file, self._quarantine, why)  # type: ignore[arg-type]  # a tree is given what it gave
+                file.set_aside("is not what its name says")
                 self.refused.append(file)
             self._progress.advance(1, size)
         # A run killed between setting a damaged file aside and putting a good one in its place.
         for row in missing.values():
             self._catalogue.mark(row, damaged=True)
         if adopted != self.adopted:
-            self._tree.sync(folder)
+            self._tree.sync_folder(folder)

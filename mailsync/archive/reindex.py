@@ -21,9 +21,11 @@ from mailsync.archive import schema
 from mailsync.archive.catalogue import Catalogue
 from mailsync.archive.recovery import Recovery
 from mailsync.archive.safekeeping import COPY, copied
-from mailsync.archive.storage.container import Located, format_of, prepare, tree_of
-from mailsync.archive.storage.disk import make_directory, sync_directory
+from mailsync.archive.storage.archive_format import format_of, prepare, storage_of
+from mailsync.archive.storage.base import Located
+from mailsync.archive.storage.disk import sync_directory
 from mailsync.archive.storage.lock import Lock
+from mailsync.archive.storage.quarantine import Quarantine
 from mailsync.archive.translated import translated
 from mailsync.archive.verification import Verification
 from mailsync.errors import ArchiveNotFound, SchemaTooNew
@@ -51,7 +53,7 @@ class Reindexed:
     octets: int
     adopted: int
     unplaced: int
-    damaged: tuple[Located, ...]
+    damaged: tuple[Path, ...]
     missing: int
     aside: Path | None = None
 
@@ -160,29 +162,17 @@ def _swap(directory: Path) -> Path | None:
     finally:
         os.close(descriptor)
     aside = None
+    quarantine = Quarantine(directory / "quarantine")
+    why = "could not be read any more; the catalogue was built again without it"
     for suffix in ("", "-wal", "-shm"):
         path = directory / f"{schema.NAME}{suffix}"
         if path.exists():
-            place = _set_aside(path, directory / "quarantine")
+            place = quarantine.move_in(path, why)
             aside = aside or place
     sync_directory(directory)
     (directory / NEW).replace(directory / schema.NAME)
     sync_directory(directory)
     return aside
-
-
-def _set_aside(path: Path, quarantine: Path) -> Path:
-    make_directory(quarantine)
-    number = 0
-    while (place := quarantine / (f"{path.name}.{number}" if number else path.name)).exists():
-        number += 1
-    path.rename(place)
-    with (quarantine / "README.txt").open("a", encoding="utf-8") as lines:
-        lines.write(
-            f"{place.name}: could not be read any more; the catalogue was built again without it\n"
-        )
-    sync_directory(quarantine)
-    return place
 
 
 class _Rebuilding:
@@ -196,14 +186,13 @@ class _Rebuilding:
         clock: Callable[[], float],
     ) -> None:
         self._catalogue = Catalogue(connection)
-        self._tree = tree_of(directory / "mail", writing=True)
-        self._quarantine = directory / "quarantine"
+        self._tree = storage_of(directory / "mail", writing=True)
         self._dedupe = dedupe
         self._clock = clock
 
     def run(
         self, account: str, progress: Progress, *, by_uid: bool
-    ) -> tuple[int, int, int, int, tuple[Located, ...], int]:
+    ) -> tuple[int, int, int, int, tuple[Path, ...], int]:
         """Return files, octets, adopted files, unplaced messages, damaged files, and how many are
         missing.
         """
@@ -212,7 +201,7 @@ class _Rebuilding:
         row = catalogue.make_account(account)
         run = catalogue.start_run(row, "reindex", int(self._clock()))
         newest = catalogue.newest_file()
-        recovery = Recovery(catalogue, self._tree, self._quarantine, self._dedupe)
+        recovery = Recovery(catalogue, self._tree, self._dedupe)
         recovery.run(int(self._clock()), progress)
         catalogue.begin()
         missing, damaged = self._prove(newest, progress)
@@ -228,7 +217,8 @@ class _Rebuilding:
         catalogue.end_run(run, int(self._clock()), complete=True, report=report)
         catalogue.commit()
         self._tree.close()
-        return files, octets, recovery.adopted, unplaced, (*damaged, *recovery.refused), missing
+        aside = tuple(one.place for one in (*damaged, *recovery.refused))
+        return files, octets, recovery.adopted, unplaced, aside, missing
 
     def _prove(self, newest: int, progress: Progress) -> tuple[int, list[Located]]:
         """Hash what was known before (what was taken in just now was read for that); what is
@@ -239,9 +229,7 @@ class _Rebuilding:
         for one in verification.run(progress):
             if not one.damaged:
                 continue
-            if one.located is not None and one.located.exists():
-                why = f"{one.what}; was in {one.path.parent}"
-                self._tree.set_aside(one.located, self._quarantine, why)  # type: ignore[arg-type]  # a tree is given what it gave
+            if one.located is not None and one.located.set_aside(one.what):
                 damaged.append(one.located)
             else:
                 missing += 1

@@ -6,12 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from mailsync.archive.catalogue import Catalogue, FileRow
-from mailsync.archive.storage.container import Container, Located, digest_of
-from mailsync.archive.storage.disk import OURS
-from mailsync.archive.storage.maildir import Source
+from mailsync.archive.storage.base import Located, Origin, Storage
+from mailsync.archive.storage.disk import is_of_the_reader
 from mailsync.formats import header, maildir
 from mailsync.formats.folders import folder_name, is_shortened
 from mailsync.identity import Fingerprint, fingerprint
@@ -64,15 +62,13 @@ class Shelf:
     def __init__(
         self,
         catalogue: Catalogue,
-        tree: Container,
-        quarantine: Path,
+        tree: Storage,
         dedupe: str,
         run: Callable[[], int],
     ) -> None:
         self._catalogue = catalogue
         self._sql = catalogue.sql
         self._tree = tree
-        self._quarantine = quarantine
         self._dedupe = dedupe
         self._run = run
         self._folders: dict[MailboxPath, tuple[int, str]] = {}
@@ -110,7 +106,7 @@ class Shelf:
         held: int | None = None,
     ) -> Stowed:
         """Store a content in a mailbox's folder, or find that the message is there; durable only
-        after the tree settles.
+        after the storage's `sync`.
 
         `held` is the file of the placement this content was fetched for, if it has one: with `none`
         it is that placement's alone.
@@ -166,7 +162,7 @@ class Shelf:
     def adopt(self, path: MailboxPath, file: Located, base: str) -> bool:
         """Take in a file that has no row, if it is what its name says; returns whether it was."""
         name = maildir.parse(base)
-        content = file.read_bytes()
+        content = file.read()
         print_ = fingerprint(content)
         if (
             name is None
@@ -177,8 +173,7 @@ class Shelf:
         message = self._catalogue.message_by_digest(print_.digest) or self._record(
             print_, len(content)
         )
-        flags = self._tree.flags(self.folder(path)[1], file)  # type: ignore[arg-type]  # a tree is given what it gave
-        self._insert_file(_Spot(path, name.internaldate, flags), message, base, name.copy)
+        self._insert_file(_Spot(path, name.internaldate, file.flags), message, base, name.copy)
         return True
 
     def _claim(self, file: int, flags: frozenset[str]) -> bool:
@@ -254,7 +249,7 @@ class Shelf:
         copy = 1 if first else self._next_copy(spot.path, message)
         base = maildir.name(spot.internaldate, digest, len(content), copy)
         file = self._insert_file(spot, message, base, copy)
-        self._tree.add(self.folder(spot.path)[1], base, content, spot.flags)
+        self._tree.write(self.folder(spot.path)[1], base, content, spot.flags)
         return file
 
     def _put(
@@ -272,16 +267,16 @@ class Shelf:
         source = next((file for file in others if self._is_sound(file, digest)), None)
         if source is None:
             return None
-        origin = Source(source.folder, source.base, source.flags)
+        origin = Origin(source.folder, source.base, source.flags)
         if here:
             self._set_aside(here[0])
-            self._tree.link(origin, here[0].folder, here[0].base, here[0].flags)
+            self._tree.copy(origin, here[0].folder, here[0].base, here[0].flags)
             self._catalogue.mark(here[0].id, damaged=False)
             return Stowed(here[0].id, digest, new=False, mended=True)
         size = self._sql.execute("SELECT size FROM messages WHERE id = ?", (message,)).fetchone()[0]
         copy = self._next_copy(spot.path, message)
         base = maildir.name(spot.internaldate, digest, size, copy)
-        self._tree.link(origin, self.folder(spot.path)[1], base, spot.flags)
+        self._tree.copy(origin, self.folder(spot.path)[1], base, spot.flags)
         return Stowed(self._insert_file(spot, message, base, copy), digest, new=False)
 
     def _here(self, path: MailboxPath, message: int, held: int | None) -> list[FileRow]:
@@ -318,11 +313,11 @@ class Shelf:
         return False
 
     def _holds(self, file: FileRow, digest: bytes) -> bool:
-        path = self._tree.locate(file.folder, file.base, file.flags)
+        located = self._tree.locate(file.folder, file.base, file.flags)
         try:
-            return path is not None and digest_of(path) == digest
+            return located is not None and located.digest() == digest
         except OSError as error:
-            if error.errno in OURS:
+            if is_of_the_reader(error):
                 raise
             # A sector that cannot be read is a damage like any other, and must not stop the rest.
             return False
@@ -336,7 +331,7 @@ class Shelf:
             # It is sound when a run was killed between mending it and saying so.
             if not self._holds(file, digest):
                 self._set_aside(file)
-                self._tree.add(file.folder, file.base, content, file.flags)
+                self._tree.write(file.folder, file.base, content, file.flags)
             self._catalogue.mark(file.id, damaged=False)
         return bool(damaged)
 
@@ -360,16 +355,15 @@ class Shelf:
                 "UPDATE files SET message = ?, base = ?, damaged = 0 WHERE id = ?",
                 (message, base, file.id),
             )
-            self._tree.add(file.folder, base, content, file.flags)
+            self._tree.write(file.folder, base, content, file.flags)
         here = self._here(spot.path, message, None)
         place = here[0].id if here else self._write(spot, message, print_.digest, content)
         return Stowed(place, print_.digest, new=not damaged, mended=bool(damaged))
 
     def _set_aside(self, file: FileRow) -> None:
-        path = self._tree.locate(file.folder, file.base, file.flags)
-        if path is not None:
-            why = f"its content no longer had the SHA-256 of its name; was in {path.parent}"
-            self._tree.set_aside(path, self._quarantine, why)  # type: ignore[arg-type]  # a tree is given what it gave
+        located = self._tree.locate(file.folder, file.base, file.flags)
+        if located is not None:
+            located.set_aside("its content no longer had the SHA-256 of its name")
 
     def _next_copy(self, path: MailboxPath, message: int) -> int:
         """Return the next number among the copies of one message in a folder; only `exact` and

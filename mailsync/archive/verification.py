@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from mailsync.archive.catalogue import Catalogue, FileRow
-from mailsync.archive.storage.container import Container, Located, digest_of
-from mailsync.archive.storage.disk import OURS
+from mailsync.archive.storage.base import Located, StorageReader
+from mailsync.archive.storage.disk import is_of_the_reader
 from mailsync.formats import maildir
 from mailsync.progress import Progress
 
@@ -37,9 +37,9 @@ class Damage:
 class _Check:
     file: FileRow
     digest: bytes
-    path: Located | None
+    located: Located | None
     size: int
-    inode: tuple[int, int] = (0, 0)
+    shared: tuple[int, int] | None = None
     hashed: Future[bytes | OSError] | bytes | None = None
 
 
@@ -50,7 +50,9 @@ class Verification:
     Files whose rows came after `newest` are left out.
     """
 
-    def __init__(self, catalogue: Catalogue, tree: Container, *, newest: int | None = None) -> None:
+    def __init__(
+        self, catalogue: Catalogue, tree: StorageReader, *, newest: int | None = None
+    ) -> None:
         self._catalogue = catalogue
         self._tree = tree
         self._newest = newest
@@ -71,42 +73,43 @@ class Verification:
         yield from self._strangers()
 
     def _check(self, pool: ThreadPoolExecutor, file: FileRow, digest: bytes) -> _Check:
-        path = self._tree.locate(file.folder, file.base, file.flags)
-        if path is None:
+        located = self._tree.locate(file.folder, file.base, file.flags)
+        if located is None:
             return _Check(file, digest, None, 0)
         try:
-            stat = path.stat()
+            stat = located.stat()
         except OSError:
-            return _Check(file, digest, path, 0, hashed=pool.submit(_hash, path))
-        inode = (stat.st_dev, stat.st_ino)
-        hashed = self._inodes.get(inode)
+            return _Check(file, digest, located, 0, hashed=pool.submit(_hash, located))
+        hashed = self._inodes.get(stat.shared) if stat.shared else None
         if hashed is None:
-            hashed = pool.submit(_hash, path)
-            if stat.st_nlink > 1:
-                self._inodes[inode] = hashed
-        return _Check(file, digest, path, stat.st_size, inode, hashed)
+            hashed = pool.submit(_hash, located)
+            if stat.shared:
+                self._inodes[stat.shared] = hashed
+        return _Check(file, digest, located, stat.size, stat.shared, hashed)
 
     def _judge(self, check: _Check, progress: Progress) -> Iterator[Damage]:
         progress.advance(1, check.size)
-        path = check.path
+        located = check.located
         result = check.hashed.result() if isinstance(check.hashed, Future) else check.hashed
         if isinstance(result, FileNotFoundError):
             # A mail program, or the writer beside us, gave it another name meanwhile.
-            path = self._tree.locate(check.file.folder, check.file.base)
-            result = _hash(path) if path else None
-        if isinstance(result, OSError) and result.errno in OURS:
+            located = self._tree.locate(check.file.folder, check.file.base)
+            result = _hash(located) if located else None
+        if isinstance(result, OSError) and is_of_the_reader(result):
             raise result
-        if isinstance(result, bytes) and check.inode in self._inodes:
-            self._inodes[check.inode] = result
+        if isinstance(result, bytes) and check.shared:
+            self._inodes[check.shared] = result
         if result == check.digest:
             if check.file.damaged:
                 self.marks.append((check.file.id, False))
             return
         self.marks.append((check.file.id, True))
         place = (
-            self._tree.place(check.file.folder, check.file.base) if path is None else _named(path)
+            located.place
+            if located is not None
+            else self._tree.path_shown(check.file.folder, check.file.base)
         )
-        if path is None:
+        if located is None:
             what = "the file is missing"
         elif isinstance(result, OSError):
             what = f"the file cannot be read: {result.strerror or result}"
@@ -114,26 +117,22 @@ class Verification:
             what = (
                 "the content is not what was stored: its SHA-256 differs from the one in its name"
             )
-        yield Damage(place, check.digest, what, damaged=True, located=path)
+        yield Damage(place, check.digest, what, damaged=True, located=located)
 
     def _strangers(self) -> Iterator[Damage]:
         for folder, _ in self._tree.folders():
             known = self._catalogue.bases(folder)
-            for base, path in self._tree.files(folder):
+            for base, located in self._tree.walk(folder):
                 if base not in known:
                     ours = maildir.parse(base) is not None
                     what = "the catalogue does not know this file" + (
                         "" if ours else " (another program's)"
                     )
-                    yield Damage(_named(path), None, what, damaged=False)
+                    yield Damage(located.place, None, what, damaged=False)
 
 
-def _named(located: Located) -> Path:
-    return located if isinstance(located, Path) else Path(str(located))
-
-
-def _hash(path: Located) -> bytes | OSError:
+def _hash(located: Located) -> bytes | OSError:
     try:
-        return digest_of(path)
+        return located.digest()
     except OSError as error:
         return error

@@ -159,10 +159,12 @@ def test_interrupted_anywhere_it_is_finished_by_the_next_opening_and_no_message_
     places: dict[str, Callable[[], None]] = {
         "commit": lambda: monkeypatch.setattr(Pruning, "execute", fail),
         "locate": lambda: monkeypatch.setattr(
-            "mailsync.archive.storage.maildir.MaildirTree.locate", fail
+            "mailsync.archive.storage.maildir.MaildirStorage._find", fail
         ),
-        "unlink": lambda: monkeypatch.setattr("mailsync.archive.prune.os.unlink", fail),
-        "sync": lambda: monkeypatch.setattr("mailsync.archive.prune.sync_directory", fail),
+        "unlink": lambda: monkeypatch.setattr("mailsync.archive.storage.maildir.os.unlink", fail),
+        "sync": lambda: monkeypatch.setattr(
+            "mailsync.archive.storage.maildir.sync_directory", fail
+        ),
     }
     with opened(archive, begin=LATER) as writing:
         places[step]()

@@ -280,7 +280,7 @@ def test_a_mending_interrupted_before_its_commit_is_made_good(
     def mend_and_fail(archive: Archive) -> None:
         with pulling(archive) as run:
             run.add(SIX[0])
-            monkeypatch.setattr(archive._tree, "settle", fail)
+            monkeypatch.setattr(archive._tree, "sync", fail)
             run.flush()
 
     with opened(tmp_path / "a") as archive:

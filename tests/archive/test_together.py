@@ -103,7 +103,7 @@ def test_a_push_commits_nothing_of_a_pull_that_broke_off_in_the_middle_of_a_mess
                 raise KeyboardInterrupt
 
             with monkeypatch.context() as patched:
-                patched.setattr(archive._tree, "add", interrupted)
+                patched.setattr(archive._tree, "write", interrupted)
                 with pytest.raises(KeyboardInterrupt):
                     pulling.add(uid(2, plain(2)))
             with pytest.raises(ArchiveError):

@@ -18,7 +18,7 @@ import pytest
 from imapclient import IMAPClient
 
 from mailsync.archive import Archive
-from mailsync.archive.storage.maildir import MaildirTree
+from mailsync.archive.storage.maildir import MaildirStorage
 from mailsync.model import INBOX, MailboxPath
 from tests.archive.house import damages, files, messages, opened, pull, pulling, sha256, uid
 from tests.messages import plain, ugly
@@ -225,8 +225,9 @@ def test_flags_another_program_changed_and_files_it_left_are_no_damage_and_do_no
 
 
 def test_folder_names_come_back_exactly_from_the_tree_alone(archive: Path) -> None:
-    tree = MaildirTree(archive / "mail", writing=False)
+    tree = MaildirStorage(archive / "mail", writing=False)
     assert sorted(path for _, path in tree.folders()) == sorted(FOLDERS)
     assert all(
-        tree.folder(name).resolve().is_relative_to(archive / "mail") for name, _ in tree.folders()
+        tree.directory_of(name).resolve().is_relative_to(archive / "mail")
+        for name, _ in tree.folders()
     )

@@ -14,8 +14,16 @@ from typing import Final
 from mailsync.archive.storage import write_worker
 from mailsync.errors import ArchiveError, DiskFull
 
-OURS: Final = frozenset({errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-"""Failures to read that say nothing about the file."""
+_OF_THE_READER: Final = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+)
+
+
+def is_of_the_reader(error: OSError) -> bool:
+    """Return whether a failure to read is of the reader's rights and limits, and so says nothing
+    about the file.
+    """
+    return error.errno in _OF_THE_READER
 
 
 @contextlib.contextmanager

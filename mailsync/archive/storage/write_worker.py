@@ -61,22 +61,22 @@ class Crew:
 
     def add(self, path: str | bytes, content: bytes, mtime: int | None) -> None:
         """Have a file written (`mtime` in epoch seconds, where the disk can hold it); it is on disk
-        after `settle`. Raises OSError.
+        after `sync`. Raises OSError.
         """
         self._batch.append((path, content, mtime))
         self._octets += len(content)
         if len(self._batch) >= BATCH_FILES or self._octets >= BATCH_OCTETS:
             self._send()
 
-    def settle(self) -> None:
+    def sync(self) -> None:
         """Wait until all files added so far are on disk.
 
-        Raises OSError, again and again until `forget`.
+        Raises OSError, again and again until `discard`.
         """
         self._send()
         self._await(0)
 
-    def forget(self) -> None:
+    def discard(self) -> None:
         """Write nothing more of what was added; returns once nothing is under way."""
         self._batch, self._octets = [], 0
         for future in self._under_way:
@@ -87,7 +87,7 @@ class Crew:
         self._error = None
 
     def close(self) -> None:
-        """Stop the threads; what was not settled may be left undone."""
+        """Stop the threads; what was not synced may be left undone."""
         self.pool.shutdown(wait=True, cancel_futures=True)
 
     def _send(self) -> None:
@@ -103,7 +103,7 @@ class Crew:
         except OSError as error:
             self._error = error
         if self._error is not None:
-            # One file that is not whole spoils what was to be settled together.
+            # One file that is not whole spoils what was to be durable together.
             raise self._error
 
 
@@ -163,17 +163,17 @@ def serve(files: BinaryIO, answers: int) -> None:
     """
     crew = Crew()
     error: OSError | None = None
-    unsettled: list[bytes] = []
+    unsynced: list[bytes] = []
     while len(header := files.read(HEADER.size)) == HEADER.size:
         path_octets, octets, mtime, dated = HEADER.unpack(header)
         try:
             if not path_octets:
                 if error is None:
-                    crew.settle()
+                    crew.sync()
             else:
                 path, content = files.read(path_octets), files.read(octets)
                 if error is None and len(content) == octets:
-                    unsettled.append(path)
+                    unsynced.append(path)
                     crew.add(path, content, mtime if dated else None)
         except OSError as trouble:
             error = trouble
@@ -183,10 +183,10 @@ def serve(files: BinaryIO, answers: int) -> None:
             except BrokenPipeError:
                 break
             if error is None:
-                unsettled.clear()
-    crew.forget()
+                unsynced.clear()
+    crew.discard()
     crew.close()
-    for path in unsettled:
+    for path in unsynced:
         with contextlib.suppress(OSError):
             os.unlink(path)  # noqa: PTH108  this program imports little
 

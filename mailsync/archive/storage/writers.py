@@ -36,7 +36,7 @@ class Writers:
 
     def add(self, path: str, content: bytes, mtime: int | None) -> None:
         """Have a file written (`mtime` in epoch seconds, where the disk can hold it); it is on disk
-        after `settle`. Raises OSError.
+        after `sync`. Raises OSError.
         """
         self._octets += len(content)
         if self._process is None and self._octets > MUCH and not self._alone:
@@ -44,31 +44,31 @@ class Writers:
             self._alone = self._process is None
         (self._process or self._crew).add(path, content, mtime)
 
-    def settle(self) -> None:
+    def sync(self) -> None:
         """Wait until all files added so far are on disk.
 
-        Raises OSError, again and again until `forget`.
+        Raises OSError, again and again until `discard`.
         """
-        self._crew.settle()
+        self._crew.sync()
         if self._process is not None:
-            self._process.settle()
+            self._process.sync()
 
-    def forget(self) -> None:
+    def discard(self) -> None:
         """Write nothing more of what was added; returns once nothing is under way."""
-        self._crew.forget()
+        self._crew.discard()
         if self._process is not None:
             self._process.stop()
             self._process = None
         self._octets = 0
 
-    def sync(self, directories: Iterable[str]) -> None:
+    def sync_directories(self, directories: Iterable[str]) -> None:
         """Force the entries of directories to disk, side by side. Raises OSError."""
         for _ in self._crew.pool.map(sync_directory, directories):
             pass
 
     def close(self) -> None:
-        """Stop; what was not settled may be left undone."""
-        self.forget()
+        """Stop; what was not synced may be left undone."""
+        self.discard()
         self._crew.close()
 
 
@@ -92,7 +92,7 @@ class _Process:
             content,
         )
 
-    def settle(self) -> None:
+    def sync(self) -> None:
         """Wait until all files handed over are on disk. Raises OSError."""
         self._send(write_worker.HEADER.pack(0, 0, 0, False), b"")
         number, octets = write_worker.ANSWER.unpack(self._read(write_worker.ANSWER.size))

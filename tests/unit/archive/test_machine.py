@@ -118,7 +118,7 @@ class Machine(RuleBasedStateMachine):
             for box in BOXES:
                 self.bring(run, box)
             if settled:
-                run._tree.settle()
+                run._tree.sync()
         self.archive.close()
         self.archive = opened(self.directory / "a", self.dedupe)
 

@@ -198,7 +198,7 @@ def test_a_slow_disk_is_waited_for_instead_of_filling_the_memory(
     assert added == write_worker.BACKLOG
     allowed.release(60)
     feeder.join(60)
-    files.settle()
+    files.sync()
     assert added == 60
     assert {path.stat().st_size for path in tmp_path.iterdir()} == {write_worker.BATCH_OCTETS}
     files.close()

@@ -16,7 +16,7 @@ import pytest
 
 from mailsync.archive import Archive, PullRun
 from mailsync.archive.storage import write_worker, writers
-from mailsync.archive.storage.maildir import MaildirTree
+from mailsync.archive.storage.maildir import MaildirStorage
 from mailsync.archive.storage.writers import Writers
 from mailsync.errors import ArchiveError
 from mailsync.model import INBOX
@@ -54,7 +54,7 @@ def test_what_a_process_writes_is_what_was_given(files: Writers, tmp_path: Path)
     }
     for number, (path, content) in enumerate(mail.items()):
         files.add(path, content, number * 1000 if number % 3 else None)
-    files.settle()
+    files.sync()
     assert process_of(files)
     assert {str(path): path.read_bytes() for path in tmp_path.iterdir()} == mail
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
@@ -76,11 +76,11 @@ def test_an_error_of_the_process_says_which_file_and_stays(files: Writers, tmp_p
     files.add(str(tmp_path / "missing" / "file"), b"x", None)
     for _ in range(2):
         with pytest.raises(FileNotFoundError) as caught:
-            files.settle()
+            files.sync()
         assert caught.value.filename == str(tmp_path / "missing" / "file")
-    files.forget()
+    files.discard()
     files.add(str(tmp_path / "small"), b"x", None)
-    files.settle()
+    files.sync()
     assert (tmp_path / "small").read_bytes() == b"x"
 
 
@@ -91,7 +91,7 @@ def test_a_process_that_is_killed_ends_the_run_and_nothing_of_its_group_is_belie
     with Archive.open(tmp_path / "a") as archive:
         with archive.pull("alice") as run:
             add_all(run, mail[:150], 0)
-            assert isinstance(run._tree, MaildirTree)
+            assert isinstance(run._tree, MaildirStorage)
             os.kill(process_of(run._tree._writers), signal.SIGKILL)
             with pytest.raises(ArchiveError, match="ended unexpectedly"):
                 add_all(run, mail[150:], 150)
@@ -149,6 +149,6 @@ def test_without_a_process_threads_write_it_all(
     files = Writers()
     for number in range(50):
         files.add(str(tmp_path / str(number)), bytes(1000), None)
-    files.settle()
+    files.sync()
     files.close()
     assert len(list(tmp_path.iterdir())) == 50
