@@ -326,11 +326,31 @@ def test_a_set_of_uids_is_written_so_that_it_reads_the_same(uids: list[int]) -> 
 # Names
 
 
-@given(st.text(st.characters(codec="utf-8"), max_size=30))
-def test_every_name_survives_modified_utf7(name: str) -> None:
-    coded = mailbox_names.encode_utf7(name)
-    assert coded.isascii()
-    assert mailbox_names.decode_utf7(coded) == name
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (b"&AOk-t&AOk-", "été"),
+        (b"&2AA-", "&2AA-"),
+        (b"&2D0-&3gA-", "&2D0-&3gA-"),
+        (b"&A-&AOk-", "&A-&AOk-"),
+        ("été".encode(), "été"),
+        (b"\xe9t\xe9", "été"),
+    ],
+)
+def test_a_name_is_read_as_text_and_what_is_no_text_as_the_server_wrote_it(
+    written: bytes, read: str
+) -> None:
+    assert mailbox_names.Names().learn(written, b"/") == (read,)
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="/"), min_size=1, max_size=30))
+def test_a_name_that_is_composed_is_listed_again_as_it_was(name: str) -> None:
+    path = (name,)
+    written = mailbox_names.Names().written(path)
+    assert written.isascii()
+    assert mailbox_names.Names().learn(written, b"/") == (
+        ("INBOX",) if name.upper() == "INBOX" else path
+    )
 
 
 @given(

@@ -8,12 +8,12 @@ no codec can lose a mailbox.
 
 from __future__ import annotations
 
-import binascii
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from mailsync.formats import mutf7
 from mailsync.model import INBOX, SPECIAL_USES, MailboxPath, SyncState
 from mailsync.stores.imap.command_queue import Answer, Literal, Piece
 
@@ -24,8 +24,7 @@ _LIST: Final = re.compile(
 _STRING: Final = re.compile(_QUOTED + rb"|[^\s()]+", re.DOTALL)
 _TOKEN: Final = re.compile(rb"\(|\)|" + _QUOTED + rb"|[^\s()\"]+", re.DOTALL)
 _PAIR: Final = re.compile(rb"([A-Za-z-]+) +(?:\(([^)]*)\)|(\d{1,19}))")
-_SHIFTED: Final = re.compile(rb"&([A-Za-z0-9+,]*)-")
-_ENCODED: Final = re.compile("[^\x20-\x7e]+|&")
+_HALF: Final = re.compile("[\ud800-\udfff]")
 _SPELLING: Final = {
     word.lower(): word
     for word in (
@@ -41,28 +40,6 @@ _SPELLING: Final = {
         "\\Remote",
     )
 }
-
-
-def decode_utf7(name: bytes) -> str:
-    """Decode modified UTF-7 (RFC 3501 section 5.1.3); what is none is read as UTF-8 or, failing
-    that, kept octet by octet.
-    """
-    if any(octet >= 0x80 for octet in name):
-        try:
-            return name.decode("utf-8")
-        except UnicodeDecodeError:
-            return name.decode("latin-1")
-    try:
-        return _SHIFTED.sub(_unshift, name).decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError):
-        return name.decode("ascii")
-
-
-def encode_utf7(name: str) -> bytes:
-    """Encode a name in modified UTF-7; a lone surrogate, which no server could have told us,
-    becomes `?`.
-    """
-    return _ENCODED.sub(_shift, name).encode("ascii")
 
 
 def quote(name: bytes, *, instant: bool) -> Piece:
@@ -181,7 +158,7 @@ class Names:
         path = self._path(name, delimiter)
         if self._written.get(path, name) != name:
             # Two names the prefix alone tells apart: the later one keeps its whole name.
-            path = tuple(decode_utf7(part) for part in _split(name, delimiter))
+            path = tuple(_read(part) for part in _split(name, delimiter))
         self._written[path] = name
         self._listed[name] = path
         return path
@@ -196,7 +173,7 @@ class Names:
         if not path or (len(path) == 1 and path[0].upper() == "INBOX"):
             return b"INBOX"
         delimiter = self.delimiter or b""
-        parts = [encode_utf7(part) for part in path]
+        parts = [mutf7.encode(part).encode("ascii") for part in path]
         if delimiter:
             parts = [part.replace(delimiter, b"_") for part in parts]
         joined = (delimiter or b"_").join(parts)
@@ -232,10 +209,25 @@ class Names:
             inner = name[len(self.prefix) :]
         if inner.upper() == b"INBOX":
             inner = name  # `INBOX.INBOX` is not the inbox
-        parts = [decode_utf7(part) for part in _split(inner, delimiter)]
+        parts = [_read(part) for part in _split(inner, delimiter)]
         if parts[0].upper() == "INBOX":
             parts[0] = "INBOX"
         return tuple(parts)
+
+
+def _read(name: bytes) -> str:
+    """Read a name or a part of one: modified UTF-7, else UTF-8 or, failing that, octet by octet.
+
+    What no text is written as (half a surrogate pair) stays as the server wrote it.
+    """
+    if not name.isascii():
+        try:
+            return name.decode("utf-8")
+        except UnicodeDecodeError:
+            return name.decode("latin-1")
+    written = name.decode("ascii")
+    text = mutf7.decode(written)
+    return written if _HALF.search(text) else text
 
 
 def _under(name: bytes, prefix: bytes) -> bool:
@@ -280,21 +272,3 @@ def _unquote(text: bytes) -> bytes:
     if len(text) >= 2 and text[:1] == b'"' and text[-1:] == b'"':
         return re.sub(rb"\\(.)", rb"\1", text[1:-1], flags=re.DOTALL)
     return text
-
-
-def _unshift(found: re.Match[bytes]) -> bytes:
-    coded = found[1]
-    if not coded:
-        return b"&"
-    text = binascii.a2b_base64(coded.replace(b",", b"/") + b"=" * (-len(coded) % 4)).decode(
-        "utf-16-be"
-    )
-    return text.encode("utf-8")
-
-
-def _shift(found: re.Match[str]) -> str:
-    text = found[0]
-    if text == "&":
-        return "&-"
-    coded = binascii.b2a_base64(text.encode("utf-16-be", "replace"), newline=False)
-    return "&" + coded.rstrip(b"=").replace(b"/", b",").decode("ascii") + "-"
