@@ -1,4 +1,5 @@
-"""TLS over a connected socket, with the encrypted octets taken in and sent in large pieces.
+"""How a server is trusted, and TLS over a connected socket, with the encrypted octets taken in and
+sent in large pieces.
 
 `ssl.SSLSocket` asks the kernel twice for every record, and mail servers send records of 4 KB: on a
 fast line these calls cost more than the decryption. Here the records are found in memory
@@ -10,13 +11,31 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+from pathlib import Path
 from typing import Final
+
+from mailsync.errors import TlsError
 
 _CHUNK: Final = 256 * 1024
 _RECORDS: Final = 64 * 1024
 """Octets encrypted at a time."""
 
 _NOTHING: Final = memoryview(b"")
+
+
+def tls_context(account: str, ca_file: Path | None) -> ssl.SSLContext:
+    """Make the context that verifies a server: always chain and name, TLS 1.2 or newer.
+
+    `ca_file` replaces the system's certificates. Raises TlsError.
+    """
+    try:
+        context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    except (OSError, ssl.SSLError) as error:
+        raise TlsError(
+            account, f"cannot read the CA file {ca_file}: {error.strerror or error}"
+        ) from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 class TlsSocket:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from mailsync.errors import ConnectionLost, ProtocolViolation, TlsError, Unreachable
-from mailsync.stores.tls import TlsSocket
+from mailsync.stores.tls import TlsSocket, tls_context
 
 _CHUNK: Final = 256 * 1024
 _LARGE: Final = 4 * _CHUNK
@@ -61,23 +61,6 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def tls_context(endpoint: Endpoint, account: str) -> ssl.SSLContext:
-    """Make the context that verifies `endpoint`: always chain and name, TLS 1.2 or newer.
-
-    Raises TlsError.
-    """
-    try:
-        context = ssl.create_default_context(
-            cafile=str(endpoint.ca_file) if endpoint.ca_file else None
-        )
-    except (OSError, ssl.SSLError) as error:
-        raise TlsError(
-            account, f"cannot read the CA file {endpoint.ca_file}: {error.strerror or error}"
-        ) from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
 class Connection:
     """An open connection to `endpoint`; made by `connect`."""
 
@@ -109,7 +92,7 @@ class Connection:
             )
         name = self.endpoint.tls_name or self.endpoint.host
         try:
-            context = tls_context(self.endpoint, self.account)
+            context = tls_context(self.account, self.endpoint.ca_file)
         except TlsError:
             self.abandon()
             raise
@@ -377,7 +360,7 @@ def _waits_for_tls(endpoint: Endpoint, account: str) -> bool:
     try:
         with socket.create_connection((endpoint.host, endpoint.port), timeout=QUIET) as sock:
             TlsSocket(
-                sock, tls_context(endpoint, account), endpoint.tls_name or endpoint.host
+                sock, tls_context(account, endpoint.ca_file), endpoint.tls_name or endpoint.host
             ).handshake()
     except ssl.SSLCertVerificationError:
         return True

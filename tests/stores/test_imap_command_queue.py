@@ -24,7 +24,7 @@ from mailsync.errors import (
 from mailsync.stores.credentials import Credentials
 from mailsync.stores.imap import fetch_response, mailbox_names
 from mailsync.stores.imap.command_queue import Answer, Literal, Wire, result_of, shown
-from mailsync.stores.imap.session import Session, stated_wait
+from mailsync.stores.imap.session import Session
 from mailsync.stores.transport import Connection, connect
 from tests.servers.certificates import Certificates
 from tests.servers.dovecot import Dovecot
@@ -557,21 +557,6 @@ def test_something_that_is_no_imap_server_is_said_to_be_none() -> None:
         pytest.raises(ProtocolViolation, match="does not speak IMAP"),
     ):
         Session.open("old", endpoint(scripted.port), ALICE)
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("Request is throttled. Suggested Backoff Time: 299961 milliseconds", 299.961),
-        ("Throttled, backoff 1500 ms", 1.5),
-        ("try again in 30 seconds", 30),
-        ("wait 2 minutes", 120),
-        ("Backoff time: 2500", 2.5),
-        ("come back later", None),
-    ],
-)
-def test_a_stated_wait_is_understood(text: str, seconds: float | None) -> None:
-    assert stated_wait(text) == (None if seconds is None else pytest.approx(seconds))
 
 
 @given(st.one_of(st.text(), st.binary()))

@@ -29,7 +29,7 @@ LONG = b"word after word " * 90
 
 
 @dataclass(frozen=True)
-class Part:
+class ReadPart:
     """What a person gets of one part."""
 
     kind: str
@@ -37,7 +37,7 @@ class Part:
     content: bytes
 
 
-def shown(content: bytes) -> tuple[list[str], list[Part]]:
+def shown(content: bytes) -> tuple[list[str], list[ReadPart]]:
     """Read the fields a mail program shows, and every part it opens, forwarded messages with their
     own fields.
     """
@@ -53,9 +53,12 @@ def _fields(content: bytes) -> list[str]:
     ]
 
 
-def _parts(message: Message) -> list[Part]:
+def _parts(message: Message) -> list[ReadPart]:
     return [
-        Part(part.get_content_type(), part.get_filename() or "", _content(part))
+        # A type that is longer than a line is none, yet has to be broken somewhere.
+        ReadPart(
+            "".join(part.get_content_type().split()), part.get_filename() or "", _content(part)
+        )
         for part in message.walk()
     ]
 

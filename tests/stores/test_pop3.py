@@ -287,8 +287,8 @@ def test_closing_a_connection_that_broke_is_no_trouble(pop3_server: Callable[...
         contents(one)
     with contextlib.suppress(StoreUnavailable):
         for _ in range(3):
-            assert one._session is not None
-            one._session.send(b"NOOP")
+            assert one._connection.session is not None
+            one._connection.session.send(b"NOOP")
     one.close()
     one.close()
 
@@ -456,7 +456,7 @@ def test_no_secret_is_in_any_error_even_where_the_server_echoes_it(
         with pytest.raises(StoreUnavailable) as caught:
             one.mailboxes()
         assert "***" in str(caught.value)
-        for text in (str(caught.value), repr(caught.value), repr(one), repr(one._credentials)):
+        for text in (str(caught.value), repr(caught.value), repr(one), repr(one.__dict__)):
             assert SECRET not in text
             assert base64.b64encode(f"\0demo\0{SECRET}".encode()).decode() not in text
 

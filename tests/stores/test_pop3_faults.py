@@ -132,7 +132,9 @@ def test_a_good_server_on_a_bad_line_stays_pipelined() -> None:
         ]
         assert Counter(got) == Counter(put * 3)
         assert len(line.dialogues) == 3
-        assert not one._manner.one_at_a_time
+        session = one._connection.session
+        assert session is not None
+        assert not session.experience.one_at_a_time
 
 
 # Refusals

@@ -4,32 +4,20 @@ stop. No I/O.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
-from mailsync.errors import OverQuota, StoreUnavailable
+from mailsync.errors import StoreUnavailable
 from mailsync.mapping import show
 from mailsync.model import Appended, MailboxPath, Parcel, Refused, Unanswered
 from mailsync.stores.imap.append import Send, allowed, append_uids
 from mailsync.stores.imap.command_queue import Result
 from mailsync.stores.imap.repair import looks_odd, repaired
-from mailsync.stores.imap.session import trouble
+from mailsync.stores.refusals import append_trouble, is_closed, is_too_big
 
 Answer: TypeAlias = Appended | Refused | Unanswered
 Permanent: TypeAlias = Callable[[MailboxPath], "frozenset[str] | None"]
-
-_TOO_BIG: Final = frozenset({b"TOOBIG", b"APPENDLIMIT"})
-_SIZE_WORDS: Final = re.compile(
-    r"(mail|message|letter) (size|is) .{0,30}(larger|too large|too big)|too large|too big",
-    re.IGNORECASE,
-)
-"""Dovecot says [LIMIT], which else means the whole account, of one message that is too large."""
-
-_QUOTA_WORDS: Final = re.compile(r"quota|mailbox is full|over limit|no space", re.IGNORECASE)
-_NO_MAILBOX: Final = frozenset({b"TRYCREATE", b"NONEXISTENT", b"NOPERM"})
-"""What is true of the mailbox, whatever message comes (RFC 9051 section 7.1, RFC 5530)."""
 
 
 class Verdicts:
@@ -75,7 +63,7 @@ class Verdicts:
         """Tell why nothing at all can be added to a mailbox, None when the refusal was about the
         messages; remembered for `first`.
         """
-        if result.code not in _NO_MAILBOX:
+        if not is_closed(result.said):
             return None
         self._closed[mailbox] = (
             f"the server takes nothing for mailbox {show(mailbox)}:"
@@ -84,12 +72,10 @@ class Verdicts:
         return self._closed[mailbox]
 
     def stop(self, result: Result) -> StoreUnavailable | None:
-        """Return whether a refusal means that the account must wait (`retryable`) or stop."""
-        if result.ok or _too_big(result):
-            return None
-        if _QUOTA_WORDS.search(result.text):
-            return OverQuota(self.account, f"the server is full: {result.text}")
-        return trouble(self.account, result, "appending messages")
+        """Return the error where a refusal means that the account must wait (`retryable`) or
+        stop.
+        """
+        return append_trouble(self.account, result.refusal)
 
     def another(self, send: Send, result: Result) -> Send | Refused:
         """After a refusal of one message alone: give the next form to try, or the refusal, in the
@@ -99,7 +85,7 @@ class Verdicts:
         for the refusal is kept.
         """
         refusal = send.refusal or result.text or "no reason given"
-        if _too_big(result):
+        if is_too_big(result.said):
             return Refused(
                 send.parcel,
                 f"it is too big for the server, with {len(send.content):,} octets: {refusal}",
@@ -130,7 +116,3 @@ def appended(group: list[Send], result: Result) -> list[Answer]:
         Appended(send.parcel, validity, uid, send.flags, send.repaired)
         for send, uid in zip(group, uids, strict=True)
     ]
-
-
-def _too_big(result: Result) -> bool:
-    return result.code in _TOO_BIG or bool(_SIZE_WORDS.search(result.text))

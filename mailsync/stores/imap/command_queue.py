@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from mailsync.errors import ConnectionLost, ProtocolViolation, ServerBusy, StoreUnavailable
+from mailsync.stores.refusals import Refusal
 from mailsync.stores.transport import Connection
 
 LITERAL_LIMIT: Final = 1 << 30
@@ -116,6 +117,16 @@ class Result:
     def ok(self) -> bool:
         """Whether the command was done."""
         return self.status == b"OK"
+
+    @property
+    def said(self) -> Refusal:
+        """The code and the words, for whoever judges a refusal."""
+        return Refusal(self.code.decode("ascii", "replace"), self.text)
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """Why the command was refused; None when it was done."""
+        return None if self.ok else self.said
 
 
 def result_of(line: bytes) -> Result | None:

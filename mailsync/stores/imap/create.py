@@ -13,9 +13,10 @@ from mailsync.model import Mailbox, MailboxPath
 from mailsync.stores.imap.command_queue import Command, Result, result_of
 from mailsync.stores.imap.fetch_response import attributes_of
 from mailsync.stores.imap.list import OUTSTANDING
-from mailsync.stores.imap.plainer_names import is_about_the_name, proposals
+from mailsync.stores.imap.plainer_names import proposals
 from mailsync.stores.imap.reconnect import Link
-from mailsync.stores.imap.session import Session, trouble
+from mailsync.stores.imap.session import Session
+from mailsync.stores.refusals import is_about_the_name, trouble
 
 
 class Maker:
@@ -53,7 +54,7 @@ class Maker:
             refusal = refusals[mailbox.path]
             if (
                 refusal is not None
-                and is_about_the_name(refusal)
+                and is_about_the_name(refusal.said)
                 and self._made_plainer(link, session, mailbox, taken)
             ):
                 refusal = None
@@ -101,7 +102,7 @@ class Maker:
         found: dict[MailboxPath, Result | None] = {}
         for mailbox, made, selected in flights:
             result = session.wire.wait(selected)
-            stop = trouble(self._account, result, "opening a mailbox")
+            stop = trouble(self._account, result.refusal, "opening a mailbox")
             if stop is not None:
                 raise stop
             if result.ok:

@@ -42,7 +42,9 @@ from mailsync.stores.imap.plainer_names import fitted
 from mailsync.stores.imap.presence import LOOK, body_there, messages_there, searched
 from mailsync.stores.imap.quota import rooms
 from mailsync.stores.imap.reconnect import Link
-from mailsync.stores.imap.session import Session, trouble
+from mailsync.stores.imap.session import Session
+from mailsync.stores.refusals import trouble
+from mailsync.stores.retry import RETRIES, Retry
 from mailsync.stores.transport import Endpoint
 
 Done = TypeVar("Done")
@@ -65,7 +67,7 @@ class ImapDestination:
         repair: bool = True,
         connections: int = 4,
         progress: Progress | None = None,
-        retries: int = 4,
+        retries: int = RETRIES,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -85,7 +87,7 @@ class ImapDestination:
             return opened
 
         def link() -> Link:
-            return Link(session, note=note, sleep=sleep, random=jitter, retries=retries)
+            return Link(session, Retry(note=note, sleep=sleep, jitter=jitter, retries=retries))
 
         self._new_link = link
         self._link = link()
@@ -229,7 +231,7 @@ class ImapDestination:
 
     def _done(self, command: Command, mailbox: MailboxPath) -> Result:
         result = self._link.session.wire.wait(command)
-        stop = trouble(self.account, result, "asking for a mailbox")
+        stop = trouble(self.account, result.refusal, "asking for a mailbox")
         if stop is not None:
             raise stop
         if not result.ok:
@@ -295,9 +297,10 @@ class ImapDestination:
         """Return whether a change was made; a refusal that keywords may be the reason for is none
         yet. Raises MailboxError.
         """
-        if flags <= SYSTEM_FLAGS or self._link.session.wire.wait(command).ok:
+        result = self._link.session.wire.wait(command)
+        if flags <= SYSTEM_FLAGS or result.ok:
             return self._done(command, mailbox).ok
-        stop = trouble(self.account, self._link.session.wire.wait(command), "changing flags")
+        stop = trouble(self.account, result.refusal, "changing flags")
         if stop is not None:
             raise stop
         return False

@@ -19,7 +19,7 @@ from mailsync.model import Entry, MailboxPath, Message, UidRef, Unfetched
 from mailsync.stores.imap.command_queue import Answer, Command, Result
 from mailsync.stores.imap.fetch_response import body_of, line_of, uid_set
 from mailsync.stores.imap.reconnect import Examined, Link
-from mailsync.stores.imap.session import trouble
+from mailsync.stores.refusals import trouble
 
 WINDOW: Final = 32 << 20
 """Octets of messages asked for and not yet here.
@@ -253,7 +253,11 @@ class Bodies:
                 self._brought += 1
                 yield message
         result = command.result
-        stop = trouble(self._account, result, "fetching messages") if result is not None else None
+        stop = (
+            trouble(self._account, result.refusal, "fetching messages")
+            if result is not None
+            else None
+        )
         if stop is not None:
             raise stop
 

@@ -12,7 +12,8 @@ from mailsync.errors import ProtocolViolation
 from mailsync.model import Mailbox, SyncState
 from mailsync.stores.imap.command_queue import Command
 from mailsync.stores.imap.mailbox_names import listed, status
-from mailsync.stores.imap.session import Session, trouble
+from mailsync.stores.imap.session import Session
+from mailsync.stores.refusals import trouble
 
 OUTSTANDING: Final = 32 * 1024
 """Octets of commands in flight; more, and a server that cannot answer fast enough would no longer
@@ -70,7 +71,7 @@ def _plain(session: Session) -> list[Mailbox]:
 
 def _done(session: Session, command: Command) -> bool:
     result = session.wire.wait(command)
-    stop = trouble(session.account, result, "listing the mailboxes")
+    stop = trouble(session.account, result.refusal, "listing the mailboxes")
     if stop is not None:
         raise stop
     return result.ok

@@ -11,20 +11,12 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from mailsync.model import MailboxPath
-from mailsync.stores.imap.command_queue import Result
 from mailsync.stores.imap.mailbox_names import Names
 
 _LONGEST: Final = 60
-"""Messages of a name no server finds too long."""
+"""Characters of a name no server finds too long."""
 
 _ODD: Final = re.compile(r"[^A-Za-z0-9 _-]+")
-_OF_THE_NAME: Final = frozenset({b"", b"CANNOT", b"CLIENTBUG", b"BADCHARSET", b"PARSE"})
-"""Codes of a refusal that another name may help against (RFC 5530); none is what most servers send.
-"""
-
-_NOT_OF_THE_NAME: Final = re.compile(
-    r"permission|denied|read-?only|quota|limit|not allowed to", re.IGNORECASE
-)
 
 
 def fitted(names: Names, paths: Iterable[MailboxPath]) -> dict[MailboxPath, MailboxPath]:
@@ -64,11 +56,6 @@ def proposals(path: MailboxPath) -> Iterator[MailboxPath]:
     yield (f"{'-'.join(map(_bare, path))[:_LONGEST]}-{_mark(path)}",)
 
 
-def is_about_the_name(refusal: Result) -> bool:
-    """Return whether another name may help where a mailbox could not be made."""
-    return refusal.code in _OF_THE_NAME and not _NOT_OF_THE_NAME.search(refusal.text)
-
-
 def _plainer(part: str) -> str:
     bare = _bare(part)
     return (
@@ -78,10 +65,10 @@ def _plainer(part: str) -> str:
 
 def _bare(part: str) -> str:
     """Leave only what every server takes in a name."""
-    messages = "".join(
+    characters = "".join(
         char for char in unicodedata.normalize("NFKD", part) if not unicodedata.combining(char)
     )
-    return _ODD.sub("_", messages).strip(" ")
+    return _ODD.sub("_", characters).strip(" ")
 
 
 def _mark(path: MailboxPath) -> str:

@@ -18,7 +18,7 @@ from mailsync.stores.imap.command_queue import Answer, Command, Result
 from mailsync.stores.imap.fetch_response import body_of, epoch, flags_of, line_of, uid_set
 from mailsync.stores.imap.list import OUTSTANDING
 from mailsync.stores.imap.reconnect import Examined, Link
-from mailsync.stores.imap.session import trouble
+from mailsync.stores.refusals import trouble
 
 LOOK: Final = 500
 """Messages asked for in one command."""
@@ -145,7 +145,7 @@ def _opened(account: str, mailbox: MailboxPath, examined: Examined) -> None:
 
 def _done(account: str, mailbox: MailboxPath, link: Link, command: Command) -> None:
     result = link.session.wire.wait(command)
-    stop = trouble(account, result, "asking for a mailbox")
+    stop = trouble(account, result.refusal, "asking for a mailbox")
     if stop is not None:
         raise stop
     if not result.ok:

@@ -8,19 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
-from mailsync.errors import StoreUnavailable, Throttled, Unreachable
+from mailsync.errors import StoreUnavailable
 from mailsync.model import MailboxPath, SyncState
 from mailsync.stores.imap.command_queue import Command, Result, result_of
 from mailsync.stores.imap.mailbox_names import Names
-from mailsync.stores.imap.session import Session, trouble
-
-FIRST_WAIT: Final = 1.0
-LONGEST_WAIT: Final = 60.0
-LONGEST_STATED: Final = 3600.0
-"""Seconds: the first back-off, the longest one we choose, the longest a server may ask of one run.
-"""
+from mailsync.stores.imap.session import Session
+from mailsync.stores.refusals import trouble
+from mailsync.stores.retry import Retry
 
 
 @dataclass(slots=True)
@@ -40,7 +35,7 @@ class Examined:
         Raises a retryable error when the connection is gone or the server has no time for us.
         """
         result = self.session.wire.wait(self.command)
-        stop = trouble(self.session.account, result, "opening a mailbox")
+        stop = trouble(self.session.account, result.refusal, "opening a mailbox")
         if stop is not None:
             raise stop
         return result
@@ -61,29 +56,14 @@ class Examined:
 
 
 class Link:
-    """The one connection of a source: opened when first needed, opened again after a failure, at
-    most `retries` times in a row.
-
-    `open_session` logs in; `note` tells a person why we wait; `sleep` (seconds) and `random` (0 …
-    1) are given from outside.
+    """The one connection of a source: opened when first needed by `open_session`, which logs in,
+    and opened again after a failure as long as `retry` allows.
     """
 
-    def __init__(
-        self,
-        open_session: Callable[[], Session],
-        *,
-        note: Callable[[str], None],
-        sleep: Callable[[float], None],
-        random: Callable[[], float],
-        retries: int,
-    ) -> None:
+    def __init__(self, open_session: Callable[[], Session], retry: Retry) -> None:
         self.generation = 0
         self._open = open_session
-        self._note = note
-        self._sleep = sleep
-        self._random = random
-        self._retries = retries
-        self._failures = 0
+        self._retry = retry
         self._session: Session | None = None
         self._selected: Examined | None = None
         self._names: Names | None = None
@@ -125,21 +105,15 @@ class Link:
 
     def progressed(self) -> None:
         """Something was brought home: failures are counted anew."""
-        self._failures = 0
+        self._retry.progressed()
 
     def again(self, error: StoreUnavailable) -> None:
         """Wait and connect again after `error`; raises it, or what came of the last try, when that
         helps no more.
         """
-        known = self.generation > 0
         while True:
             self._drop()
-            self._failures += 1
-            # A server that was there a moment ago and is not now is most likely starting again.
-            hopeful = error.retryable or (known and isinstance(error, Unreachable))
-            if not hopeful or self._failures > self._retries:
-                raise error
-            self._wait(error)
+            self._retry.wait(error)
             try:
                 self._connect()
             except StoreUnavailable as failure:
@@ -151,10 +125,7 @@ class Link:
         """Wait as a busy server asks, on the same connection; raises `error` once the retries are
         used up.
         """
-        self._failures += 1
-        if self._failures > self._retries:
-            raise error
-        self._wait(error)
+        self._retry.wait(error)
 
     def forget_selected(self) -> None:
         """Another command selected a mailbox."""
@@ -171,6 +142,7 @@ class Link:
         if self._names is not None:
             session.names = self._names  # how the server wrote its names holds for all sessions
         self._session = session
+        self._retry.reached()
         self.generation += 1
 
     def _drop(self) -> None:
@@ -179,19 +151,6 @@ class Link:
             self._session.wire.alive = False
             self._session.wire.connection.abandon()
         self._session = self._selected = None
-
-    def _wait(self, error: StoreUnavailable) -> None:
-        stated = error.wait if isinstance(error, Throttled) else None
-        if stated is not None and stated > LONGEST_STATED:
-            raise error
-        chosen = min(FIRST_WAIT * 2.0 ** (self._failures - 1), LONGEST_WAIT)
-        seconds = stated if stated is not None else chosen * (0.5 + self._random())
-        self._note(
-            f"{error}; trying again in {seconds:.0f} s"
-            if seconds >= 1
-            else f"{error}; trying again"
-        )
-        self._sleep(seconds)
 
 
 def _state(command: Command) -> SyncState:

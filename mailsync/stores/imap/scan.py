@@ -18,7 +18,8 @@ from mailsync.model import INBOX, NO_FLAGS, Entry, Scan, ScanRequest, SyncState,
 from mailsync.stores.imap.command_queue import Answer, Command, Result, Wire
 from mailsync.stores.imap.fetch_response import Line, line_of, ranges_of
 from mailsync.stores.imap.reconnect import Examined, Link
-from mailsync.stores.imap.session import Session, missing, trouble
+from mailsync.stores.imap.session import Session
+from mailsync.stores.refusals import is_missing, trouble
 
 WINDOW: Final = 20_000
 """Messages asked for by one command; a larger mailbox is listed in windows of UIDs."""
@@ -205,7 +206,7 @@ class _Look:
         if isinstance(refusal, MailboxError):
             return refusal
         if refusal is not None and state.messages:
-            stop = trouble(self._account, refusal, "listing a mailbox")
+            stop = trouble(self._account, refusal.refusal, "listing a mailbox")
             if stop is not None:
                 raise stop
             if self._full:
@@ -215,7 +216,7 @@ class _Look:
         return self._complete(state, listing) if self._full else self._changes(link, state, listing)
 
     def _unopened(self, result: Result) -> MailboxError:
-        if missing(result) and self._path != INBOX:
+        if result.status == b"NO" and is_missing(result.said) and self._path != INBOX:
             return MailboxMissing(
                 self._account, self._path, f"is in the server's list but not there: {result.text}"
             )

@@ -8,22 +8,20 @@ are the account's own, with what to do.
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Callable
 from typing import Final
 
 from mailsync.errors import (
     AuthenticationFailed,
-    OverQuota,
     ProtocolViolation,
     ServerBusy,
     StoreUnavailable,
-    Throttled,
     TlsError,
 )
 from mailsync.stores.credentials import Credentials
 from mailsync.stores.imap.command_queue import Command, Piece, Reply, Result, Wire, shown
 from mailsync.stores.imap.mailbox_names import Names, listed, namespaces, quote
+from mailsync.stores.refusals import login_refused, trouble
 from mailsync.stores.transport import Endpoint, connect
 
 _REV2: Final = frozenset(
@@ -31,73 +29,6 @@ _REV2: Final = frozenset(
     b" SEARCHRES SPECIAL-USE STATUS=SIZE UIDPLUS UNSELECT".split()
 )
 """What IMAP4rev2 includes without announcing it (RFC 9051 appendix E)."""
-
-_BUSY: Final = frozenset({b"UNAVAILABLE", b"INUSE", b"IN-USE", b"LIMIT"})
-_BUSY_WORDS: Final = re.compile(
-    r"too many|simultaneous|temporar|try again|in use|connection limit", re.IGNORECASE
-)
-_MISSING_WORDS: Final = re.compile(
-    r"does ?n[o']t exist|non-?existent|no such (?:mailbox|folder)|unknown (?:mailbox|folder)",
-    re.IGNORECASE,
-)
-_THROTTLE_WORDS: Final = re.compile(
-    r"throttl|back-?off|bandwidth limit|download.{0,20}limit", re.IGNORECASE
-)
-_WAIT: Final = re.compile(
-    r"(\d{1,9})(?:\.\d+)?\s*(milliseconds?|msec|ms|seconds?|secs?|s|minutes?|mins?)\b",
-    re.IGNORECASE,
-)
-_WAIT_BARE: Final = re.compile(r"back-?off\s*(?:time)?\s*[:=]?\s*(\d{1,9})\b", re.IGNORECASE)
-
-
-def stated_wait(text: str) -> float | None:
-    """Read how long a server asks us to wait, in seconds: `Suggested Backoff Time: 299961
-    milliseconds`; None when it does not say.
-    """
-    found = _WAIT.search(text)
-    if found:
-        unit = found[2].lower()
-        return int(found[1]) * (
-            0.001 if unit.startswith(("ms", "mil")) else 60.0 if unit.startswith("min") else 1.0
-        )
-    bare = _WAIT_BARE.search(text)
-    return int(bare[1]) / 1000 if bare else None  # Exchange and Gmail count in milliseconds
-
-
-def trouble(account: str, result: Result, doing: str) -> StoreUnavailable | None:
-    """Return whether a refusal means that the whole account must wait or stop; None when it is
-    about this one command.
-
-    Throttled, ServerBusy (both retryable) and OverQuota; `doing` ends the sentence for people
-    (`fetching messages`).
-    """
-    if result.ok:
-        return None
-    if result.code in {b"THROTTLED", b"OVERQUOTA"} or _THROTTLE_WORDS.search(result.text):
-        if result.code == b"OVERQUOTA":
-            return OverQuota(account, f"the server is full: {result.text}")
-        return Throttled(
-            account,
-            f"the server slows us down while {doing}: {result.text}",
-            stated_wait(result.text),
-        )
-    if result.code in _BUSY:
-        wait = stated_wait(result.text)
-        message = f"the server is busy while {doing}: {result.text}"
-        return (
-            Throttled(account, message, wait) if wait is not None else ServerBusy(account, message)
-        )
-    return None
-
-
-def missing(result: Result) -> bool:
-    """Return whether a refusal says that a mailbox does not exist: by its code (RFC 9051 section
-    7.1), or in the words servers use.
-    """
-    return result.status == b"NO" and (
-        result.code == b"NONEXISTENT"
-        or (not result.code and bool(_MISSING_WORDS.search(result.text)))
-    )
 
 
 class Session:
@@ -259,7 +190,7 @@ class Session:
             command = self._login_command(user, secret)
             result = self.wire.wait(command)
         if not result.ok:
-            raise self._refused(user, result)
+            raise login_refused(self.account, str(self.endpoint), shown(user), result.said)
         if not self._take_capabilities(command):
             self._ask_capabilities()
 
@@ -277,32 +208,6 @@ class Session:
         names = [text.encode("utf-8", "surrogateescape") for text in (user, secret)]
         first, second = (quote(name, instant=self.instant(len(name))) for name in names)
         return self.wire.send(b"LOGIN ", first, b" ", second)
-
-    def _refused(self, user: str, result: Result) -> StoreUnavailable:
-        """Tell a wrong password from a server that has no time for us now."""
-        busy = trouble(self.account, result, "logging in")
-        if busy is not None:
-            return busy
-        known = result.code in {
-            b"AUTHENTICATIONFAILED",
-            b"AUTHORIZATIONFAILED",
-            b"EXPIRED",
-            b"PRIVACYREQUIRED",
-            b"CONTACTADMIN",
-        }
-        if result.code == b"SERVERBUG" or (not known and _BUSY_WORDS.search(result.text)):
-            return ServerBusy(
-                self.account, f"{self.endpoint} does not let us in now: {result.text}"
-            )
-        if result.code == b"PRIVACYREQUIRED":
-            return TlsError(
-                self.account,
-                f"{self.endpoint} wants encryption before the password; use `security: tls` or"
-                " `starttls`",
-            )
-        return AuthenticationFailed(
-            self.account, f"{self.endpoint} refused the login of {shown(user)!r}: {result.text}"
-        )
 
     def _prepare(self, *, sync: bool) -> None:
         """Send what every session wants to know, without waiting for it."""
@@ -337,7 +242,7 @@ class Session:
 
     def _goodbye(self, result: Result) -> StoreUnavailable:
         said = result.text or "it gave no reason"
-        limited = trouble(self.account, result, "talking to it")
+        limited = trouble(self.account, result.said, "talking to it")
         return limited or ServerBusy(self.account, f"{self.endpoint} ended the session: {said}")
 
 

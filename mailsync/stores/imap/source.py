@@ -20,6 +20,7 @@ from mailsync.stores.imap.list import list_mailboxes
 from mailsync.stores.imap.reconnect import Link
 from mailsync.stores.imap.scan import scan
 from mailsync.stores.imap.session import Session
+from mailsync.stores.retry import RETRIES, Retry
 from mailsync.stores.transport import Endpoint
 
 
@@ -38,7 +39,7 @@ class ImapSource:
         credentials: Credentials,
         *,
         progress: Progress | None = None,
-        retries: int = 4,
+        retries: int = RETRIES,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -47,10 +48,7 @@ class ImapSource:
         note = (progress or Silence()).note
         self._link = Link(
             lambda: Session.open(account, endpoint, credentials, note),
-            note=note,
-            sleep=sleep,
-            random=jitter,
-            retries=retries,
+            Retry(note=note, sleep=sleep, jitter=jitter, retries=retries),
         )
 
     def capabilities(self) -> Sequence[str]:

@@ -1,0 +1,44 @@
+"""What a POP3 server can do: the answer to CAPA read (RFC 2449 section 5), and what was learnt of
+the server beyond what it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+_FAR: Final = 512
+_STUMBLES: Final = 2
+"""So many connections that broke before they brought so many answers, while several were owed: the
+server cannot pipeline.
+"""
+
+
+def read_capabilities(lines: Iterable[bytes]) -> dict[str, str]:
+    """Read the lines of a CAPA answer: each capability, upper case, with its arguments."""
+    words = (line.decode("ascii", "replace").upper().strip().partition(" ") for line in lines)
+    return {name: arguments for name, _, arguments in words if name}
+
+
+@dataclass(slots=True)
+class Experience:
+    """What was learnt about a server and outlives its connections: whether it takes several
+    commands at once, and APOP.
+    """
+
+    one_at_a_time: bool = False
+    apop: bool = True
+    stumbles: int = 0
+
+    def broke(self, *, answers: int, several_owed: bool) -> None:
+        """Learn from a connection that broke after so many answers: some servers announce
+        PIPELINING, and lose what is sent ahead.
+
+        An answer or two come even so, hence only a connection that got far speaks for the server.
+        """
+        if answers >= _FAR:
+            self.stumbles = 0
+        elif several_owed:
+            self.stumbles += 1
+            self.one_at_a_time = self.stumbles >= _STUMBLES

@@ -1,0 +1,65 @@
+"""POP3 responses as they stand on the line: status, prompt, multi-line with its dots unstuffed (RFC
+1939 section 3). Knows no command.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from mailsync.stores.refusals import Refusal
+from mailsync.stores.transport import Connection
+
+_CODE: Final = re.compile(r"\[([A-Za-z/-]+)\]")
+_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+
+
+class Status(NamedTuple):
+    """A status line: whether it is +OK, and its words, as the server sent them."""
+
+    ok: bool
+    words: bytes
+
+
+def status_of(line: bytes) -> Status | None:
+    """Read a status line, in any case; None when it is none."""
+    word = line[:4].rstrip().upper()
+    if word == b"-ERR":
+        return Status(ok=False, words=line[4:])
+    if word[:3] == b"+OK":
+        return Status(ok=True, words=line[3:])
+    return None
+
+
+def is_prompt(line: bytes) -> bool:
+    """Return whether the server asks for more of a SASL exchange (RFC 5034 section 4)."""
+    return line.rstrip() == b"+" or line.startswith(b"+ ")
+
+
+def read_multiline(connection: Connection) -> bytes:
+    """Read what follows a status line exactly, up to the lone dot: the last line end is kept."""
+    if connection.peek(3) == b".\r\n":
+        connection.read(3)
+        return b""
+    return unstuffed(connection.read_until(b"\r\n.\r\n", keep=2))
+
+
+def unstuffed(data: bytes) -> bytes:
+    """Take off the dots that were put before lines that begin with one.
+
+    Only doubled dots are unstuffed: a server that forgets to double a single one must not lose it.
+    """
+    if data.startswith(b".."):
+        data = data[1:]
+    return data.replace(b"\r\n..", b"\r\n.")
+
+
+def refusal_of(words: str) -> Refusal:
+    """Read the response code in a server's words (RFC 2449 section 8)."""
+    found = _CODE.search(words)
+    return Refusal(found[1].upper() if found else "", words)
+
+
+def shown(raw: bytes) -> str:
+    """Make a server's words fit for a person's terminal."""
+    return _UNSAFE.sub("?", raw[:1000].decode("utf-8", "replace").strip())[:300]
