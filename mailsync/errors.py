@@ -32,14 +32,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-EXIT_INCOMPLETE = 3
-EXIT_INTERRUPTED = 130
-
 
 class MailsyncError(Exception):
-    """Anything mailsync tells its user; `exit_code` is what the process ends with."""
-
-    exit_code = 1
+    """Anything mailsync tells its user; `mailsync.exit_codes` has what the process ends with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +50,6 @@ class Problem:
 
 class ConfigError(MailsyncError):
     """The configuration cannot be used; `problems` holds every mistake found, not the first one."""
-
-    exit_code = 2
 
     def __init__(self, problems: Sequence[Problem] | str) -> None:
         self.problems = (Problem("", problems),) if isinstance(problems, str) else tuple(problems)
@@ -74,13 +67,9 @@ class StoreError(MailsyncError):
 class MessageError(StoreError):
     """One message could not be brought or sent; the run goes on and ends incomplete."""
 
-    exit_code = EXIT_INCOMPLETE
-
 
 class MailboxError(StoreError):
     """One mailbox cannot be used; it is skipped, and the run ends incomplete."""
-
-    exit_code = EXIT_INCOMPLETE
 
     def __init__(self, account: str, mailbox: tuple[str, ...], message: str) -> None:
         self.mailbox = mailbox
@@ -96,38 +85,27 @@ class MailboxMissing(MailboxError):
 class StoreUnavailable(StoreError):
     """This account cannot go on; `retryable` tells whether a new connection may help."""
 
-    exit_code = 75
     retryable = False
 
 
 class AuthenticationFailed(StoreUnavailable):
     """The server refused the login."""
 
-    exit_code = 12
-
 
 class TlsError(StoreUnavailable):
     """The connection cannot be trusted, or the server offers no encryption."""
-
-    exit_code = 14
 
 
 class OverQuota(StoreUnavailable):
     """The destination is full."""
 
-    exit_code = 15
-
 
 class ProtocolViolation(StoreUnavailable):
     """The server said something its protocol does not allow."""
 
-    exit_code = 16
-
 
 class Unreachable(StoreUnavailable):
     """No connection came about: unknown host, closed port."""
-
-    exit_code = 1
 
 
 class ConnectionLost(StoreUnavailable):
@@ -163,28 +141,18 @@ class ArchiveError(MailsyncError):
 class ArchiveNotFound(ArchiveError):
     """There is no archive at that place."""
 
-    exit_code = 10
-
 
 class ArchiveLocked(ArchiveError):
     """Another process is writing this archive."""
-
-    exit_code = 11
 
 
 class IntegrityError(ArchiveError):
     """What lies in the archive is not what was put there."""
 
-    exit_code = 13
-
 
 class SchemaTooNew(ArchiveError):
     """The catalogue was written by a newer mailsync."""
 
-    exit_code = 17
-
 
 class DiskFull(ArchiveError):
     """No space left, or a quota reached."""
-
-    exit_code = 74

@@ -1,11 +1,20 @@
-"""One account of the configuration, or of a URL, as the work of this floor is given it."""
+"""From a configured name, or a URL, to a login with its archive; its password is brought by
+whoever drives the work.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, TypeAlias
 
+from mailsync.config.file import Configuration, find, load
 from mailsync.config.settings import ImapAccount, Pop3Account
+from mailsync.config.url import is_url, parse_url
+from mailsync.errors import ConfigError
+
+URL_ARCHIVES: Final = Path("mailsync-archive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +29,88 @@ class Login:
     directory: Path
     container: str = "maildir"
     dedupe: str = "message-id"
+
+    @property
+    def globs(self) -> Sequence[str]:
+        """Return the mailboxes the account is configured to pull."""
+        return self.settings.mailboxes if isinstance(self.settings, ImapAccount) else ()
+
+
+Secrets: TypeAlias = Callable[[Login], str]
+"""Brings the password of a login when it is needed; raises ConfigError where there is none."""
+
+
+class Accounts:
+    """The accounts of one configuration, which is read when the first name is asked for; a URL
+    needs none.
+
+    `named` is the file somebody chose, None to look in the usual places.
+    """
+
+    def __init__(
+        self, named: Path | None, environ: Mapping[str, str], here: Path, home: Path
+    ) -> None:
+        self._where = (named, environ, here, home)
+        self._loaded: Configuration | None = None
+
+    def one(self, text: str, archive: Path | None = None) -> Login:
+        """Find the account of a name or a URL, with its archive elsewhere if `archive` says so.
+
+        Raises ConfigError.
+        """
+        if is_url(text):
+            url = parse_url(text)
+            return Login(url.name, url.settings, archive or URL_ARCHIVES / url.directory)
+        self._demand_scheme(text)
+        return self._configured(text, archive)
+
+    def several(
+        self, texts: Sequence[str], archive: Path | None = None, *, kept: bool = False
+    ) -> list[Login]:
+        """Find several accounts, each once; all configured ones when none is named, with `kept`
+        only those whose mail is kept here (`backup:`).
+
+        Raises ConfigError.
+        """
+        if texts and all(is_url(text) for text in texts):
+            return [self.one(text, archive) for text in dict.fromkeys(texts)]
+        for text in texts:
+            self._demand_scheme(text)
+        names = texts or [
+            name
+            for name, account in self._configuration().settings.accounts.items()
+            if not kept or _is_kept(account)
+        ]
+        if archive is not None and len(names) > 1:
+            raise ConfigError("--archive names one archive, so one account must be named with it")
+        return [self.one(name, archive) for name in dict.fromkeys(names)]
+
+    def _configuration(self) -> Configuration:
+        if self._loaded is None:
+            self._loaded = load(find(*self._where))
+        return self._loaded
+
+    def _configured(self, name: str, archive: Path | None) -> Login:
+        config = self._configuration()
+        account = config.account(name)
+        settings = config.settings.archive
+        directory = archive or config.archive_directory(name)
+        return Login(name, account, directory, settings.format, settings.dedupe)
+
+    def _demand_scheme(self, text: str) -> None:
+        """Raise ConfigError for an address where a URL was meant."""
+        if "@" not in text or is_url(text):
+            return
+        try:
+            known = text in self._configuration().settings.accounts
+        except ConfigError:
+            known = False
+        if not known:
+            user, _, host = text.rpartition("@")
+            raise ConfigError(
+                f"{text} is no URL: write imaps://{user}@{host} or pop3s://{user}@{host}"
+            )
+
+
+def _is_kept(account: Pop3Account | ImapAccount) -> bool:
+    return account.backup if isinstance(account, ImapAccount) else True

@@ -9,10 +9,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 
-from mailsync.app import build
+from mailsync.app import stores
 from mailsync.app.accounts import Login
 from mailsync.app.archives import demand_place
-from mailsync.app.runs import Terms, collide, globs_of, push_from, rules_of
+from mailsync.app.push import push_from
+from mailsync.app.requests import Choice, MigrateRequest, PushRequest
+from mailsync.app.runs import begun, collide, rules_of
 from mailsync.archive import Archive
 from mailsync.config.settings import DeleteAfter, Pop3Account
 from mailsync.engine.clean import rehearse_clean
@@ -22,6 +24,7 @@ from mailsync.errors import ArchiveNotFound, MailsyncError
 from mailsync.formats.quantities import messages, octets, span
 from mailsync.mapping import plan_mapping, show
 from mailsync.model import Entry, Known, Mailbox, MailboxPath, Scan, SyncState
+from mailsync.progress import Progress
 
 GUESSES: tuple[float, ...] = (1e6, 10e6)
 """Octets a second that an estimate names where none was ever measured."""
@@ -46,13 +49,15 @@ class Nothing:
         return {}
 
 
-def rehearse_one(login: Login, secret: str, report: Report, terms: Terms) -> list[Mailbox]:
+def rehearse_pull(
+    login: Login, secret: str, report: Report, progress: Progress, only: Sequence[str]
+) -> list[Mailbox]:
     """Find out what a pull would do; returns the mailboxes it is about. Raises MailsyncError."""
     with ExitStack() as stack:
         archive = _archive(stack, login)
-        source = stack.enter_context(closing(build.source(login, secret, terms.progress)))
+        source = stack.enter_context(closing(stores.source(login, secret, progress)))
         memory = archive.memory(login.name) if archive else Nothing()
-        chosen = rehearse(source, memory, report, only=terms.globs, among=globs_of(login))
+        chosen = rehearse(source, memory, report, only=only, among=login.globs)
         keep = login.settings.keep if isinstance(login.settings, Pop3Account) else "forever"
         if isinstance(keep, DeleteAfter) and report.complete:
             rehearse_clean(source, memory, report, after=keep.delete_after, now=time.time())
@@ -61,37 +66,42 @@ def rehearse_one(login: Login, secret: str, report: Report, terms: Terms) -> lis
 
 
 def rehearse_migration(
-    origin: Login,
-    target: Login,
-    secrets: tuple[str, str],
-    reports: tuple[Report, Report],
-    terms: Terms,
+    request: MigrateRequest, secrets: tuple[str, str], progress: Progress
 ) -> list[Report]:
     """Find out what a migration would do: what its pull would bring, and what its push would send
     of that and of the archive.
     """
-    pulled, pushed = reports
-    at = pulled
+    source, target = request.source, request.destination
+    pulled = at = begun("pull", source, dry_run=True)
+    pushed = begun("push", source, target, dry_run=True)
     try:
-        chosen = rehearse_one(origin, secrets[0], pulled, terms)
+        chosen = rehearse_pull(source, secrets[0], pulled, progress, request.mailboxes)
         if pulled.error is not None:
             return [pulled]
         at = pushed
         with ExitStack() as stack:
-            archive = _archive(stack, origin)
+            archive = _archive(stack, source)
             destination = stack.enter_context(
-                closing(build.destination(target, secrets[1], terms.progress))
+                closing(stores.destination(target, secrets[1], progress))
             )
-            if archive is not None and origin.name in archive.accounts():
-                push_from(archive, origin, (target, destination), pushed, terms)
+            if archive is not None and source.name in archive.accounts():
+                rest = PushRequest(
+                    source,
+                    target,
+                    Choice(request.mailboxes),
+                    request.renamed,
+                    request.into,
+                    dry_run=True,
+                )
+                push_from(archive, destination, rest, pushed, progress)
             mapping = plan_mapping(
                 [mailbox for mailbox in chosen if not mailbox.is_view],
                 destination.mailboxes(),
-                rules_of(target, terms),
+                rules_of(target, request.renamed, request.into),
             )
             if pushed.error is None and not pushed.trouble and not collide(mapping, pushed):
                 _add(pulled, pushed, {move.ours.path: move.theirs for move in mapping.moves})
-            estimate(archive, origin, pushed)
+            estimate(archive, source, pushed)
     except MailsyncError as error:
         at.error = error
         return [at]

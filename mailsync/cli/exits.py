@@ -1,8 +1,7 @@
 """How a process ends: exceptions become words on standard error and an exit code, here and nowhere
 else.
 
-The codes themselves stand with the exceptions (`mailsync.errors`); those of several accounts are
-joined by `engine.report`.
+The codes themselves, and how those of several accounts become one, stand in `mailsync.exit_codes`.
 """
 
 from __future__ import annotations
@@ -11,16 +10,14 @@ import errno
 import json
 import sys
 import traceback
-from typing import Final
 
 import click
 
+from mailsync import exit_codes
 from mailsync.cli.session import BROKEN_PIPE, Session
-from mailsync.errors import EXIT_INTERRUPTED, ConfigError, DiskFull, MailsyncError
+from mailsync.engine.report import JSON_VERSION
+from mailsync.errors import ConfigError, MailsyncError
 from mailsync.formats.terminal import plain
-
-JSON_VERSION: Final = 2
-UNEXPECTED: Final = 1
 
 
 def report(error: BaseException, session: Session) -> int:
@@ -28,7 +25,7 @@ def report(error: BaseException, session: Session) -> int:
     returns the exit code.
     """
     if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else UNEXPECTED
+        return error.code if isinstance(error.code, int) else exit_codes.UNEXPECTED
     if session.debug and not isinstance(error, click.ClickException):
         traceback.print_exception(error)
     code, lines = explain(error)
@@ -55,23 +52,23 @@ def report(error: BaseException, session: Session) -> int:
 def explain(error: BaseException) -> tuple[int, list[str]]:
     """Return the exit code of an exception and what to say about it."""
     if isinstance(error, MailsyncError):
-        return error.exit_code, str(error).splitlines()
+        return exit_codes.of_error(error), str(error).splitlines()
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        return EXIT_INTERRUPTED, [
+        return exit_codes.INTERRUPTED, [
             "interrupted; nothing is lost: run the same command again and it goes on from here"
         ]
     if isinstance(error, click.ClickException):
         return error.exit_code, [error.format_message()]
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return DiskFull.exit_code, [
+        return exit_codes.DISK_FULL, [
             "no space left on the disk; make room and run the same command again"
         ]
     if isinstance(error, OSError) and error.strerror:
-        return UNEXPECTED, [
+        return exit_codes.UNEXPECTED, [
             f"{error.filename}: {error.strerror}" if error.filename else error.strerror
         ]
     # Not the exception's own words: a library may have put anything into them, a password included.
-    return UNEXPECTED, [
+    return exit_codes.UNEXPECTED, [
         (
             f"a mistake in mailsync ({type(error).__name__}); "
             "please report it with what `mailsync --debug …` shows"
@@ -79,18 +76,18 @@ def explain(error: BaseException) -> tuple[int, list[str]]:
     ]
 
 
+def head(session: Session, code: int) -> dict[str, object]:
+    """Return the keys with which every JSON report begins."""
+    return {
+        "version": JSON_VERSION,
+        "command": session.command,
+        "exit_code": code,
+        "complete": code == exit_codes.DONE,
+    }
+
+
 def print_json(session: Session, code: int, content: dict[str, object]) -> None:
     """Write the one JSON report of this command to standard output."""
-    json.dump(
-        {
-            "version": JSON_VERSION,
-            "command": session.command,
-            "exit_code": code,
-            "complete": code == 0,
-            **content,
-        },
-        sys.stdout,
-        indent=2,
-    )
+    json.dump({**head(session, code), **content}, sys.stdout, indent=2)
     sys.stdout.write("\n")
     sys.stdout.flush()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from mailsync.cli.session import Session
+
+if TYPE_CHECKING:
+    from mailsync.app.requests import Choice
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
@@ -215,6 +218,27 @@ max_age: Final = click.option(
     callback=_seconds,
     help="End with exit code 3 if an account's last complete pull is older, such as 26h.",
 )
+
+
+def choice(
+    globs: tuple[str, ...], chosen: Mapping[str, Any], *, include_gone: bool = False
+) -> Choice:
+    """Return what `mailbox`, `messages` and `gone` or `gone_since` chose, as a command's arguments
+    hold it.
+    """
+    from mailsync.app.requests import Choice  # noqa: PLC0415  not needed to list the options
+
+    return Choice(
+        mailboxes=globs,
+        since=chosen["since"],
+        before=chosen["before"],
+        as_of=chosen["moment"],
+        message_id=chosen["message_id"] or "",
+        search=chosen["search"] or "",
+        include_gone=include_gone or chosen.get("include_gone", False),
+        gone_since=chosen["gone_since"],
+        also_moved=chosen.get("also_moved", False),
+    )
 
 
 def given(passwords: Mapping[str, str | None], prefix: str = "") -> dict[str, str | None]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
 import click
 
+from mailsync import exit_codes
 from mailsync.cli import exits
 from mailsync.cli.session import Session
-from mailsync.engine.report import Note, Proved, Report, Tally, exit_code
+from mailsync.engine.report import Note, Proved, Report, Tally
 from mailsync.formats.quantities import messages, octets, span
 from mailsync.formats.terminal import plain, short
 from mailsync.mapping import show as name_of
@@ -61,12 +62,12 @@ def show(
     reports: Sequence[Report],
     session: Session,
     *,
-    join: Callable[[Sequence[Report]], int] = exit_code,
+    join: Callable[[Collection[int]], int] = exit_codes.of_accounts,
 ) -> int:
     """Show how runs ended, in the way the session asks for; return the exit code for all of them,
     joined by `join`.
     """
-    code = join(reports)
+    code = join([report.exit_code for report in reports])
     if session.json:
         exits.print_json(
             session,
@@ -89,14 +90,6 @@ def show(
         _notes([note for note in report.notes if note.kind not in REMARKS], session, _echo_trouble)
         _last_words(report, session)
     return code
-
-
-def of_one_account(reports: Sequence[Report]) -> int:
-    """Join the steps of one account's run: what stopped a step says more than that all of it is
-    incomplete.
-    """
-    stopped = [report for report in reports if report.error is not None]
-    return exit_code(stopped or reports)
 
 
 def _table(report: Report, session: Session, echo: Callable[[str], object]) -> None:

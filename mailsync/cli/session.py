@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from mailsync.app.accounts import Accounts
 
 BROKEN_PIPE: Final = 141
 """What a shell shows of a program that SIGPIPE ended: nobody wants to read the rest, and nothing is
@@ -27,3 +30,9 @@ class Session:
     debug: bool = False
     json: bool = False
     command: str = ""
+
+    def accounts(self) -> Accounts:
+        """Return where this call looks up the accounts it names."""
+        from mailsync.app.accounts import Accounts  # noqa: PLC0415  not needed to list the commands
+
+        return Accounts(self.config, self.environ, Path.cwd(), Path.home())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 
-from mailsync.errors import EXIT_INCOMPLETE, MailsyncError
+from mailsync import exit_codes
+from mailsync.errors import MailsyncError
 from mailsync.mapping import show
 from mailsync.model import Kind, MailboxPath, Stored
 
@@ -144,9 +144,7 @@ class Report:
     @property
     def exit_code(self) -> int:
         """Return what the process should end with, for this account alone."""
-        if self.error is not None:
-            return self.error.exit_code
-        return EXIT_INCOMPLETE if self.trouble else 0
+        return exit_codes.of_run(self.error, complete=not self.trouble)
 
     def as_json(self) -> dict[str, object]:
         """Return the report as plain values, for `--json` and the catalogue."""
@@ -175,19 +173,6 @@ class Report:
             "notes_dropped": self.notes_dropped,
             **({"proof": [_proved(one) for one in self.proof]} if self.proof else {}),
         }
-
-
-def exit_code(reports: Iterable[Report]) -> int:
-    """Return the exit code of several accounts: damage and a full disk win; all alike → that; else
-    incomplete.
-    """
-    codes = [report.exit_code for report in reports]
-    for grave in (13, 74):
-        if grave in codes:
-            return grave
-    if len(set(codes)) <= 1:
-        return codes[0] if codes else 0
-    return EXIT_INCOMPLETE
 
 
 _NUMBERS = tuple(f.name for f in fields(Tally) if f.type == "int")

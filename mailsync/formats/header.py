@@ -15,13 +15,12 @@ from email.utils import mktime_tz, parsedate_tz
 from functools import lru_cache
 from typing import Final
 
+from mailsync.formats import terminal
+
 _BLANK: Final = re.compile(rb"\n\r?\n")
 _NAME: Final = re.compile(rb"[!-9;-~\x80-\xff]+")
 _END: Final = re.compile(rb"\n(?![ \t])")
 _NAME_KEPT: Final = 80
-_UNSAFE: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+"
-)
 _SPACE: Final = re.compile(rb"[ \t\r\n]+")
 _COMMENT: Final = re.compile(rb"\([^()]*\)")
 _DAY: Final = 86_400
@@ -129,7 +128,7 @@ def text(value: bytes) -> str:
         plain = _words(plain)
     elif plain.isascii() and plain.isprintable():
         return plain
-    return _UNSAFE.sub(" ", plain).strip()
+    return terminal.plain(plain, " ").strip()
 
 
 def _words(plain: str) -> str:

@@ -7,15 +7,20 @@ from typing import Final
 from unicodedata import combining, east_asian_width
 
 _UNSAFE: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+    "["
+    "\x00-\x1f\x7f-\x9f"  # C0 (with the escape that begins an ANSI sequence), DEL, C1
+    "\u061c\u200b-\u200f\u202a-\u202e\u2066-\u2069"  # direction, and what has no width
+    "\u2028\u2029\u2060-\u2065\ufeff\ufffe\uffff"  # lines, joiners, byte order, no characters
+    "\ud800-\udfff"  # lone surrogates, which no encoding can write
+    "]+"
 )
 
 
-def plain(text: str) -> str:
-    """Replace what could steer a terminal or deceive a reader: control characters, escapes,
-    direction marks, lone surrogates.
+def plain(text: str, instead: str = "�") -> str:
+    """Return a text with `instead` for every run of what could steer a terminal or deceive a
+    reader: control characters, escapes, direction marks, lone surrogates.
     """
-    return _UNSAFE.sub("�", text)
+    return _UNSAFE.sub(instead, text)
 
 
 def short(text: str, width: int) -> str:

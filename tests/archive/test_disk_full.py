@@ -53,9 +53,8 @@ def test_a_full_disk_stops_the_run_and_keeps_what_was_committed(small_disk: Path
         with pulling(archive) as run:
             for n in range(5):
                 run.add(uid(n + 1, LARGE[n]))
-        with pytest.raises(DiskFull, match="make room") as caught:
+        with pytest.raises(DiskFull, match="make room"):
             pull(archive, [uid(n + 1, content) for n, content in enumerate(LARGE)])
-        assert caught.value.exit_code == 74
         assert len(messages(archive)) == 5
         assert archive.content(sha256(LARGE[4])) == LARGE[4]
         assert temporary(directory) == []

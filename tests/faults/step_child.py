@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from mailsync import exit_codes
 from mailsync.archive import pull_run, reindex
 from mailsync.archive.storage import writers
 from mailsync.engine import ahead
@@ -307,7 +308,7 @@ def _do(order: Order) -> int:
         WORKS[order.work](Place(Path(order.directory), order.container, Path(order.server)))
     except MailsyncError as error:
         os.write(2, str(error).encode())
-        return error.exit_code
+        return exit_codes.of_error(error)
     except BaseException:
         os.write(2, traceback.format_exc().encode())
         return ERROR

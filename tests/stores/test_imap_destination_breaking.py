@@ -9,6 +9,7 @@ from functools import partial
 
 import pytest
 
+from mailsync import exit_codes
 from mailsync.errors import StoreUnavailable
 from mailsync.model import INBOX, Mailbox, UidRef
 from mailsync.stores.imap.destination import ImapDestination
@@ -49,7 +50,7 @@ def ended(ask: Callable[[], object]) -> int:
     try:
         ask()
     except StoreUnavailable as error:
-        return error.exit_code
+        return exit_codes.of_error(error)
     return 0
 
 

@@ -3,49 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import asdict, dataclass, field
 from textwrap import indent
-from typing import Final, Literal
 
 import click
 from tabulate import tabulate
 
-from mailsync.app import build
-from mailsync.app.abilities import Ability, abilities
-from mailsync.app.accounts import Login
+from mailsync.app.check import Finding, check, exit_code
+from mailsync.app.requests import CheckRequest
 from mailsync.cli import exits, options
-from mailsync.cli.accounts import logins, password
 from mailsync.cli.bars import progress_for
+from mailsync.cli.passwords import secrets
 from mailsync.cli.session import Session
-from mailsync.config.settings import ImapAccount, Pop3Account
-from mailsync.engine.report import Report, exit_code
-from mailsync.errors import MailsyncError, StoreError
 from mailsync.formats.quantities import messages, octets
 from mailsync.formats.terminal import plain
-from mailsync.model import Scan, ScanRequest
-from mailsync.stores.base import Source
-from mailsync.stores.transport import is_loopback
-
-TRIAL_TIMEOUT: Final = 10.0
-"""Seconds the uninvited look for an IMAP server may wait for it."""
-
-
-@dataclass(slots=True)
-class Finding:
-    """What a check found out about one account."""
-
-    account: str
-    server: str = ""
-    error: str | None = None
-    exit_code: int = 0
-    mailboxes: int | None = None
-    messages: int | None = None
-    octets: int | None = None
-    capabilities: list[str] = field(default_factory=list)
-    abilities: list[Ability] = field(default_factory=list)
-    imap_instead: str | None = None
 
 
 @click.command("check")
@@ -65,118 +35,24 @@ def command(
     changed anywhere. For a POP3 account the same login is also tried over IMAP, which knows folders
     and what was read.
     """
-    given = options.given(passwords)
+    request = CheckRequest(session.accounts().several(accounts))
     findings = []
-    for login in logins(session, accounts):
-        finding = Finding(login.name, str(build.endpoint(login.settings)))
+    for finding in check(
+        request,
+        secrets(session, options.given(passwords)),
+        progress_for(session, sys.stderr),
+    ):
         findings.append(finding)
-        try:
-            _look(session, login, password(session, login, given), finding)
-        except MailsyncError as error:
-            finding.error = str(error)
-            finding.exit_code = error.exit_code
         if not session.json:
-            _tell(session, finding)
-    code = _joined(findings)
+            _print(session, finding)
+    code = exit_code(findings)
     if session.json:
-        exits.print_json(session, code, {"accounts": [asdict(finding) for finding in findings]})
+        listed = [finding.as_json() for finding in findings]
+        exits.print_json(session, code, {"accounts": listed})
     return code
 
 
-def _joined(findings: list[Finding]) -> int:
-    """Join the accounts' exit codes by the rule for runs."""
-    reports = []
-    for finding in findings:
-        report = Report("check", finding.account)
-        if finding.error is not None:
-            report.error = MailsyncError(finding.error)
-            report.error.exit_code = finding.exit_code
-        reports.append(report)
-    return exit_code(reports)
-
-
-def _look(session: Session, login: Login, secret: str, finding: Finding) -> None:
-    with closing(build.source(login, secret, progress_for(session, sys.stderr))) as source:
-        settings = login.settings
-        finding.capabilities = list(source.capabilities())
-        pipelining = settings.pipelining if isinstance(settings, Pop3Account) else "auto"
-        finding.abilities = abilities(
-            settings.protocol, finding.capabilities, pipelining=pipelining
-        )
-        _count(source, finding)
-    if isinstance(settings, Pop3Account):
-        finding.imap_instead = _imap_instead(login, settings, secret)
-
-
-def _count(source: Source, finding: Finding) -> None:
-    """Count mailboxes and messages, as far as the server tells without every mailbox being
-    opened.
-    """
-    listed = [mailbox for mailbox in source.mailboxes() if mailbox.selectable]
-    finding.mailboxes = len(listed)
-    if all(mailbox.state is not None for mailbox in listed):
-        finding.messages = sum(
-            mailbox.state.messages for mailbox in listed if mailbox.state and not mailbox.is_view
-        )
-    elif len(listed) == 1:
-        for scan in source.scan([ScanRequest(listed[0])]):
-            if isinstance(scan, Scan):
-                finding.messages = len(scan.entries)
-                finding.octets = sum(entry.size or 0 for entry in scan.entries)
-
-
-def _imap_instead(login: Login, settings: Pop3Account, secret: str) -> str | None:
-    """Try the same login over IMAP on the same host; whatever goes wrong with that is no fault of
-    the POP3 account.
-    """
-    for port, security in _imap_places(settings):
-        there = ImapAccount(
-            protocol="imap",
-            host=settings.host,
-            port=port,
-            security=security,
-            allow_plaintext=settings.allow_plaintext,
-            username=settings.username,
-            authorization_id=settings.authorization_id,
-            tls_name=settings.tls_name,
-            timeout=min(settings.timeout, TRIAL_TIMEOUT),
-            connections=1,
-        ).model_copy(update={"ca_file": settings.ca_file})
-        try:
-            with closing(build.trial(login.name, there, secret)) as source:
-                count = sum(mailbox.selectable for mailbox in source.mailboxes())
-        except StoreError:
-            continue
-        scheme = "imaps" if security == "tls" else "imap"
-        default = {"tls": 993}.get(security, 143)
-        at = f":{port}" if port != default else ""
-        return (
-            f"{scheme}://{settings.username}@{settings.host}{at} ({count}"
-            f" mailbox{'' if count == 1 else 'es'})"
-        )
-    return None
-
-
-def _imap_places(settings: Pop3Account) -> Iterator[tuple[int, Literal["tls", "starttls", "none"]]]:
-    """Guess where the same host would speak IMAP, never with less security than the POP3 account
-    has.
-    """
-    yield 993, "tls"
-    if settings.port is not None and settings.port not in {110, 995}:
-        # Home servers and tests keep the distance between the standard ports: 995 - 993 and 110 -
-        # 143.
-        yield settings.port - 2, "tls"
-    if settings.security != "tls":
-        here = settings.security == "none" and (
-            is_loopback(settings.host) or settings.allow_plaintext
-        )
-        weaker: Literal["starttls", "none"] = "none" if here else "starttls"
-        yield 143, weaker
-        if settings.port is not None and settings.port != 110:
-            yield settings.port - 2, weaker
-
-
-def _tell(session: Session, finding: Finding) -> None:
+def _print(session: Session, finding: Finding) -> None:
     name = plain(finding.account)
     if finding.error is not None:
         for line in finding.error.splitlines():

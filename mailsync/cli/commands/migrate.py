@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
-from mailsync.app import build
-from mailsync.app.migration import Migration
-from mailsync.app.rehearsals import rehearse_migration
-from mailsync.app.runs import Terms
+from mailsync import exit_codes
+from mailsync.app.accounts import Login
+from mailsync.app.migrate import migrate
+from mailsync.app.requests import MigrateRequest
 from mailsync.cli import options, outcome
-from mailsync.cli.accounts import login, password
 from mailsync.cli.bars import progress_for
+from mailsync.cli.passwords import secrets
 from mailsync.cli.session import Session
-from mailsync.engine.report import Report
 from mailsync.model import MailboxPath
 
 
@@ -74,24 +72,27 @@ def command(
     is deleted on either side. Run it again at any time: only what is new is moved, and after an
     interruption it goes on where it was.
     """
-    origin, target = login(session, source, archive), login(session, destination)
-    build.imap_of(target)
-    secrets = (
-        password(session, origin, options.given(passwords, "source")),
-        password(session, target, options.given(passwords, "destination")),
+    found = session.accounts()
+    request = MigrateRequest(
+        found.one(source, archive),
+        found.one(destination),
+        globs,
+        renamed,
+        into,
+        prove_content=prove_content,
+        dry_run=dry_run,
+        wait=wait,
     )
-    now = int(time.time())
-    pulled = Report(
-        "pull", origin.name, archive=str(origin.directory), dry_run=dry_run, started=now
+    of_source = secrets(session, options.given(passwords, "source"))
+    of_destination = secrets(session, options.given(passwords, "destination"))
+
+    def password(login: Login) -> str:
+        return (of_source if login is request.source else of_destination)(login)
+
+    reports = migrate(
+        request,
+        password,
+        progress_for(session, sys.stderr),
+        beside=progress_for(session, sys.stderr, row=1),
     )
-    pushed = Report(
-        "push", origin.name, target.name, str(origin.directory), dry_run=dry_run, started=now
-    )
-    progress = progress_for(session, sys.stderr)
-    terms = Terms(progress, globs, wait, renamed=renamed, into=into, prove_content=prove_content)
-    if dry_run:
-        reports = rehearse_migration(origin, target, secrets, (pulled, pushed), terms)
-    else:
-        beside = progress_for(session, sys.stderr, row=1)
-        reports = Migration(origin, target, secrets, (pulled, pushed), terms, beside=beside).run()
-    return outcome.show(reports, session, join=outcome.of_one_account)
+    return outcome.show(reports, session, join=exit_codes.of_steps)

@@ -8,14 +8,12 @@ from pathlib import Path
 import click
 from tabulate import tabulate
 
-from mailsync.app.archives import archive_of, known
-from mailsync.archive import Archive, Prunable
+from mailsync.app.prune import prune
+from mailsync.app.requests import PruneRequest
 from mailsync.cli import exits, options
-from mailsync.cli.accounts import login
 from mailsync.cli.session import Session
 from mailsync.formats.quantities import messages, octets, span
 from mailsync.formats.terminal import plain
-from mailsync.mapping import matches
 from mailsync.mapping import show as name_of
 
 
@@ -50,37 +48,20 @@ def command(
     in is gone for that long; one that came by POP3 never goes, and neither does one that another
     account of the archive has.
     """
-    who = login(session, account, archive)
     before = int(time.time() - gone_for)
-
-    def chosen(path: tuple[str, ...]) -> bool:
-        return matches(path, globs or ("*",))
-
-    with (
-        archive_of(who, wait) if yes and who.directory.exists() else Archive.read(who.directory)
-    ) as opened:
-        known(opened, who)
-        found = (opened.prune if yes else opened.prunable)(who.name, before, chosen)
-    total = Prunable((), sum(one.messages for one in found), sum(one.octets for one in found))
+    login = session.accounts().one(account, archive)
+    found = prune(PruneRequest(login, before, globs, dry_run=not yes, wait=wait))
     if session.json:
-        report = {
-            "account": who.name,
-            "archive": str(who.directory),
-            "dry_run": not yes,
-            "messages": total.messages,
-            "octets": total.octets,
-            "mailboxes": [
-                {"mailbox": name_of(one.mailbox), "messages": one.messages, "octets": one.octets}
-                for one in found
-            ],
-        }
-        exits.print_json(session, 0, {"error": None, "reports": [report]})
+        exits.print_json(session, 0, found.as_json())
         return 0
     if session.quiet:
         return 0
-    rows = [[plain(name_of(one.mailbox)), f"{one.messages:,}", octets(one.octets)] for one in found]
+    rows = [
+        [plain(name_of(one.mailbox)), f"{one.messages:,}", octets(one.octets)]
+        for one in found.mailboxes
+    ]
     if len(rows) > 1:
-        rows.append(["all", f"{total.messages:,}", octets(total.octets)])
+        rows.append(["all", f"{found.messages:,}", octets(found.octets)])
     if rows:
         click.echo(
             tabulate(
@@ -91,16 +72,12 @@ def command(
                 colalign=["left", "right", "right"],
             )
         )
-    if not total.messages:
-        click.echo(
-            f"{plain(who.name)}: no message has been gone from the server for {span(gone_for)};"
-            " nothing to remove"
-        )
+    amount = f"{messages(found.messages)}, {octets(found.octets)}"
+    if not found.messages:
+        words = f"no message has been gone from the server for {span(gone_for)}; nothing to remove"
     elif yes:
-        click.echo(f"{plain(who.name)}: removed {messages(total.messages)}, {octets(total.octets)}")
+        words = f"removed {amount}"
     else:
-        click.echo(
-            f"{plain(who.name)}: would remove {messages(total.messages)}, {octets(total.octets)};"
-            " --yes does it, for good"
-        )
+        words = f"would remove {amount}; --yes does it, for good"
+    click.echo(f"{plain(found.account)}: {words}")
     return 0

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import click
 
-from mailsync.app.rehearsals import rehearse_one
-from mailsync.app.runs import Terms, pull_one
+from mailsync.app.pull import pull
+from mailsync.app.requests import PullRequest
 from mailsync.cli import options, outcome
-from mailsync.cli.accounts import logins, password
 from mailsync.cli.bars import progress_for
+from mailsync.cli.passwords import secrets
 from mailsync.cli.session import Session
-from mailsync.engine.report import Report
-from mailsync.errors import DiskFull, MailsyncError
 
 
 @click.command("pull")
@@ -44,25 +41,11 @@ def command(
     configured accounts when none is named. Nothing on the server changes. The first pull brings
     everything, later ones only what is new; what is deleted on the server stays in the archive.
     """
+    logins = session.accounts().several(accounts, archive, kept=True)
     given = options.given(passwords, "source")
-    terms = Terms(progress_for(session, sys.stderr), globs, wait)
-    reports: list[Report] = []
-    for login in logins(session, accounts, archive, kept=True):
-        report = Report(
-            "pull",
-            login.name,
-            archive=str(login.directory),
-            dry_run=dry_run,
-            started=int(time.time()),
-        )
-        reports.append(report)
-        try:
-            secret = password(session, login, given)
-            (rehearse_one if dry_run else pull_one)(login, secret, report, terms)
-        except MailsyncError as error:
-            # One account's trouble is not another's, except for the disk they share.
-            report.error = error
-        report.ended = int(time.time())
-        if isinstance(report.error, DiskFull):
-            break
+    reports = pull(
+        PullRequest(logins, globs, dry_run=dry_run, wait=wait),
+        secrets(session, given),
+        progress_for(session, sys.stderr),
+    )
     return outcome.show(reports, session)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from mailsync.app import build
-from mailsync.app.runs import Terms, push_one, terms_of
+from mailsync.app.push import push
+from mailsync.app.requests import PushRequest
 from mailsync.cli import options, outcome
-from mailsync.cli.accounts import login, password
 from mailsync.cli.bars import progress_for
+from mailsync.cli.passwords import secrets
 from mailsync.cli.session import Session
-from mailsync.engine.report import Report
-from mailsync.errors import MailsyncError
 
 
 @click.command("push")
@@ -50,26 +47,16 @@ def command(
     you moved or deleted there since is not brought back, and nothing there is deleted or
     overwritten. Run it again at any time.
     """
-    source, target = login(session, account, archive), login(session, destination)
-    build.imap_of(target)
-    report = Report(
-        "push",
-        source.name,
-        target.name,
-        str(source.directory),
+    found = session.accounts()
+    request = PushRequest(
+        found.one(account, archive),
+        found.one(destination),
+        options.choice(globs, chosen),
+        chosen["renamed"],
+        chosen["into"],
         dry_run=dry_run,
-        started=int(time.time()),
+        wait=wait,
     )
-    try:
-        secret = password(session, target, options.given(chosen, "destination"))
-        push_one(
-            source,
-            target,
-            secret,
-            report,
-            terms_of(chosen, Terms(progress_for(session, sys.stderr), globs, wait)),
-        )
-    except MailsyncError as error:
-        report.error = error
-    report.ended = int(time.time())
+    given = options.given(chosen, "destination")
+    report = push(request, secrets(session, given), progress_for(session, sys.stderr))
     return outcome.show([report], session)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from mailsync.archive import Reindexed, reindex
+from mailsync.app.reindex import ReindexReport, reindex
+from mailsync.app.requests import ReindexRequest
 from mailsync.cli import exits, options
-from mailsync.cli.accounts import login
 from mailsync.cli.bars import progress_for
 from mailsync.cli.session import Session
-from mailsync.config.settings import ImapAccount
-from mailsync.errors import IntegrityError
 from mailsync.formats.quantities import messages, moment, octets
 from mailsync.formats.terminal import plain
 
@@ -34,49 +31,28 @@ def command(session: Session, account: str, *, archive: Path | None, wait: float
     files go to quarantine, and the next pull fetches them anew. Nothing is deleted. Ends with exit
     code 13 if anything is damaged.
     """
-    found = login(session, account, archive)
-    progress = progress_for(session, sys.stderr)
-    progress.begin(f"reindexing {found.name}")
-    try:
-        by_uid = isinstance(found.settings, ImapAccount)
-        done = reindex(
-            found.directory,
-            found.name,
-            by_uid=by_uid,
-            dedupe=found.dedupe,
-            wait=wait,
-            progress=progress,
-        )
-    finally:
-        progress.end()
-    code = IntegrityError.exit_code if done.damaged or done.missing else 0
+    request = ReindexRequest(session.accounts().one(account, archive), wait)
+    report = reindex(request, progress_for(session, sys.stderr))
     if session.json:
-        report = asdict(done) | {
-            "account": found.name,
-            "archive": str(found.directory),
-            "damaged": [str(path) for path in done.damaged],
-            "aside": str(done.aside) if done.aside else None,
-        }
-        exits.print_json(session, code, {"error": None, "reports": [report]})
-        return code
-    for path in done.damaged:
-        sign = click.style("!", fg="red", bold=True)
+        exits.print_json(session, report.exit_code, report.as_json())
+        return report.exit_code
+    sign = click.style("!", fg="red", bold=True)
+    for path in report.outcome.damaged:
         click.echo(
             f"{sign} {plain(str(path))}: its content is not what was stored; it is in"
             " quarantine now",
             err=True,
         )
-    if done.missing:
-        click.echo(
-            f"{click.style('!', fg='red', bold=True)} {done.missing:,} files are missing", err=True
-        )
+    if report.outcome.missing:
+        click.echo(f"{sign} {report.outcome.missing:,} files are missing", err=True)
     if not session.quiet:
-        for line in _told(done, found.name):
+        for line in _sentences(report):
             click.echo(f"{plain(line)}")
-    return code
+    return report.exit_code
 
 
-def _told(done: Reindexed, account: str) -> list[str]:
+def _sentences(report: ReindexReport) -> list[str]:
+    done, account = report.outcome, report.account
     lines = [
         (
             f"{account}: the catalogue holds {messages(done.files)} again, "

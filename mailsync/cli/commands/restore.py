@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import sys
-import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from mailsync.app import build
-from mailsync.app.runs import Terms, push_one, terms_of
+from mailsync.app.push import restore
+from mailsync.app.requests import RestoreRequest
 from mailsync.cli import options, outcome
-from mailsync.cli.accounts import login, password
 from mailsync.cli.bars import progress_for
+from mailsync.cli.passwords import secrets
 from mailsync.cli.session import Session
-from mailsync.engine.report import Report
-from mailsync.errors import MailsyncError
 
 
 @click.command("restore")
@@ -57,22 +53,17 @@ def command(
     --mailbox Projects --as-of 2026-03-01. Everything that was deleted: --include-gone. Into a
     folder of its own: --into "Restored".
     """
-    source = login(session, account, archive)
-    target = login(session, destination) if destination else source
-    build.imap_of(target)
-    report = Report(
-        "restore",
-        source.name,
-        target.name,
-        str(source.directory),
+    found = session.accounts()
+    source = found.one(account, archive)
+    request = RestoreRequest(
+        source,
+        found.one(destination) if destination else source,
+        options.choice(globs, chosen),
+        chosen["renamed"],
+        chosen["into"],
         dry_run=dry_run,
-        started=int(time.time()),
+        wait=wait,
     )
-    try:
-        secret = password(session, target, options.given(chosen, "destination"))
-        terms = terms_of(chosen, Terms(progress_for(session, sys.stderr), globs, wait))
-        push_one(source, target, secret, report, replace(terms, restore=True))
-    except MailsyncError as error:
-        report.error = error
-    report.ended = int(time.time())
+    given = options.given(chosen, "destination")
+    report = restore(request, secrets(session, given), progress_for(session, sys.stderr))
     return outcome.show([report], session)

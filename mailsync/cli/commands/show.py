@@ -9,12 +9,10 @@ from typing import Final
 
 import click
 
-from mailsync.app import preview
-from mailsync.archive import Archive
+from mailsync.app.requests import ShowRequest
+from mailsync.app.show import show
 from mailsync.cli import exits, options
-from mailsync.cli.accounts import login
 from mailsync.cli.session import Session
-from mailsync.errors import ConfigError
 from mailsync.formats.quantities import octets
 
 LINES_SHOWN: Final = 60
@@ -47,48 +45,21 @@ def command(session: Session, account: str, digest: str, *, raw: bool, archive: 
             " them",
             param_hint="DIGEST",
         )
-    with Archive.read(login(session, account, archive).directory) as opened:
-        found = _only(list(opened.find(digest.lower())), digest)
-        content = opened.content(found)
+    found = show(ShowRequest(session.accounts().one(account, archive), digest))
     if raw:
-        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.write(found.content)
         sys.stdout.buffer.flush()
         return 0
-    shown = preview.headers(content)
-    lines = preview.text(content)
     if session.json:
-        exits.print_json(
-            session,
-            0,
-            {
-                "digest": found.hex(),
-                "size": len(content),
-                "headers": shown,
-                "text": "\n".join(lines),
-            },
-        )
+        exits.print_json(session, 0, found.as_json())
         return 0
-    for name, value in shown.items():
+    for name, value in found.headers.items():
         click.echo(f"{click.style(f'{name}:', bold=True)} {value}")
-    click.echo(f"{click.style('Size:', bold=True)} {octets(len(content))}\n")
+    click.echo(f"{click.style('Size:', bold=True)} {octets(len(found.content))}\n")
+    lines = found.lines
     limit = len(lines) if session.verbose else LINES_SHOWN
     for line in lines[:limit]:
         click.echo(line)
     if len(lines) > limit:
         click.echo(f"… {len(lines) - limit:,} more lines (-v shows them, --raw the whole message)")
     return 0
-
-
-def _only(found: list[bytes], digest: str) -> bytes:
-    if not found:
-        raise ConfigError(
-            f"no message's digest begins with {digest}; `mailsync list ACCOUNT --mailbox …` shows"
-            " them"
-        )
-    if len(found) > 1:
-        some = ", ".join(one.hex()[: max(12, len(digest) + 4)] for one in found[:5])
-        raise ConfigError(
-            f"{len(found)} messages' digests begin with {digest}:"
-            f" {some}{' …' if len(found) > 5 else ''}; write more of it"
-        )
-    return found[0]

@@ -5,63 +5,23 @@ server has nothing else.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import click
 from tabulate import tabulate
 
-from mailsync.app.accounts import Login
-from mailsync.app.runs import globs_of
-from mailsync.archive import Archive, Damage
+from mailsync.app.requests import VerifyRequest
+from mailsync.app.verify import Comparison, Coverage, Proof, name_of, verify
 from mailsync.cli import exits, options
-from mailsync.cli.accounts import logins, password
 from mailsync.cli.bars import progress_for
+from mailsync.cli.passwords import secrets
 from mailsync.cli.session import Session
-from mailsync.engine.coverage import Coverage, cover
-from mailsync.engine.pull import choose, name_of
-from mailsync.errors import (
-    EXIT_INCOMPLETE,
-    ArchiveError,
-    ArchiveNotFound,
-    ConfigError,
-    IntegrityError,
-    MailsyncError,
-)
 from mailsync.formats.quantities import messages, octets
 from mailsync.formats.terminal import plain
 from mailsync.mapping import show
-from mailsync.model import MailboxPath
-from mailsync.progress import Progress
 
 SHOWN: Final = 20
-
-
-@dataclass(slots=True)
-class Proof:
-    """What became of one archive: what it holds, and what is wrong with its files; `error` where it
-    could not be looked at.
-    """
-
-    directory: Path
-    messages: int = 0
-    files: int = 0
-    octets: int = 0
-    damages: list[Damage] = field(default_factory=list)
-    error: ArchiveError | None = None
-
-
-@dataclass(slots=True)
-class Comparison:
-    """One account's server beside its archive."""
-
-    account: str
-    mailboxes: list[Coverage] = field(default_factory=list)
-    left_out: list[MailboxPath] = field(default_factory=list)
-    error: MailsyncError | None = None
 
 
 @click.command("verify")
@@ -96,150 +56,24 @@ def command(
     the server.
     """
     if archive is not None and not accounts and not remote:
-        directories, found = [archive], []
+        request = VerifyRequest((), archive)
     else:
-        found = logins(session, accounts, archive, kept=True)
-        directories = list(dict.fromkeys(login.directory for login in found))
-    progress = progress_for(session, sys.stderr)
-    proofs = [_prove(directory, progress) for directory in directories]
-    comparisons = []
-    if remote:
-        given = options.given(passwords)
-        comparisons = [_compare(session, login, given, progress) for login in found]
-    code = _code(proofs, comparisons)
+        logins = session.accounts().several(accounts, archive, kept=True)
+        request = VerifyRequest(logins, remote=remote)
+    found = verify(
+        request, secrets(session, options.given(passwords)), progress_for(session, sys.stderr)
+    )
     if session.json:
-        absent = [proof.error for proof in proofs if proof.error]
-        reports = [_proof_as_json(proof) for proof in proofs if not proof.error]
-        compared = [_comparison_as_json(one) for one in comparisons]
-        exits.print_json(
-            session,
-            code,
-            {"error": str(absent[0]) if absent else None, "reports": reports, "remote": compared},
-        )
-        return code
-    for proof in proofs:
-        _tell(session, proof)
-    for comparison in comparisons:
-        _tell_remote(session, comparison)
-    return code
+        exits.print_json(session, found.exit_code, found.as_json())
+        return found.exit_code
+    for proof in found.proofs:
+        _print_proof(session, proof)
+    for comparison in found.comparisons:
+        _print_comparison(session, comparison)
+    return found.exit_code
 
 
-def _prove(directory: Path, progress: Progress) -> Proof:
-    proof = Proof(directory)
-    progress.begin(f"verifying {directory.name}")
-    try:
-        with Archive.read(directory) as opened:
-            proof.messages, proof.files, proof.octets = opened.size()
-            proof.damages = list(opened.verify(progress))
-    except ArchiveError as error:
-        # One archive's trouble is not another's.
-        proof.error = error
-    finally:
-        progress.end()
-    return proof
-
-
-def _compare(
-    session: Session, login: Login, given: Mapping[str, str | None], progress: Progress
-) -> Comparison:
-    from mailsync.app import build  # noqa: PLC0415  most calls ask no server
-
-    comparison = Comparison(login.name)
-    progress.begin(f"comparing with {login.name}")
-    try:
-        secret = password(session, login, given)
-        with (
-            Archive.read(login.directory) as opened,
-            closing(build.source(login, secret, progress)) as source,
-        ):
-            listed = source.mailboxes()
-            chosen = choose(listed, globs_of(login), ())
-            paths = {mailbox.path for mailbox in chosen}
-            comparison.left_out = [
-                mailbox.path
-                for mailbox in listed
-                if mailbox.selectable and mailbox.path not in paths
-            ]
-            live = {box.path: box.live for box in opened.mailboxes(login.name)}
-            comparison.mailboxes = list(cover(source, opened.memory(login.name), live, chosen))
-            # A pull that trusts its counters would not see what they do not tell.
-            opened.doubt(
-                login.name,
-                [one.mailbox for one in comparison.mailboxes if one.missing or one.short],
-            )
-    except ArchiveNotFound:
-        comparison.error = ArchiveNotFound(f"there is no archive of {login.name} to compare with")
-    except ConfigError:
-        raise
-    except MailsyncError as error:
-        comparison.error = error
-    finally:
-        progress.end()
-    return comparison
-
-
-def _code(proofs: Sequence[Proof], comparisons: Sequence[Comparison]) -> int:
-    if any(one.damaged for proof in proofs for one in proof.damages):
-        return IntegrityError.exit_code
-    errors = {proof.error.exit_code for proof in proofs if proof.error}
-    errors |= {comparison.error.exit_code for comparison in comparisons if comparison.error}
-    good = [proof for proof in proofs if not proof.error]
-    if len(errors) == 1 and not (good and ArchiveNotFound.exit_code in errors):
-        return errors.pop()
-    incomplete = any(not one.complete for comparison in comparisons for one in comparison.mailboxes)
-    return EXIT_INCOMPLETE if errors or incomplete else 0
-
-
-def _proof_as_json(proof: Proof) -> dict[str, object]:
-    findings = [
-        {
-            "path": str(one.path),
-            "digest": one.digest.hex() if one.digest else None,
-            "what": one.what,
-            "damaged": one.damaged,
-        }
-        for one in proof.damages
-    ]
-    damaged = any(one.damaged for one in proof.damages)
-    return {
-        "archive": str(proof.directory),
-        "messages": proof.messages,
-        "files": proof.files,
-        "octets": proof.octets,
-        "damaged": damaged,
-        "findings": findings,
-    }
-
-
-def _comparison_as_json(comparison: Comparison) -> dict[str, object]:
-    return {
-        "account": comparison.account,
-        "error": str(comparison.error) if comparison.error else None,
-        "complete": comparison.error is None and all(one.complete for one in comparison.mailboxes),
-        "left_out": [show(path) for path in comparison.left_out],
-        "mailboxes": [
-            {
-                "mailbox": show(one.mailbox),
-                "on_server": one.there,
-                "in_archive": one.covered,
-                "missing": [
-                    {"message": name_of(entry), "octets": entry.size} for entry in one.missing
-                ],
-                "damaged": [
-                    {"message": name_of(entry), "octets": entry.size} for entry in one.damaged
-                ],
-                "short_of": one.short,
-                "other_flags": one.reflagged,
-                "gone_from_server": one.gone,
-                "renumbered": one.renumbered,
-                "trouble": one.trouble or None,
-            }
-            for one in comparison.mailboxes
-        ],
-    }
-
-
-def _tell(session: Session, proof: Proof) -> None:
+def _print_proof(session: Session, proof: Proof) -> None:
     if proof.error:
         _complain(plain(str(proof.error)))
         return
@@ -267,67 +101,62 @@ def _tell(session: Session, proof: Proof) -> None:
         click.echo(f"{click.style(f'{name}:', fg='green')} {held}")
 
 
-def _tell_remote(session: Session, comparison: Comparison) -> None:
+def _print_comparison(session: Session, comparison: Comparison) -> None:
     who = plain(comparison.account)
     if comparison.error:
         _complain(f"{who}: {plain(str(comparison.error))}")
         return
     if not session.quiet:
-        shown = [
-            one
-            for one in comparison.mailboxes
-            if session.verbose or one.there or one.gone or not one.complete
-        ]
-        headings = [
-            "mailbox",
-            "on the server",
-            "in the archive",
-            "missing",
-            "damaged",
-            "other flags",
-            "only here",
-        ]
-        rows = [
-            [
-                plain(show(one.mailbox)),
-                *(f"{number:,}" if number else "-" for number in _numbers(one)),
-            ]
-            for one in shown
-        ]
-        if rows:
-            click.echo(
-                tabulate(
-                    rows,
-                    headings,
-                    tablefmt="simple",
-                    disable_numparse=True,
-                    colalign=["left", *["right"] * 6],
-                )
-            )
-        if comparison.left_out:
-            click.echo(
-                "left out, as in a pull:"
-                f" {', '.join(plain(show(path)) for path in comparison.left_out)}"
-            )
-        if any(one.untold for one in comparison.mailboxes):
-            click.echo(
-                "this server gives messages no names, so that only their number could be compared"
-            )
+        _print_mailboxes(session, comparison)
     for one in comparison.mailboxes:
         for line in _troubles(one, everything=session.verbose):
             _complain(f"{plain(show(one.mailbox))}: {plain(line)}")
-    if all(one.complete for one in comparison.mailboxes):
-        if not session.quiet:
-            total = sum(one.there for one in comparison.mailboxes)
-            click.echo(
-                f"{click.style(f'{who}:', fg='green')} complete: the archive has {messages(total)}"
-                f" of {total:,} that are on the server"
-            )
-    else:
+    if not comparison.complete:
         click.echo(
             f"{click.style(f'{who}:', fg='red')} the archive does not have everything: run mailsync"
             f" pull {who}",
             err=True,
+        )
+    elif not session.quiet:
+        total = sum(one.there for one in comparison.mailboxes)
+        click.echo(
+            f"{click.style(f'{who}:', fg='green')} complete: the archive has {messages(total)}"
+            f" of {total:,} that are on the server"
+        )
+
+
+def _print_mailboxes(session: Session, comparison: Comparison) -> None:
+    shown = [
+        one
+        for one in comparison.mailboxes
+        if session.verbose or one.there or one.gone or not one.complete
+    ]
+    headings = [
+        "mailbox",
+        "on the server",
+        "in the archive",
+        "missing",
+        "damaged",
+        "other flags",
+        "only here",
+    ]
+    rows = [
+        [
+            plain(show(one.mailbox)),
+            *(f"{number:,}" if number else "-" for number in _numbers(one)),
+        ]
+        for one in shown
+    ]
+    if rows:
+        align = ["left", *["right"] * 6]
+        table = tabulate(rows, headings, tablefmt="simple", disable_numparse=True, colalign=align)
+        click.echo(table)
+    if comparison.left_out:
+        names = ", ".join(plain(show(path)) for path in comparison.left_out)
+        click.echo(f"left out, as in a pull: {names}")
+    if any(one.untold for one in comparison.mailboxes):
+        click.echo(
+            "this server gives messages no names, so that only their number could be compared"
         )
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from mailsync.errors import ConnectionLost, ProtocolViolation, ServerBusy, StoreUnavailable
+from mailsync.formats.terminal import plain
 from mailsync.stores.refusals import Refusal
 from mailsync.stores.transport import Connection
 
@@ -40,9 +41,6 @@ _STATUS: Final = re.compile(
 )
 _STATUS_START: Final = (b"OK", b"NO", b"BA", b"BY", b"PR")
 _WORD: Final = re.compile(rb"(?:\d+ +)?([^\s(]*)")
-_UNSAFE: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
-)
 
 
 def shown(text: bytes | str) -> str:
@@ -51,7 +49,7 @@ def shown(text: bytes | str) -> str:
     """
     if isinstance(text, bytes):
         text = text[: 4 * _SHOWN].decode("utf-8", "replace")
-    text = _UNSAFE.sub("?", text).strip()
+    text = plain(text, "?").strip()
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from mailsync.formats.terminal import plain
 from mailsync.stores.refusals import Refusal
 from mailsync.stores.transport import Connection
 
 _CODE: Final = re.compile(r"\[([A-Za-z/-]+)\]")
-_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
 class Status(NamedTuple):
@@ -62,4 +62,4 @@ def refusal_of(words: str) -> Refusal:
 
 def shown(raw: bytes) -> str:
     """Make a server's words fit for a person's terminal."""
-    return _UNSAFE.sub("?", raw[:1000].decode("utf-8", "replace").strip())[:300]
+    return plain(raw[:1000].decode("utf-8", "replace").strip(), "?")[:300]

@@ -1,5 +1,5 @@
-"""One migration: a pull, the push that runs beside it and ends after it, and the proof of both,
-under one lock.
+"""Migrations: a pull, the push that runs beside it and ends after it, and the proof of both, under
+one lock.
 """
 
 from __future__ import annotations
@@ -7,27 +7,20 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
 
-from mailsync.app import build
-from mailsync.app.accounts import Login
-from mailsync.app.runs import (
-    Terms,
-    budget_of,
-    collide,
-    globs_of,
-    opened,
-    patience,
-    pull_by,
-    pull_into,
-    rules_of,
-)
+from mailsync.app import stores
+from mailsync.app.accounts import Secrets
+from mailsync.app.pull import opened, pull_by, pull_into
+from mailsync.app.rehearsals import rehearse_migration
+from mailsync.app.requests import MigrateRequest
+from mailsync.app.runs import begun, budget_of, collide, patience, rules_of
 from mailsync.archive import Archive, PushRun
 from mailsync.engine.ahead import Ahead, Announced
 from mailsync.engine.proof import prove
 from mailsync.engine.pull import choose
 from mailsync.engine.push import Push
 from mailsync.engine.report import Report
+from mailsync.engine.selection import Selection
 from mailsync.engine.targets import Targets, find_targets, refreshed
 from mailsync.errors import MailsyncError, StoreUnavailable
 from mailsync.model import Mailbox
@@ -35,27 +28,38 @@ from mailsync.progress import Progress
 from mailsync.stores.base import Destination, Source
 
 
-class Migration:
-    """What is known at its beginning; `beside` is shown the push while `terms.progress` is shown
-    the pull.
+def migrate(
+    request: MigrateRequest, secrets: Secrets, progress: Progress, beside: Progress
+) -> list[Report]:
+    """Pull and push; returns the reports of what was begun.
+
+    `progress` is shown the pull and the proof, `beside` the push, which runs at the same time.
+    Raises ConfigError for a destination that cannot be one, and where a password is missing; every
+    other MailsyncError stands in its report.
     """
+    stores.imap_of(request.destination)
+    both = (secrets(request.source), secrets(request.destination))
+    if request.dry_run:
+        return rehearse_migration(request, both, progress)
+    return Migration(request, both, progress, beside).run()
+
+
+class Migration:
+    """What is known at its beginning; `secrets` are the passwords of source and destination."""
 
     def __init__(
         self,
-        origin: Login,
-        target: Login,
+        request: MigrateRequest,
         secrets: tuple[str, str],
-        reports: tuple[Report, Report],
-        terms: Terms,
-        *,
+        progress: Progress,
         beside: Progress,
     ) -> None:
-        self._origin = origin
-        self._target = target
+        self._request = request
         self._secrets = secrets
-        self._pulled, self._pushed = reports
-        self._terms = terms
+        self._progress = progress
         self._beside = beside
+        self._pulled = begun("pull", request.source)
+        self._pushed = begun("push", request.source, request.destination)
         self._at = self._pulled
 
     def run(self) -> list[Report]:
@@ -63,12 +67,16 @@ class Migration:
 
         Both sides are logged in to before a message moves.
         """
+        asked = self._request
         try:
-            with opened(self._origin, self._secrets[0], self._terms) as (archive, source):
+            with opened(asked.source, self._secrets[0], self._progress, asked.wait) as (
+                archive,
+                source,
+            ):
                 source.capabilities()
                 self._at = self._pushed
                 with closing(
-                    build.destination(self._target, self._secrets[1], self._beside)
+                    stores.destination(asked.destination, self._secrets[1], self._beside)
                 ) as destination:
                     destination.capabilities()
                     self._at = self._pulled
@@ -83,16 +91,17 @@ class Migration:
         )
 
     def _move(self, archive: Archive, source: Source, destination: Destination) -> None:
+        login, only = self._request.source, self._request.mailboxes
         listed = source.mailboxes()
-        chosen = choose(listed, globs_of(self._origin), self._terms.globs)
+        chosen = choose(listed, login.globs, only)
         targets = self._targets(archive, destination, chosen) if chosen else None
         if targets is None:
-            pull_into(archive, self._origin, source, self._pulled, self._terms)
+            pull_into(archive, login, source, self._pulled, self._progress, only=only)
             self._at = self._pushed if chosen else self._pulled
             self._pushed.ended = int(time.time())
             return
-        with archive.pull(self._origin.name) as pulling:
-            pushing = archive.push(self._origin.name, destination.key)
+        with archive.pull(login.name) as pulling:
+            pushing = archive.push(login.name, destination.key)
             work = Push(
                 pushing,
                 destination,
@@ -101,16 +110,19 @@ class Migration:
                 progress=self._beside,
                 patience=patience(),
             )
-            work.budget = budget_of(archive, self._target, destination.key, "up") or work.budget
+            budget = budget_of(archive, self._request.destination, destination.key, "up")
+            work.budget = budget or work.budget
             work.begin(f"pushing to {self._pushed.destination}")
-            announced = Announced(self._terms.progress)
+            announced = Announced(self._progress)
             with Ahead(work, pushing, destination, archive, coming=chosen, announced=announced):
                 pull_by(
                     pulling,
                     archive,
-                    (self._origin, source),
+                    login,
+                    source,
                     self._pulled,
-                    replace(self._terms, progress=announced),
+                    announced,
+                    only=only,
                     listed=listed,
                 )
         self._at = self._pushed
@@ -120,45 +132,42 @@ class Migration:
             if self._pulled.error is None and self._pushed.error is None:
                 self._prove(work.targets, pushing)
             self._pushed.ended = int(time.time())
-            complete = (
-                self._pulled.error is None and self._pushed.complete and not self._terms.globs
-            )
+            complete = self._pulled.error is None and self._pushed.complete and not only
             pushing.finish(complete=complete, report=self._pushed.as_json())
 
     def _targets(
         self, archive: Archive, destination: Destination, chosen: Sequence[Mailbox]
     ) -> Targets | None:
-        """Decide where everything goes, before a message moves; None, and told, where two would
-        meet or the server gives up.
+        """Decide where everything goes, before a message moves; None, with a remark in the report,
+        where two would meet or the server gives up.
         """
-        selection = replace(self._terms.selection, globs=tuple(self._terms.globs))
+        asked = self._request
         try:
-            theirs = destination.mailboxes()
+            existing = destination.mailboxes()
         except StoreUnavailable as error:
             self._pushed.error = error
             return None
         targets = find_targets(
             archive,
-            self._origin.name,
-            theirs,
-            rules_of(self._target, self._terms),
-            selection,
+            asked.source.name,
+            existing,
+            rules_of(asked.destination, asked.renamed, asked.into),
+            Selection(globs=asked.mailboxes),
             chosen,
         )
         return None if collide(targets.mapping, self._pushed) else targets
 
     def _prove(self, targets: Targets, run: PushRun) -> None:
         """Look for every message on the destination, by a connection that only reads."""
+        asked = self._request
         seen = {path: tally.seen for path, tally in self._pulled.mailboxes.items()}
-        self._terms.progress.begin(f"proving {self._pushed.destination}")
+        self._progress.begin(f"proving {self._pushed.destination}")
         try:
             with closing(
-                build.source(self._target, self._secrets[1], self._terms.progress)
+                stores.source(asked.destination, self._secrets[1], self._progress)
             ) as source:
-                prove(
-                    targets, run, source, self._pushed, seen=seen, content=self._terms.prove_content
-                )
+                prove(targets, run, source, self._pushed, seen=seen, content=asked.prove_content)
         except StoreUnavailable as error:
             self._pushed.error = error
         finally:
-            self._terms.progress.end()
+            self._progress.end()

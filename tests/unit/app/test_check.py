@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailsync.cli.commands.check import _imap_places
+from mailsync.app.check import _imap_places
 from mailsync.config.settings import Pop3Account
 from mailsync.config.url import parse_url
 

@@ -1,0 +1,144 @@
+"""What the servers of accounts can do, and what mailsync makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from typing import Final, Literal
+
+from mailsync import exit_codes
+from mailsync.app import stores
+from mailsync.app.abilities import Ability, abilities
+from mailsync.app.accounts import Login, Secrets
+from mailsync.app.requests import CheckRequest
+from mailsync.config.settings import ImapAccount, Pop3Account
+from mailsync.errors import MailsyncError, StoreError
+from mailsync.model import Scan, ScanRequest
+from mailsync.progress import Progress
+from mailsync.stores.base import Source
+from mailsync.stores.transport import is_loopback
+
+TRIAL_TIMEOUT: Final = 10.0
+"""Seconds the uninvited look for an IMAP server may wait for it."""
+
+
+@dataclass(slots=True)
+class Finding:
+    """What a check found out about one account."""
+
+    account: str
+    server: str = ""
+    error: str | None = None
+    exit_code: int = 0
+    mailboxes: int | None = None
+    messages: int | None = None
+    octets: int | None = None
+    capabilities: list[str] = field(default_factory=list)
+    abilities: list[Ability] = field(default_factory=list)
+    imap_instead: str | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as plain values."""
+        return asdict(self)
+
+
+def check(request: CheckRequest, secrets: Secrets, progress: Progress) -> Iterator[Finding]:
+    """Connect to one account after the other and yield what was found; changes nothing anywhere.
+
+    No MailsyncError is raised: it stands in the finding.
+    """
+    for login in request.accounts:
+        finding = Finding(login.name, str(stores.endpoint(login.settings)))
+        try:
+            _look(login, secrets(login), finding, progress)
+        except MailsyncError as error:
+            finding.error = str(error)
+            finding.exit_code = exit_codes.of_error(error)
+        yield finding
+
+
+def exit_code(findings: Sequence[Finding]) -> int:
+    """Return what these accounts together end the process with."""
+    return exit_codes.of_accounts(finding.exit_code for finding in findings)
+
+
+def _look(login: Login, secret: str, finding: Finding, progress: Progress) -> None:
+    settings = login.settings
+    with closing(stores.source(login, secret, progress)) as source:
+        finding.capabilities = list(source.capabilities())
+        pipelining = settings.pipelining if isinstance(settings, Pop3Account) else "auto"
+        finding.abilities = abilities(
+            settings.protocol, finding.capabilities, pipelining=pipelining
+        )
+        _count(source, finding)
+    if isinstance(settings, Pop3Account):
+        finding.imap_instead = _imap_instead(login, settings, secret)
+
+
+def _count(source: Source, finding: Finding) -> None:
+    """Count mailboxes and messages, as far as the server tells without every mailbox being
+    opened.
+    """
+    listed = [mailbox for mailbox in source.mailboxes() if mailbox.selectable]
+    finding.mailboxes = len(listed)
+    if all(mailbox.state is not None for mailbox in listed):
+        finding.messages = sum(
+            mailbox.state.messages for mailbox in listed if mailbox.state and not mailbox.is_view
+        )
+    elif len(listed) == 1:
+        for scan in source.scan([ScanRequest(listed[0])]):
+            if isinstance(scan, Scan):
+                finding.messages = len(scan.entries)
+                finding.octets = sum(entry.size or 0 for entry in scan.entries)
+
+
+def _imap_instead(login: Login, settings: Pop3Account, secret: str) -> str | None:
+    """Try the same login over IMAP on the same host; whatever goes wrong with that is no fault of
+    the POP3 account.
+    """
+    for port, security in _imap_places(settings):
+        account = ImapAccount(
+            protocol="imap",
+            host=settings.host,
+            port=port,
+            security=security,
+            allow_plaintext=settings.allow_plaintext,
+            username=settings.username,
+            authorization_id=settings.authorization_id,
+            tls_name=settings.tls_name,
+            timeout=min(settings.timeout, TRIAL_TIMEOUT),
+            connections=1,
+        ).model_copy(update={"ca_file": settings.ca_file})
+        try:
+            with closing(stores.trial(login.name, account, secret)) as source:
+                count = sum(mailbox.selectable for mailbox in source.mailboxes())
+        except StoreError:
+            continue
+        scheme = "imaps" if security == "tls" else "imap"
+        default = {"tls": 993}.get(security, 143)
+        at = f":{port}" if port != default else ""
+        return (
+            f"{scheme}://{settings.username}@{settings.host}{at} ({count}"
+            f" mailbox{'' if count == 1 else 'es'})"
+        )
+    return None
+
+
+def _imap_places(settings: Pop3Account) -> Iterator[tuple[int, Literal["tls", "starttls", "none"]]]:
+    """Guess where the same host would speak IMAP, never with less security than the POP3 account
+    has.
+    """
+    yield 993, "tls"
+    if settings.port is not None and settings.port not in {110, 995}:
+        # Home servers and tests keep the distance between the standard ports: 995 - 993 and 110 -
+        # 143.
+        yield settings.port - 2, "tls"
+    if settings.security != "tls":
+        here = settings.security == "none" and (
+            is_loopback(settings.host) or settings.allow_plaintext
+        )
+        weaker: Literal["starttls", "none"] = "none" if here else "starttls"
+        yield 143, weaker
+        if settings.port is not None and settings.port != 110:
+            yield settings.port - 2, weaker

@@ -1,0 +1,115 @@
+"""Pulls: from accounts to their archives.
+
+A store is connected before an archive that does not exist yet is made, so that a mistyped login
+leaves no empty archive behind; an archive that exists is locked first, so that no server is
+bothered in vain.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+
+from mailsync.app import stores
+from mailsync.app.accounts import Login, Secrets
+from mailsync.app.archives import open_archive
+from mailsync.app.rehearsals import rehearse_pull
+from mailsync.app.requests import PullRequest
+from mailsync.app.runs import begun, budget_of
+from mailsync.archive import Archive, PullRun
+from mailsync.config.settings import DeleteAfter, Pop3Account
+from mailsync.engine import pull as engine
+from mailsync.engine.clean import clean
+from mailsync.engine.report import Report
+from mailsync.errors import DiskFull, MailsyncError
+from mailsync.model import Mailbox
+from mailsync.progress import Progress
+from mailsync.stores.base import DeletingSource, Source
+
+
+def pull(request: PullRequest, secrets: Secrets, progress: Progress) -> list[Report]:
+    """Pull one account after the other; one's trouble is not another's, except for the disk they
+    share.
+
+    Returns a report for each account that was begun. No MailsyncError is raised: it stands in the
+    report.
+    """
+    reports: list[Report] = []
+    for login in request.accounts:
+        report = begun("pull", login, dry_run=request.dry_run)
+        reports.append(report)
+        try:
+            secret = secrets(login)
+            if request.dry_run:
+                rehearse_pull(login, secret, report, progress, request.mailboxes)
+            else:
+                with opened(login, secret, progress, request.wait) as (archive, source):
+                    pull_into(archive, login, source, report, progress, only=request.mailboxes)
+        except MailsyncError as error:
+            report.error = error
+        report.ended = int(time.time())
+        if isinstance(report.error, DiskFull):
+            break
+    return reports
+
+
+@contextmanager
+def opened(
+    login: Login, secret: str, progress: Progress, wait: float
+) -> Iterator[tuple[Archive, Source]]:
+    """Open the archive and the source of a login, in the order that leaves least behind."""
+    with ExitStack() as stack:
+        if login.directory.exists():
+            archive = stack.enter_context(open_archive(login, wait))
+            yield archive, stack.enter_context(closing(stores.source(login, secret, progress)))
+        else:
+            source = stack.enter_context(closing(stores.source(login, secret, progress)))
+            source.capabilities()
+            yield stack.enter_context(open_archive(login, wait)), source
+
+
+def pull_into(
+    archive: Archive,
+    login: Login,
+    source: Source,
+    report: Report,
+    progress: Progress,
+    *,
+    only: Sequence[str],
+) -> None:
+    """Pull into an archive that is open."""
+    with archive.pull(login.name) as run:
+        pull_by(run, archive, login, source, report, progress, only=only)
+
+
+def pull_by(  # noqa: PLR0917  what a pull is about
+    run: PullRun,
+    archive: Archive,
+    login: Login,
+    source: Source,
+    report: Report,
+    progress: Progress,
+    *,
+    only: Sequence[str],
+    listed: Sequence[Mailbox] | None = None,
+) -> None:
+    """Pull by a run that has begun, and end it; `listed` are the source's mailboxes, where it was
+    asked for them just now.
+    """
+    keep = login.settings.keep if isinstance(login.settings, Pop3Account) else "forever"
+    engine.pull(
+        source,
+        run,
+        report,
+        progress,
+        only=only,
+        among=login.globs,
+        budget=budget_of(archive, login, login.name, "down"),
+        listed=listed,
+    )
+    if isinstance(keep, DeleteAfter) and isinstance(source, DeletingSource) and report.complete:
+        clean(source, run, report, progress, after=keep.delete_after)
+    report.ended = int(time.time())
+    # A pull of some mailboxes says nothing about how old the rest is.
+    run.finish(complete=report.complete and not only, report=report.as_json())

@@ -1,0 +1,93 @@
+"""How old and how large archives are, without asking any server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from mailsync import exit_codes
+from mailsync.app.accounts import Login
+from mailsync.app.requests import StatusRequest
+from mailsync.archive import Archive
+from mailsync.errors import ArchiveError, ArchiveNotFound
+
+PULLS: Final = frozenset({"pull", "migrate"})
+RUNS_LOOKED_AT: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What there is to say of one account; times are epoch seconds, None for never.
+
+    `exit_code` is that of the error alone.
+    """
+
+    account: str
+    archive: str
+    exists: bool
+    messages: int = 0
+    gone: int = 0
+    octets: int = 0
+    incomplete_mailboxes: int = 0
+    last_complete: int | None = None
+    last_run: int | None = None
+    last_run_complete: bool = False
+    stale: bool = False
+    error: str | None = None
+    exit_code: int = 0
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as plain values."""
+        return asdict(self)
+
+
+def status(request: StatusRequest, now: float) -> list[State]:
+    """Look at each archive; one's trouble is not another's."""
+    return [_state(login, now, request.max_age) for login in request.accounts]
+
+
+def exit_code(states: Sequence[State]) -> int:
+    """Return what these accounts together end the process with."""
+    return exit_codes.of_accounts(
+        state.exit_code or (exit_codes.INCOMPLETE if state.stale else exit_codes.DONE)
+        for state in states
+    )
+
+
+def _state(login: Login, now: float, max_age: float | None) -> State:
+    place = str(login.directory)
+    try:
+        with Archive.read(login.directory) as archive:
+            return _looked_at(archive, login, now, max_age)
+    except ArchiveNotFound:
+        return State(login.name, place, exists=False, stale=max_age is not None)
+    except ArchiveError as error:
+        return State(
+            login.name,
+            place,
+            exists=True,
+            stale=True,
+            error=str(error),
+            exit_code=exit_codes.of_error(error),
+        )
+
+
+def _looked_at(archive: Archive, login: Login, now: float, max_age: float | None) -> State:
+    mailboxes = archive.mailboxes(login.name)
+    pulls = [run for run in archive.runs(login.name, RUNS_LOOKED_AT) if run.kind in PULLS]
+    complete = max((run.ended for run in pulls if run.complete and run.ended), default=None)
+    newest = max(pulls, key=lambda run: run.started, default=None)
+    return State(
+        account=login.name,
+        archive=str(login.directory),
+        exists=True,
+        messages=sum(mailbox.live for mailbox in mailboxes),
+        gone=sum(mailbox.gone for mailbox in mailboxes),
+        octets=sum(mailbox.octets for mailbox in mailboxes),
+        incomplete_mailboxes=sum(mailbox.incomplete for mailbox in mailboxes),
+        last_complete=complete,
+        last_run=newest.started if newest else None,
+        last_run_complete=bool(newest and newest.complete),
+        stale=max_age is not None and (complete is None or now - complete > max_age),
+    )

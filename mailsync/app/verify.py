@@ -1,0 +1,216 @@
+"""Proving archives: every file against its digest, and, asked to, that the server has nothing
+else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mailsync import exit_codes
+from mailsync.app import stores
+from mailsync.app.accounts import Login, Secrets
+from mailsync.app.requests import VerifyRequest
+from mailsync.archive import Archive, Damage
+from mailsync.engine.coverage import Coverage, cover
+from mailsync.engine.pull import choose, name_of
+from mailsync.errors import ArchiveError, ArchiveNotFound, ConfigError, MailsyncError
+from mailsync.mapping import show
+from mailsync.model import Entry, MailboxPath
+from mailsync.progress import Progress
+
+__all__ = ["Comparison", "Coverage", "Proof", "Verification", "name_of", "verify"]
+
+
+@dataclass(slots=True)
+class Proof:
+    """What became of one archive: what it holds, and what is wrong with its files; `error` where it
+    could not be looked at.
+    """
+
+    directory: Path
+    messages: int = 0
+    files: int = 0
+    octets: int = 0
+    damages: list[Damage] = field(default_factory=list)
+    error: ArchiveError | None = None
+
+    @property
+    def damaged(self) -> bool:
+        """Whether a message is in danger."""
+        return any(one.damaged for one in self.damages)
+
+    @property
+    def exit_code(self) -> int:
+        """Return what this archive alone ends the process with."""
+        if self.damaged:
+            return exit_codes.DAMAGED
+        return exit_codes.of_run(self.error, complete=True)
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as plain values."""
+        return {
+            "archive": str(self.directory),
+            "messages": self.messages,
+            "files": self.files,
+            "octets": self.octets,
+            "damaged": self.damaged,
+            "findings": [
+                {
+                    "path": str(one.path),
+                    "digest": one.digest.hex() if one.digest else None,
+                    "what": one.what,
+                    "damaged": one.damaged,
+                }
+                for one in self.damages
+            ],
+        }
+
+
+@dataclass(slots=True)
+class Comparison:
+    """One account's server beside its archive; `error` where it could not be looked at."""
+
+    account: str
+    mailboxes: list[Coverage] = field(default_factory=list)
+    left_out: list[MailboxPath] = field(default_factory=list)
+    error: MailsyncError | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the archive has everything."""
+        return self.error is None and all(one.complete for one in self.mailboxes)
+
+    @property
+    def exit_code(self) -> int:
+        """Return what this comparison alone ends the process with."""
+        return exit_codes.of_run(self.error, complete=self.complete)
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as plain values."""
+        return {
+            "account": self.account,
+            "error": str(self.error) if self.error else None,
+            "complete": self.complete,
+            "left_out": [show(path) for path in self.left_out],
+            "mailboxes": [_coverage_as_json(one) for one in self.mailboxes],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What came of a request: a proof for each archive, a comparison for each account whose server
+    was asked.
+    """
+
+    proofs: tuple[Proof, ...]
+    comparisons: tuple[Comparison, ...]
+    exit_code: int
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as plain values."""
+        errors = [str(proof.error) for proof in self.proofs if proof.error]
+        return {
+            "error": errors[0] if errors else None,
+            "reports": [proof.as_json() for proof in self.proofs if not proof.error],
+            "remote": [comparison.as_json() for comparison in self.comparisons],
+        }
+
+
+def verify(request: VerifyRequest, secrets: Secrets, progress: Progress) -> Verification:
+    """Prove each archive once, and compare each account where that is asked for.
+
+    Changes no message; what is damaged, and which mailboxes lack messages, is remembered for the
+    next pull. Raises ConfigError where a password is missing; every other error stands in what is
+    returned.
+    """
+    directories = [login.directory for login in request.accounts]
+    if request.archive is not None:
+        directories.append(request.archive)
+    proofs = {place: _prove(place, progress) for place in dict.fromkeys(directories)}
+    compared = {
+        login.name: _compare(login, secrets, progress)
+        for login in (request.accounts if request.remote else ())
+    }
+    steps = {(place, ""): [proof.exit_code] for place, proof in proofs.items()}
+    for login in request.accounts:
+        if login.name in compared:
+            steps.pop((login.directory, ""), None)
+            steps[login.directory, login.name] = [
+                proofs[login.directory].exit_code,
+                compared[login.name].exit_code,
+            ]
+    code = exit_codes.of_accounts(exit_codes.of_steps(codes) for codes in steps.values())
+    return Verification(tuple(proofs.values()), tuple(compared.values()), code)
+
+
+def _prove(directory: Path, progress: Progress) -> Proof:
+    proof = Proof(directory)
+    progress.begin(f"verifying {directory.name}")
+    try:
+        with Archive.read(directory) as opened:
+            proof.messages, proof.files, proof.octets = opened.size()
+            proof.damages = list(opened.verify(progress))
+    except ArchiveError as error:
+        # One archive's trouble is not another's.
+        proof.error = error
+    finally:
+        progress.end()
+    return proof
+
+
+def _compare(login: Login, secrets: Secrets, progress: Progress) -> Comparison:
+    comparison = Comparison(login.name)
+    progress.begin(f"comparing with {login.name}")
+    try:
+        secret = secrets(login)
+        with (
+            Archive.read(login.directory) as opened,
+            closing(stores.source(login, secret, progress)) as source,
+        ):
+            listed = source.mailboxes()
+            chosen = choose(listed, login.globs, ())
+            paths = {mailbox.path for mailbox in chosen}
+            comparison.left_out = [
+                mailbox.path
+                for mailbox in listed
+                if mailbox.selectable and mailbox.path not in paths
+            ]
+            live = {box.path: box.live for box in opened.mailboxes(login.name)}
+            comparison.mailboxes = list(cover(source, opened.memory(login.name), live, chosen))
+            # A pull that trusts its counters would not see what they do not tell.
+            opened.doubt(
+                login.name,
+                [one.mailbox for one in comparison.mailboxes if one.missing or one.short],
+            )
+    except ArchiveNotFound:
+        comparison.error = ArchiveNotFound(f"there is no archive of {login.name} to compare with")
+    except ConfigError:
+        raise
+    except MailsyncError as error:
+        comparison.error = error
+    finally:
+        progress.end()
+    return comparison
+
+
+def _coverage_as_json(one: Coverage) -> dict[str, object]:
+    return {
+        "mailbox": show(one.mailbox),
+        "on_server": one.there,
+        "in_archive": one.covered,
+        "missing": list(_named(one.missing)),
+        "damaged": list(_named(one.damaged)),
+        "short_of": one.short,
+        "other_flags": one.reflagged,
+        "gone_from_server": one.gone,
+        "renumbered": one.renumbered,
+        "trouble": one.trouble or None,
+    }
+
+
+def _named(entries: Iterable[Entry]) -> Iterator[dict[str, object]]:
+    for entry in entries:
+        yield {"message": name_of(entry), "octets": entry.size}

@@ -1,0 +1,101 @@
+"""What a process ends with: the one table of exit codes, and how several become one.
+
+An error that has no row of its own ends as the kind of error it is. README.md shows the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from mailsync import errors
+
+
+@dataclass(frozen=True, slots=True)
+class ExitCode:
+    """One row: the code, what it means to whoever ran the command, and the errors that end so."""
+
+    code: int
+    meaning: str
+    errors: tuple[type[errors.MailsyncError], ...] = ()
+
+
+DONE: Final = 0
+UNEXPECTED: Final = 1
+USAGE: Final = 2
+INCOMPLETE: Final = 3
+DAMAGED: Final = 13
+DISK_FULL: Final = 74
+INTERRUPTED: Final = 130
+
+TABLE: Final = (
+    ExitCode(DONE, "everything asked for is done"),
+    ExitCode(
+        UNEXPECTED,
+        "an error of another kind (unknown host, closed port, unreadable disk)",
+        (errors.MailsyncError, errors.Unreachable),
+    ),
+    ExitCode(
+        USAGE,
+        "the configuration or the command line is wrong; every problem is listed with its line",
+        (errors.ConfigError,),
+    ),
+    ExitCode(
+        INCOMPLETE,
+        "incomplete: some messages or mailboxes are missing, each is named; the next run tries"
+        " again",
+        (errors.MessageError, errors.MailboxError),
+    ),
+    ExitCode(10, "there is no archive at that place", (errors.ArchiveNotFound,)),
+    ExitCode(11, "another run is writing the archive", (errors.ArchiveLocked,)),
+    ExitCode(12, "the login was refused", (errors.AuthenticationFailed,)),
+    ExitCode(
+        DAMAGED,
+        "damage: a file of the archive is not what was put there",
+        (errors.IntegrityError,),
+    ),
+    ExitCode(14, "the connection cannot be trusted", (errors.TlsError,)),
+    ExitCode(15, "the destination is full", (errors.OverQuota,)),
+    ExitCode(16, "the server broke its protocol", (errors.ProtocolViolation,)),
+    ExitCode(17, "the archive was written by a newer mailsync", (errors.SchemaTooNew,)),
+    ExitCode(DISK_FULL, "the disk is full", (errors.DiskFull,)),
+    ExitCode(
+        75,
+        "the server is busy, fell silent or broke off, or a limit is reached: try later",
+        (errors.StoreUnavailable,),
+    ),
+    ExitCode(INTERRUPTED, "interrupted; nothing is lost, run it again"),
+)
+
+_BY_ERROR: Final = {kind: row.code for row in TABLE for kind in row.errors}
+
+
+def of_error(error: errors.MailsyncError) -> int:
+    """Return what an error ends the process with."""
+    return next(_BY_ERROR[kind] for kind in type(error).__mro__ if kind in _BY_ERROR)
+
+
+def of_run(error: errors.MailsyncError | None, *, complete: bool) -> int:
+    """Return what one run ends with: what stopped it, else whether all of it was done."""
+    if error is not None:
+        return of_error(error)
+    return DONE if complete else INCOMPLETE
+
+
+def of_accounts(codes: Iterable[int]) -> int:
+    """Return what several accounts end with: damage and a full disk win; all alike end like that;
+    else the whole is incomplete.
+    """
+    found = set(codes)
+    for grave in (DAMAGED, DISK_FULL):
+        if grave in found:
+            return grave
+    return found.pop() if len(found) == 1 else INCOMPLETE if found else DONE
+
+
+def of_steps(codes: Collection[int]) -> int:
+    """Return what the steps of one account's run end with: what stopped a step says more than that
+    all of it is incomplete.
+    """
+    return of_accounts([code for code in codes if code not in {DONE, INCOMPLETE}] or codes)
