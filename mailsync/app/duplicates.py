@@ -24,7 +24,6 @@ class Duplicates:
     def as_json(self) -> dict[str, object]:
         """Return them as plain values."""
         return {
-            "error": None,
             "account": self.account,
             "same": [
                 {
@@ -43,7 +42,7 @@ class Duplicates:
                     "message_id": one.message_id,
                     "digest": one.digest.hex(),
                     "subject": one.subject,
-                    "from": one.sender,
+                    "sender": one.sender,
                     "octets": one.size,
                     "mailboxes": [show(mailbox) for mailbox in one.mailboxes],
                 }

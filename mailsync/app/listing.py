@@ -60,7 +60,7 @@ class Listing:
                 yield {
                     "mailbox": show(message.mailbox),
                     "digest": message.digest.hex(),
-                    "size": message.size,
+                    "octets": message.size,
                     "flags": sorted(message.flags),
                     "internaldate": message.internaldate,
                     "date": _iso(message.internaldate),

@@ -44,7 +44,7 @@ class PruneReport:
                 for one in self.mailboxes
             ],
         }
-        return {"error": None, "reports": [report]}
+        return {"reports": [report]}
 
 
 def prune(request: PruneRequest) -> PruneReport:

@@ -34,7 +34,7 @@ class ReindexReport:
             "damaged": [str(path) for path in self.outcome.damaged],
             "aside": str(self.outcome.aside) if self.outcome.aside else None,
         }
-        return {"error": None, "reports": [report]}
+        return {"reports": [report]}
 
 
 def reindex(request: ReindexRequest, progress: Progress) -> ReindexReport:

@@ -31,7 +31,7 @@ class Shown:
         """Return it as plain values."""
         return {
             "digest": self.digest.hex(),
-            "size": len(self.content),
+            "octets": len(self.content),
             "headers": self.headers,
             "text": "\n".join(self.lines),
         }

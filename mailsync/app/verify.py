@@ -53,6 +53,7 @@ class Proof:
         """Return it as plain values."""
         return {
             "archive": str(self.directory),
+            "error": str(self.error) if self.error else None,
             "messages": self.messages,
             "files": self.files,
             "octets": self.octets,
@@ -114,7 +115,7 @@ class Verification:
         errors = [str(proof.error) for proof in self.proofs if proof.error]
         return {
             "error": errors[0] if errors else None,
-            "reports": [proof.as_json() for proof in self.proofs if not proof.error],
+            "reports": [proof.as_json() for proof in self.proofs],
             "remote": [comparison.as_json() for comparison in self.comparisons],
         }
 

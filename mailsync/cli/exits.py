@@ -41,9 +41,7 @@ def report(error: BaseException, session: Session) -> int:
                 if isinstance(error, ConfigError)
                 else []
             )
-            print_json(
-                session, code, {"error": "\n".join(lines), "problems": problems, "reports": []}
-            )
+            print_json(session, code, {"error": "\n".join(lines), "problems": problems})
     except BrokenPipeError:
         return BROKEN_PIPE
     return code
@@ -83,6 +81,8 @@ def head(session: Session, code: int) -> dict[str, object]:
         "command": session.command,
         "exit_code": code,
         "complete": code == exit_codes.DONE,
+        "error": None,
+        "problems": [],
     }
 
 

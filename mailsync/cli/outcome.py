@@ -72,7 +72,7 @@ def show(
         exits.print_json(
             session,
             code,
-            {"error": None, "problems": [], "reports": [report.as_json() for report in reports]},
+            {"reports": [report.as_json() for report in reports]},
         )
         return code
     for report in reports:

@@ -1,0 +1,131 @@
+"""Every key of every command's `--json` stands in docs/json.md, and nothing else does."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.messages import plain
+from tests.servers.dovecot import Dovecot
+from tests.system.cli_home import ROOT, Home, filled, imap, pop3
+
+PAGE = (ROOT / "docs" / "json.md").read_text()
+EVERY = "every command"
+OPEN = {"headers"}
+"""Keys whose own keys are values: names of a message's headers."""
+
+COLLIDING = plain(1).replace(b"Subject: ", b"Subject: another ")
+
+
+def documented() -> dict[str, set[str]]:
+    """Return the keys by command, those of every command under its heading."""
+    keys: dict[str, set[str]] = {}
+    for section in PAGE.split("\n## ")[1:]:
+        names, _, rest = section.partition("\n")
+        found = set(re.findall(r"^\| `([^`]+)` \|", rest, re.MULTILINE))
+        keys |= dict.fromkeys(names.split(", "), found)
+    return keys
+
+
+def paths(value: object, at: str = "") -> Iterator[str]:
+    """Yield the keys of a report as the page writes them."""
+    if isinstance(value, dict) and at not in OPEN:
+        for key, inner in value.items():
+            yield (path := f"{at}.{key}" if at else key)
+            yield from paths(inner, path)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from paths(inner, f"{at}[]")
+
+
+class Printed:
+    """What commands printed, by command."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.keys: dict[str, set[str]] = defaultdict(set)
+
+    def run(self, command: str, *arguments: str, code: int = 0) -> dict[str, object]:
+        done = self.home.run(command, *arguments, "--json")
+        assert done.returncode == code, done.stderr
+        answer: dict[str, object] = json.loads(done.stdout)
+        self.keys[command] |= set(paths(answer))
+        return answer
+
+    def of(self, commands: Sequence[str]) -> set[str]:
+        return set().union(*(self.keys[command] for command in commands))
+
+
+@pytest.fixture
+def printed(tmp_path: Path, dovecot: Dovecot) -> Printed:
+    home = Home(tmp_path)
+    user = filled(dovecot)
+    dovecot.deliver(user, "Work", plain(0))
+    dovecot.deliver(user, "Copies", plain(2))
+    dovecot.deliver(user, "INBOX", COLLIDING)
+    home.configure(
+        home=imap(dovecot, user),
+        other=imap(dovecot, dovecot.user(), ", backup: false"),
+        third=imap(dovecot, dovecot.user(), ", backup: false"),
+        old=pop3(dovecot, filled(dovecot)),
+    )
+    printed = Printed(home)
+    printed.run("pull")
+    for file in dovecot.folder(user, "Work").rglob("*"):
+        if file.is_file() and file.parent.name in {"cur", "new"}:
+            file.unlink()
+    printed.run("pull", "home")
+    dovecot.deliver(user, "INBOX", plain(77))
+    return printed
+
+
+def damage(home: Home) -> None:
+    victim = next(iter((home.directory / "mail" / "home" / "mail").rglob("*.mailsync,*")))
+    victim.chmod(0o600)
+    victim.write_bytes(victim.read_bytes().replace(b"message", b"better"))
+
+
+def test_runs_print_what_is_documented(printed: Printed) -> None:
+    printed.run("push", "home", "other")
+    printed.run("restore", "home", "--to", "other")
+    printed.run("migrate", "home", "third")
+    expected = documented()
+    for command in ("pull", "push", "restore", "migrate"):
+        assert printed.keys[command] - expected[command] - expected[EVERY] == set()
+    shared = printed.of(("pull", "push", "restore", "migrate"))
+    assert expected["migrate"] - shared == set()
+
+
+def test_commands_that_read_an_archive_print_what_is_documented(printed: Printed) -> None:
+    printed.run("status")
+    printed.run("list", "home")
+    listed = printed.run("list", "home", "--mailbox", "INBOX")["messages"]
+    assert isinstance(listed, list)
+    printed.run("show", "home", listed[0]["digest"])
+    printed.run("duplicates", "home")
+    printed.run("check")
+    printed.run("prune", "home", "--gone-for", "0s")
+    printed.run("reindex", "home")
+    expected = documented()
+    for command in ("status", "list", "show", "duplicates", "check", "prune", "reindex"):
+        assert printed.keys[command] - expected[EVERY] == expected[command], command
+
+
+def test_a_verification_prints_what_is_documented(printed: Printed) -> None:
+    damage(printed.home)
+    printed.run("verify", "home", "--remote", code=13)
+    expected = documented()
+    assert printed.keys["verify"] - expected[EVERY] == expected["verify"]
+
+
+def test_a_command_that_cannot_begin_prints_what_every_command_prints(tmp_path: Path) -> None:
+    printed = Printed(Home(tmp_path))
+    printed.home.configure(home="protocol: imap, host: h, username: u, prot: 1")
+    for command in ("pull", "status", "check", "verify"):
+        printed.run(command, code=2)
+        assert printed.keys[command] == documented()[EVERY]
