@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from mailsync.config.account import ImapAccount, Pop3Account
 from mailsync.config.file import Configuration, find, load
-from mailsync.config.settings import ImapAccount, Pop3Account
 from mailsync.config.url import is_url, parse_url
 from mailsync.errors import ConfigError
 

@@ -12,7 +12,7 @@ from mailsync.app import stores
 from mailsync.app.abilities import Ability, abilities
 from mailsync.app.accounts import Login, Secrets
 from mailsync.app.requests import CheckRequest
-from mailsync.config.settings import ImapAccount, Pop3Account
+from mailsync.config.account import ImapAccount, Pop3Account
 from mailsync.errors import MailsyncError, StoreError
 from mailsync.model import Scan, ScanRequest
 from mailsync.progress import Progress

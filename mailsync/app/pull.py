@@ -18,7 +18,8 @@ from mailsync.app.rehearsals import rehearse_pull
 from mailsync.app.requests import PullRequest
 from mailsync.app.runs import begun, budget_of
 from mailsync.archive import Archive, PullRun
-from mailsync.config.settings import DeleteAfter, Pop3Account
+from mailsync.config.account import Pop3Account
+from mailsync.config.policies import DeleteAfter
 from mailsync.engine import pull as engine
 from mailsync.engine.clean import clean
 from mailsync.engine.report import Report

@@ -16,7 +16,8 @@ from mailsync.app.push import push_from
 from mailsync.app.requests import Choice, MigrateRequest, PushRequest
 from mailsync.app.runs import begun, collide, rules_of
 from mailsync.archive import Archive
-from mailsync.config.settings import DeleteAfter, Pop3Account
+from mailsync.config.account import Pop3Account
+from mailsync.config.policies import DeleteAfter
 from mailsync.engine.clean import rehearse_clean
 from mailsync.engine.pull import rehearse
 from mailsync.engine.report import Report

@@ -8,7 +8,7 @@ from mailsync import exit_codes
 from mailsync.app.requests import ReindexRequest
 from mailsync.archive import Reindexed
 from mailsync.archive import reindex as rebuild
-from mailsync.config.settings import ImapAccount
+from mailsync.config.account import ImapAccount
 from mailsync.progress import Progress
 
 

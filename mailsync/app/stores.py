@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 
 from mailsync.app.accounts import Login
-from mailsync.config.settings import ImapAccount, Pop3Account, SeenOlderThan, port_of
+from mailsync.config.account import ImapAccount, Pop3Account, port_of
+from mailsync.config.policies import SeenOlderThan
 from mailsync.errors import ConfigError
 from mailsync.progress import Progress
 from mailsync.stores.base import Destination, Source

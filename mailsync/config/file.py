@@ -8,9 +8,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from mailsync.config.account import ImapAccount, Pop3Account
 from mailsync.config.document import Document, parse
 from mailsync.config.mistakes import problems
-from mailsync.config.settings import ImapAccount, Pop3Account, Settings, safe_name
+from mailsync.config.settings import Settings
+from mailsync.config.values import safe_name
 from mailsync.errors import ConfigError, Problem
 
 NAME = "mailsync.yaml"

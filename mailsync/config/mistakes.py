@@ -10,14 +10,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from mailsync.config.account import ImapAccount, Pop3Account, meant_protocol
 from mailsync.config.document import Document, Path, Value
-from mailsync.config.settings import (
-    ArchiveSettings,
-    ImapAccount,
-    Pop3Account,
-    Settings,
-    meant_protocol,
-)
+from mailsync.config.settings import ArchiveSettings, Settings
 from mailsync.errors import Problem
 
 _OTHER_WORDS: Final = {

@@ -15,9 +15,9 @@ from urllib.parse import quote, unquote_to_bytes
 
 from pydantic import ValidationError
 
+from mailsync.config.account import ImapAccount, Pop3Account
 from mailsync.config.document import Document
 from mailsync.config.mistakes import problems
-from mailsync.config.settings import ImapAccount, Pop3Account
 from mailsync.errors import ConfigError
 from mailsync.stores.transport import is_loopback
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from mailsync.app.check import _imap_places
-from mailsync.config.settings import Pop3Account
+from mailsync.config.account import Pop3Account
 from mailsync.config.url import parse_url
 
 

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailsync.config.account import ImapAccount, Pop3Account, port_of
 from mailsync.config.file import Configuration, load
-from mailsync.config.settings import ImapAccount, Pop3Account, SeenOlderThan, port_of, safe_name
+from mailsync.config.policies import SeenOlderThan
+from mailsync.config.values import safe_name
 from mailsync.errors import ConfigError
 
 IMAP = "protocol: imap, host: imap.example.org, username: alice, password: {env: X}"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailsync.config.settings import port_of
+from mailsync.config.account import port_of
 from mailsync.config.url import parse_url
 from mailsync.errors import ConfigError
 
