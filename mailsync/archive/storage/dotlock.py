@@ -42,13 +42,13 @@ def key(directory: Path) -> Iterator[Path]:
     """
     own = directory / f"{LOCKING}{os.getpid()}"
     own.unlink(missing_ok=True)
-    descriptor = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        os.write(descriptor, b"%d\n%s\n" % (os.getpid(), _MARK))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    try:
+        descriptor = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.write(descriptor, b"%d\n%s\n" % (os.getpid(), _MARK))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
         yield own
     finally:
         own.unlink(missing_ok=True)
@@ -104,7 +104,7 @@ def _free(descriptor: int) -> bool:
 
 def _taken(dot: Path, own: Path) -> bool:
     try:
-        _settled(own, dot)
+        _give_name(own, dot)
     except FileExistsError:
         if is_left_behind(dot) or _is_nobodys(dot, own):
             dot.unlink(missing_ok=True)
@@ -126,8 +126,8 @@ def _is_nobodys(dot: Path, own: Path) -> bool:
     return False
 
 
-def _settled(own: Path, dot: Path) -> None:
-    """Return a lock its name, unless somebody has that. Raises FileExistsError."""
+def _give_name(own: Path, dot: Path) -> None:
+    """Give a lock its name, unless somebody has that. Raises FileExistsError."""
     try:
         dot.hardlink_to(own)
     except FileExistsError:

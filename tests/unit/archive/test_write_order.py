@@ -7,59 +7,23 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mailsync.archive import Archive, pull_run
-from mailsync.archive.storage import write_worker
 from mailsync.errors import ArchiveError, DiskFull
 from mailsync.model import INBOX
 from tests.archive.house import pulling, uid
+from tests.archive.write_order import Recorder, Step, recording
 from tests.messages import plain
 
 WORK = ("Work",)
 
 
-@dataclass
-class Recorder:
-    """What an archive did to the disk, in order."""
-
-    steps: list[tuple[str, str]] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def note(self, what: str, where: str) -> None:
-        with self.lock:
-            self.steps.append((what, where))
-
-    def at(self, what: str, where: str) -> int:
-        """The last time this was done."""
-        return max(n for n, step in enumerate(self.steps) if step == (what, where))
-
-
 @pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
-    recorder = Recorder()
-
-    def watch(name: str, describe: Callable[..., str]) -> None:
-        real = getattr(os, name)
-
-        def watched(*arguments: Any, **options: Any) -> Any:
-            where = describe(*arguments)
-            done = real(*arguments, **options)
-            recorder.note(name, where)
-            return done
-
-        monkeypatch.setattr(os, name, watched)
-
-    watch("fsync", lambda descriptor: str(Path(f"/proc/self/fd/{descriptor}").readlink()))
-    watch("rename", lambda _, target: str(target))
-    watch("link", lambda _, target: str(target))
-    return recorder
+    return recording(monkeypatch)
 
 
 def record_commits(archive: Archive, recorder: Recorder) -> None:
@@ -84,19 +48,11 @@ def test_contents_then_names_then_directories_then_the_catalogue(
         commit = recorder.at("sql", "COMMIT")
     written = [
         n
-        for n, (what, where) in enumerate(recorder.steps)
-        if n > begin and what == "fsync" and f"{mail}/tmp/" in where
+        for n in recorder.all("fsync", lambda where: where.startswith(f"{mail}/tmp/"))
+        if n > begin
     ]
-    named = [
-        n
-        for n, (what, where) in enumerate(recorder.steps)
-        if what == "rename" and where.startswith(f"{mail}/cur/")
-    ]
-    linked = [
-        n
-        for n, (what, where) in enumerate(recorder.steps)
-        if what == "link" and where.startswith(f"{mail}/.Work/cur/")
-    ]
+    named = recorder.all("rename", lambda where: where.startswith(f"{mail}/cur/"))
+    linked = recorder.all("link", lambda where: where.startswith(f"{mail}/.Work/cur/"))
     assert (len(named), len(linked)) == (20, 1)
     inbox, work, parent = (
         recorder.at("fsync", str(place)) for place in (mail / "cur", mail / ".Work/cur", mail)
@@ -117,22 +73,14 @@ def test_flags_are_on_disk_before_the_catalogue_says_so(tmp_path: Path, recorder
         run.reflag([uid(1, plain(1), flags=["\\Seen", "work"]).entry])
         run.flush()
         commit = recorder.at("sql", "COMMIT")
-        renamed = max(
-            n
-            for n, (what, where) in enumerate(recorder.steps)
-            if what == "rename" and where.endswith(":2,Sa")
-        )
+        renamed = max(recorder.all("rename", lambda where: where.endswith(":2,Sa")))
         assert renamed < recorder.at("fsync", str(tmp_path / "a/mail/cur")) < commit
-        keywords = next(
-            n
-            for n, (what, where) in enumerate(recorder.steps)
-            if what == "fsync" and "dovecot-keywords" in where
-        )
+        keywords = min(recorder.all("fsync", lambda where: "dovecot-keywords" in where))
         assert keywords < renamed
 
 
 def commits(recorder: Recorder) -> int:
-    return recorder.steps.count(("sql", "COMMIT"))
+    return recorder.steps.count(Step("sql", "COMMIT"))
 
 
 def test_a_group_is_committed_when_it_has_so_many_files_or_octets(
@@ -172,36 +120,6 @@ def test_what_moves_no_file_is_committed_in_groups_as_well(
         for message in entries:
             run.add(message)
         assert commits(recorder) == 1
-
-
-def test_a_slow_disk_is_waited_for_instead_of_filling_the_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real, allowed, added = os.fsync, threading.Semaphore(0), 0
-
-    def slow(descriptor: int) -> None:
-        assert allowed.acquire(timeout=60)
-        real(descriptor)
-
-    monkeypatch.setattr(os, "fsync", slow)
-    files = write_worker.Crew()
-
-    def feed() -> None:
-        nonlocal added
-        for number in range(60):
-            files.add(str(tmp_path / str(number)), bytes(write_worker.BATCH_OCTETS), None)
-            added += 1
-
-    feeder = threading.Thread(target=feed, daemon=True)
-    feeder.start()
-    feeder.join(2)
-    assert added == write_worker.BACKLOG
-    allowed.release(60)
-    feeder.join(60)
-    files.sync()
-    assert added == 60
-    assert {path.stat().st_size for path in tmp_path.iterdir()} == {write_worker.BATCH_OCTETS}
-    files.close()
 
 
 def test_after_a_write_that_failed_nothing_of_its_group_is_ever_believed(

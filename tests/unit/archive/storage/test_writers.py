@@ -7,15 +7,13 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mailsync.archive import Archive, PullRun
-from mailsync.archive.storage import write_worker, writers
+from mailsync.archive.storage import writers
 from mailsync.archive.storage.maildir import MaildirStorage
 from mailsync.archive.storage.writers import Writers
 from mailsync.errors import ArchiveError
@@ -97,46 +95,6 @@ def test_a_process_that_is_killed_ends_the_run_and_nothing_of_its_group_is_belie
                 add_all(run, mail[150:], 150)
         assert len(list(archive.messages("alice", INBOX))) == len(set(mail[:150]))
     assert not list((tmp_path / "a/mail/tmp").iterdir())
-
-
-@pytest.mark.parametrize(
-    "heard", [True, False], ids=["before it asked", "while it waited for the disk"]
-)
-def test_when_the_one_who_sends_files_has_died_none_of_them_stays_and_nothing_is_said(
-    tmp_path: Path, heard: bool
-) -> None:
-    """The next run may have begun already, and have looked for leftovers."""
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-S", write_worker.__file__],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-
-    def send(name: str, content: bytes) -> None:
-        assert process.stdin is not None
-        path = os.fsencode(tmp_path / name) if name else b""
-        process.stdin.write(
-            write_worker.HEADER.pack(len(path), len(content), 0, False) + path + content
-        )
-        process.stdin.flush()
-
-    send("settled", b"x" * 1000)
-    send("", b"")
-    assert process.stdout.read(write_worker.ANSWER.size) == write_worker.ANSWER.pack(0, 0)
-    for number in range(50):
-        send(str(number), b"x" * 50_000)
-    process.stdout.close()
-    if not heard:
-        send("", b"")
-    process.stdin.close()
-    assert process.stderr is not None
-    with process.stderr:
-        assert process.stderr.read() == b""
-    assert process.wait(30) == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["settled"]
 
 
 def test_without_a_process_threads_write_it_all(
