@@ -229,6 +229,12 @@ class Stored:
     collides: bytes | None = None
 
 
+LedgerKey: TypeAlias = tuple[bytes, int]
+"""What the ledger knows a message by in one mailbox of a destination: its identity, and which of
+its deliberate copies it is.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class LedgerLine:
     """What the ledger holds of one message in one mailbox of a destination.
@@ -270,6 +276,11 @@ class ArchivedMessage:
     sender: str = ""
     gone: bool = False
     gone_run: int | None = None
+
+    @property
+    def key(self) -> LedgerKey:
+        """What the ledger knows it by."""
+        return self.identity, self.copy
 
 
 @dataclass(frozen=True, slots=True)

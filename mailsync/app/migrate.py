@@ -15,13 +15,12 @@ from mailsync.app.rehearsals import rehearse_migration
 from mailsync.app.requests import MigrateRequest
 from mailsync.app.runs import begun, budget_of, collide, patience, rules_of
 from mailsync.archive import Archive, PushRun
-from mailsync.engine.ahead import Ahead, Announced
 from mailsync.engine.proof import prove
 from mailsync.engine.pull import choose
-from mailsync.engine.push import Push
+from mailsync.engine.push import AnnouncedProgress, PushSession, StreamingPush
 from mailsync.engine.report import Report
 from mailsync.engine.selection import Selection
-from mailsync.engine.targets import Targets, find_targets, refreshed
+from mailsync.engine.targets import Targets, find_targets
 from mailsync.errors import MailsyncError, StoreUnavailable
 from mailsync.model import Mailbox
 from mailsync.progress import Progress
@@ -102,19 +101,17 @@ class Migration:
             return
         with archive.pull(login.name) as pulling:
             pushing = archive.push(login.name, destination.key)
-            work = Push(
+            session = PushSession(
                 pushing,
                 destination,
                 self._pushed,
-                targets=targets,
-                progress=self._beside,
-                patience=patience(),
+                self._beside,
+                patience(),
+                budget_of(archive, self._request.destination, destination.key, "up"),
             )
-            budget = budget_of(archive, self._request.destination, destination.key, "up")
-            work.budget = budget or work.budget
-            work.begin(f"pushing to {self._pushed.destination}")
-            announced = Announced(self._progress)
-            with Ahead(work, pushing, destination, archive, coming=chosen, announced=announced):
+            announced = AnnouncedProgress(self._progress)
+            push = StreamingPush(session, targets, coming=chosen, announced=announced)
+            with push:
                 pull_by(
                     pulling,
                     archive,
@@ -127,10 +124,9 @@ class Migration:
                 )
         self._at = self._pushed
         with pushing:
-            work.targets = refreshed(work.targets)
-            work.finish()
+            targets = push.finish()
             if self._pulled.error is None and self._pushed.error is None:
-                self._prove(work.targets, pushing)
+                self._prove(targets, pushing)
             self._pushed.ended = int(time.time())
             complete = self._pulled.error is None and self._pushed.complete and not only
             pushing.finish(complete=complete, report=self._pushed.as_json())

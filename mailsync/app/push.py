@@ -87,15 +87,11 @@ def push_from(
     if collide(targets.mapping, report):
         return
     with archive.push(login.name, destination.key, rehearsal=report.dry_run) as run:
-        engine.push(
-            run,
-            destination,
-            report,
-            targets=targets,
-            progress=progress,
-            patience=patience(),
-            budget=budget_of(archive, request.destination, destination.key, "up"),
-            restore=restoring,
-        )
+        budget = budget_of(archive, request.destination, destination.key, "up")
+        session = engine.PushSession(run, destination, report, progress, patience(), budget)
+        if report.dry_run:
+            engine.rehearse_push(session, targets, restore=restoring)
+        else:
+            engine.push(session, targets, restore=restoring)
         report.ended = int(time.time())
         run.finish(complete=report.complete and selection.everything, report=report.as_json())

@@ -9,7 +9,7 @@ from typing import Final
 from mailsync.app import stores
 from mailsync.app.accounts import Login
 from mailsync.archive import Archive
-from mailsync.engine.budget import Budget
+from mailsync.engine.budget import Budget, unlimited
 from mailsync.engine.push import Patience
 from mailsync.engine.report import Report
 from mailsync.mapping import MappingPlan, MappingRules, parse_name, show
@@ -34,13 +34,11 @@ def begun(
     )
 
 
-def budget_of(archive: Archive, login: Login, name: str, direction: str) -> Budget | None:
-    """Return the limits an account is configured with, less what the last 24 hours used up; None
-    when there are none.
-    """
+def budget_of(archive: Archive, login: Login, name: str, direction: str) -> Budget:
+    """Return the limits an account is configured with, less what the last 24 hours used up."""
     limits = login.settings.limits
     if limits.bytes_per_day is None and limits.bytes_per_second is None:
-        return None
+        return unlimited()
     return Budget(
         limits.bytes_per_day,
         limits.bytes_per_second,

@@ -11,7 +11,7 @@ from typing import Final, Self
 from mailsync.archive.paths import write_path
 from mailsync.archive.shared import Shared
 from mailsync.archive.translated import guarded, translated
-from mailsync.model import ArchivedMessage, LedgerLine, MailboxPath, SyncState
+from mailsync.model import ArchivedMessage, LedgerKey, LedgerLine, MailboxPath, SyncState
 
 GROUP: Final = 512
 """Answers written down in one commit; a lost one is found again by looking."""
@@ -66,7 +66,7 @@ class PushRun:
                 self._commit()
 
     @guarded
-    def ledger(self, mailbox: MailboxPath) -> dict[tuple[bytes, int], LedgerLine]:
+    def ledger(self, mailbox: MailboxPath) -> dict[LedgerKey, LedgerLine]:
         """Return what is known of one mailbox of the destination, by (identity, copy)."""
         read = self._catalogue.flags.read
         rows = self._sql.execute(
@@ -116,7 +116,7 @@ class PushRun:
     def settle(
         self,
         mailbox: MailboxPath,
-        message: ArchivedMessage,
+        key: LedgerKey,
         uidvalidity: int | None,
         uid: int | None,
         flags: frozenset[str],
@@ -130,8 +130,7 @@ class PushRun:
             (
                 self._destination,
                 write_path(mailbox),
-                message.identity,
-                message.copy,
+                *key,
                 uidvalidity,
                 uid,
                 self._catalogue.flags.write(flags),
@@ -144,19 +143,17 @@ class PushRun:
             self.flush()
 
     @guarded
-    def withdraw(self, mailbox: MailboxPath, message: ArchivedMessage) -> None:
+    def withdraw(self, mailbox: MailboxPath, key: LedgerKey) -> None:
         """Take an intent back: the destination refused the message, or it was never sent."""
         self._catalogue.begin()
         self._sql.execute(
             "DELETE FROM ledger WHERE destination = ? AND mailbox = ? AND identity = ? AND copy = ?"
             " AND state = 'intent'",
-            (self._destination, write_path(mailbox), message.identity, message.copy),
+            (self._destination, write_path(mailbox), *key),
         )
 
     @guarded
-    def reflagged(
-        self, mailbox: MailboxPath, identity: bytes, copy: int, flags: frozenset[str]
-    ) -> None:
+    def reflagged(self, mailbox: MailboxPath, key: LedgerKey, flags: frozenset[str]) -> None:
         """Write down the flags last sent for a message."""
         self._catalogue.begin()
         self._sql.execute(
@@ -166,13 +163,12 @@ class PushRun:
                 self._catalogue.flags.write(flags),
                 self._destination,
                 write_path(mailbox),
-                identity,
-                copy,
+                *key,
             ),
         )
 
     @guarded
-    def removed(self, mailbox: MailboxPath, keys: Iterable[tuple[bytes, int]]) -> None:
+    def removed(self, mailbox: MailboxPath, keys: Iterable[LedgerKey]) -> None:
         """Write down that messages were taken away on the destination since."""
         self._catalogue.begin()
         self._sql.executemany(

@@ -32,6 +32,7 @@ REMARKS: Final = frozenset(
         "as-of",
         "moved",
         "would-delete",
+        "would-make",
         "rewritten",
         "estimate",
         "gone",

@@ -62,7 +62,7 @@ class Budget:
             if self._free_at > now:
                 self._sleep(self._free_at - now)
 
-    def settle(self, account: str) -> None:
+    def raise_if_exhausted(self, account: str) -> None:
         """Raise BudgetReached if something had to stay behind."""
         if self.exhausted:
             raise BudgetReached(

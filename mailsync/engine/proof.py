@@ -7,19 +7,20 @@ believed can vouch for itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mailsync import identity
 from mailsync.archive import Archive, PushRun
-from mailsync.engine.likeness import Key, key_of
-from mailsync.engine.push import name_of
+from mailsync.engine.matching import matched_by_bodies, sighting_of
+from mailsync.engine.names import name_of_message
 from mailsync.engine.report import Proved, Report
-from mailsync.engine.targets import Targets
+from mailsync.engine.targets import Target, Targets
 from mailsync.errors import IntegrityError, MailboxError
 from mailsync.mapping import show
 from mailsync.model import (
     ArchivedMessage,
     Entry,
+    LedgerKey,
     LedgerLine,
     MailboxPath,
     Message,
@@ -27,7 +28,7 @@ from mailsync.model import (
     ScanRequest,
     UidRef,
 )
-from mailsync.plan import Sighting, compare
+from mailsync.plan import Sighting, compare, has_moved, unlocated
 from mailsync.stores.base import HeaderSource, Source
 
 
@@ -44,55 +45,64 @@ def prove(
     missing goes to the report.
 
     A message is found by the UID the ledger has for it, else by its header; with `content` each is
-    downloaded and compared. `seen` returns how many messages of a mailbox the source showed in this
+    downloaded and compared. `seen` says how many messages of a mailbox the source showed in this
     run; of the others its last state tells it. Raises StoreUnavailable.
     """
-    told = {(note.mailbox, note.message) for note in report.notes}
-    listed = {mailbox.path: mailbox for mailbox in source.mailboxes()}
-    there: dict[MailboxPath, Scan] = {}
-    for scan in source.scan(
-        [ScanRequest(listed[theirs]) for theirs in targets.by_theirs if theirs in listed]
-    ):
-        if not isinstance(scan, MailboxError):
-            there[scan.mailbox.path] = scan
+    noted = {(note.mailbox, note.message) for note in report.notes}
+    scans = _scans(source, targets.by_destination)
     boxes = {box.path: box for box in targets.archive.mailboxes(targets.account)}
     memory = targets.archive.memory(targets.account)
-    for theirs, aims in targets.by_theirs.items():
-        search = _Search(targets.archive, source, run.ledger(theirs), there.get(theirs))
+    for path, aims in targets.by_destination.items():
+        search = _Search(targets.archive, source, run.ledger(path), scans.get(path))
         for aim in aims:
-            messages = {key_of(message): message for message in targets.messages(aim)}
-            found, removed = search.look_for(messages.values())
-            for message in messages.values():
-                missing = key_of(message) not in found and key_of(message) not in removed
-                if missing and (show(aim.ours.path), name_of(message)) not in told:
-                    text = f"is not in {show(theirs)} on the destination; the next run looks again"
-                    report.trouble_with("not-there", aim.ours.path, name_of(message), text)
-            compared = search.compare(found, messages, report) if content else 0
-            state, box = memory.state(aim.ours.path), boxes.get(aim.ours.path)
+            origin = aim.source.path
+            state, box = memory.state(origin), boxes.get(origin)
             held = box.live if box else 0
-            at_source = seen.get(aim.ours.path) or (state.messages if state else held)
-            report.proof.append(
-                Proved(
-                    aim.ours.path,
-                    theirs,
-                    at_source,
-                    held,
-                    len(messages),
-                    len(found),
-                    len(removed),
-                    compared,
-                )
-            )
+            at_source = seen.get(origin) or (state.messages if state else held)
+            here = (one for one in targets.messages(aim) if not has_moved(one, targets.alive))
+            messages = {message.key: message for message in here}
+            found, removed = search.look_for(messages.values())
+            for key, message in messages.items():
+                if key not in found and key not in removed:
+                    _report_missing(aim, message, report, noted)
+            compared = search.compare(found, messages, report) if content else 0
+            counts = at_source, held, len(messages), len(found), len(removed), compared
+            report.proof.append(Proved(origin, path, *counts))
             if held < at_source:
                 text = f"the source has {at_source:,} messages, and the archive {held:,} of them"
-                report.trouble_with("not-pulled", aim.ours.path, "", text)
+                report.trouble_with("not-pulled", origin, "", text)
+
+
+def _scans(source: Source, paths: Iterable[MailboxPath]) -> dict[MailboxPath, Scan]:
+    """List these mailboxes of the destination in full; those that are not there are left out."""
+    listed = {mailbox.path: mailbox for mailbox in source.mailboxes()}
+    requests = [ScanRequest(listed[path]) for path in paths if path in listed]
+    return {
+        scan.mailbox.path: scan
+        for scan in source.scan(requests)
+        if not isinstance(scan, MailboxError)
+    }
+
+
+def _report_missing(
+    aim: Target, message: ArchivedMessage, report: Report, noted: set[tuple[str, str]]
+) -> None:
+    """Report a message that was not found, unless something was said of it before."""
+    name = name_of_message(message)
+    if (show(aim.source.path), name) not in noted:
+        text = f"is not in {show(aim.destination)} on the destination; the next run looks again"
+        report.trouble_with("not-there", aim.source.path, name, text)
 
 
 class _Search:
     """What is in one mailbox of the destination, found by what is known of it."""
 
     def __init__(
-        self, archive: Archive, source: Source, ledger: Mapping[Key, LedgerLine], scan: Scan | None
+        self,
+        archive: Archive,
+        source: Source,
+        ledger: Mapping[LedgerKey, LedgerLine],
+        scan: Scan | None,
     ) -> None:
         self._archive = archive
         self._source = source
@@ -105,125 +115,96 @@ class _Search:
         )
         self._sightings: list[Sighting] | None = None
 
-    def look_for(self, messages: Iterable[ArchivedMessage]) -> tuple[dict[Key, int], set[Key]]:
+    def look_for(
+        self, messages: Iterable[ArchivedMessage]
+    ) -> tuple[dict[LedgerKey, int], set[LedgerKey]]:
         """Return the UIDs of the messages that are there, and those that were taken away there
         since they were sent.
         """
-        found: dict[Key, int] = {}
-        removed: set[Key] = set()
+        found: dict[LedgerKey, int] = {}
+        removed: set[LedgerKey] = set()
         rest: list[ArchivedMessage] = []
         for message in messages:
-            line = self._ledger.get(key_of(message))
-            if line is not None and line.removed:
-                removed.add(key_of(message))
-            elif (
-                line is not None
-                and line.uid in self._entries
-                and line.uidvalidity == self._validity
-            ):
-                found[key_of(message)] = line.uid or 0
-            elif (
-                line is not None
-                and not line.pending
-                and (line.uid is None or line.uidvalidity != self._validity)
-            ):
+            line = self._ledger.get(message.key)
+            if line is None or line.pending:
+                continue
+            if line.removed:
+                removed.add(message.key)
+            elif line.uid in self._entries and line.uidvalidity == self._validity:
+                found[message.key] = line.uid or 0
+            elif unlocated(line, self._validity):
                 rest.append(message)
         if rest:
             outcome = compare(rest, self._seen(), found.values())
-            found |= {key_of(message): uid for message, uid in outcome.there}
-            found |= self._told_by_bodies(outcome.ambiguous, set(found.values()))
+            found |= {message.key: uid for message, uid in outcome.found}
+            found |= self._matched(outcome.ambiguous, set(found.values()))
         return found, removed
 
     def compare(
-        self, found: Mapping[Key, int], messages: Mapping[Key, ArchivedMessage], report: Report
+        self,
+        found: Mapping[LedgerKey, int],
+        messages: Mapping[LedgerKey, ArchivedMessage],
+        report: Report,
     ) -> int:
-        """Download these messages and compare them with ours; returns how many are the same, what
-        differs goes to the report.
+        """Download these messages and compare them with the archive's; returns how many are the
+        same, what differs goes to the report.
         """
         by_uid = {uid: messages[key] for key, uid in found.items()}
         same = 0
-        for entry, theirs in self._fetched(self._entries[uid] for uid in by_uid):
+        for entry, brought in self._fetched(self._entries[uid] for uid in by_uid):
             message = by_uid[entry.ref.uid] if isinstance(entry.ref, UidRef) else None
-            if message is None:
-                continue
-            try:
-                ours = self._archive.content(message.digest)
-            except IntegrityError as error:
-                report.trouble_with("damaged", message.mailbox, name_of(message), str(error))
-                continue
-            if ours == theirs:
-                same += 1
-            elif identity.original_of(theirs) == message.digest:
-                same += 1
-                report.note(
-                    "repaired",
-                    message.mailbox,
-                    name_of(message),
-                    "is there as the repaired copy that was sent",
-                )
-            elif identity.same_message(ours, theirs):
-                same += 1
-                report.note(
-                    "rewritten",
-                    message.mailbox,
-                    name_of(message),
-                    "the server changed line ends or 8-bit octets in it",
-                )
-            else:
-                report.trouble_with(
-                    "differs",
-                    message.mailbox,
-                    name_of(message),
-                    "is there with another content than was sent",
-                )
+            if message is not None:
+                same += self._is_same(message, brought, report)
         return same
 
-    def _seen(self) -> list[Sighting]:
+    def _is_same(self, message: ArchivedMessage, brought: bytes, report: Report) -> bool:
+        """Return whether a message of the destination is this one, as far as a server may change
+        it; what changed is reported.
+        """
+        path, name = message.mailbox, name_of_message(message)
+        try:
+            held = self._archive.content(message.digest)
+        except IntegrityError as error:
+            report.trouble_with("damaged", path, name, str(error))
+            return False
+        if held == brought:
+            return True
+        if identity.original_of(brought) == message.digest:
+            report.note("repaired", path, name, "is there as the repaired copy that was sent")
+        elif identity.same_message(held, brought):
+            text = "the server changed line ends or 8-bit octets in it"
+            report.note("rewritten", path, name, text)
+        else:
+            text = "is there with another content than was sent"
+            report.trouble_with("differs", path, name, text)
+            return False
+        return True
+
+    def _seen(self) -> Sequence[Sighting]:
         if self._sightings is None:
-            parts = (
-                self._source.headers(list(self._entries.values()))
-                if isinstance(self._source, HeaderSource)
-                else ()
-            )
-            self._sightings = [
-                Sighting(
-                    part.entry.ref.uid if isinstance(part.entry.ref, UidRef) else 0,
-                    identity.presence_key(part.content),
-                    identity.message_id_key(part.content),
-                    identity.original_of(part.content),
-                )
-                for part in parts
-            ]
+            source, entries = self._source, list(self._entries.values())
+            parts = source.headers(entries) if isinstance(source, HeaderSource) else ()
+            self._sightings = [sighting_of(part.entry, part.content) for part in parts]
         return self._sightings
 
-    def _told_by_bodies(
-        self, ambiguous: Iterable[tuple[ArchivedMessage, tuple[int, ...]]], used: set[int]
-    ) -> dict[Key, int]:
-        """Tell by their bodies which of the named UIDs messages are; each UID serves one
-        message.
+    def _matched(
+        self, ambiguous: Sequence[tuple[ArchivedMessage, tuple[int, ...]]], used: set[int]
+    ) -> dict[LedgerKey, int]:
+        """Return which of the UIDs named for them messages are, by bodies that are brought in one
+        flight.
         """
-        doubts = list(ambiguous)
-        uids = dict.fromkeys(uid for _, candidates in doubts for uid in candidates)
+        uids = dict.fromkeys(uid for _, candidates in ambiguous for uid in candidates)
         keys = {
             entry.ref.uid: identity.stored_key(content)
             for entry, content in self._fetched(self._entries[uid] for uid in uids)
             if isinstance(entry.ref, UidRef)
         }
-        found: dict[Key, int] = {}
-        for message, candidates in doubts:
-            try:
-                ours = identity.stored_key(self._archive.content(message.digest))
-            except IntegrityError:
-                continue
-            uid = next(
-                (uid for uid in candidates if uid not in used and keys.get(uid) == ours), None
-            )
-            if uid is not None:
-                used.add(uid)
-                found[key_of(message)] = uid
-        return found
+        by_bodies = matched_by_bodies(
+            self._archive, ambiguous, lambda uid: keys.get(uid, b""), used
+        )
+        return {message.key: uid for message, uid in by_bodies}
 
-    def _fetched(self, entries: Iterable[Entry]) -> Iterable[tuple[Entry, bytes]]:
+    def _fetched(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes]]:
         for got in self._source.fetch(entries):
             if isinstance(got, Message):
                 yield got.entry, got.content

@@ -281,7 +281,7 @@ class _Pull:
             self._take(got)
             if isinstance(got, Message):
                 self._budget.spend(len(got.content))
-        self._budget.settle(self._report.account)
+        self._budget.raise_if_exhausted(self._report.account)
 
     def _wanted(self, requests: Sequence[ScanRequest]) -> Iterator[Entry]:
         """Scan ahead and name the messages to fetch, as the source asks for them."""

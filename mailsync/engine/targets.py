@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from mailsync.archive import Archive
 from mailsync.engine.selection import Selection
 from mailsync.mapping import MappingPlan, MappingRules, archive_of, plan_mapping
 from mailsync.model import VIEWS, ArchivedMessage, Mailbox, MailboxPath
+from mailsync.plan import FileKey, file_key
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A mailbox of ours and where it goes; with `only_here`, only its messages that live in no
-    other mailbox do.
+    """A mailbox of the archive and where it goes; with `only_here`, only its messages that live in
+    no other mailbox do.
     """
 
-    ours: Mailbox
-    theirs: MailboxPath
+    source: Mailbox
+    destination: MailboxPath
     only_here: bool = False
 
 
@@ -26,54 +27,73 @@ class Target:
 class Targets:
     """A push's targets by destination mailbox, over the messages of one account that `selection`
     chooses.
+
+    `listed` are the mailboxes of the destination as it lists them. `elsewhere` are the messages (by
+    identity) that live in a mailbox of their own, `alive` those that are live in any.
     """
 
     archive: Archive
     account: str
-    theirs: Sequence[Mailbox]
-    by_theirs: Mapping[MailboxPath, Sequence[Target]]
+    listed: Sequence[Mailbox]
+    by_destination: Mapping[MailboxPath, Sequence[Target]]
     mapping: MappingPlan
     elsewhere: frozenset[bytes]
     selection: Selection
     alive: frozenset[bytes] = frozenset()
-    moved: dict[MailboxPath, set[bytes]] = field(default_factory=dict)
-    """Messages (by identity) that are alive somewhere, and, by mailbox, those that were left out
-    because they are so elsewhere.
-    """
 
     def messages(self, target: Target) -> Iterator[ArchivedMessage]:
-        """Yield the messages of one target, oldest first."""
-        chosen = self.selection
-        for message in self.archive.messages(
-            self.account, target.ours.path, include_gone=chosen.include_gone, as_of=chosen.as_of
-        ):
-            if not chosen.message(message, self.archive.header) or (
+        """Yield the chosen messages of one target, oldest first, those too that are gone from it
+        and alive in another mailbox.
+
+        Choosing may read every header; `held` does not choose.
+        """
+        chosen, header = self.selection, self.archive.header
+        for message in self.held(target.source.path):
+            if chosen.message(message, header) and not (
                 target.only_here and message.identity in self.elsewhere
             ):
-                continue
-            if message.gone and message.identity in self.alive:
-                self.moved.setdefault(message.mailbox, set()).add(message.identity)
-                continue
-            yield message
+                yield message
+
+    def held(self, source: MailboxPath) -> Iterator[ArchivedMessage]:
+        """Yield all messages of a mailbox of the archive among which the selection chooses, in the
+        same order.
+        """
+        chosen = self.selection
+        return self.archive.messages(
+            self.account, source, include_gone=chosen.include_gone, as_of=chosen.as_of
+        )
+
+    def planned(self, source: MailboxPath, keys: Iterable[FileKey]) -> Iterator[ArchivedMessage]:
+        """Yield the messages of a mailbox of the archive that a plan names by their file keys,
+        oldest first; no header is read.
+        """
+        rest = set(keys)
+        if not rest:
+            return
+        for message in self.held(source):
+            key = file_key(message)
+            if key in rest:
+                rest.remove(key)
+                yield message
 
     def wanted(self) -> list[Mailbox]:
         """Return the destination mailboxes as they should be: with the role and the subscription
-        ours have.
+        those of the archive have.
         """
         return [
             Mailbox(
                 path,
-                targets[0].ours.special_use - VIEWS,
-                any(target.ours.subscribed for target in targets),
+                targets[0].source.special_use - VIEWS,
+                any(target.source.subscribed for target in targets),
             )
-            for path, targets in self.by_theirs.items()
+            for path, targets in self.by_destination.items()
         ]
 
 
 def find_targets(  # noqa: PLR0917  what a push is about
     archive: Archive,
     account: str,
-    theirs: Sequence[Mailbox],
+    listed: Sequence[Mailbox],
     rules: MappingRules,
     selection: Selection,
     coming: Sequence[Mailbox] = (),
@@ -85,67 +105,45 @@ def find_targets(  # noqa: PLR0917  what a push is about
     A mailbox that left the server counts only where the selection reaches back to it. `coming` are
     mailboxes a pull is about to bring.
     """
-    boxes = archive.mailboxes(account)
     past = selection.include_gone or selection.as_of is not None
-    known = {
-        box.path: Mailbox(box.path, box.special_use, box.subscribed)
-        for box in boxes
-        if past or not box.removed
-    }
-    known |= {
-        mailbox.path: Mailbox(mailbox.path, mailbox.special_use, mailbox.subscribed)
-        for mailbox in coming
-    }
-    ours = [mailbox for mailbox in known.values() if selection.mailbox(mailbox.path)]
-    mapping = plan_mapping(ours, theirs, rules)
-    by_theirs: dict[MailboxPath, list[Target]] = {}
+    held = [box for box in archive.mailboxes(account) if past or not box.removed]
+    known = {box.path: Mailbox(box.path, box.special_use, box.subscribed) for box in held}
+    for box in coming:
+        known[box.path] = Mailbox(box.path, box.special_use, box.subscribed)
+    chosen = [mailbox for mailbox in known.values() if selection.mailbox(mailbox.path)]
+    mapping = plan_mapping(chosen, listed, rules)
+    by_destination: dict[MailboxPath, list[Target]] = {}
     for move in mapping.moves:
         if move.theirs is not None:
-            by_theirs.setdefault(move.theirs, []).append(Target(move.ours, move.theirs))
-    everything = [mailbox for mailbox in ours if "\\All" in mailbox.attributes]
-    elsewhere: set[bytes] = set()
-    if everything:
-        elsewhere = _elsewhere(archive, account, selection)
-        theirs_for_all = archive_of(theirs, rules)
-        for mailbox in everything:
-            by_theirs.setdefault(theirs_for_all, []).append(
-                Target(mailbox, theirs_for_all, only_here=True)
-            )
-    alive: set[bytes] = set()
-    if selection.include_gone and not selection.also_moved:
-        alive.update(
-            message.identity
-            for box in boxes
-            if not box.removed
-            for message in archive.messages(account, box.path)
-        )
-    return Targets(
-        archive,
-        account,
-        theirs,
-        by_theirs,
-        mapping,
-        frozenset(elsewhere),
-        selection,
-        frozenset(alive),
+            by_destination.setdefault(move.theirs, []).append(Target(move.ours, move.theirs))
+    everything = [mailbox for mailbox in chosen if "\\All" in mailbox.attributes]
+    for mailbox in everything:
+        path = archive_of(listed, rules)
+        by_destination.setdefault(path, []).append(Target(mailbox, path, only_here=True))
+    elsewhere = _elsewhere(archive, account, selection) if everything else ()
+    leaves_moved = selection.include_gone and not selection.also_moved
+    alive = frozenset(_alive(archive, account) if leaves_moved else ())
+    found = Targets(
+        archive, account, listed, by_destination, mapping, frozenset(elsewhere), selection
     )
+    return replace(found, alive=alive)
 
 
 def refreshed(targets: Targets) -> Targets:
     """Keep what was decided before a pull, for the mailboxes that the archive has after it, and
     know where messages live now.
     """
-    there = {box.path for box in targets.archive.mailboxes(targets.account) if not box.removed}
+    held = {box.path for box in targets.archive.mailboxes(targets.account) if not box.removed}
     kept = {
-        theirs: [target for target in ours if target.ours.path in there]
-        for theirs, ours in targets.by_theirs.items()
+        path: [target for target in sources if target.source.path in held]
+        for path, sources in targets.by_destination.items()
     }
     elsewhere = targets.elsewhere
-    if any(target.only_here for ours in kept.values() for target in ours):
+    if any(target.only_here for sources in kept.values() for target in sources):
         elsewhere = frozenset(_elsewhere(targets.archive, targets.account, targets.selection))
     return replace(
         targets,
-        by_theirs={theirs: ours for theirs, ours in kept.items() if ours},
+        by_destination={path: sources for path, sources in kept.items() if sources},
         elsewhere=elsewhere,
     )
 
@@ -160,3 +158,11 @@ def _elsewhere(archive: Archive, account: str, selection: Selection) -> set[byte
             )
             found.update(message.identity for message in held)
     return found
+
+
+def _alive(archive: Archive, account: str) -> Iterator[bytes]:
+    """Yield the messages, by identity, that live in any mailbox."""
+    for box in archive.mailboxes(account):
+        if not box.removed:
+            for message in archive.messages(account, box.path):
+                yield message.identity

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mailsync.archive import Archive
-from mailsync.model import INBOX, ArchivedMessage, LedgerLine, MailboxPath, SyncState
+from mailsync.model import INBOX, LedgerLine, MailboxPath, SyncState
 from tests.archive.house import START, messages, opened, pull, uid
 from tests.messages import plain
 
@@ -34,10 +34,6 @@ def ledger(
         return run.ledger(mailbox)
 
 
-def key(message: ArchivedMessage) -> tuple[bytes, int]:
-    return message.identity, message.copy
-
-
 def test_an_intent_survives_a_process_that_dies(archive: Archive) -> None:
     one, two, _ = messages(archive)
 
@@ -50,8 +46,8 @@ def test_an_intent_survives_a_process_that_dies(archive: Archive) -> None:
         push_and_die()
     again = reopened(archive)
     lines = ledger(again)
-    assert set(lines) == {key(one), key(two)}
-    line = lines[key(one)]
+    assert set(lines) == {one.key, two.key}
+    line = lines[one.key]
     assert (line.pending, line.uidvalidity, line.uid, line.uidnext, line.removed) == (
         True,
         7,
@@ -69,19 +65,19 @@ def test_answers_that_came_before_an_exception_are_kept(archive: Archive) -> Non
     def push_and_die() -> None:
         with archive.push("alice", TARGET) as run:
             run.intend(INBOX, STATE, [one, two, three])
-            run.settle(INBOX, one, 7, 100, frozenset({"\\Seen"}))
-            run.withdraw(INBOX, two)
+            run.settle(INBOX, one.key, 7, 100, frozenset({"\\Seen"}))
+            run.withdraw(INBOX, two.key)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         push_and_die()
     again = reopened(archive)
     lines = ledger(again)
-    assert lines[key(one)].uid == 100
-    assert lines[key(one)].flags == {"\\Seen"}
-    assert not lines[key(one)].pending
-    assert key(two) not in lines
-    assert lines[key(three)].pending
+    assert lines[one.key].uid == 100
+    assert lines[one.key].flags == {"\\Seen"}
+    assert not lines[one.key].pending
+    assert two.key not in lines
+    assert lines[three.key].pending
     again.close()
 
 
@@ -89,10 +85,10 @@ def test_a_settled_message_without_appenduid_is_settled_all_the_same(archive: Ar
     one, *_ = messages(archive)
     with archive.push("alice", TARGET) as run:
         run.intend(INBOX, STATE, [one])
-        run.settle(INBOX, one, None, None, frozenset())
+        run.settle(INBOX, one.key, None, None, frozenset())
         run.finish(complete=True, report={})
     again = reopened(archive)
-    line = ledger(again)[key(one)]
+    line = ledger(again)[one.key]
     assert (line.pending, line.uid, line.uidvalidity) == (False, None, None)
     again.close()
 
@@ -100,9 +96,9 @@ def test_a_settled_message_without_appenduid_is_settled_all_the_same(archive: Ar
 def test_only_an_intent_can_be_withdrawn(archive: Archive) -> None:
     one, *_ = messages(archive)
     with archive.push("alice", TARGET) as run:
-        run.settle(INBOX, one, 7, 1, frozenset())
-        run.withdraw(INBOX, one)
-        assert key(one) in run.ledger(INBOX)
+        run.settle(INBOX, one.key, 7, 1, frozenset())
+        run.withdraw(INBOX, one.key)
+        assert one.key in run.ledger(INBOX)
         run.finish(complete=True, report={})
     archive.close()
 
@@ -110,29 +106,29 @@ def test_only_an_intent_can_be_withdrawn(archive: Archive) -> None:
 def test_what_the_user_removed_or_reflagged_there_is_remembered(archive: Archive) -> None:
     one, two, _ = messages(archive)
     with archive.push("alice", TARGET) as run:
-        run.settle(INBOX, one, 7, 1, frozenset())
-        run.settle(INBOX, two, 7, 2, frozenset())
-        run.removed(INBOX, [key(one)])
-        run.reflagged(INBOX, *key(two), frozenset({"\\Flagged"}))
+        run.settle(INBOX, one.key, 7, 1, frozenset())
+        run.settle(INBOX, two.key, 7, 2, frozenset())
+        run.removed(INBOX, [one.key])
+        run.reflagged(INBOX, two.key, frozenset({"\\Flagged"}))
         run.finish(complete=True, report={})
     again = reopened(archive)
     lines = ledger(again)
-    assert lines[key(one)].removed
-    assert not lines[key(two)].removed
-    assert lines[key(two)].flags == {"\\Flagged"}
+    assert lines[one.key].removed
+    assert not lines[two.key].removed
+    assert lines[two.key].flags == {"\\Flagged"}
     again.close()
 
 
 def test_each_destination_and_mailbox_has_lines_of_its_own(archive: Archive) -> None:
     one, *_ = messages(archive)
     with archive.push("alice", TARGET) as run:
-        run.settle(INBOX, one, 7, 1, frozenset())
-        run.settle(("A", "B"), one, 8, 2, frozenset())
-        run.settle(("A/B",), one, 9, 3, frozenset())
+        run.settle(INBOX, one.key, 7, 1, frozenset())
+        run.settle(("A", "B"), one.key, 8, 2, frozenset())
+        run.settle(("A/B",), one.key, 9, 3, frozenset())
         run.finish(complete=True, report={})
-    assert ledger(archive)[key(one)].uid == 1
-    assert ledger(archive, ("A", "B"))[key(one)].uid == 2
-    assert ledger(archive, ("A/B",))[key(one)].uid == 3
+    assert ledger(archive)[one.key].uid == 1
+    assert ledger(archive, ("A", "B"))[one.key].uid == 2
+    assert ledger(archive, ("A/B",))[one.key].uid == 3
     assert ledger(archive, target="imap://carol@new.example") == {}
     archive.close()
 
@@ -141,7 +137,7 @@ def test_many_answers_are_durable_without_a_flush_of_the_callers(archive: Archiv
     one, *_ = messages(archive)
     with archive.push("alice", TARGET) as run:
         for n in range(1000):
-            run.settle((f"Box {n}",), one, 7, n, frozenset())
+            run.settle((f"Box {n}",), one.key, 7, n, frozenset())
         with Archive.read(archive.directory) as reader:
             assert reader._catalogue.sql.execute("SELECT count(*) FROM ledger").fetchone()[0] >= 500
         run.finish(complete=True, report={})
@@ -165,7 +161,7 @@ def test_messages_can_be_settled_while_they_are_listed(archive: Archive) -> None
     with archive.push("alice", TARGET) as run:
         for n, message in enumerate(archive.messages("alice", INBOX)):
             run.intend(INBOX, STATE, [message])
-            run.settle(INBOX, message, 7, n, frozenset())
+            run.settle(INBOX, message.key, 7, n, frozenset())
             run.flush()
         assert len(run.ledger(INBOX)) == 3
         run.finish(complete=True, report={})

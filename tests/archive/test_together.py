@@ -82,7 +82,7 @@ def test_a_pull_that_breaks_off_takes_no_answer_of_the_push_with_it_that_was_dur
         (message,) = messages(archive)
         with archive.push(ACCOUNT, TARGET) as pushing:
             assert pushing.ledger(INBOX)[message.identity, message.copy].pending
-            pushing.settle(INBOX, message, 7, 100, message.flags)
+            pushing.settle(INBOX, message.key, 7, 100, message.flags)
             pushing.finish(complete=True, report={})
     with opened(tmp_path / "a") as archive:
         assert len(messages(archive)) == len(files(tmp_path / "a")) == 1
@@ -160,7 +160,7 @@ def test_two_threads_lose_nothing_of_either_side(tmp_path: Path) -> None:
                 for message in some:
                     run.intend(message.mailbox, STATE, [message])
                     assert sha256(looking.content(message.digest)) == message.digest
-                    run.settle(message.mailbox, message, 7, sent, message.flags)
+                    run.settle(message.mailbox, message.key, 7, sent, message.flags)
                     sent += 1
                 if not some:
                     if ended:

@@ -25,20 +25,18 @@ from typing import Final
 from mailsync import exit_codes
 from mailsync.archive import pull_run, reindex
 from mailsync.archive.storage import writers
-from mailsync.engine import ahead
-from mailsync.engine.ahead import Ahead, Announced
 from mailsync.engine.pull import pull
-from mailsync.engine.push import Patience, Push
+from mailsync.engine.push import AnnouncedProgress, StreamingPush, streaming_push
 from mailsync.engine.report import Report
 from mailsync.engine.selection import Selection
-from mailsync.engine.targets import find_targets, refreshed
+from mailsync.engine.targets import find_targets
 from mailsync.errors import MailsyncError
 from mailsync.mapping import MappingRules
 from mailsync.model import INBOX, MailboxPath
 from mailsync.progress import Silence
 from mailsync.stores.memory import MemoryBox, MemoryMaildrop, MemoryServer, MemoryStore
 from tests.messages import plain
-from tests.unit.engine.rig import ACCOUNT, PATIENCE, Rig
+from tests.unit.engine.rig import ACCOUNT, Rig
 
 WORK: Final[MailboxPath] = ("Work",)
 LISTS: Final[MailboxPath] = ("Lists", "x" * 250)
@@ -196,22 +194,14 @@ def migrate(place: Place) -> None:
         )
         with archive.pull(ACCOUNT) as run:
             pushing = archive.push(ACCOUNT, store.key)
-            work = Push(
-                pushing,
-                store,
-                pushed,
-                targets=targets,
-                progress=Silence(),
-                patience=Patience(PATIENCE, rig.clock, rig.clock.sleep),
-            )
-            work.begin("pushing")
-            announced = Announced(Silence())
-            with Ahead(work, pushing, store, archive, coming=listed, announced=announced):
+            announced = AnnouncedProgress(Silence())
+            session = rig.session(pushing, store, pushed)
+            push = StreamingPush(session, targets, coming=listed, announced=announced)
+            with push:
                 pull(source, run, pulled, announced, listed=listed)
                 run.finish(complete=pulled.complete, report=pulled.as_json())
         with pushing:
-            work.targets = refreshed(work.targets)
-            work.finish()
+            push.finish()
             pushing.finish(complete=pushed.complete, report=pushed.as_json())
 
 
@@ -274,7 +264,7 @@ def serve() -> None:
     """Do what the orders say until there are no more."""
     begin = ctypes.CDLL(None).seam_begin
     pull_run.GROUP_FILES = 4  # type: ignore[misc]
-    ahead.REST = 0.005  # type: ignore[misc]
+    streaming_push.REST = 0.005  # type: ignore[misc]
     for line in sys.stdin:
         order = Order(**json.loads(line))
         reading, writing = os.pipe()

@@ -17,7 +17,7 @@ import pytest
 
 from mailsync.archive import Archive
 from mailsync.engine.pull import pull
-from mailsync.engine.push import Patience, push
+from mailsync.engine.push import Patience, PushSession, push
 from mailsync.engine.report import Report
 from mailsync.engine.selection import Selection
 from mailsync.engine.targets import find_targets
@@ -190,14 +190,7 @@ def migrate(folder: Path, old: tuple[int, str], new: tuple[int, str]) -> list[Re
             # The key of a destination names its port, which is another one through each proxy.
             with archive.push("old", "imap://new") as pushed:
                 patience = Patience(PATIENCE, time.monotonic, time.sleep)
-                push(
-                    pushed,
-                    destination,
-                    reports[1],
-                    targets=targets,
-                    progress=Silence(),
-                    patience=patience,
-                )
+                push(PushSession(pushed, destination, reports[1], Silence(), patience), targets)
                 pushed.finish(complete=reports[1].complete, report=reports[1].as_json())
     finally:
         source.close()

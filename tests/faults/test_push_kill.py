@@ -24,7 +24,7 @@ import pytest
 
 from mailsync.archive import Archive
 from mailsync.engine.pull import pull
-from mailsync.engine.push import Patience, push
+from mailsync.engine.push import Patience, PushSession, push
 from mailsync.engine.report import Report
 from mailsync.engine.selection import Selection
 from mailsync.engine.targets import find_targets
@@ -208,9 +208,7 @@ def pushed(archive: Path, port: int, user: str) -> Report:
             # The key of a destination names its port, which is another one through each proxy.
             with opened.push("old", "imap://new") as run:
                 patience = Patience(PATIENCE, time.monotonic, time.sleep)
-                push(
-                    run, destination, report, targets=targets, progress=Silence(), patience=patience
-                )
+                push(PushSession(run, destination, report, Silence(), patience), targets)
                 run.finish(complete=report.complete, report=report.as_json())
     except StoreUnavailable as error:
         report.error = error

@@ -23,9 +23,9 @@ from mailsync.plan import (
     compare,
     flag_change,
     plan_pull,
+    plan_search,
     stands_still,
     unlocated,
-    unsettled,
 )
 
 BOX = Mailbox(INBOX)
@@ -206,14 +206,14 @@ def test_each_message_seen_on_the_destination_serves_one_of_ours() -> None:
         INBOX, b"twin", b"twin", 10, frozenset(), 0, copy=2, message_id="<twin>", presence=b"twin"
     )
     outcome = compare([twin, copy, other], [Sighting(4, b"twin", "<twin>")])
-    assert outcome.there == ((twin, 4),)
+    assert outcome.found == ((twin, 4),)
     assert outcome.missing == (copy, other)
 
 
 def test_different_messages_with_one_header_are_told_apart_by_body_only() -> None:
     one, two = message("one", presence="same"), message("two", presence="same")
     outcome = compare([one, two], [Sighting(1, b"same", ""), Sighting(2, b"same", "")])
-    assert outcome.there == ()
+    assert outcome.found == ()
     assert outcome.ambiguous == ((one, (1, 2)), (two, (1, 2)))
 
 
@@ -227,7 +227,7 @@ def test_a_message_without_a_message_id_is_believed_by_its_body_only() -> None:
     ours = ArchivedMessage(INBOX, b"one", b"one", 10, frozenset(), 0, presence=b"anybody's")
     assert compare([ours], [Sighting(3, b"anybody's", "")]).ambiguous == ((ours, (3,)),)
     assert compare([ours], [Sighting(3, b"other", "")]).missing == (ours,)
-    assert compare([ours], [Sighting(3, b"other", "", original=b"one")]).there == ((ours, 3),)
+    assert compare([ours], [Sighting(3, b"other", "", original=b"one")]).found == ((ours, 3),)
 
 
 def test_an_arrived_message_is_unlocated_while_no_uid_of_now_is_known_of_it() -> None:
@@ -252,9 +252,9 @@ def test_no_sighting_is_used_twice_and_no_message_is_dropped(
         for i, n in enumerate(ours)
     ]
     outcome = compare(messages, [Sighting(i, n.encode(), "") for i, n in enumerate(theirs)])
-    uids = [uid for _, uid in outcome.there]
+    uids = [uid for _, uid in outcome.found]
     assert len(uids) == len(set(uids))
-    assert len(outcome.there) + len(outcome.missing) + len(outcome.ambiguous) == len(messages)
+    assert len(outcome.found) + len(outcome.missing) + len(outcome.ambiguous) == len(messages)
     assert len(outcome.missing) == sum(max(0, ours.count(n) - theirs.count(n)) for n in set(ours))
 
 
@@ -280,7 +280,7 @@ def test_flags_changed_at_the_source_travel_and_those_of_the_user_stay() -> None
     )
 
 
-def test_only_what_the_ledger_has_no_answer_for_is_unsettled() -> None:
+def test_only_what_the_ledger_has_no_answer_for_is_looked_for() -> None:
     sent, asked, fresh, removed = (
         message("sent"),
         message("asked"),
@@ -292,4 +292,6 @@ def test_only_what_the_ledger_has_no_answer_for_is_unsettled() -> None:
         (b"asked", 1): LedgerLine(7, None, frozenset(), pending=True),
         (b"removed", 1): LedgerLine(7, 2, frozenset(), removed=True),
     }
-    assert list(unsettled([sent, asked, fresh, removed], ledger)) == [asked, fresh]
+    messages = [sent, asked, fresh, removed, fresh]
+    assert plan_search(messages, ledger, 7).unknown == (asked, fresh)
+    assert plan_search(messages, ledger, 7, trusted=False).unknown == (sent, asked, fresh, removed)

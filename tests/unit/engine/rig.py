@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mailsync.archive import Archive
+from mailsync.archive import Archive, PushRun
 from mailsync.engine.pull import pull, rehearse
-from mailsync.engine.push import Patience, push
+from mailsync.engine.push import Patience, PushSession, push, rehearse_push
 from mailsync.engine.report import Report
 from mailsync.engine.selection import Selection
 from mailsync.engine.targets import Targets, find_targets
@@ -107,13 +107,16 @@ class Rig:
         report = Report("push", ACCOUNT, destination.key, dry_run=dry_run)
         with self.archive() as archive:
             targets = self.targets(archive, destination, rules, only)
-            with archive.push(ACCOUNT, destination.key) as run:
-                patience = Patience(PATIENCE, self.clock, self.clock.sleep)
-                push(
-                    run, destination, report, targets=targets, progress=Silence(), patience=patience
-                )
+            with archive.push(ACCOUNT, destination.key, rehearsal=dry_run) as run:
+                session = self.session(run, destination, report)
+                (rehearse_push if dry_run else push)(session, targets)
                 run.finish(complete=report.complete, report=report.as_json())
         return report
+
+    def session(self, run: PushRun, destination: Destination, report: Report) -> PushSession:
+        """What a push works with; its time is the rig's."""
+        patience = Patience(PATIENCE, self.clock, self.clock.sleep)
+        return PushSession(run, destination, report, Silence(), patience)
 
     def migrate(self) -> tuple[Report, Report]:
         return self.pull(), self.push()

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 
 from mailsync.archive import Archive
 from mailsync.engine.pull import pull
-from mailsync.engine.push import Patience, push
+from mailsync.engine.push import push
 from mailsync.engine.report import Report
 from mailsync.model import (
     INBOX,
@@ -42,7 +42,7 @@ from mailsync.model import (
 from mailsync.progress import Silence
 from mailsync.stores.memory import Break, MemoryServer, MemoryStore
 from tests.messages import plain
-from tests.unit.engine.rig import ACCOUNT, PATIENCE, Rig
+from tests.unit.engine.rig import ACCOUNT, Rig
 
 PATHS: list[MailboxPath] = [INBOX, ("Work",), ("Work", "2024"), ("Ärger",)]
 FLAGS = ["\\Seen", "\\Flagged", "work"]
@@ -303,16 +303,8 @@ class Mailboxes(RuleBasedStateMachine):
             else:
                 store = Mortal(self.rig.new, Life(steps))
                 targets = self.rig.targets(archive, store)
-                patience = Patience(PATIENCE, self.rig.clock, self.rig.clock.sleep)
                 ledger = archive.push(ACCOUNT, store.key)
-                push(
-                    ledger,
-                    store,
-                    Report("push", ACCOUNT),
-                    targets=targets,
-                    progress=Silence(),
-                    patience=patience,
-                )
+                push(self.rig.session(ledger, store, Report("push", ACCOUNT)), targets)
                 ledger.finish(complete=True, report={})
         except Killed:
             pass

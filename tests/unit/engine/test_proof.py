@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 
 from mailsync.engine.proof import prove
-from mailsync.engine.push import Patience, push
+from mailsync.engine.push import push
 from mailsync.engine.report import Report
 from mailsync.model import INBOX
-from mailsync.progress import Silence
 from mailsync.stores.memory import MemoryStore
 from tests.messages import plain
-from tests.unit.engine.rig import ACCOUNT, PATIENCE, Rig, kinds
+from tests.unit.engine.rig import ACCOUNT, Rig, kinds
 
 WORK = ("Work",)
 
@@ -41,10 +40,7 @@ def proved(
     with rig.archive() as archive:
         targets = rig.targets(archive, destination)
         with archive.push(ACCOUNT, destination.key) as run:
-            patience = Patience(PATIENCE, rig.clock, rig.clock.sleep)
-            targets = push(
-                run, destination, report, targets=targets, progress=Silence(), patience=patience
-            )
+            targets = push(rig.session(run, destination, report), targets)
             prove(
                 targets, run, MemoryStore(rig.new, "new"), report, seen=seen or {}, content=content
             )

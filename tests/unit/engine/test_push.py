@@ -387,6 +387,9 @@ def test_a_dry_run_counts_and_changes_nothing_on_either_side(rig: Rig) -> None:
     report = rig.push(dry_run=True)
     assert (report.total.new, report.total.duplicate, report.exit_code) == (20, 1, 0)
     assert report.total.octets == sum(map(len, everything[1:])) + len(plain(90))
+    assert [note.text for note in report.notes if note.kind == "would-make"] == [
+        "would be made on the destination: Work"
+    ]
     assert rig.everything() == before
     assert rig.new.boxes[INBOX].messages == there
     assert WORK not in rig.new.boxes

@@ -1,20 +1,13 @@
-"""Listings in, actions out: what a pull and a push have to do.
-
-Pure: no I/O, no clock, no logging.
-"""
+"""What a pull has to do in one mailbox: a scan against what the catalogue holds of it. Pure."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mailsync.model import (
-    ArchivedMessage,
     Entry,
     Known,
     KnownMessage,
-    LedgerLine,
     Mailbox,
     Scan,
     SyncState,
@@ -136,123 +129,3 @@ def _gone(scan: Scan, known: Known) -> tuple[int, ...]:
     return tuple(
         uid for uid in live if uid not in there and any(uid in span for span in scan.vanished)
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """A message seen on a destination: where, its presence key, and its Message-ID as
-    `identity.message_id_key` gives it.
-
-    `original` is the digest of the message that it is a repaired copy of, empty for any other.
-    """
-
-    uid: int
-    presence: bytes
-    message_id: str
-    original: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Which messages are on a destination already.
-
-    `ambiguous` ones may be one of the named UIDs: only the body can tell.
-    """
-
-    there: tuple[tuple[ArchivedMessage, int], ...]
-    ambiguous: tuple[tuple[ArchivedMessage, tuple[int, ...]], ...]
-    missing: tuple[ArchivedMessage, ...]
-
-
-def compare(
-    messages: Sequence[ArchivedMessage], sightings: Iterable[Sighting], taken: Iterable[int] = ()
-) -> Comparison:
-    """Match messages with what a destination mailbox holds, as multisets of presence keys; each
-    sighting serves one message.
-
-    `taken` are UIDs the ledger knows to be other messages. Ambiguous are messages that share a
-    presence key while being different ones (one device, one Message-ID, many bodies), messages
-    without a Message-ID, whose header may be anybody's, and messages whose Message-ID is there
-    under another header.
-    """
-    used = set(taken)
-    by_digest: dict[bytes, list[int]] = {}
-    by_key: dict[bytes, list[int]] = {}
-    by_id: dict[str, list[int]] = {}
-    for sighting in sightings:
-        if sighting.uid in used:
-            continue
-        if sighting.original:
-            by_digest.setdefault(sighting.original, []).append(sighting.uid)
-        else:
-            by_key.setdefault(sighting.presence, []).append(sighting.uid)
-            if sighting.message_id:
-                by_id.setdefault(sighting.message_id, []).append(sighting.uid)
-    different = Counter(
-        presence for presence, _ in {(message.presence, message.identity) for message in messages}
-    )
-    there: list[tuple[ArchivedMessage, int]] = []
-    rest: list[ArchivedMessage] = []
-    for message in messages:
-        telling = message.message_id and different[message.presence] == 1
-        uids = by_digest.get(message.digest) or (by_key.get(message.presence) if telling else None)
-        if uids:
-            uid = uids.pop(0)
-            used.add(uid)
-            there.append((message, uid))
-        else:
-            rest.append(message)
-    ambiguous: list[tuple[ArchivedMessage, tuple[int, ...]]] = []
-    missing: list[ArchivedMessage] = []
-    for message in rest:
-        uids = by_key.get(message.presence, []) + by_id.get(message.message_id, [])
-        candidates = tuple(dict.fromkeys(uid for uid in uids if uid not in used))
-        if candidates:
-            ambiguous.append((message, candidates))
-        else:
-            missing.append(message)
-    return Comparison(tuple(there), tuple(ambiguous), tuple(missing))
-
-
-@dataclass(frozen=True, slots=True)
-class FlagChange:
-    """Flags to add and remove on a destination, and the flags the ledger shall hold then."""
-
-    uid: int
-    message: ArchivedMessage
-    add: frozenset[str]
-    remove: frozenset[str]
-
-
-def flag_change(message: ArchivedMessage, line: LedgerLine, uidvalidity: int) -> FlagChange | None:
-    """Return what changed at the source since the flags were last sent; what the user changed on
-    the destination stays.
-    """
-    if (
-        line.pending
-        or line.removed
-        or line.uid is None
-        or line.uidvalidity != uidvalidity
-        or line.flags == message.flags
-    ):
-        return None
-    return FlagChange(line.uid, message, message.flags - line.flags, line.flags - message.flags)
-
-
-def unlocated(line: LedgerLine, uidvalidity: int) -> bool:
-    """Return whether a message that arrived may be there under a UID that is not known: never told,
-    or renumbered since.
-    """
-    return not (line.pending or line.removed) and (
-        line.uid is None or line.uidvalidity != uidvalidity
-    )
-
-
-def unsettled(
-    messages: Iterable[ArchivedMessage], ledger: Mapping[tuple[bytes, int], LedgerLine]
-) -> Iterator[ArchivedMessage]:
-    """Yield the messages the ledger does not know to have arrived."""
-    for message in messages:
-        line = ledger.get((message.identity, message.copy))
-        if line is None or line.pending:
-            yield message

@@ -17,13 +17,11 @@ from hypothesis import strategies as st
 
 from mailsync.archive import Archive
 from mailsync.archive.storage import write_worker
-from mailsync.engine import ahead
-from mailsync.engine.ahead import Ahead, Announced
 from mailsync.engine.pull import pull
-from mailsync.engine.push import Patience, Push
+from mailsync.engine.push import AnnouncedProgress, StreamingPush, openings, streaming_push
 from mailsync.engine.report import Report
 from mailsync.engine.selection import Selection
-from mailsync.engine.targets import find_targets, refreshed
+from mailsync.engine.targets import find_targets
 from mailsync.errors import ArchiveError, ConnectionLost, DiskFull, MailboxError, OverQuota
 from mailsync.mapping import MappingRules
 from mailsync.model import INBOX, Entry, Mailbox, MailboxPath, Message, Room, Unfetched
@@ -31,7 +29,7 @@ from mailsync.progress import Silence
 from mailsync.stores.base import Destination, Source
 from mailsync.stores.memory import Break, MemoryServer, MemoryStore
 from tests.messages import plain
-from tests.unit.engine.rig import ACCOUNT, PATIENCE, Rig, kinds
+from tests.unit.engine.rig import ACCOUNT, Rig, kinds
 from tests.unit.engine.test_room import Bounded
 
 WORK: MailboxPath = ("Work",)
@@ -40,7 +38,7 @@ SOON = 20.0
 
 @pytest.fixture(autouse=True)
 def _no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ahead, "REST", 0.005)
+    monkeypatch.setattr(streaming_push, "REST", 0.005)
 
 
 @pytest.fixture(params=[True, False], ids=["uidplus", "plain"])
@@ -90,18 +88,14 @@ def together(
         )
         with archive.pull(ACCOUNT) as run:
             pushing = archive.push(ACCOUNT, store.key)
-            patience = Patience(PATIENCE, rig.clock, rig.clock.sleep)
-            work = Push(
-                pushing, store, pushed, targets=targets, progress=Silence(), patience=patience
-            )
-            work.begin("pushing")
-            announced = Announced(Silence())
-            with Ahead(work, pushing, store, archive, coming=listed, announced=announced):
+            announced = AnnouncedProgress(Silence())
+            session = rig.session(pushing, store, pushed)
+            push = StreamingPush(session, targets, coming=listed, announced=announced)
+            with push:
                 pull(source, run, pulled, announced, listed=listed)
                 run.finish(complete=pulled.complete, report=pulled.as_json())
         with pushing:
-            work.targets = refreshed(work.targets)
-            work.finish()
+            push.finish()
             pushing.finish(complete=pushed.complete, report=pushed.as_json())
     return pulled, pushed
 
@@ -170,7 +164,7 @@ def test_what_is_there_already_is_not_sent_ahead(rig: Rig) -> None:
 def test_a_full_mailbox_is_left_to_the_push_proper(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ahead, "FEW", 3)
+    monkeypatch.setattr(openings, "FEW", 3)
     filled(rig)
     for number in range(4):
         rig.new.deliver(INBOX, plain(2 * number + 1))

@@ -1,0 +1,111 @@
+"""Look at the destination and the ledger, once, and make the plan of a push of what they show."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+
+from mailsync.engine.push.locate import DestinationMailbox, locate
+from mailsync.engine.push.names import MadeMailboxes
+from mailsync.engine.push.session import PushSession
+from mailsync.engine.targets import Targets
+from mailsync.errors import MailboxError
+from mailsync.model import ArchivedMessage, LedgerKey, MailboxPath, SyncState
+from mailsync.plan import (
+    Evidence,
+    MailboxPlan,
+    PushPlan,
+    has_moved,
+    plan_mailbox,
+    plan_search,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadStart:
+    """What was done beside the pull: the ledger keys that were sent, with or without an answer, by
+    mailbox of the destination, and the mailboxes that were made.
+    """
+
+    sent: Mapping[MailboxPath, Collection[LedgerKey]] = field(default_factory=dict)
+    made: Collection[MailboxPath] = ()
+
+
+def look(
+    session: PushSession,
+    made: MadeMailboxes,
+    *,
+    restore: bool = False,
+    head_start: HeadStart | None = None,
+) -> PushPlan:
+    """Return what is to do, by the ledger, and by what the destination holds of that which the
+    ledger does not know.
+
+    A `restore` believes only what is alive on the destination. The destination is only read, the
+    ledger is not written. A mailbox that cannot be looked at is reported. Raises StoreUnavailable.
+    """
+    targets, sent = made.targets, (head_start or HeadStart()).sent
+    states, unusable = _states(session, made)
+    plans: list[MailboxPlan] = []
+    for path, sources in targets.by_destination.items():
+        evidence = Evidence(
+            session.run.ledger(path),
+            states.get(path),
+            trusted=not restore,
+            sent_ahead=sent.get(path, ()),
+            alive=targets.alive,
+            usable=path not in unusable,
+        )
+        messages: Iterable[ArchivedMessage] = chain.from_iterable(map(targets.messages, sources))
+        if evidence.usable and evidence.state is not None and evidence.state.messages:
+            messages = list(messages)
+            evidence = _looked_for(session, targets, path, messages, evidence)
+        paths = [target.source.path for target in sources]
+        plans.append(plan_mailbox(path, paths, messages, evidence))
+    return PushPlan(tuple(plans), session.patience.clock())
+
+
+def _states(
+    session: PushSession, made: MadeMailboxes
+) -> tuple[dict[MailboxPath, SyncState], set[MailboxPath]]:
+    """Return the states of the mailboxes that were there when the destination was listed, and which
+    mailboxes cannot be used.
+    """
+    targets = made.targets
+    listed = {mailbox.path: mailbox.state for mailbox in targets.listed if mailbox.selectable}
+    states: dict[MailboxPath, SyncState] = {}
+    unusable = set(made.refused)
+    for path in targets.by_destination:
+        if path not in unusable and (path in listed or path in made.renamed):
+            try:
+                states[path] = listed.get(path) or session.destination.state(path)
+            except MailboxError as error:
+                unusable.add(path)
+                session.report.trouble_with("mailbox", path, "", str(error))
+    return states, unusable
+
+
+def _looked_for(
+    session: PushSession,
+    targets: Targets,
+    path: MailboxPath,
+    messages: Sequence[ArchivedMessage],
+    evidence: Evidence,
+) -> Evidence:
+    """Add what a mailbox that holds messages shows of those that the ledger does not know, or
+    cannot locate.
+    """
+    state = evidence.state
+    here = (message for message in messages if not has_moved(message, evidence.alive))
+    if state is None:
+        return evidence
+    search = plan_search(here, evidence.ledger, state.uidvalidity, trusted=evidence.trusted)
+    if not search:
+        return evidence
+    try:
+        found = locate(session, targets, DestinationMailbox(path, state, evidence.ledger), search)
+    except MailboxError as error:
+        session.report.trouble_with("mailbox", path, "", str(error))
+        return replace(evidence, usable=False)
+    return replace(evidence, located=found.located, removed=found.removed)

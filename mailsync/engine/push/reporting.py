@@ -1,0 +1,83 @@
+"""What a report says of a push: its plan in numbers, and what did not arrive as it is in the
+archive.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+from mailsync.engine.names import name_of_message
+from mailsync.engine.report import Report
+from mailsync.mapping import show
+from mailsync.model import ArchivedMessage, MailboxPath
+from mailsync.plan import PushPlan
+from mailsync.progress import Progress
+
+NAMES_SHOWN: Final = 5
+"""Flags or mailboxes named in one remark."""
+
+
+def count_plan(plan: PushPlan, report: Report, progress: Progress) -> None:
+    """Count what is there already and what is to do."""
+    for mailbox in plan.mailboxes:
+        for source in mailbox.sources:
+            tally = report.of(source.path)
+            tally.to = show(mailbox.path)
+            tally.seen += source.seen
+            tally.duplicate += source.already
+            progress.expect(source.new, source.octets)
+        for change in mailbox.flags:
+            report.of(change.message.mailbox).flags += 1
+
+
+def count_as_sent(plan: PushPlan, report: Report) -> None:
+    """Count what is to be sent as a rehearsal shows it, and name the mailboxes to be made."""
+    for mailbox in plan.mailboxes:
+        for source in mailbox.sources:
+            tally = report.of(source.path)
+            tally.new += source.new
+            tally.octets += source.octets
+    if plan.to_make:
+        names = ", ".join(map(show, plan.to_make))
+        report.note("would-make", None, "", f"would be made on the destination: {names}")
+
+
+def note_moved(plan: PushPlan, report: Report) -> None:
+    """Say how many messages left their mailbox for another one, and were not brought back for
+    that.
+    """
+    for mailbox in plan.mailboxes:
+        for source in mailbox.sources:
+            if source.moved:
+                many = f"message{' that was' if source.moved == 1 else 's that were'}"
+                report.note(
+                    "moved",
+                    source.path,
+                    "",
+                    f"{source.moved:,} {many} in here live in another mailbox now, so they are not"
+                    " brought back (--also-moved does)",
+                )
+
+
+def note_removed(message: ArchivedMessage, report: Report) -> None:
+    """Say that the user took a message away on the destination."""
+    report.of(message.mailbox).removed += 1
+    report.note(
+        "removed-there",
+        message.mailbox,
+        name_of_message(message),
+        "was taken away on the destination; not brought back",
+    )
+
+
+def note_flags_left_out(left_out: Mapping[MailboxPath, Counter[str]], report: Report) -> None:
+    """Say which flags messages came without, because a mailbox does not keep them."""
+    for path, flags in left_out.items():
+        words = ", ".join(f"{flag} ({many})" for flag, many in flags.most_common(NAMES_SHOWN)) + (
+            ", …" if len(flags) > NAMES_SHOWN else ""
+        )
+        if words:
+            text = f"messages came without flags that are not kept there: {words}"
+            report.note("flags-left-out", path, "", text)
