@@ -120,7 +120,7 @@ class Destination(Store, Protocol):
         """
 
     def state(self, mailbox: MailboxPath) -> SyncState:
-        """Tell the mailbox's state now. Raises MailboxError when there is none such."""
+        """Return the mailbox's state now. Raises MailboxError when there is none such."""
 
     def presence(self, mailbox: MailboxPath, first_uid: int = 1) -> Iterator[Present]:
         """List the messages from `first_uid` on with their header blocks, in windows.
@@ -166,7 +166,7 @@ class NamingDestination(Destination, Protocol):
     """A destination that cannot have every name."""
 
     def fitted(self, mailboxes: Sequence[MailboxPath]) -> Mapping[MailboxPath, MailboxPath]:
-        """Tell under which path each of these would be listed there; no two are the same."""
+        """Return the path under which each of these would be listed there; no two are the same."""
 
     def instead(self) -> Mapping[MailboxPath, MailboxPath]:
         """Return which mailboxes `create` made under other paths, because the server refused their

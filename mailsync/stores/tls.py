@@ -72,7 +72,7 @@ class TlsSocket:
         self.flush()
 
     def recv(self, octets: int) -> bytes:
-        """Give up to so many octets, none at the end; waits as the socket's timeout says."""
+        """Return up to so many octets, none at the end; waits as the socket's timeout says."""
         target = bytearray(octets)
         return bytes(memoryview(target)[: self.recv_into(memoryview(target))])
 

@@ -218,7 +218,7 @@ class Connection:
                 except BlockingIOError:
                     self._wait()
         except (OSError, ssl.SSLError) as error:
-            raise self._lost(error) from error
+            raise self._broken(error) from error
         finally:
             with contextlib.suppress(OSError):
                 self._sock.settimeout(self.endpoint.timeout)
@@ -270,7 +270,7 @@ class Connection:
         try:
             data = self._sock.recv(_CHUNK)
         except (OSError, ssl.SSLError) as error:
-            raise self._lost(error) from error
+            raise self._broken(error) from error
         if not data:
             raise ConnectionLost(self.account, f"{self.endpoint} closed the connection")
         self._buffer += data
@@ -281,7 +281,7 @@ class Connection:
         try:
             count = self._sock.recv_into(view)
         except (OSError, ssl.SSLError) as error:
-            raise self._lost(error) from error
+            raise self._broken(error) from error
         if not count:
             raise ConnectionLost(
                 self.account, f"{self.endpoint} closed the connection in the middle of a message"
@@ -289,7 +289,7 @@ class Connection:
         self.received += count
         return count
 
-    def _lost(self, error: OSError) -> ConnectionLost:
+    def _broken(self, error: OSError) -> ConnectionLost:
         if isinstance(error, TimeoutError):
             return ConnectionLost(
                 self.account, f"{self.endpoint} was silent for {self.endpoint.timeout:g} s"

@@ -15,7 +15,7 @@ from unittest.mock import patch
 from mailsync.app import runs
 from mailsync.cli.main import main
 from mailsync.stores.imap import append_responses
-from mailsync.stores.imap.command_queue import Result
+from mailsync.stores.imap.response import Result
 
 PATIENCE = 1.0
 

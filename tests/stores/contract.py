@@ -1,4 +1,6 @@
-"""What every source must do, whatever it speaks: inherit `SourceContract` and give it a `house`."""
+"""What every source must do, whatever it speaks: inherit `SourceContract` and give it an
+`account`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from mailsync.stores.base import HeaderSource, Source
 from tests import messages
 
 
-class House(Protocol):
+class Account(Protocol):
     """A server with one fresh, empty account."""
 
     def source(self, password: str | None = None) -> Source:
@@ -58,51 +60,53 @@ def contents_of(source: Source) -> list[bytes]:
 
 
 class SourceContract:
-    """Inherit, and define the fixture `house`."""
+    """Inherit, and define the fixture `account`."""
 
     @pytest.fixture
-    def house(self) -> House:
+    def account(self) -> Account:
         raise NotImplementedError
 
     @pytest.fixture
-    def put(self, house: House) -> Sequence[bytes]:
-        return sorted(house.put(content) for content in messages.varied(40, 7) if content)
+    def put(self, account: Account) -> Sequence[bytes]:
+        return sorted(account.put(content) for content in messages.varied(40, 7) if content)
 
-    def test_an_empty_account_has_an_inbox_and_no_messages(self, house: House) -> None:
-        source = house.source()
+    def test_an_empty_account_has_an_inbox_and_no_messages(self, account: Account) -> None:
+        source = account.source()
         assert INBOX in [box.path for box in source.mailboxes()]
         assert entries_of(source) == []
         source.close()
 
-    def test_every_message_comes_byte_for_byte(self, house: House, put: Sequence[bytes]) -> None:
-        source = house.source()
+    def test_every_message_comes_byte_for_byte(
+        self, account: Account, put: Sequence[bytes]
+    ) -> None:
+        source = account.source()
         assert contents_of(source) == put
         source.close()
 
     def test_announced_sizes_are_those_of_the_contents(
-        self, house: House, put: Sequence[bytes]
+        self, account: Account, put: Sequence[bytes]
     ) -> None:
-        source = house.source()
+        source = account.source()
         assert sorted(entry.size or 0 for entry in entries_of(source)) == sorted(map(len, put))
         source.close()
 
-    def test_a_wish_for_nothing_brings_nothing(self, house: House) -> None:
-        source = house.source()
+    def test_a_wish_for_nothing_brings_nothing(self, account: Account) -> None:
+        source = account.source()
         assert list(source.fetch([])) == []
         assert list(source.scan([])) == []
         source.close()
 
     @pytest.mark.usefixtures("put")
-    def test_nothing_on_the_server_is_changed(self, house: House) -> None:
-        before = house.contents()
-        source = house.source()
+    def test_nothing_on_the_server_is_changed(self, account: Account) -> None:
+        before = account.contents()
+        source = account.source()
         contents_of(source)
         source.close()
-        assert house.contents() == before
+        assert account.contents() == before
 
     @pytest.mark.usefixtures("put")
-    def test_messages_are_fetched_while_the_scan_goes_on(self, house: House) -> None:
-        source = house.source()
+    def test_messages_are_fetched_while_the_scan_goes_on(self, account: Account) -> None:
+        source = account.source()
         boxes = [box for box in source.mailboxes() if box.selectable]
         scans = source.scan(ScanRequest(box) for box in boxes)
         got = list(
@@ -114,8 +118,8 @@ class SourceContract:
         source.close()
 
     @pytest.mark.usefixtures("put")
-    def test_the_same_message_may_be_asked_for_twice(self, house: House) -> None:
-        source = house.source()
+    def test_the_same_message_may_be_asked_for_twice(self, account: Account) -> None:
+        source = account.source()
         entry = entries_of(source)[0]
         first, second = source.fetch([entry, entry])
         assert isinstance(first, Message)
@@ -123,13 +127,13 @@ class SourceContract:
         source.close()
 
     def test_a_message_lost_between_scan_and_fetch_is_told_and_the_others_come(
-        self, house: House, put: Sequence[bytes]
+        self, account: Account, put: Sequence[bytes]
     ) -> None:
-        source = house.source()
+        source = account.source()
         entries = entries_of(source)
         source.close()
-        house.lose(put[3])
-        source = house.source()
+        account.lose(put[3])
+        source = account.source()
         source.mailboxes()
         got = list(source.fetch(entries))
         lost = [one for one in got if isinstance(one, Unfetched)]
@@ -140,24 +144,24 @@ class SourceContract:
         ]
         source.close()
 
-    def test_a_wrong_password_is_said_to_be_one_without_naming_it(self, house: House) -> None:
-        source = house.source("not-the-password")
+    def test_a_wrong_password_is_said_to_be_one_without_naming_it(self, account: Account) -> None:
+        source = account.source("not-the-password")
         with pytest.raises(AuthenticationFailed) as caught:
             source.mailboxes()
         assert "not-the-password" not in str(caught.value)
         source.close()
 
-    def test_headers_are_the_header_blocks_of_the_messages(self, house: House) -> None:
-        put = [house.put(messages.plain(number)) for number in range(10)]
-        source = house.source()
+    def test_headers_are_the_header_blocks_of_the_messages(self, account: Account) -> None:
+        put = [account.put(messages.plain(number)) for number in range(10)]
+        source = account.source()
         if isinstance(source, HeaderSource):
             got = sorted(part.content for part in source.headers(entries_of(source)))
             assert got == sorted(block(content) for content in put)
         source.close()
 
-    def test_a_source_may_be_closed_twice_and_before_it_was_used(self, house: House) -> None:
-        house.source().close()
-        source = house.source()
+    def test_a_source_may_be_closed_twice_and_before_it_was_used(self, account: Account) -> None:
+        account.source().close()
+        source = account.source()
         source.mailboxes()
         source.close()
         source.close()

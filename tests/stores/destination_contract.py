@@ -1,5 +1,5 @@
-"""What every destination must do, whatever it speaks: inherit `DestinationContract` and give it a
-`house`.
+"""What every destination must do, whatever it speaks: inherit `DestinationContract` and give it an
+`account`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Arrived:
     internaldate: int
 
 
-class House(Protocol):
+class Account(Protocol):
     """A server with one fresh, empty account."""
 
     @property
@@ -92,19 +92,19 @@ def contents(arrived: Iterable[Arrived]) -> Counter[bytes]:
 
 
 class DestinationContract:
-    """Inherit, and define the fixture `house`."""
+    """Inherit, and define the fixture `account`."""
 
     @pytest.fixture
-    def house(self) -> House:
+    def account(self) -> Account:
         raise NotImplementedError
 
     @pytest.fixture
-    def make(self, house: House) -> Iterator[Callable[..., Destination]]:
+    def make(self, account: Account) -> Iterator[Callable[..., Destination]]:
         """A function that makes destinations and closes them at the end."""
         made: list[Destination] = []
 
         def one(*, repair: bool = True) -> Destination:
-            made.append(house.destination(repair=repair))
+            made.append(account.destination(repair=repair))
             return made[-1]
 
         yield one
@@ -124,15 +124,15 @@ class DestinationContract:
         return made
 
     def test_ugly_messages_arrive_byte_for_byte(
-        self, house: House, destination: Destination
+        self, account: Account, destination: Destination
     ) -> None:
         ugly = [content for content in messages.ugly().values() if content]
         answers = stored(destination.append(parcel(content) for content in ugly))
         assert len(answers) == len(ugly)
-        assert contents(house.arrived(INBOX)) == Counter(map(house.kept, ugly))
+        assert contents(account.arrived(INBOX)) == Counter(map(account.kept, ugly))
 
     def test_varied_messages_arrive_in_several_mailboxes_with_flags_and_dates(
-        self, house: House, destination: Destination
+        self, account: Account, destination: Destination
     ) -> None:
         flags = [
             (),
@@ -152,7 +152,7 @@ class DestinationContract:
         for place in places:
             expected = {
                 (
-                    house.kept(answer.parcel.content),
+                    account.kept(answer.parcel.content),
                     answer.flags,
                     answer.parcel.message.internaldate,
                 )
@@ -160,17 +160,17 @@ class DestinationContract:
                 if answer.parcel.mailbox == place
             }
             assert {
-                (one.content, one.flags, one.internaldate) for one in house.arrived(place)
+                (one.content, one.flags, one.internaldate) for one in account.arrived(place)
             } == expected
-        assert any("work" in answer.flags for answer in answers) == house.keywords
+        assert any("work" in answer.flags for answer in answers) == account.keywords
 
     def test_the_uids_told_are_those_of_the_messages(
-        self, house: House, destination: Destination
+        self, account: Account, destination: Destination
     ) -> None:
         answers = stored(
             destination.append(parcel(messages.plain(number), SENT) for number in range(50))
         )
-        there = {one.uid: one.content for one in house.arrived(SENT)}
+        there = {one.uid: one.content for one in account.arrived(SENT)}
         told = {answer.uid: answer.parcel.content for answer in answers if answer.uid is not None}
         assert told in ({}, there)
         if told:
@@ -179,7 +179,7 @@ class DestinationContract:
             }
 
     def test_an_empty_message_does_not_harm_the_others(
-        self, house: House, destination: Destination
+        self, account: Account, destination: Destination
     ) -> None:
         sent = [messages.plain(1), b"", messages.plain(2), b"", messages.plain(3)]
         answers = list(destination.append(map(parcel, sent)))
@@ -190,7 +190,7 @@ class DestinationContract:
             if isinstance(answer, Appended) and not answer.repaired
         }
         assert good >= {messages.plain(number) for number in (1, 2, 3)}
-        assert set(contents(house.arrived(INBOX))) >= {
+        assert set(contents(account.arrived(INBOX))) >= {
             messages.plain(number) for number in (1, 2, 3)
         }
 
@@ -207,7 +207,7 @@ class DestinationContract:
             assert refused.why
 
     def test_messages_for_a_mailbox_that_is_not_there_are_refused_and_the_others_arrive(
-        self, house: House, destination: Destination
+        self, account: Account, destination: Destination
     ) -> None:
         places = [INBOX, ("Nowhere",), SENT]
         answers = list(
@@ -221,23 +221,23 @@ class DestinationContract:
         assert (
             len(stored(answer for answer in answers if answer.parcel.mailbox != ("Nowhere",))) == 20
         )
-        assert len(house.arrived(INBOX)) == len(house.arrived(SENT)) == 10
+        assert len(account.arrived(INBOX)) == len(account.arrived(SENT)) == 10
 
     def test_nothing_to_append_is_nothing_done(
-        self, house: House, destination: Destination
+        self, account: Account, destination: Destination
     ) -> None:
         assert list(destination.append([])) == []
-        assert house.arrived(INBOX) == []
+        assert account.arrived(INBOX) == []
 
     def test_messages_that_were_there_stay_as_they_are(
-        self, house: House, destination: Destination
+        self, account: Account, destination: Destination
     ) -> None:
         stored(
             destination.append(
                 parcel(messages.plain(number), flags=["\\Flagged"]) for number in range(5)
             )
         )
-        before = house.arrived(INBOX)
+        before = account.arrived(INBOX)
         stored(
             destination.append(
                 parcel(messages.plain(number), flags=SEEN) for number in range(5, 10)
@@ -245,7 +245,7 @@ class DestinationContract:
         )
         list(destination.presence(INBOX))
         destination.body(INBOX, before[0].uid)
-        assert house.arrived(INBOX)[:5] == before
+        assert account.arrived(INBOX)[:5] == before
 
     def test_content_is_read_as_it_is_sent_not_ahead(self, destination: Destination) -> None:
         drawn = answered = ahead = 0
@@ -263,12 +263,12 @@ class DestinationContract:
         assert ahead * 700_000 < 24 << 20
 
     def test_mailboxes_are_made_with_their_parents_and_subscribed(
-        self, house: House, destination: Destination
+        self, account: Account, destination: Destination
     ) -> None:
         there = {box.path: box for box in destination.mailboxes()}
         assert set(there) >= {INBOX, SENT, DEEP, JAPANESE}
         assert all(there[path].selectable for path in (INBOX, SENT, DEEP, JAPANESE))
-        assert house.subscribed() >= {SENT, DEEP, JAPANESE}
+        assert account.subscribed() >= {SENT, DEEP, JAPANESE}
 
     def test_making_what_is_there_is_success(
         self, make: Callable[..., Destination], destination: Destination
@@ -300,7 +300,7 @@ class DestinationContract:
         assert destination.state(INBOX).uidvalidity
 
     def test_presence_shows_headers_sizes_flags_and_dates(
-        self, house: House, destination: Destination
+        self, account: Account, destination: Destination
     ) -> None:
         sent = [messages.plain(number) for number in range(20)]
         stored(
@@ -308,7 +308,7 @@ class DestinationContract:
                 parcel(content, DEEP, SEEN, AT + number) for number, content in enumerate(sent)
             )
         )
-        there = {one.uid: one for one in house.arrived(DEEP)}
+        there = {one.uid: one for one in account.arrived(DEEP)}
         found = list(destination.presence(DEEP))
         assert len(found) == 20
         for present in found:
@@ -330,22 +330,22 @@ class DestinationContract:
         assert [ref.uid for ref in refs if isinstance(ref, UidRef)] == [first, first + 1, first + 2]
 
     def test_a_body_comes_whole_and_a_lost_one_is_none(
-        self, house: House, destination: Destination
+        self, account: Account, destination: Destination
     ) -> None:
         stored(destination.append([parcel(messages.plain(4))]))
-        (message,) = house.arrived(INBOX)
-        assert destination.body(INBOX, message.uid) == house.kept(messages.plain(4))
+        (message,) = account.arrived(INBOX)
+        assert destination.body(INBOX, message.uid) == account.kept(messages.plain(4))
         assert destination.body(INBOX, message.uid + 100) is None
 
     def test_flags_are_added_and_removed_and_other_flags_stay(
-        self, house: House, destination: Destination
+        self, account: Account, destination: Destination
     ) -> None:
         stored(
             destination.append(
                 parcel(messages.plain(number), SENT, ["\\Flagged", "\\Seen"]) for number in range(4)
             )
         )
-        uids = [one.uid for one in house.arrived(SENT)]
+        uids = [one.uid for one in account.arrived(SENT)]
         nothing: frozenset[str] = frozenset()
         changes = {
             uids[0]: (frozenset({"\\Answered"}), SEEN),
@@ -354,7 +354,7 @@ class DestinationContract:
             uids[3] + 50: (SEEN, nothing),
         }
         assert sorted(destination.set_flags(SENT, changes)) == uids[:3]
-        assert [one.flags for one in house.arrived(SENT)] == [
+        assert [one.flags for one in account.arrived(SENT)] == [
             {"\\Flagged", "\\Answered"},
             {"\\Flagged", "\\Seen", "\\Answered"},
             {"\\Flagged", "\\Seen"},

@@ -32,7 +32,7 @@ def destination(
 
 
 @dataclass(frozen=True, slots=True)
-class ImapHouse:
+class ImapAccount:
     """One account of a server, read by IMAPClient; `kept` is what the server makes of a message."""
 
     port: int

@@ -44,7 +44,7 @@ def served(content: bytes) -> bytes:
 
 
 @dataclass(slots=True)
-class DovecotHouse:
+class DovecotAccount:
     """A fresh user of a Dovecot; messages are put into `new`, where a source that is not careful
     would move them from.
     """
@@ -80,7 +80,7 @@ class DovecotHouse:
 
 
 @dataclass(slots=True)
-class PymapHouse:
+class PymapAccount:
     """The one account of a fresh pymap, which keeps every octet."""
 
     server: Pymap
@@ -102,11 +102,11 @@ class PymapHouse:
 
     def put(self, content: bytes) -> bytes:
         session = self.session()
-        assert session.wire.wait(session.wire.send(b"APPEND INBOX ", Literal(content))).ok
+        assert session.queue.wait(session.queue.send(b"APPEND INBOX ", Literal(content))).ok
         return content
 
     def lose(self, content: bytes) -> None:
-        wire = self.session().wire
+        wire = self.session().queue
         assert wire.wait(wire.send(b"SELECT INBOX")).ok
         messages = wire.send(b"UID FETCH 1:* (UID BODY.PEEK[])")
         assert wire.wait(messages).ok
@@ -119,7 +119,7 @@ class PymapHouse:
             assert wire.wait(wire.send(command)).ok
 
     def contents(self) -> object:
-        wire = self.session().wire
+        wire = self.session().queue
         commands = [
             wire.send(b"EXAMINE INBOX"),
             wire.send(b"UID FETCH 1:* (UID FLAGS BODY.PEEK[])"),

@@ -77,7 +77,7 @@ def served(content: bytes) -> bytes:
 
 
 @dataclass(slots=True)
-class DovecotHouse:
+class DovecotAccount:
     """A fresh user of a Dovecot; messages are put into `new`, where a source that is not careful
     would move them from.
     """
@@ -125,7 +125,7 @@ class DovecotHouse:
 
 
 @dataclass(slots=True)
-class TwistedHouse:
+class TwistedAccount:
     """The one account of a fresh Twisted server, which keeps every octet."""
 
     server: Pop3

@@ -10,20 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailsync.model import INBOX, ArchivedMessage, Parcel
-from mailsync.stores.imap.append import (
-    BATCH_MESSAGES,
-    WINDOW_MESSAGES,
-    Batches,
-    Pace,
-    Send,
-    allowed,
-    append_parts,
-    append_uids,
-    date_time,
-    split,
-)
-from mailsync.stores.imap.command_queue import Literal, Result
+from mailsync.stores.imap.append import Send, append_parts, date_time
+from mailsync.stores.imap.append_batches import BATCH_MESSAGES, Batches, split
+from mailsync.stores.imap.append_responses import append_uids
+from mailsync.stores.imap.command_queue import Literal
 from mailsync.stores.imap.fetch_response import epoch
+from mailsync.stores.imap.permanent_flags import allowed
+from mailsync.stores.imap.pipelined_append import WINDOW_MESSAGES, Pace
+from mailsync.stores.imap.response import Result
 
 FLAGS = frozenset({"\\Seen", "\\Flagged", "$Forwarded", "work"})
 

@@ -22,9 +22,11 @@ from mailsync.errors import (
     TlsError,
 )
 from mailsync.stores.credentials import Credentials
-from mailsync.stores.imap import fetch_response, mailbox_names
-from mailsync.stores.imap.command_queue import Answer, Literal, Wire, result_of, shown
+from mailsync.stores.imap import fetch_response, list_response, mailbox_names, uid_set
+from mailsync.stores.imap.command_queue import CommandQueue, Literal
+from mailsync.stores.imap.response import Answer, result_of
 from mailsync.stores.imap.session import Session
+from mailsync.stores.server_words import shown
 from mailsync.stores.transport import Connection, connect
 from tests.servers.certificates import Certificates
 from tests.servers.dovecot import Dovecot
@@ -67,8 +69,8 @@ class _Canned(Connection):
         self._data = b""
 
 
-def wire(data: bytes) -> Wire:
-    return Wire(_Canned(data))
+def wire(data: bytes) -> CommandQueue:
+    return CommandQueue(_Canned(data))
 
 
 @contextlib.contextmanager
@@ -184,7 +186,7 @@ def test_many_commands_and_much_data_in_flight_do_not_block_each_other() -> None
             talk.line(f"{command.tag} OK")
 
     with Scripted(talker) as server:
-        queue = Wire(connect(endpoint(server.port), "old"))
+        queue = CommandQueue(connect(endpoint(server.port), "old"))
         queue.greeting()
         commands = [queue.send(b"FETCH") for _ in range(3)]
         commands += [queue.send(b"APPEND ", Literal(b"y" * size, waiting=False)) for _ in range(40)]
@@ -242,11 +244,11 @@ def test_any_answer_is_read_or_is_a_violation(parts: list[bytes]) -> None:
         for reader in (fetch_response.line_of, fetch_response.body_of):
             with contextlib.suppress(ProtocolViolation):
                 reader(answer, "old")
-        mailbox_names.listed(answer)
-        mailbox_names.status(answer)
-        mailbox_names.namespaces(answer)
+        list_response.listed(answer)
+        list_response.status(answer)
+        list_response.namespaces(answer)
         result_of(answer.line)
-        fetch_response.ranges_of(answer.line)
+        uid_set.ranges_of(answer.line)
         fetch_response.epoch(answer.line)
 
 
@@ -318,9 +320,7 @@ def test_an_impossible_date_is_no_date() -> None:
 
 @given(st.sets(st.integers(1, 4_294_967_295), max_size=50).map(sorted))
 def test_a_set_of_uids_is_written_so_that_it_reads_the_same(uids: list[int]) -> None:
-    assert [
-        uid for span in fetch_response.ranges_of(fetch_response.uid_set(uids)) for uid in span
-    ] == uids
+    assert [uid for span in uid_set.ranges_of(uid_set.uid_set(uids)) for uid in span] == uids
 
 
 # Names
@@ -414,7 +414,7 @@ def test_other_peoples_and_shared_mailboxes_are_not_the_users_own() -> None:
 def test_a_list_answer_is_read_in_every_shape(
     parts: list[bytes], name: bytes, delimiter: bytes | None, attributes: set[str]
 ) -> None:
-    assert mailbox_names.listed(Answer(parts)) == mailbox_names.Listed(
+    assert list_response.listed(Answer(parts)) == list_response.Listed(
         frozenset(attributes), delimiter, name
     )
 
@@ -546,7 +546,7 @@ def test_tls_and_starttls_are_verified(dovecot: Dovecot, security: str) -> None:
         Session.open("old", endpoint(port, security), credentials)
     trusted = endpoint(port, security).__class__("127.0.0.1", port, security, dovecot.ca_file)
     opened = Session.open("old", trusted, credentials)
-    assert opened.wire.connection.encrypted
+    assert opened.queue.connection.encrypted
     assert opened.has(b"CONDSTORE")
     opened.close()
 

@@ -10,8 +10,8 @@ import pytest
 
 from tests.servers import pymap
 from tests.servers.dovecot import Dovecot
-from tests.stores.contract import House, SourceContract
-from tests.stores.imap_source_servers import DovecotHouse, PymapHouse, close_all
+from tests.stores.contract import Account, SourceContract
+from tests.stores.imap_source_servers import DovecotAccount, PymapAccount, close_all
 
 
 @pytest.fixture(autouse=True)
@@ -22,20 +22,20 @@ def _closed() -> Iterator[None]:
 
 class TestWithDovecot(SourceContract):
     @pytest.fixture
-    def house(self, dovecot: Dovecot) -> House:
-        return DovecotHouse(dovecot, dovecot.user())
+    def account(self, dovecot: Dovecot) -> Account:
+        return DovecotAccount(dovecot, dovecot.user())
 
 
 class TestWithAPoorServer(SourceContract):
     @pytest.fixture
-    def house(self, dovecot_poor: Dovecot) -> House:
-        return DovecotHouse(dovecot_poor, dovecot_poor.user())
+    def account(self, dovecot_poor: Dovecot) -> Account:
+        return DovecotAccount(dovecot_poor, dovecot_poor.user())
 
 
 class TestWithPymap(SourceContract):
     @pytest.fixture
-    def house(self) -> Iterator[House]:
+    def account(self) -> Iterator[Account]:
         with pymap.start() as server:
-            house = PymapHouse(server)
-            yield house
-            house.close()
+            account = PymapAccount(server)
+            yield account
+            account.close()

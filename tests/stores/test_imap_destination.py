@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 import re
-import time
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -16,7 +16,7 @@ import pytest
 from mailsync.errors import ConnectionLost, OverQuota, ServerBusy, Throttled
 from mailsync.model import INBOX, Appended, Mailbox, Parcel, Refused, Unanswered
 from mailsync.progress import Silence
-from mailsync.stores.imap.append import BATCH_MESSAGES
+from mailsync.stores.imap.append_batches import BATCH_MESSAGES
 from mailsync.stores.imap.destination import ImapDestination
 from mailsync.stores.imap.pipelined_append import WINDOW_OCTETS
 from tests import messages
@@ -26,7 +26,7 @@ from tests.servers.dovecot import Dovecot
 from tests.servers.scripted import Command, Conversation, Scripted
 from tests.stores.destination_contract import Answer, contents, parcel, stored
 from tests.stores.imap_destination_servers import (
-    ImapHouse,
+    ImapAccount,
     Receiver,
     Taken,
     destination,
@@ -248,15 +248,15 @@ def test_a_real_quota_stops_the_push_and_loses_no_answer() -> None:
         " quota_grace = 0\n}\n"
     )
     with dovecots.start(extra=quota) as server:
-        house = ImapHouse(server.imap_port, server.user(), server.password, dovecot_keeps)
-        to = house.destination()
+        account = ImapAccount(server.imap_port, server.user(), server.password, dovecot_keeps)
+        to = account.destination()
         answers: list[Answer] = []
         with pytest.raises(OverQuota):
             until_it_stops(
                 to.append(parcel(messages.plain(n) + b"x" * 10_000) for n in range(200)), answers
             )
         to.close()
-        there = contents(house.arrived(INBOX))
+        there = contents(account.arrived(INBOX))
     assert there == Counter(
         answer.parcel.content for answer in answers if isinstance(answer, Appended)
     )
@@ -310,19 +310,24 @@ def test_a_bye_with_a_stated_wait_is_honoured_and_the_rest_goes_on() -> None:
 
 def test_a_message_that_breaks_connections_takes_few_others_with_it_the_second_time() -> None:
     receiver = Receiver(capability=PLUS)
+    others_on_their_way = threading.Event()
 
     def says(taken: list[Taken]) -> str:
         if b"poison" not in taken[0].content:
             return "OK done"
-        time.sleep(0.3)  # meanwhile the others are on their way
+        others_on_their_way.wait(60)
         return ""
+
+    def drawn() -> Iterator[Parcel]:
+        yield from parcels
+        others_on_their_way.set()
 
     receiver.says = says
     parcels = [parcel(b"Subject: poison\r\n\r\n"), *plain(200)]
     with Scripted(receiver) as server:
         to = destination(server.port)
         doubtful = [
-            answer.parcel for answer in to.append(parcels) if isinstance(answer, Unanswered)
+            answer.parcel for answer in to.append(drawn()) if isinstance(answer, Unanswered)
         ]
         again = list(
             to.append(
@@ -347,12 +352,12 @@ def test_a_cut_line_leaves_no_message_lost_or_doubled(
     rng = random.Random(f"{mask} {how} {direction}")
     for _ in range(25 if long else 4):
         after = rng.randrange(400, 380_000 if direction == "to_server" else 3_000)
-        house = ImapHouse(server.imap_port, server.user(), server.password, dovecot_keeps)
+        account = ImapAccount(server.imap_port, server.user(), server.password, dovecot_keeps)
         with Cutter(server.imap_port, Cut(after, direction, 1, how)) as line:  # type: ignore[arg-type]
-            to = destination(line.port, house.user)
+            to = destination(line.port, account.user)
             answers = list(to.append(map(parcel, sent)))
             to.close()
-        there = contents(house.arrived(INBOX))
+        there = contents(account.arrived(INBOX))
         assert Counter(answer.parcel.content for answer in answers) == Counter(sent), after
         told = {answer.parcel.content for answer in answers if isinstance(answer, Appended)}
         doubtful = {answer.parcel.content for answer in answers if isinstance(answer, Unanswered)}
@@ -411,14 +416,14 @@ def test_a_server_that_allows_fewer_connections_gets_fewer_and_every_message() -
     with dovecots.start(
         imap_capability=dovecots.POOR, extra="mail_max_userip_connections = 3\n"
     ) as server:
-        house = ImapHouse(server.imap_port, server.user(), server.password, dovecot_keeps)
+        account = ImapAccount(server.imap_port, server.user(), server.password, dovecot_keeps)
         notes = Notes()
-        to = destination(server.imap_port, house.user, connections=4, progress=notes)
-        with house.client(), house.client():
+        to = destination(server.imap_port, account.user, connections=4, progress=notes)
+        with account.client(), account.client():
             to.mailboxes()
             assert len(stored(to.append(plain(40)))) == 40
         to.close()
-        assert contents(house.arrived(INBOX)) == Counter(messages.plain(n) for n in range(40))
+        assert contents(account.arrived(INBOX)) == Counter(messages.plain(n) for n in range(40))
     assert any("going on with 1 of 4 connections" in note for note in notes.heard)
 
 

@@ -8,34 +8,36 @@ import pytest
 
 from tests.servers import pymap
 from tests.servers.dovecot import Dovecot
-from tests.stores.destination_contract import DestinationContract, House
-from tests.stores.imap_destination_servers import ImapHouse, dovecot_keeps, pymap_keeps
+from tests.stores.destination_contract import Account, DestinationContract
+from tests.stores.imap_destination_servers import ImapAccount, dovecot_keeps, pymap_keeps
 
 
-def dovecot_house(server: Dovecot) -> House:
-    return ImapHouse(server.imap_port, server.user(), server.password, dovecot_keeps)
+def dovecot_account(server: Dovecot) -> Account:
+    return ImapAccount(server.imap_port, server.user(), server.password, dovecot_keeps)
 
 
 class TestWithDovecot(DestinationContract):
     @pytest.fixture
-    def house(self, dovecot: Dovecot) -> House:
-        return dovecot_house(dovecot)
+    def account(self, dovecot: Dovecot) -> Account:
+        return dovecot_account(dovecot)
 
 
 class TestWithoutTheFastWays(DestinationContract):
     @pytest.fixture
-    def house(self, dovecot_plain_uid: Dovecot) -> House:
-        return dovecot_house(dovecot_plain_uid)
+    def account(self, dovecot_plain_uid: Dovecot) -> Account:
+        return dovecot_account(dovecot_plain_uid)
 
 
 class TestWithAPoorServer(DestinationContract):
     @pytest.fixture
-    def house(self, dovecot_poor: Dovecot) -> House:
-        return dovecot_house(dovecot_poor)
+    def account(self, dovecot_poor: Dovecot) -> Account:
+        return dovecot_account(dovecot_poor)
 
 
 class TestWithPymap(DestinationContract):
     @pytest.fixture
-    def house(self) -> Iterator[House]:
+    def account(self) -> Iterator[Account]:
         with pymap.start() as server:
-            yield ImapHouse(server.port, server.user, server.password, pymap_keeps, keywords=False)
+            yield ImapAccount(
+                server.port, server.user, server.password, pymap_keeps, keywords=False
+            )

@@ -19,7 +19,7 @@ from mailsync.stores.imap.plainer_names import fitted, proposals
 from tests.messages import plain
 from tests.servers import dovecot as dovecots
 from tests.servers.dovecot import Dovecot
-from tests.stores.imap_destination_servers import ImapHouse, destination, dovecot_keeps
+from tests.stores.imap_destination_servers import ImapAccount, destination, dovecot_keeps
 from tests.unit.engine.rig import Rig
 
 DOTTED = "namespace inbox {\n  separator = .\n  prefix = INBOX.\n}\n"
@@ -61,10 +61,10 @@ class Move:
         for number, path in enumerate(paths):
             self.rig.old.deliver(path, plain(number))
         self.rig.pull()
-        self.house = ImapHouse(server.imap_port, server.user(), server.password, dovecot_keeps)
+        self.account = ImapAccount(server.imap_port, server.user(), server.password, dovecot_keeps)
 
     def push(self) -> Report:
-        to = destination(self.house.port, self.house.user)
+        to = destination(self.account.port, self.account.user)
         try:
             return self.rig.push(store=to)
         finally:
@@ -73,7 +73,7 @@ class Move:
     def there(self) -> dict[str, list[bytes]]:
         """What each mailbox holds."""
         found: dict[str, list[bytes]] = {}
-        with self.house.client() as client:
+        with self.account.client() as client:
             for flags, _, name in client.list_folders():
                 if (
                     b"\\Noselect" not in flags

@@ -18,7 +18,7 @@ from tests import messages
 from tests.servers import pymap
 from tests.servers.dovecot import Dovecot
 from tests.stores.destination_contract import parcel
-from tests.stores.imap_destination_servers import ImapHouse, dovecot_keeps, pymap_keeps
+from tests.stores.imap_destination_servers import ImapAccount, dovecot_keeps, pymap_keeps
 from tests.unit.engine.rig import Rig
 
 COUNT = 500
@@ -80,14 +80,14 @@ def pymap_shows(content: bytes) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown(ImapHouse):
+class Shown(ImapAccount):
     """An account, and whether its server shows a message's header as it is."""
 
     shows: Callable[[bytes], bool] = lambda _: True
 
 
 @pytest.fixture(params=["dovecot", "abreast", "pymap"])
-def house(request: pytest.FixtureRequest) -> Iterator[Shown]:
+def account(request: pytest.FixtureRequest) -> Iterator[Shown]:
     if request.param == "pymap":
         with pymap.start() as server:
             yield Shown(server.port, server.user, server.password, pymap_keeps, shows=pymap_shows)
@@ -99,18 +99,18 @@ def house(request: pytest.FixtureRequest) -> Iterator[Shown]:
 
 
 @pytest.mark.parametrize("repair", [True, False])
-def test_each_ugly_message_arrives_as_it_was_or_is_told(house: Shown, repair: bool) -> None:
+def test_each_ugly_message_arrives_as_it_was_or_is_told(account: Shown, repair: bool) -> None:
     sent = ugly(COUNT, SEED)
-    to = house.destination(repair=repair)
+    to = account.destination(repair=repair)
     answers = list(to.append(map(parcel, sent)))
     to.close()
     assert Counter(answer.parcel.content for answer in answers) == Counter(sent)
-    there = {one.uid: one.content for one in house.arrived(INBOX)}
+    there = {one.uid: one.content for one in account.arrived(INBOX)}
     verbatim = [
         answer for answer in answers if isinstance(answer, Appended) and not answer.repaired
     ]
     for answer in verbatim:
-        assert answer.uid is None or there.pop(answer.uid) == house.kept(answer.parcel.content), (
+        assert answer.uid is None or there.pop(answer.uid) == account.kept(answer.parcel.content), (
             answer.parcel.content[:300]
         )
     repaired = [answer for answer in answers if isinstance(answer, Appended) and answer.repaired]
@@ -124,17 +124,17 @@ def test_each_ugly_message_arrives_as_it_was_or_is_told(house: Shown, repair: bo
     assert len(repaired) <= repair
 
 
-def test_no_ugly_message_is_sent_twice_without_the_ledger(house: Shown, tmp_path: Path) -> None:
+def test_no_ugly_message_is_sent_twice_without_the_ledger(account: Shown, tmp_path: Path) -> None:
     rig = Rig(tmp_path / "archive")
-    for content in filter(house.shows, ugly(COUNT, SEED + 1)):
+    for content in filter(account.shows, ugly(COUNT, SEED + 1)):
         rig.old.deliver(INBOX, content)
     rig.pull()
-    to = house.destination()
+    to = account.destination()
     first = rig.push(store=to)
     assert first.exit_code == 0
-    arrived = len(house.arrived(INBOX))
+    arrived = len(account.arrived(INBOX))
     rig.forget_ledger()
     report = rig.push(store=to)
     to.close()
     assert (report.exit_code, report.total.new) == (0, 0)
-    assert len(house.arrived(INBOX)) == arrived
+    assert len(account.arrived(INBOX)) == arrived

@@ -20,7 +20,7 @@ from tests.servers.dovecot import Dovecot
 from tests.servers.scripted import Command, Conversation, Scripted
 from tests.stores.destination_contract import Answer, contents, parcel, stored
 from tests.stores.imap_destination_servers import (
-    ImapHouse,
+    ImapAccount,
     Receiver,
     Taken,
     destination,
@@ -130,17 +130,17 @@ def test_the_last_connection_ends_the_push_after_all_answers_were_told(
     dovecot_plain_uid: Dovecot,
 ) -> None:
     server = dovecot_plain_uid
-    house = ImapHouse(server.imap_port, server.user(), server.password, dovecot_keeps)
+    account = ImapAccount(server.imap_port, server.user(), server.password, dovecot_keeps)
     parcels = plain(400)
     with Cutter(server.imap_port, Cut(9_000, "to_server", None)) as line:
-        to = destination(line.port, house.user, connections=3, retries=0)
+        to = destination(line.port, account.user, connections=3, retries=0)
         answers: list[Answer] = []
         with pytest.raises(ConnectionLost):
             until_it_stops(to.append(parcels), answers)
         to.close()
     told = Counter(answer.parcel.content for answer in answers)
     assert max(told.values()) == 1
-    there = contents(house.arrived(INBOX))
+    there = contents(account.arrived(INBOX))
     assert max(there.values()) == 1
     certain = {answer.parcel.content for answer in answers if isinstance(answer, Appended)}
     assert certain <= there.keys() <= told.keys()

@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailsync.model import INBOX, MailboxPath, Room
-from mailsync.stores.imap.command_queue import Answer
 from mailsync.stores.imap.quota import roots_of, storage_of
+from mailsync.stores.imap.response import Answer
 from tests import messages
 from tests.servers import dovecot as dovecots
 from tests.servers.dovecot import Dovecot

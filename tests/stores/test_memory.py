@@ -22,11 +22,11 @@ from mailsync.model import (
 from mailsync.stores.base import Destination, HeaderSource, Source, TailSource
 from mailsync.stores.memory import Break, MemoryMaildrop, MemoryServer, MemoryStore
 from tests.messages import plain
-from tests.stores.contract import House, SourceContract, scan_all
+from tests.stores.contract import Account, SourceContract, scan_all
 
 
 @dataclass(slots=True)
-class MemoryHouse:
+class MemoryAccount:
     kind: type[MemoryStore]
     server: MemoryServer = field(default_factory=MemoryServer)
 
@@ -54,20 +54,20 @@ class MemoryHouse:
 
 class TestAsImap(SourceContract):
     @pytest.fixture
-    def house(self) -> House:
-        return MemoryHouse(MemoryStore)
+    def account(self) -> Account:
+        return MemoryAccount(MemoryStore)
 
 
 class TestAsImapWithModSequences(SourceContract):
     @pytest.fixture
-    def house(self) -> House:
-        return MemoryHouse(MemoryStore, MemoryServer(condstore=True, object_ids=True))
+    def account(self) -> Account:
+        return MemoryAccount(MemoryStore, MemoryServer(condstore=True, object_ids=True))
 
 
 class TestAsPop3(SourceContract):
     @pytest.fixture
-    def house(self) -> House:
-        return MemoryHouse(MemoryMaildrop)
+    def account(self) -> Account:
+        return MemoryAccount(MemoryMaildrop)
 
 
 def test_it_can_all_that_stores_can() -> None:

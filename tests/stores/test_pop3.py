@@ -22,7 +22,7 @@ from tests.servers.pop3 import CAPABILITIES, Pop3, ended
 from tests.servers.scripted import Conversation, Scripted
 from tests.stores.contract import entries_of, scan_all
 from tests.stores.pop3_source_servers import (
-    DovecotHouse,
+    DovecotAccount,
     Drop,
     close_all,
     contents,
@@ -57,9 +57,9 @@ def test_every_ugly_message_comes_byte_for_byte(pop3_server: Callable[..., Pop3]
 def test_every_ugly_message_comes_from_dovecot_as_dovecot_sends_it(
     dovecot: Dovecot, security: str
 ) -> None:
-    house = DovecotHouse(dovecot, dovecot.user(), security)
-    put = {name: house.put(content) for name, content in messages.ugly().items() if content}
-    got = contents(house.source())
+    account = DovecotAccount(dovecot, dovecot.user(), security)
+    put = {name: account.put(content) for name, content in messages.ugly().items() if content}
+    got = contents(account.source())
     assert sorted(got) == sorted(put.values())
     assert b"\0" in put["nul_in_body"]
     assert put["bare_cr_in_body"] in got
@@ -298,7 +298,7 @@ def test_closing_a_connection_that_broke_is_no_trouble(pop3_server: Callable[...
 
 def test_a_master_user_opens_somebody_elses_mail(dovecot: Dovecot) -> None:
     user = dovecot.user()
-    put = DovecotHouse(dovecot, user).put(messages.plain(1))
+    put = DovecotAccount(dovecot, user).put(messages.plain(1))
     one = source(
         dovecot.pop3_port, dovecot.master_user, dovecot.master_password, authorization_id=user
     )
@@ -482,7 +482,7 @@ def test_nothing_but_reading_is_ever_said(
 ) -> None:
     user = dovecot.user()
     for number in range(5):
-        DovecotHouse(dovecot, user).put(messages.plain(number))
+        DovecotAccount(dovecot, user).put(messages.plain(number))
     for port, name in ((dovecot.pop3_port, user), (pop3_server([messages.plain(1)]).port, "demo")):
         with Cutter(port) as line:
             one = source(line.port, name)

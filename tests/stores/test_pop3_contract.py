@@ -10,8 +10,8 @@ import pytest
 
 from tests.servers.dovecot import Dovecot
 from tests.servers.pop3 import CAPABILITIES, Pop3
-from tests.stores.contract import House, SourceContract, entries_of
-from tests.stores.pop3_source_servers import DovecotHouse, TwistedHouse, close_all, contents
+from tests.stores.contract import Account, SourceContract, entries_of
+from tests.stores.pop3_source_servers import DovecotAccount, TwistedAccount, close_all, contents
 
 
 @pytest.fixture(autouse=True)
@@ -22,15 +22,15 @@ def _closed() -> Iterator[None]:
 
 class TestWithDovecot(SourceContract):
     @pytest.fixture(params=["none", "starttls", "tls"])
-    def house(self, dovecot: Dovecot, request: pytest.FixtureRequest) -> House:
-        return DovecotHouse(dovecot, dovecot.user(), request.param)
+    def account(self, dovecot: Dovecot, request: pytest.FixtureRequest) -> Account:
+        return DovecotAccount(dovecot, dovecot.user(), request.param)
 
     def test_announced_sizes_are_those_of_the_contents(
-        self, house: House, put: Sequence[bytes]
+        self, account: Account, put: Sequence[bytes]
     ) -> None:
         # Dovecot announces the size on its disk, and adds two octets to a message that does not end
         # with a line end.
-        source = DovecotHouse.source(house) if isinstance(house, DovecotHouse) else None
+        source = DovecotAccount.source(account) if isinstance(account, DovecotAccount) else None
         assert source is not None
         sizes = [entry.size or 0 for entry in entries_of(source)]
         differences = [
@@ -43,19 +43,19 @@ class TestWithDovecot(SourceContract):
 
 class TestWithTwisted(SourceContract):
     @pytest.fixture
-    def house(self, pop3_server: Callable[..., Pop3]) -> House:
-        return TwistedHouse(pop3_server())
+    def account(self, pop3_server: Callable[..., Pop3]) -> Account:
+        return TwistedAccount(pop3_server())
 
 
 class TestWithoutPipelining(SourceContract):
     @pytest.fixture
-    def house(self, pop3_server: Callable[..., Pop3]) -> House:
-        return TwistedHouse(
+    def account(self, pop3_server: Callable[..., Pop3]) -> Account:
+        return TwistedAccount(
             pop3_server(capabilities=[name for name in CAPABILITIES if name != "PIPELINING"])
         )
 
 
 class TestWithPipeliningOff(SourceContract):
     @pytest.fixture
-    def house(self, pop3_server: Callable[..., Pop3]) -> House:
-        return TwistedHouse(pop3_server(), {"pipelining": "off"})
+    def account(self, pop3_server: Callable[..., Pop3]) -> Account:
+        return TwistedAccount(pop3_server(), {"pipelining": "off"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -85,21 +84,24 @@ def test_a_server_that_loses_what_it_said_may_be_pipelined_is_read_one_by_one_an
 ) -> None:
     def lose(talk: Conversation, line: bytes) -> bool:
         """Answer this command, and throw away what came with it."""
-        time.sleep(0.005)
         if not line.startswith(lost_from.encode()):
             return False
-        talk.send(drop.answer(line))
         ahead = bool(talk._buffer)
+        talk.send(drop.answer(line))
         talk._buffer = b""
-        if ahead and then == "hang up":
-            talk.close()
+        if ahead:
+            losses.append(line)
+            if then == "hang up":
+                talk.close()
         return True
 
+    losses: list[bytes] = []
     drop = Drop(drop_of(30), capabilities=PIPELINING, override=lose)
     with Scripted(drop) as server:
         one = source(server.port, timeout=0.3)
         assert contents(one) == plain(30)
-        assert len(server.conversations) <= 4
+        # Two connections that broke are enough to know; a busy machine may break others by itself.
+        assert 0 < len(losses) <= 3
 
 
 def test_a_server_that_garbles_answers_to_commands_sent_ahead_ends_sequential_and_complete() -> (
@@ -276,10 +278,9 @@ def test_a_silent_server_is_lost_within_the_timeout(silent_at: bytes | None) -> 
         talk.silence()
 
     with Scripted(mute if silent_at is None else Drop(drop_of(3), override=silent)) as server:
-        begun = time.monotonic()
         with pytest.raises(ConnectionLost, match=r"silent for 0.2 s"):
             contents(source(server.port, timeout=0.2, retries=0))
-        assert time.monotonic() - begun < 2
+        assert len(server.conversations) == 1
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,10 @@ from mailsync.app import preview
 from mailsync.errors import StoreError
 from mailsync.formats import header, maildir
 from mailsync.formats.folders import NAME_LIMIT, folder_name, path_of
-from mailsync.stores.imap import fetch_response, mailbox_names, quota
-from mailsync.stores.imap.command_queue import Answer, result_of
+from mailsync.stores.imap import fetch_response, list_response, mailbox_names, quota, uid_set
 from mailsync.stores.imap.presence import present_of
 from mailsync.stores.imap.repair import repaired
+from mailsync.stores.imap.response import Answer, result_of
 from tests.messages import plain
 
 CORPUS = Path(__file__).parents[1] / "corpus"
@@ -35,14 +35,14 @@ READERS: dict[str, Callable[[Answer], object]] = {
     "line": lambda answer: fetch_response.line_of(answer, "a"),
     "body": lambda answer: fetch_response.body_of(answer, "a"),
     "present": lambda answer: present_of(answer, "a", ("INBOX",), 1),
-    "listed": mailbox_names.listed,
-    "status": mailbox_names.status,
-    "namespaces": mailbox_names.namespaces,
+    "listed": list_response.listed,
+    "status": list_response.status,
+    "namespaces": list_response.namespaces,
     "roots": quota.roots_of,
     "storage": quota.storage_of,
     "result": lambda answer: result_of(answer.line),
     "number": lambda answer: (answer.number, answer.word),
-    "ranges": lambda answer: fetch_response.ranges_of(answer.line),
+    "ranges": lambda answer: uid_set.ranges_of(answer.line),
     "flags": lambda answer: fetch_response.flags_of(answer.line),
     "epoch": lambda answer: fetch_response.epoch(answer.line),
 }

@@ -11,16 +11,18 @@ from typing import TypeAlias
 from mailsync.errors import StoreUnavailable
 from mailsync.mapping import show
 from mailsync.model import Appended, MailboxPath, Parcel, Refused, Unanswered
-from mailsync.stores.imap.append import Send, allowed, append_uids
-from mailsync.stores.imap.command_queue import Result
+from mailsync.stores.imap.append import Send
+from mailsync.stores.imap.permanent_flags import allowed
 from mailsync.stores.imap.repair import looks_odd, repaired
+from mailsync.stores.imap.response import Result
+from mailsync.stores.imap.uid_set import ranges_of
 from mailsync.stores.refusals import append_trouble, is_closed, is_too_big
 
-Answer: TypeAlias = Appended | Refused | Unanswered
+AppendOutcome: TypeAlias = Appended | Refused | Unanswered
 Permanent: TypeAlias = Callable[[MailboxPath], "frozenset[str] | None"]
 
 
-class Verdicts:
+class AppendPolicy:
     """What the answers of one destination mean.
 
     `repair`: a refused message may be sent as a repaired copy. `limit` is the APPENDLIMIT of all
@@ -60,7 +62,7 @@ class Verdicts:
         )
 
     def closed(self, mailbox: MailboxPath, result: Result) -> str | None:
-        """Tell why nothing at all can be added to a mailbox, None when the refusal was about the
+        """Return why nothing at all can be added to a mailbox, None when the refusal was about the
         messages; remembered for `first`.
         """
         if not is_closed(result.said):
@@ -109,10 +111,25 @@ class Verdicts:
         return allowed(parcel.message.flags, self._permanent(parcel.mailbox))
 
 
-def appended(group: list[Send], result: Result) -> list[Answer]:
+def appended(group: list[Send], result: Result) -> list[AppendOutcome]:
     """Read the good answer to one command."""
     validity, uids = append_uids(result, len(group))
     return [
         Appended(send.parcel, validity, uid, send.flags, send.repaired)
         for send, uid in zip(group, uids, strict=True)
     ]
+
+
+def append_uids(result: Result, count: int) -> tuple[int | None, list[int | None]]:
+    """Read APPENDUID (RFC 4315 section 3): UIDVALIDITY and a UID a message, in order; Nones where
+    the server did not tell.
+    """
+    validity, _, uids = result.argument.partition(b" ")
+    if result.code == b"APPENDUID" and validity.isdigit() and len(validity) <= 10:
+        spans = ranges_of(uids)
+        if (
+            all(0 < span.start < span.stop <= 1 << 32 for span in spans)
+            and sum(map(len, spans)) == count
+        ):
+            return int(validity), [uid for span in spans for uid in span]
+    return None, [None] * count

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from mailsync.errors import ConnectionLost, ProtocolViolation, ServerBusy, StoreUnavailable
-from mailsync.formats.terminal import plain
-from mailsync.stores.refusals import Refusal
+from mailsync.stores.imap.response import Answer, Result, result_of
+from mailsync.stores.server_words import shown
 from mailsync.stores.transport import Connection
 
 LITERAL_LIMIT: Final = 1 << 30
@@ -33,24 +33,8 @@ _JOIN: Final = 64 * 1024
 """Parts smaller than this are joined into one write; larger ones are written from where they lie.
 """
 
-_SHOWN: Final = 300
 _MARKER: Final = re.compile(rb"~?\{(\d{1,20})\+?\}\Z")
-_STATUS: Final = re.compile(
-    rb"(OK|NO|BAD|BYE|PREAUTH)(?![^ ])(?: \[([^\s\]]+)(?: ([^\]]*))?\])? ?(.*)\Z",
-    re.IGNORECASE | re.DOTALL,
-)
 _STATUS_START: Final = (b"OK", b"NO", b"BA", b"BY", b"PR")
-_WORD: Final = re.compile(rb"(?:\d+ +)?([^\s(]*)")
-
-
-def shown(text: bytes | str) -> str:
-    """Make a server's words fit for a person's terminal: no control characters, no escapes, no
-    hidden direction changes, not endless.
-    """
-    if isinstance(text, bytes):
-        text = text[: 4 * _SHOWN].decode("utf-8", "replace")
-    text = plain(text, "?").strip()
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,68 +59,6 @@ class Reply:
 Piece: TypeAlias = bytes | Literal | Reply
 
 
-class Answer(tuple[bytes, ...]):
-    """One untagged answer, raw: text, literal, text, literal, …, text; `* ` and line ends are taken
-    off, `{n}` is kept.
-    """
-
-    __slots__ = ()
-
-    @property
-    def line(self) -> bytes:
-        """The text before the first literal."""
-        return self[0]
-
-    @property
-    def word(self) -> bytes:
-        """What kind of answer it is, upper case: `FETCH`, `EXISTS`, `LIST`, `OK`."""
-        found = _WORD.match(self[0])
-        return found[1].upper() if found else b""
-
-    @property
-    def number(self) -> int | None:
-        """The number before the word (`12 EXISTS`), None when there is none."""
-        digits = self[0].split(b" ", 1)[0]
-        return int(digits) if digits.isdigit() and len(digits) < 20 else None
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What OK, NO, BAD, BYE or PREAUTH said: `status` and `code` upper case, `argument` raw, `text`
-    fit for people.
-    """
-
-    status: bytes
-    code: bytes = b""
-    argument: bytes = b""
-    text: str = ""
-
-    @property
-    def ok(self) -> bool:
-        """Whether the command was done."""
-        return self.status == b"OK"
-
-    @property
-    def said(self) -> Refusal:
-        """The code and the words, for whoever judges a refusal."""
-        return Refusal(self.code.decode("ascii", "replace"), self.text)
-
-    @property
-    def refusal(self) -> Refusal | None:
-        """Why the command was refused; None when it was done."""
-        return None if self.ok else self.said
-
-
-def result_of(line: bytes) -> Result | None:
-    """Read a status answer (`OK [CODE argument] text`, RFC 9051 section 7.1); None for any other
-    answer.
-    """
-    found = _STATUS.match(line)
-    if not found:
-        return None
-    return Result(found[1].upper(), (found[2] or b"").upper(), found[3] or b"", shown(found[4]))
-
-
 class Command:
     """A command on its way; `answers` holds what came for it and was not taken yet, `result` is
     None until it is finished.
@@ -157,7 +79,7 @@ class Command:
         return self.result is not None
 
 
-class Wire:
+class CommandQueue:
     """The command queue of one connection.
 
     Any failure leaves it unusable (`alive` False): open another connection.
@@ -379,24 +301,34 @@ class Wire:
 
 
 class _Guard:
-    """Marks the wire dead when anything at all goes wrong while reading or writing: after that,
+    """Marks the queue dead when anything at all goes wrong while reading or writing: after that,
     answers cannot be told apart.
     """
 
-    __slots__ = ("_wire",)
+    __slots__ = ("_queue",)
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, queue: CommandQueue) -> None:
+        self._queue = queue
 
     def __enter__(self) -> None:
-        if not self._wire.alive:
+        if not self._queue.alive:
             raise ConnectionLost(
-                self._wire.account, f"the connection to {self._wire.connection.endpoint} is closed"
+                self._queue.account,
+                f"the connection to {self._queue.connection.endpoint} is closed",
             )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: object
     ) -> None:
         if kind is not None:
-            self._wire.alive = False
-            self._wire.connection.abandon()
+            self._queue.alive = False
+            self._queue.connection.abandon()
+
+
+def quote(name: bytes, *, instant: bool) -> Piece:
+    """Make a command's argument of any octets: quoted where allowed, else a literal (`instant`: the
+    server takes `{n+}`).
+    """
+    if name.isascii() and not any(octet in name for octet in b"\r\n\0") and len(name) < 1000:
+        return b'"' + name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+    return Literal(name, waiting=not instant)

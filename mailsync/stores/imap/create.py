@@ -10,30 +10,31 @@ from dataclasses import replace
 from mailsync.errors import MailboxError
 from mailsync.mapping import show
 from mailsync.model import Mailbox, MailboxPath
-from mailsync.stores.imap.command_queue import Command, Result, result_of
-from mailsync.stores.imap.fetch_response import attributes_of
+from mailsync.stores.imap.command_queue import Command
 from mailsync.stores.imap.list import OUTSTANDING
+from mailsync.stores.imap.permanent_flags import permanent_flags
 from mailsync.stores.imap.plainer_names import proposals
-from mailsync.stores.imap.reconnect import Link
+from mailsync.stores.imap.reconnect import ReconnectingSession
+from mailsync.stores.imap.response import Result
 from mailsync.stores.imap.session import Session
 from mailsync.stores.refusals import is_about_the_name, trouble
 
 
-class Maker:
+class MailboxMaker:
     """What is known of the mailboxes of one destination, and how more are made.
 
-    `there`: those that can be selected. `permanent`: the flags each keeps, None where the server
+    `existing`: those that can be selected. `permanent`: the flags each keeps, None where the server
     did not say. `instead`: those whose names the server refused, and what they were made as.
     """
 
     def __init__(self, account: str) -> None:
         self._account = account
-        self.there: set[MailboxPath] = set()
+        self.existing: set[MailboxPath] = set()
         self.permanent: dict[MailboxPath, frozenset[str] | None] = {}
         self.instead: dict[MailboxPath, MailboxPath] = {}
 
     def make(
-        self, link: Link, session: Session, wanted: Sequence[Mailbox]
+        self, link: ReconnectingSession, session: Session, wanted: Sequence[Mailbox]
     ) -> dict[MailboxPath, MailboxError | None]:
         """Make what is missing and learn which flags each mailbox keeps.
 
@@ -62,7 +63,7 @@ class Maker:
         return found
 
     def _made_plainer(
-        self, link: Link, session: Session, mailbox: Mailbox, taken: set[MailboxPath]
+        self, link: ReconnectingSession, session: Session, mailbox: Mailbox, taken: set[MailboxPath]
     ) -> bool:
         """Try plainer names; these are few, so each may wait."""
         for path in proposals(mailbox.path):
@@ -77,7 +78,12 @@ class Maker:
         return False
 
     def _flight(
-        self, link: Link, session: Session, wanted: Sequence[Mailbox], *, special: bool
+        self,
+        link: ReconnectingSession,
+        session: Session,
+        wanted: Sequence[Mailbox],
+        *,
+        special: bool,
     ) -> dict[MailboxPath, Result | None]:
         """Send CREATE, SUBSCRIBE and SELECT for all; returns what was refused, and None for what
         can be selected.
@@ -85,28 +91,28 @@ class Maker:
         flights: list[tuple[Mailbox, Command | None, Command]] = []
         waiting = 0
         for mailbox in wanted:
-            while session.wire.outstanding > OUTSTANDING:
-                session.wire.wait(flights[waiting][2])
+            while session.queue.outstanding > OUTSTANDING:
+                session.queue.wait(flights[waiting][2])
                 waiting += 1
             name = session.mailbox(session.names.written(mailbox.path))
             made = None
-            if mailbox.path not in self.there:
+            if mailbox.path not in self.existing:
                 role = min(mailbox.special_use, default="") if special else ""
-                made = session.wire.send(
+                made = session.queue.send(
                     b"CREATE ", name, b" (USE (" + role.encode("ascii") + b"))" if role else b""
                 )
             if mailbox.subscribed:
-                session.wire.send(b"SUBSCRIBE ", name)
-            flights.append((mailbox, made, session.wire.send(b"SELECT ", name)))
+                session.queue.send(b"SUBSCRIBE ", name)
+            flights.append((mailbox, made, session.queue.send(b"SELECT ", name)))
         link.forget_selected()
         found: dict[MailboxPath, Result | None] = {}
         for mailbox, made, selected in flights:
-            result = session.wire.wait(selected)
+            result = session.queue.wait(selected)
             stop = trouble(self._account, result.refusal, "opening a mailbox")
             if stop is not None:
                 raise stop
             if result.ok:
-                self.there.add(mailbox.path)
+                self.existing.add(mailbox.path)
                 self.permanent[mailbox.path] = permanent_flags(selected)
                 found[mailbox.path] = None
             else:
@@ -125,14 +131,3 @@ class Maker:
             f"the server will not make mailbox {show(mailbox.path)}: {words}; give it another name"
             " with `map:`",
         )
-
-
-def permanent_flags(selected: Command) -> frozenset[str] | None:
-    """Read PERMANENTFLAGS from the answers to a SELECT (RFC 9051 section 7.1); None when the server
-    did not say.
-    """
-    for answer in selected.answers:
-        said = result_of(answer.line)
-        if said is not None and said.code == b"PERMANENTFLAGS":
-            return attributes_of(said.argument)
-    return None

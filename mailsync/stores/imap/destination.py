@@ -29,20 +29,23 @@ from mailsync.model import (
 )
 from mailsync.progress import Progress, Silence
 from mailsync.stores.credentials import Credentials
-from mailsync.stores.imap.append import Pace, allowed
-from mailsync.stores.imap.append_responses import Verdicts
-from mailsync.stores.imap.command_queue import Command, Result
-from mailsync.stores.imap.create import Maker, permanent_flags
-from mailsync.stores.imap.fetch_response import uid_set
+from mailsync.stores.imap.append_responses import AppendPolicy
+from mailsync.stores.imap.command_queue import Command
+from mailsync.stores.imap.create import MailboxMaker
 from mailsync.stores.imap.list import OUTSTANDING, list_mailboxes
-from mailsync.stores.imap.mailbox_names import Names, status
-from mailsync.stores.imap.parallel_append import abreast
-from mailsync.stores.imap.pipelined_append import pipelined
+from mailsync.stores.imap.list_response import status
+from mailsync.stores.imap.mailbox_names import Names
+from mailsync.stores.imap.parallel_append import append_in_parallel
+from mailsync.stores.imap.permanent_flags import allowed, permanent_flags
+from mailsync.stores.imap.pipelined_append import Pace, append_pipelined
 from mailsync.stores.imap.plainer_names import fitted
-from mailsync.stores.imap.presence import LOOK, body_there, messages_there, searched
+from mailsync.stores.imap.presence import WINDOW, fetch_body, list_present
 from mailsync.stores.imap.quota import rooms
-from mailsync.stores.imap.reconnect import Link
+from mailsync.stores.imap.reconnect import ReconnectingSession
+from mailsync.stores.imap.response import Result
+from mailsync.stores.imap.search import searched
 from mailsync.stores.imap.session import Session
+from mailsync.stores.imap.uid_set import uid_set
 from mailsync.stores.refusals import trouble
 from mailsync.stores.retry import RETRIES, Retry
 from mailsync.stores.transport import Endpoint
@@ -86,13 +89,15 @@ class ImapDestination:
                 opened.names = self._names  # what was listed on the first connection holds for all
             return opened
 
-        def link() -> Link:
-            return Link(session, Retry(note=note, sleep=sleep, jitter=jitter, retries=retries))
+        def link() -> ReconnectingSession:
+            return ReconnectingSession(
+                session, Retry(note=note, sleep=sleep, jitter=jitter, retries=retries)
+            )
 
         self._new_link = link
         self._link = link()
         self._pace = Pace()
-        self._maker = Maker(account)
+        self._maker = MailboxMaker(account)
 
     @property
     def key(self) -> str:
@@ -109,7 +114,7 @@ class ImapDestination:
         self._names = self._link.session.names
         # One that has no state may be a name without a mailbox: Dovecot lists the parents of what
         # exists. Making it anew does no harm.
-        self._maker.there = {
+        self._maker.existing = {
             mailbox.path for mailbox in found if mailbox.selectable and mailbox.state is not None
         }
         return found
@@ -125,12 +130,12 @@ class ImapDestination:
         return self._trying(lambda: self._maker.make(self._link, self._named(), wanted))
 
     def fitted(self, mailboxes: Sequence[MailboxPath]) -> Mapping[MailboxPath, MailboxPath]:
-        """Tell under which paths the server would list these mailboxes, each another one."""
+        """Return the paths under which the server would list these mailboxes, each another one."""
         return self._trying(lambda: fitted(self._named().names, mailboxes))
 
     def instead(self) -> Mapping[MailboxPath, MailboxPath]:
         """Return which mailboxes `create` made under other names, because the server refused
-        theirs.
+        their own.
         """
         return self._maker.instead
 
@@ -141,17 +146,17 @@ class ImapDestination:
         return self._trying(lambda: rooms(self._named(), mailboxes))
 
     def state(self, mailbox: MailboxPath) -> SyncState:
-        """Tell the mailbox's state now (STATUS). Raises MailboxError."""
+        """Return the mailbox's state now (STATUS). Raises MailboxError."""
 
         def ask() -> SyncState:
             session = self._link.session
             name = session.mailbox(session.names.written(mailbox))
-            command = session.wire.send(b"STATUS ", name, b" (MESSAGES UIDNEXT UIDVALIDITY)")
+            command = session.queue.send(b"STATUS ", name, b" (MESSAGES UIDNEXT UIDVALIDITY)")
             self._done(command, mailbox)
             for answer in command.answers:
-                told = status(answer)
-                if told is not None and told[1] is not None:
-                    return told[1]
+                found = status(answer)
+                if found is not None and found[1] is not None:
+                    return found[1]
             raise MailboxError(
                 self.account, mailbox, f"the server does not tell the state of {show(mailbox)}"
             )
@@ -165,7 +170,7 @@ class ImapDestination:
         seen: set[UidRef] = set()
         while True:
             try:
-                for present in messages_there(self._link, self.account, mailbox, first_uid, seen):
+                for present in list_present(self._link, self.account, mailbox, first_uid, seen):
                     ref = present.entry.ref
                     if isinstance(ref, UidRef) and ref not in seen:
                         seen.add(ref)
@@ -178,23 +183,23 @@ class ImapDestination:
 
     def body(self, mailbox: MailboxPath, uid: int) -> bytes | None:
         """Bring one message's content; None when it is gone. Raises MailboxError."""
-        return self._trying(lambda: body_there(self._link, self.account, mailbox, uid))
+        return self._trying(lambda: fetch_body(self._link, self.account, mailbox, uid))
 
     def append(self, parcels: Iterable[Parcel]) -> Iterator[Appended | Refused | Unanswered]:
         """Add each parcel by the fastest way the server offers; see `Destination.append`."""
         session = self._trying(self._named)
-        verdicts = Verdicts(
+        policy = AppendPolicy(
             self.account,
             repair=self._repair,
             limit=_limit(session.capabilities),
             permanent=self._permanent_flags,
         )
         if session.has(b"LITERAL+") or self._connections == 1:
-            return pipelined(self._link, verdicts, parcels, self._pace)
-        return abreast(
+            return append_pipelined(self._link, policy, parcels, self._pace)
+        return append_in_parallel(
             self._link,
             self._new_link,
-            verdicts,
+            policy,
             parcels,
             connections=self._connections,
             note=self._note,
@@ -230,7 +235,7 @@ class ImapDestination:
         return self._link.session
 
     def _done(self, command: Command, mailbox: MailboxPath) -> Result:
-        result = self._link.session.wire.wait(command)
+        result = self._link.session.queue.wait(command)
         stop = trouble(self.account, result.refusal, "asking for a mailbox")
         if stop is not None:
             raise stop
@@ -256,7 +261,7 @@ class ImapDestination:
         """
         session = self._link.session
         self._link.forget_selected()
-        selected = session.wire.send(b"SELECT ", session.mailbox(session.names.written(mailbox)))
+        selected = session.queue.send(b"SELECT ", session.mailbox(session.names.written(mailbox)))
         self._done(selected, mailbox)
         permanent = permanent_flags(selected)
         alike: dict[tuple[bytes, frozenset[str]], list[int]] = {}
@@ -290,14 +295,14 @@ class ImapDestination:
             self._done(command, mailbox)
         # Dovecot answers a search before it says that an earlier change is done, so any command may
         # have got the answer.
-        there = {uid for command in flights for uid in searched(command)}
-        return [uid for uid in changes if uid in there]
+        existing = {uid for command in flights for uid in searched(command)}
+        return [uid for uid in changes if uid in existing]
 
     def _stored(self, command: Command, flags: frozenset[str], mailbox: MailboxPath) -> bool:
         """Return whether a change was made; a refusal that keywords may be the reason for is none
         yet. Raises MailboxError.
         """
-        result = self._link.session.wire.wait(command)
+        result = self._link.session.queue.wait(command)
         if flags <= SYSTEM_FLAGS or result.ok:
             return self._done(command, mailbox).ok
         stop = trouble(self.account, result.refusal, "changing flags")
@@ -311,10 +316,10 @@ class ImapDestination:
         flights: list[Command] = []
         waiting = 0
         for line in lines:
-            while session.wire.outstanding > OUTSTANDING:
-                session.wire.wait(flights[waiting])
+            while session.queue.outstanding > OUTSTANDING:
+                session.queue.wait(flights[waiting])
                 waiting += 1
-            flights.append(session.wire.send(line))
+            flights.append(session.queue.send(line))
         return flights
 
 
@@ -335,7 +340,7 @@ def _store(change: tuple[bytes, frozenset[str], bytes]) -> bytes:
 def _sets(uids: Iterable[int]) -> Iterator[bytes]:
     """Write UIDs as sets short enough for one command line."""
     ordered = sorted(uids)
-    return (uid_set(ordered[start : start + LOOK]) for start in range(0, len(ordered), LOOK))
+    return (uid_set(ordered[start : start + WINDOW]) for start in range(0, len(ordered), WINDOW))
 
 
 def _limit(capabilities: frozenset[bytes]) -> int | None:

@@ -16,9 +16,12 @@ from typing import Final, TypeAlias
 
 from mailsync.errors import ProtocolViolation, StoreUnavailable, Throttled
 from mailsync.model import Entry, MailboxPath, Message, UidRef, Unfetched
-from mailsync.stores.imap.command_queue import Answer, Command, Result
-from mailsync.stores.imap.fetch_response import body_of, line_of, uid_set
-from mailsync.stores.imap.reconnect import Examined, Link
+from mailsync.stores.imap.command_queue import Command
+from mailsync.stores.imap.examine import Examined
+from mailsync.stores.imap.fetch_response import body_of, line_of
+from mailsync.stores.imap.reconnect import ReconnectingSession
+from mailsync.stores.imap.response import Answer, Result
+from mailsync.stores.imap.uid_set import uid_set
 from mailsync.stores.refusals import trouble
 
 WINDOW: Final = 32 << 20
@@ -94,10 +97,12 @@ class _Batch:
         return _Batch(self.path, self.uidvalidity, self.item, missing, octets, probe, alone, why)
 
 
-class Bodies:
+class BodyFetch:
     """One pass over wanted entries; iterate it once."""
 
-    def __init__(self, link: Link, account: str, wanted: Iterable[Entry], ask: Ask) -> None:
+    def __init__(
+        self, link: ReconnectingSession, account: str, wanted: Iterable[Entry], ask: Ask
+    ) -> None:
         self._link = link
         self._account = account
         self._wanted = iter(wanted)
@@ -136,15 +141,15 @@ class Bodies:
             if batch.generation == self._link.generation:
                 batch.losses += not isinstance(error, Throttled)
                 self._link.again(error)
-            yield from self._lost(batch, error)
+            yield from self._retry(batch, error)
             return
         self._flight.popleft()
         if refusal is not None:
             yield from (Unfetched(entry, refusal) for entry in batch.missing.values())
         elif batch.missing:
-            yield from self._settle(batch)
+            yield from self._judge(batch)
 
-    def _lost(self, batch: _Batch, error: StoreUnavailable) -> Iterator[Unfetched]:
+    def _retry(self, batch: _Batch, error: StoreUnavailable) -> Iterator[Unfetched]:
         """Ask again for what a broken connection did not bring.
 
         A message it broke at twice waits until all others are here.
@@ -217,7 +222,7 @@ class Bodies:
         batch.examined = self._link.examine(batch.path, fresh=batch.probe)
         batch.generation = self._link.generation
         item = b"" if batch.probe else b" " + batch.item
-        batch.command = session.wire.send(
+        batch.command = session.queue.send(
             b"UID FETCH " + uid_set(list(batch.missing)) + b" (UID" + item + b")"
         )
         self._flight.append(batch)
@@ -226,7 +231,7 @@ class Bodies:
         """Wait for the mailbox to be open; why its messages cannot be had, None when they can."""
         examined = batch.examined
         assert examined is not None  # noqa: S101  # `_send` came before
-        result = examined.settle()
+        result = examined.wait()
         if not result.ok:
             return f"the mailbox cannot be opened any more: {result.text}"
         if examined.state.uidvalidity != batch.uidvalidity:
@@ -244,7 +249,7 @@ class Bodies:
         assert command is not None  # noqa: S101  # `_send` came before
         assert examined is not None  # noqa: S101  # `_send` came before
         self._seen.clear()
-        for answer in examined.session.wire.answers(command):
+        for answer in examined.session.queue.answers(command):
             if batch.probe:
                 self._note_seen(answer)
             message = self._message(batch, answer)
@@ -304,7 +309,7 @@ class Bodies:
                 return later
         return None
 
-    def _settle(self, batch: _Batch) -> Iterator[Unfetched]:
+    def _judge(self, batch: _Batch) -> Iterator[Unfetched]:
         """Decide about the messages a finished batch did not bring."""
         command = batch.command
         assert command is not None  # noqa: S101  # `_send` came before

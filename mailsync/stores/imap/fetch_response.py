@@ -17,7 +17,8 @@ from imapclient.response_parser import parse_response
 
 from mailsync.errors import ProtocolViolation
 from mailsync.model import SYSTEM_FLAGS
-from mailsync.stores.imap.command_queue import Answer, shown
+from mailsync.stores.imap.response import Answer
+from mailsync.stores.server_words import shown
 
 _LINE: Final = re.compile(
     rb"\d+ FETCH \((?:(?:UID (\d{1,10})|FLAGS \(([^()\"{]*)\)|RFC822\.SIZE (\d{1,15})|INTERNALDATE"
@@ -89,35 +90,6 @@ def body_of(answer: Answer, account: str) -> Body | None:
     return _slow_body(answer, account) if _FETCH.match(answer[0]) else None
 
 
-def uid_set(uids: list[int]) -> bytes:
-    """Write UIDs as a set (`3:7,9`), in the order given; only UIDs that follow each other directly
-    become a range.
-    """
-    parts: list[bytes] = []
-    first = last = 0
-    for uid in uids:
-        if uid == last + 1 and last:
-            last = uid
-            continue
-        if last:
-            parts.append(b"%d:%d" % (first, last) if last > first else b"%d" % first)
-        first = last = uid
-    if last:
-        parts.append(b"%d:%d" % (first, last) if last > first else b"%d" % first)
-    return b",".join(parts)
-
-
-def ranges_of(raw: bytes) -> tuple[range, ...]:
-    """Read a set of UIDs (`3:7,9`); parts that are none, such as `*`, are left out."""
-    found = []
-    for part in raw.split(b","):
-        first, _, last = part.strip().partition(b":")
-        if first.isdigit() and (last or first).isdigit() and len(part) < 40:
-            low, high = sorted((int(first), int(last or first)))
-            found.append(range(low, high + 1))
-    return tuple(found)
-
-
 @lru_cache(maxsize=4096)
 def flags_of(raw: bytes) -> frozenset[str]:
     """Read flags and keywords: system flags in the RFC's spelling, `\\Recent` left out because it
@@ -129,15 +101,6 @@ def flags_of(raw: bytes) -> frozenset[str]:
         words = raw.decode("latin-1").split()
     return frozenset(
         _SYSTEM.get(word.lower(), word) for word in words if word.lower() != "\\recent"
-    )
-
-
-def attributes_of(raw: bytes) -> frozenset[str]:
-    """Read the flags in a PERMANENTFLAGS argument (`(\\Seen work \\*)`); `\\*` means that new
-    keywords may be made.
-    """
-    return frozenset(
-        raw.strip().removeprefix(b"(").removesuffix(b")").decode("utf-8", "replace").split()
     )
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from mailsync.errors import ProtocolViolation
 from mailsync.model import Mailbox, SyncState
 from mailsync.stores.imap.command_queue import Command
-from mailsync.stores.imap.mailbox_names import listed, status
+from mailsync.stores.imap.list_response import listed, status
 from mailsync.stores.imap.session import Session
 from mailsync.stores.refusals import trouble
 
@@ -39,21 +39,21 @@ def _extended(session: Session) -> list[Mailbox] | None:
     options = [b"SUBSCRIBED"]
     if session.has(b"SPECIAL-USE"):
         options.insert(0, b"SPECIAL-USE")
-    told = session.has(b"LIST-STATUS")
-    if told:
+    with_states = session.has(b"LIST-STATUS")
+    if with_states:
         options.append(b"STATUS (" + _status_items(session) + b")")
-    command = session.wire.send(b'LIST "" "*" RETURN (' + b" ".join(options) + b")")
+    command = session.queue.send(b'LIST "" "*" RETURN (' + b" ".join(options) + b")")
     if not _done(session, command):
         return None
     boxes = _mailboxes(session, command, frozenset())
-    return _with_states(boxes, [command] if told else _ask_states(session, boxes))
+    return _with_states(boxes, [command] if with_states else _ask_states(session, boxes))
 
 
 def _plain(session: Session) -> list[Mailbox]:
-    everything = session.wire.send(b'LIST "" "*"')
-    subscriptions = session.wire.send(b'LSUB "" "*"')
+    everything = session.queue.send(b'LIST "" "*"')
+    subscriptions = session.queue.send(b'LSUB "" "*"')
     if not _done(session, everything):
-        result = session.wire.wait(everything)
+        result = session.queue.wait(everything)
         raise ProtocolViolation(
             session.account, f"the server does not list its mailboxes: {result.text}"
         )
@@ -70,7 +70,7 @@ def _plain(session: Session) -> list[Mailbox]:
 
 
 def _done(session: Session, command: Command) -> bool:
-    result = session.wire.wait(command)
+    result = session.queue.wait(command)
     stop = trouble(session.account, result.refusal, "listing the mailboxes")
     if stop is not None:
         raise stop
@@ -110,11 +110,11 @@ def _ask_states(session: Session, boxes: dict[bytes, Mailbox]) -> list[Command]:
     for box in boxes.values():
         if not box.selectable:
             continue
-        while session.wire.outstanding > OUTSTANDING:
-            session.wire.wait(commands[waiting])
+        while session.queue.outstanding > OUTSTANDING:
+            session.queue.wait(commands[waiting])
             waiting += 1
         name = session.mailbox(session.names.written(box.path))
-        commands.append(session.wire.send(b"STATUS ", name, b" (" + items + b")"))
+        commands.append(session.queue.send(b"STATUS ", name, b" (" + items + b")"))
     for command in commands[waiting:]:
         _done(session, command)  # a refusal leaves this mailbox without a state
     return commands
@@ -124,9 +124,9 @@ def _with_states(boxes: dict[bytes, Mailbox], commands: Iterable[Command]) -> li
     states: dict[bytes, tuple[SyncState | None, str | None]] = {}
     for command in commands:
         for answer in command.answers:
-            told = status(answer)
-            if told is not None:
-                states[_key(told[0])] = told[1:]
+            found = status(answer)
+            if found is not None:
+                states[_key(found[0])] = found[1:]
     return [
         replace(box, state=states[name][0], object_id=states[name][1]) if name in states else box
         for name, box in boxes.items()

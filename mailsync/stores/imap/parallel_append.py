@@ -16,10 +16,9 @@ from typing import Final
 
 from mailsync.errors import OverQuota, StoreUnavailable, Throttled
 from mailsync.model import Parcel
-from mailsync.stores.imap.append import Pace
-from mailsync.stores.imap.append_responses import Answer, Verdicts
-from mailsync.stores.imap.pipelined_append import pipelined
-from mailsync.stores.imap.reconnect import Link
+from mailsync.stores.imap.append_responses import AppendOutcome, AppendPolicy
+from mailsync.stores.imap.pipelined_append import Pace, append_pipelined
+from mailsync.stores.imap.reconnect import ReconnectingSession
 
 TOGETHER_MESSAGES: Final = 16
 TOGETHER_OCTETS: Final = 1 << 20
@@ -32,7 +31,7 @@ and to share out evenly.
 class _Lane:
     """A connection. `tried`: it was open once, so a failure is worth a wait."""
 
-    link: Link
+    link: ReconnectingSession
     pace: Pace = field(default_factory=Pace)
     tried: bool = False
 
@@ -44,20 +43,20 @@ class _Outcome:
     """
 
     lane: _Lane
-    answers: Sequence[Answer]
+    answers: Sequence[AppendOutcome]
     unsent: Sequence[Parcel] = ()
     error: StoreUnavailable | None = None
 
 
-def abreast(
-    first: Link,
-    open_link: Callable[[], Link],
-    verdicts: Verdicts,
+def append_in_parallel(
+    first: ReconnectingSession,
+    open_link: Callable[[], ReconnectingSession],
+    policy: AppendPolicy,
     parcels: Iterable[Parcel],
     *,
     connections: int,
     note: Callable[[str], None],
-) -> Iterator[Answer]:
+) -> Iterator[AppendOutcome]:
     """Append; see `Destination.append`.
 
     `first` stays open, up to `connections` - 1 others are opened while all are busy.
@@ -65,7 +64,7 @@ def abreast(
     A server that allows fewer connections, from the start or later, gets fewer, which `note` tells;
     only the last one's end, a full server or a wait nobody would sit out stop the push.
     """
-    lanes = _Lanes(first, open_link, verdicts, connections, note)
+    lanes = _Lanes(first, open_link, policy, connections, note)
     try:
         for some in _shares(parcels):
             lanes.send(some)
@@ -98,19 +97,19 @@ class _Lanes:
 
     def __init__(
         self,
-        first: Link,
-        open_link: Callable[[], Link],
-        verdicts: Verdicts,
+        first: ReconnectingSession,
+        open_link: Callable[[], ReconnectingSession],
+        policy: AppendPolicy,
         connections: int,
         note: Callable[[str], None],
     ) -> None:
         self._open_link = open_link
-        self._verdicts = verdicts
+        self._policy = policy
         self._wanted = self._allowed = connections
         self._note = note
         self._pool = ThreadPoolExecutor(connections, thread_name_prefix="mailsync-append")
         self._lanes = [_Lane(first, tried=True)]
-        self._opened: list[Link] = []
+        self._opened: list[ReconnectingSession] = []
         self._idle: LifoQueue[_Lane] = LifoQueue()
         self._idle.put(self._lanes[0])
         self._flying: set[Future[_Outcome]] = set()
@@ -128,7 +127,7 @@ class _Lanes:
             self._idle.put(lane)
         self._start(parcels)
 
-    def answered(self, *, all_of_them: bool) -> Iterator[Answer]:
+    def answered(self, *, all_of_them: bool) -> Iterator[AppendOutcome]:
         """Yield answers, waiting for some when every connection is busy, or for all."""
         while self._flying and (all_of_them or len(self._flying) >= self._allowed):
             done, self._flying = wait(self._flying, return_when=FIRST_COMPLETED)
@@ -158,7 +157,7 @@ class _Lanes:
             self._lanes.remove(lane)
             self._allowed = len(self._lanes)
             self._note(
-                f"{self._verdicts.account}: going on with {self._allowed} of {self._wanted}"
+                f"{self._policy.account}: going on with {self._allowed} of {self._wanted}"
                 f" connections: {error}"
             )
             return
@@ -168,7 +167,7 @@ class _Lanes:
 
     def _append(self, parcels: Sequence[Parcel]) -> _Outcome:
         lane = self._idle.get()
-        answers: list[Answer] = []
+        answers: list[AppendOutcome] = []
         if self._leaving:
             self._idle.put(lane)  # for the next one who waits
             return _Outcome(lane, answers, parcels)
@@ -176,14 +175,14 @@ class _Lanes:
             if not lane.tried:
                 lane.link.connect()
                 lane.tried = True
-            for answer in pipelined(
-                lane.link, self._verdicts, self._until_leaving(parcels), lane.pace
+            for answer in append_pipelined(
+                lane.link, self._policy, self._until_leaving(parcels), lane.pace
             ):
                 answers.append(answer)  # noqa: PERF402  extend() would lose what came before an error
         except StoreUnavailable as error:
-            told = {id(answer.parcel) for answer in answers}
+            answered = {id(answer.parcel) for answer in answers}
             return _Outcome(
-                lane, answers, [parcel for parcel in parcels if id(parcel) not in told], error
+                lane, answers, [parcel for parcel in parcels if id(parcel) not in answered], error
             )
         self._idle.put(lane)
         return _Outcome(lane, answers)

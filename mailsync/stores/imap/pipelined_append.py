@@ -12,11 +12,13 @@ from typing import Final
 
 from mailsync.errors import OverQuota, StoreUnavailable, Throttled
 from mailsync.model import Parcel, Refused, Unanswered
-from mailsync.stores.imap.append import BATCH_OCTETS, Batches, Pace, Send, append_parts, split
-from mailsync.stores.imap.append_responses import Answer, Verdicts, appended
-from mailsync.stores.imap.command_queue import Command, Result
-from mailsync.stores.imap.reconnect import Link
+from mailsync.stores.imap.append import Send, append_parts
+from mailsync.stores.imap.append_batches import BATCH_OCTETS, Batches, split
+from mailsync.stores.imap.append_responses import AppendOutcome, AppendPolicy, appended
+from mailsync.stores.imap.command_queue import Command
+from mailsync.stores.imap.reconnect import ReconnectingSession
 from mailsync.stores.imap.repair import looks_odd
+from mailsync.stores.imap.response import Result
 
 WINDOW_OCTETS: Final = 12 << 20
 WINDOW_COMMANDS: Final = 256
@@ -25,14 +27,14 @@ failure.
 """
 
 
-def pipelined(
-    link: Link, verdicts: Verdicts, parcels: Iterable[Parcel], pace: Pace
-) -> Iterator[Answer]:
+def append_pipelined(
+    link: ReconnectingSession, policy: AppendPolicy, parcels: Iterable[Parcel], pace: Pace
+) -> Iterator[AppendOutcome]:
     """Append; see `Destination.append`.
 
     `pace` lives longer than one call: what it learned of a server holds for the next.
     """
-    yield from _Pipeline(link, verdicts, parcels, pace).run()
+    yield from _Pipeline(link, policy, parcels, pace).run()
 
 
 class _Pipeline:
@@ -41,12 +43,12 @@ class _Pipeline:
     """
 
     def __init__(
-        self, link: Link, verdicts: Verdicts, parcels: Iterable[Parcel], pace: Pace
+        self, link: ReconnectingSession, policy: AppendPolicy, parcels: Iterable[Parcel], pace: Pace
     ) -> None:
         self._link = link
-        self._verdicts = verdicts
+        self._policy = policy
         self._pace = pace
-        octets = BATCH_OCTETS if verdicts.limit is None else min(BATCH_OCTETS, verdicts.limit)
+        octets = BATCH_OCTETS if policy.limit is None else min(BATCH_OCTETS, policy.limit)
         self._batches = Batches(
             self._firsts(parcels), together=link.session.has(b"MULTIAPPEND"), octets=octets
         )
@@ -55,12 +57,12 @@ class _Pipeline:
         self._messages = 0
         self._again: deque[list[Send]] = deque()
         self._held: list[Send] = []
-        self._done: list[Answer] = []
+        self._done: list[AppendOutcome] = []
         self._busy: StoreUnavailable | None = None
         self._full = False
         self._stopped: StoreUnavailable | None = None
 
-    def run(self) -> Iterator[Answer]:
+    def run(self) -> Iterator[AppendOutcome]:
         """Send and judge until nothing is left.
 
         Raises what stops the account, after all answers were given.
@@ -83,7 +85,7 @@ class _Pipeline:
 
     def _firsts(self, parcels: Iterable[Parcel]) -> Iterator[Send]:
         for parcel in parcels:
-            first = self._verdicts.first(parcel)
+            first = self._policy.first(parcel)
             if isinstance(first, Refused):
                 self._done.append(first)
             else:
@@ -110,41 +112,41 @@ class _Pipeline:
         self._held = []
         return group
 
-    def _send(self, group: list[Send]) -> Iterator[Answer]:
+    def _send(self, group: list[Send]) -> Iterator[AppendOutcome]:
         try:
             session = self._link.session
             name = session.mailbox(session.names.written(group[0].parcel.mailbox))
         except StoreUnavailable as error:
             self._again.appendleft(group)
-            yield from self._lost(error)
+            yield from self._reconnect(error)
             return
         try:
-            command = session.wire.send_parts(append_parts(name, group, session.instant))
+            command = session.queue.send_parts(append_parts(name, group, session.instant))
         except StoreUnavailable as error:
             self._done += [Unanswered(send.parcel) for send in group]
-            yield from self._lost(error)
+            yield from self._reconnect(error)
             return
         self._flying.append((command, group))
         self._octets += _octets(group)
         self._messages += len(group)
 
-    def _arrived(self) -> Iterator[Answer]:
+    def _arrived(self) -> Iterator[AppendOutcome]:
         """Judge what has been answered, without waiting."""
         if self._flying:
             try:
-                self._link.session.wire.pump()
+                self._link.session.queue.pump()
             except StoreUnavailable as error:
-                yield from self._lost(error)
+                yield from self._reconnect(error)
         while self._flying and self._flying[0][0].result is not None:
             self._landed(self._flying[0][0].result)
         yield from self._take()
 
-    def _oldest(self) -> Iterator[Answer]:
+    def _oldest(self) -> Iterator[AppendOutcome]:
         """Wait for the oldest answer."""
         try:
-            self._landed(self._link.session.wire.wait(self._flying[0][0]))
+            self._landed(self._link.session.queue.wait(self._flying[0][0]))
         except StoreUnavailable as error:
-            yield from self._lost(error)
+            yield from self._reconnect(error)
         yield from self._take()
 
     def _landed(self, result: Result) -> None:
@@ -153,12 +155,12 @@ class _Pipeline:
         self._messages -= len(group)
         self._judge(group, result)
 
-    def _take(self) -> Iterator[Answer]:
+    def _take(self) -> Iterator[AppendOutcome]:
         done, self._done = self._done, []
         yield from done
 
     def _judge(self, group: list[Send], result: Result) -> None:
-        stop = self._verdicts.stop(result)
+        stop = self._policy.stop(result)
         if stop is not None:
             self._halt(group, stop)
             return
@@ -167,14 +169,14 @@ class _Pipeline:
             self._link.progressed()
             self._done += appended(group, result)
             return
-        closed = self._verdicts.closed(group[0].parcel.mailbox, result)
+        closed = self._policy.closed(group[0].parcel.mailbox, result)
         if closed is not None:
             self._done += [Refused(send.parcel, closed) for send in group]
         elif len(group) > 1:
-            self._verdicts.strict = True
+            self._policy.strict = True
             self._again.extendleft(reversed(split(group, looks_odd)))
         else:
-            following = self._verdicts.another(group[0], result)
+            following = self._policy.another(group[0], result)
             if isinstance(following, Refused):
                 self._done.append(following)
             else:
@@ -211,7 +213,7 @@ class _Pipeline:
         except StoreUnavailable as error:
             self._stopped = error
 
-    def _end(self, stopped: StoreUnavailable) -> Iterator[Answer]:
+    def _end(self, stopped: StoreUnavailable) -> Iterator[AppendOutcome]:
         """Hear what became of the rest, give up what was refused meanwhile, and stop."""
         while self._flying:
             yield from self._oldest()
@@ -221,7 +223,7 @@ class _Pipeline:
         yield from self._take()
         raise stopped
 
-    def _lost(self, error: StoreUnavailable) -> Iterator[Answer]:
+    def _reconnect(self, error: StoreUnavailable) -> Iterator[AppendOutcome]:
         """Give up what is in flight and log in again; what the server may have taken is found by
         looking.
         """
@@ -249,3 +251,27 @@ def _longer(known: StoreUnavailable | None, stop: StoreUnavailable) -> StoreUnav
     ):
         return known
     return stop
+
+
+WINDOW_MESSAGES: Final = 4096
+"""More messages than this are never without an answer."""
+
+
+class Pace:
+    """How many messages may be without an answer at once.
+
+    All that the window holds, until a connection broke or the server had enough; then one, and with
+    each answer more. So a message that breaks connections takes no others with it for long, and a
+    server that is short of breath is not run down.
+    """
+
+    def __init__(self) -> None:
+        self.messages = WINDOW_MESSAGES
+
+    def slow(self) -> None:
+        """Begin again with one."""
+        self.messages = 1
+
+    def answered(self, messages: int) -> None:
+        """Allow as many more as were answered, which doubles them each round trip."""
+        self.messages = min(self.messages + messages, WINDOW_MESSAGES)

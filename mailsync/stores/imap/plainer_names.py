@@ -31,16 +31,16 @@ def fitted(names: Names, paths: Iterable[MailboxPath]) -> dict[MailboxPath, Mail
     taken: set[bytes] = set()
 
     def order(path: MailboxPath) -> tuple[int, bool, MailboxPath]:
-        return len(path), names.settled(path) != path, path
+        return len(path), names.listed_as(path) != path, path
 
     whole = list(paths)
     for path in sorted(
         {one[:depth] for one in whole for depth in range(1, len(one) + 1)}, key=order
     ):
         above = found.get(path[:-1], ())
-        place = names.settled((*above, path[-1]))
+        place = names.listed_as((*above, path[-1]))
         if names.written(place) in taken:
-            place = names.settled((*above, f"{path[-1]}-{_mark(path)}"))
+            place = names.listed_as((*above, f"{path[-1]}-{_mark(path)}"))
         taken.add(names.written(place))
         found[path] = place
     return {one: found[one] for one in whole if one}

@@ -14,16 +14,20 @@ from typing import Final
 from mailsync.errors import MailboxError
 from mailsync.mapping import show
 from mailsync.model import NO_FLAGS, Entry, MailboxPath, Present, UidRef
-from mailsync.stores.imap.command_queue import Answer, Command, Result
-from mailsync.stores.imap.fetch_response import body_of, epoch, flags_of, line_of, uid_set
+from mailsync.stores.imap.command_queue import Command
+from mailsync.stores.imap.examine import Examined
+from mailsync.stores.imap.fetch_response import body_of, epoch, flags_of, line_of
 from mailsync.stores.imap.list import OUTSTANDING
-from mailsync.stores.imap.reconnect import Examined, Link
+from mailsync.stores.imap.reconnect import ReconnectingSession
+from mailsync.stores.imap.response import Answer, Result
+from mailsync.stores.imap.search import searched
+from mailsync.stores.imap.uid_set import uid_set
 from mailsync.stores.refusals import trouble
 
-LOOK: Final = 500
+WINDOW: Final = 500
 """Messages asked for in one command."""
 
-LOOKS_AHEAD: Final = 4
+WINDOWS_AHEAD: Final = 4
 
 _ITEM: Final = (
     rb"(?:UID (\d{1,10})|FLAGS \(([^()\"{]*)\)|RFC822\.SIZE (\d{1,15})|INTERNALDATE"
@@ -35,8 +39,12 @@ _HEAD: Final = re.compile(
 _REST: Final = re.compile(rb"(?: " + _ITEM + rb")*\)\Z", re.IGNORECASE)
 
 
-def messages_there(
-    link: Link, account: str, mailbox: MailboxPath, first_uid: int, seen: Container[UidRef] = ()
+def list_present(
+    link: ReconnectingSession,
+    account: str,
+    mailbox: MailboxPath,
+    first_uid: int,
+    seen: Container[UidRef] = (),
 ) -> Iterator[Present]:
     """List the messages from `first_uid` on, by UID as a rule; some may come twice.
 
@@ -47,11 +55,11 @@ def messages_there(
     """
     session = link.session
     examined = link.examine(mailbox, fresh=True)
-    search = session.wire.send(b"UID SEARCH UID %d:*" % first_uid)
+    search = session.queue.send(b"UID SEARCH UID %d:*" % first_uid)
     _opened(account, mailbox, examined)
     state = examined.state
     if not state.messages:
-        session.wire.wait(search)
+        session.queue.wait(search)
         return
     _done(account, mailbox, link, search)
     # `n:*` names the last message even when its UID is below n (RFC 9051 section 9).
@@ -60,20 +68,20 @@ def messages_there(
         for uid in searched(search)
         if uid >= first_uid and UidRef(mailbox, state.uidvalidity, uid) not in seen
     )
-    rest = deque(uids[start : start + LOOK] for start in range(0, len(uids), LOOK))
+    rest = deque(uids[start : start + WINDOW] for start in range(0, len(uids), WINDOW))
     flights: deque[Command] = deque()
     while rest or flights:
-        while rest and len(flights) < LOOKS_AHEAD and session.wire.outstanding < OUTSTANDING:
+        while rest and len(flights) < WINDOWS_AHEAD and session.queue.outstanding < OUTSTANDING:
             window = uid_set(rest.popleft())
             flights.append(
-                session.wire.send(
+                session.queue.send(
                     b"UID FETCH ",
                     window,
                     b" (UID RFC822.SIZE FLAGS INTERNALDATE BODY.PEEK[HEADER])",
                 )
             )
         command = flights.popleft()
-        for answer in session.wire.answers(command):
+        for answer in session.queue.answers(command):
             present = present_of(answer, account, mailbox, state.uidvalidity)
             if present is not None:
                 yield present
@@ -113,38 +121,29 @@ def present_of(
     )
 
 
-def body_there(link: Link, account: str, mailbox: MailboxPath, uid: int) -> bytes | None:
+def fetch_body(
+    link: ReconnectingSession, account: str, mailbox: MailboxPath, uid: int
+) -> bytes | None:
     """Bring one message's content, in one round trip; None when it is gone.
 
     Raises MailboxError, StoreUnavailable.
     """
     examined = link.examine(mailbox, fresh=True)
-    command = link.session.wire.send(b"UID FETCH %d (UID BODY.PEEK[])" % uid)
+    command = link.session.queue.send(b"UID FETCH %d (UID BODY.PEEK[])" % uid)
     _opened(account, mailbox, examined)
     _done(account, mailbox, link, command)
     found = (body_of(answer, account) for answer in command.answers)
     return next((body.content for body in found if body is not None and body.uid == uid), None)
 
 
-def searched(command: Command) -> list[int]:
-    """Read the answers to a UID SEARCH."""
-    words = [
-        word
-        for answer in command.answers
-        if answer.word == b"SEARCH"
-        for word in answer.line.split()[1:]
-    ]
-    return [int(word) for word in words if word.isdigit() and len(word) <= 10]
-
-
 def _opened(account: str, mailbox: MailboxPath, examined: Examined) -> None:
-    result = examined.settle()
+    result = examined.wait()
     if not result.ok:
         raise _refused(account, mailbox, result)
 
 
-def _done(account: str, mailbox: MailboxPath, link: Link, command: Command) -> None:
-    result = link.session.wire.wait(command)
+def _done(account: str, mailbox: MailboxPath, link: ReconnectingSession, command: Command) -> None:
+    result = link.session.queue.wait(command)
     stop = trouble(account, result.refusal, "asking for a mailbox")
     if stop is not None:
         raise stop

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from mailsync.model import MailboxPath, Room
-from mailsync.stores.imap.command_queue import Answer, Command
+from mailsync.stores.imap.command_queue import Command
 from mailsync.stores.imap.list import OUTSTANDING
+from mailsync.stores.imap.response import Answer
 from mailsync.stores.imap.session import Session
 
 _UNIT: Final = 1024
@@ -38,23 +39,23 @@ def rooms(session: Session, mailboxes: Sequence[MailboxPath]) -> list[Room]:
     flights: list[Command] = []
     waiting = 0
     for path in mailboxes:
-        while session.wire.outstanding > OUTSTANDING and waiting < len(flights):
-            session.wire.wait(flights[waiting])
+        while session.queue.outstanding > OUTSTANDING and waiting < len(flights):
+            session.queue.wait(flights[waiting])
             waiting += 1
         flights.append(
-            session.wire.send(b"GETQUOTAROOT ", session.mailbox(session.names.written(path)))
+            session.queue.send(b"GETQUOTAROOT ", session.mailbox(session.names.written(path)))
         )
     bounded: dict[bytes, set[MailboxPath]] = {}
     left: dict[bytes, int] = {}
     for path, command in zip(mailboxes, flights, strict=True):
-        if not session.wire.wait(command).ok:
+        if not session.queue.wait(command).ok:
             continue
         for answer in command.answers:
             for root in roots_of(answer):
                 bounded.setdefault(root, set()).add(path)
-            told = storage_of(answer)
-            if told is not None:
-                left[told[0]] = told[1]
+            storage = storage_of(answer)
+            if storage is not None:
+                left[storage[0]] = storage[1]
     return [Room(frozenset(paths), left[root]) for root, paths in bounded.items() if root in left]
 
 

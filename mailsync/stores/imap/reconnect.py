@@ -7,55 +7,16 @@ Knows when to try again and how long to wait; what has to be asked anew is known
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from mailsync.errors import StoreUnavailable
-from mailsync.model import MailboxPath, SyncState
-from mailsync.stores.imap.command_queue import Command, Result, result_of
+from mailsync.model import MailboxPath
+from mailsync.stores.imap.examine import Examined
 from mailsync.stores.imap.mailbox_names import Names
 from mailsync.stores.imap.session import Session
-from mailsync.stores.refusals import trouble
 from mailsync.stores.retry import Retry
 
 
-@dataclass(slots=True)
-class Examined:
-    """An EXAMINE on its way, or answered; the mailbox is selected, read-only, for every command
-    sent after it.
-    """
-
-    path: MailboxPath
-    session: Session
-    command: Command
-    _state: SyncState | None = None
-
-    def settle(self) -> Result:
-        """Wait for the answer.
-
-        Raises a retryable error when the connection is gone or the server has no time for us.
-        """
-        result = self.session.wire.wait(self.command)
-        stop = trouble(self.session.account, result.refusal, "opening a mailbox")
-        if stop is not None:
-            raise stop
-        return result
-
-    @property
-    def refused(self) -> bool:
-        """Whether the server is known to have said no."""
-        return self.command.result is not None and not self.command.result.ok
-
-    @property
-    def state(self) -> SyncState:
-        """The mailbox's state before any later command; UIDVALIDITY and UIDNEXT are 0 where the
-        server did not tell.
-        """
-        if self._state is None:
-            self._state = _state(self.command)
-        return self._state
-
-
-class Link:
+class ReconnectingSession:
     """The one connection of a source: opened when first needed by `open_session`, which logs in,
     and opened again after a failure as long as `retry` allows.
     """
@@ -97,7 +58,7 @@ class Link:
             if session.has(b"CONDSTORE") and b"CONDSTORE" not in session.enabled
             else b""
         )
-        command = session.wire.send(
+        command = session.queue.send(
             b"EXAMINE ", session.mailbox(session.names.written(path)), option
         )
         self._selected = Examined(path, session, command)
@@ -148,25 +109,6 @@ class Link:
     def _drop(self) -> None:
         if self._session is not None:
             self._names = self._session.known_names
-            self._session.wire.alive = False
-            self._session.wire.connection.abandon()
+            self._session.queue.alive = False
+            self._session.queue.connection.abandon()
         self._session = self._selected = None
-
-
-def _state(command: Command) -> SyncState:
-    """Read the answers of an EXAMINE (RFC 9051 section 6.3.3, RFC 7162 section 3.1.2)."""
-    messages = 0
-    numbers: dict[bytes, int] = {}
-    for answer in command.answers:
-        if answer.word == b"EXISTS":
-            messages = answer.number or 0
-            continue
-        said = result_of(answer.line)
-        if said is not None and said.argument.isdigit() and len(said.argument) < 20:
-            numbers[said.code] = int(said.argument)
-    return SyncState(
-        numbers.get(b"UIDVALIDITY", 0),
-        numbers.get(b"UIDNEXT", 0),
-        messages,
-        numbers.get(b"HIGHESTMODSEQ") or None,
-    )

@@ -127,7 +127,7 @@ def _coded(pieces: Iterable[tuple[bytes, bytes | None]], charset: str) -> Iterat
 
 
 def _phrase(piece: bytes) -> bytes | None:
-    """Give what a piece of an address field says if it must become encoded words, None when it
+    """Return what a piece of an address field says if it must become encoded words, None when it
     stays as it is.
     """
     quoted = len(piece) >= 2 and piece.startswith(b'"') and piece.endswith(b'"')
@@ -137,7 +137,7 @@ def _phrase(piece: bytes) -> bytes | None:
 
 
 def _word(piece: bytes, limit: int) -> bytes | None:
-    """Give what a word of a text says if it must become encoded words, None when it stays as
+    """Return what a word of a text says if it must become encoded words, None when it stays as
     it is.
     """
     if len(piece) <= limit and not HIGH.search(piece):

@@ -19,9 +19,12 @@ from mailsync.errors import (
     TlsError,
 )
 from mailsync.stores.credentials import Credentials
-from mailsync.stores.imap.command_queue import Command, Piece, Reply, Result, Wire, shown
-from mailsync.stores.imap.mailbox_names import Names, listed, namespaces, quote
+from mailsync.stores.imap.command_queue import Command, CommandQueue, Piece, Reply, quote
+from mailsync.stores.imap.list_response import listed, namespaces
+from mailsync.stores.imap.mailbox_names import Names
+from mailsync.stores.imap.response import Result
 from mailsync.stores.refusals import login_refused, trouble
+from mailsync.stores.server_words import shown
 from mailsync.stores.transport import Endpoint, connect
 
 _REV2: Final = frozenset(
@@ -34,18 +37,18 @@ _REV2: Final = frozenset(
 class Session:
     """A logged-in session, made by `Session.open`.
 
-    `wire` takes commands; `enabled` are the extensions asked for with ENABLE.
+    `queue` takes commands; `enabled` are the extensions asked for with ENABLE.
     """
 
-    def __init__(self, account: str, endpoint: Endpoint, wire: Wire) -> None:
+    def __init__(self, account: str, endpoint: Endpoint, queue: CommandQueue) -> None:
         self.account = account
         self.endpoint = endpoint
-        self.wire = wire
+        self.queue = queue
         self.capabilities: frozenset[bytes] = frozenset()
         self.enabled: frozenset[bytes] = frozenset()
         self.known_names: Names | None = None
         self._asked: list[Command] = []
-        wire.goodbye = self._goodbye
+        queue.goodbye = self._goodbye
 
     @classmethod
     def open(
@@ -65,12 +68,12 @@ class Session:
         ProtocolViolation. ENABLE and NAMESPACE are on their way when this returns, not yet
         answered.
         """
-        session = cls(account, endpoint, Wire(connect(endpoint, account), note))
+        session = cls(account, endpoint, CommandQueue(connect(endpoint, account), note))
         try:
             session._start(credentials)  # an alternative constructor
             session._prepare(sync=sync)
         except BaseException:
-            session.wire.connection.abandon()
+            session.queue.connection.abandon()
             raise
         return session
 
@@ -105,10 +108,10 @@ class Session:
 
     def close(self) -> None:
         """Say goodbye without waiting; idempotent."""
-        self.wire.close()
+        self.queue.close()
 
     def _start(self, credentials: Credentials) -> None:
-        greeting = self.wire.greeting()
+        greeting = self.queue.greeting()
         if self.endpoint.security == "starttls":
             self._encrypt(greeting)
         elif greeting.code == b"CAPABILITY":
@@ -131,9 +134,9 @@ class Session:
         offered = _words(greeting.argument) if greeting.code == b"CAPABILITY" else None
         refusal = "does not offer STARTTLS"
         if greeting.status != b"PREAUTH" and (offered is None or b"STARTTLS" in offered):
-            result = self.wire.wait(self.wire.send(b"STARTTLS"))
+            result = self.queue.wait(self.queue.send(b"STARTTLS"))
             if result.ok:
-                self.wire.start_tls()
+                self.queue.start_tls()
                 return
             refusal = f"refused STARTTLS ({result.text})"
         raise TlsError(
@@ -142,8 +145,8 @@ class Session:
         )
 
     def _ask_capabilities(self) -> None:
-        command = self.wire.send(b"CAPABILITY")
-        if not self.wire.wait(command).ok:
+        command = self.queue.send(b"CAPABILITY")
+        if not self.queue.wait(command).ok:
             raise ProtocolViolation(self.account, f"{self.endpoint} refuses CAPABILITY")
         self._take_capabilities(command)
 
@@ -164,7 +167,7 @@ class Session:
     def _login(self, credentials: Credentials) -> None:
         plain = self.has(b"AUTH=PLAIN")
         if self.has(b"LOGINDISABLED") and not plain:
-            hint = "" if self.wire.connection.encrypted else "; use `security: tls` or `starttls`"
+            hint = "" if self.queue.connection.encrypted else "; use `security: tls` or `starttls`"
             raise AuthenticationFailed(
                 self.account, f"{self.endpoint} takes no password here (LOGINDISABLED){hint}"
             )
@@ -178,7 +181,7 @@ class Session:
         command = (
             self._authenticate(credentials, secret) if plain else self._login_command(user, secret)
         )
-        result = self.wire.wait(command)
+        result = self.queue.wait(command)
         if (
             result.status == b"BAD"
             and plain
@@ -188,7 +191,7 @@ class Session:
             # Announced, yet unknown to it: not a wrong password, so asking in the older way locks
             # nobody out.
             command = self._login_command(user, secret)
-            result = self.wire.wait(command)
+            result = self.queue.wait(command)
         if not result.ok:
             raise login_refused(self.account, str(self.endpoint), shown(user), result.said)
         if not self._take_capabilities(command):
@@ -201,13 +204,13 @@ class Session:
         )
         coded = base64.b64encode(message)
         if self.has(b"SASL-IR"):
-            return self.wire.send(b"AUTHENTICATE PLAIN " + coded)
-        return self.wire.send(b"AUTHENTICATE PLAIN", Reply(coded))
+            return self.queue.send(b"AUTHENTICATE PLAIN " + coded)
+        return self.queue.send(b"AUTHENTICATE PLAIN", Reply(coded))
 
     def _login_command(self, user: str, secret: str) -> Command:
         names = [text.encode("utf-8", "surrogateescape") for text in (user, secret)]
         first, second = (quote(name, instant=self.instant(len(name))) for name in names)
-        return self.wire.send(b"LOGIN ", first, b" ", second)
+        return self.queue.send(b"LOGIN ", first, b" ", second)
 
     def _prepare(self, *, sync: bool) -> None:
         """Send what every session wants to know, without waiting for it."""
@@ -217,17 +220,17 @@ class Session:
             else []
         )
         if wanted:
-            self._asked.append(self.wire.send(b"ENABLE " + b" ".join(wanted)))
+            self._asked.append(self.queue.send(b"ENABLE " + b" ".join(wanted)))
             self.enabled = frozenset(wanted)
         if self.has(b"NAMESPACE"):
-            self._asked.append(self.wire.send(b"NAMESPACE"))
-        self._asked.append(self.wire.send(b'LIST "" ""'))
+            self._asked.append(self.queue.send(b"NAMESPACE"))
+        self._asked.append(self.queue.send(b'LIST "" ""'))
 
     def _learn_names(self) -> Names:
         delimiter: bytes | None = b"/"
         spaces: list[list[tuple[bytes, bytes | None]]] | None = None
         for command in self._asked:
-            self.wire.wait(command)
+            self.queue.wait(command)
             for answer in command.answers:
                 found = namespaces(answer)
                 root = listed(answer)

@@ -15,9 +15,9 @@ from mailsync.errors import MailboxError, StoreUnavailable
 from mailsync.model import Entry, Excerpt, Mailbox, Message, Scan, ScanRequest, Unfetched
 from mailsync.progress import Progress, Silence
 from mailsync.stores.credentials import Credentials
-from mailsync.stores.imap.fetch import Ask, Bodies, header, tail, whole
+from mailsync.stores.imap.fetch import Ask, BodyFetch, header, tail, whole
 from mailsync.stores.imap.list import list_mailboxes
-from mailsync.stores.imap.reconnect import Link
+from mailsync.stores.imap.reconnect import ReconnectingSession
 from mailsync.stores.imap.scan import scan
 from mailsync.stores.imap.session import Session
 from mailsync.stores.retry import RETRIES, Retry
@@ -46,7 +46,7 @@ class ImapSource:
         self.account = account
         self.endpoint = endpoint
         note = (progress or Silence()).note
-        self._link = Link(
+        self._link = ReconnectingSession(
             lambda: Session.open(account, endpoint, credentials, note),
             Retry(note=note, sleep=sleep, jitter=jitter, retries=retries),
         )
@@ -72,7 +72,7 @@ class ImapSource:
 
     def fetch(self, wanted: Iterable[Entry]) -> Iterator[Message | Unfetched]:
         """Bring the content of each wanted entry, several batches in flight; see `Source.fetch`."""
-        return iter(Bodies(self._link, self.account, wanted, whole))
+        return iter(BodyFetch(self._link, self.account, wanted, whole))
 
     def headers(self, wanted: Iterable[Entry]) -> Iterator[Excerpt]:
         """Bring the header block (with its blank line) of each entry; lost entries are left out."""
@@ -89,6 +89,6 @@ class ImapSource:
         self._link.close()
 
     def _parts(self, wanted: Iterable[Entry], ask: Ask) -> Iterator[Excerpt]:
-        for got in Bodies(self._link, self.account, wanted, ask):
+        for got in BodyFetch(self._link, self.account, wanted, ask):
             if isinstance(got, Message):
                 yield Excerpt(got.entry, got.content)

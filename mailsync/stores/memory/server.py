@@ -137,11 +137,11 @@ class MemoryServer:
         )
 
     def rename(self, path: MailboxPath, to: MailboxPath) -> None:
-        """Return a mailbox another name; its UIDs stay."""
+        """Rename a mailbox; its UIDs stay."""
         self.boxes[to] = self.boxes.pop(path)
 
     def renumber(self, path: MailboxPath) -> None:
-        """Return all messages new UIDs under a new UIDVALIDITY."""
+        """Give all messages new UIDs under a new UIDVALIDITY."""
         old = self.boxes[path]
         box = self.boxes[path] = MemoryBox(
             next(self._numbers), old.attributes, old.subscribed, modseq=old.modseq

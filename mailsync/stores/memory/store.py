@@ -71,7 +71,7 @@ class MemoryStore:
             "OBJECTID": server.object_ids,
             "UIDPLUS": server.uidplus,
         }
-        return sorted(word for word, there in offered.items() if there)
+        return sorted(word for word, on in offered.items() if on)
 
     def close(self) -> None:
         """Do nothing: there is no connection."""
@@ -80,9 +80,9 @@ class MemoryStore:
         """List the mailboxes in the order they were made. Raises AuthenticationFailed."""
         if not hmac.compare_digest(self._password.encode(), self._server.password.encode()):
             raise AuthenticationFailed(self.account, "the server refuses the password")
-        told = self._server.state if self._server.status else lambda _: None
+        state = self._server.state if self._server.status else lambda _: None
         return [
-            Mailbox(path, box.attributes, box.subscribed, told(path))
+            Mailbox(path, box.attributes, box.subscribed, state(path))
             for path, box in self._server.boxes.items()
         ]
 
@@ -139,7 +139,7 @@ class MemoryStore:
         return answers
 
     def state(self, mailbox: MailboxPath) -> SyncState:
-        """Tell the mailbox's state now. Raises MailboxError."""
+        """Return the mailbox's state now. Raises MailboxError."""
         self._box(mailbox)
         return self._server.state(mailbox)
 
@@ -169,11 +169,11 @@ class MemoryStore:
     ) -> Sequence[int]:
         """Add and remove flags; returns the UIDs that are still there. Raises MailboxError."""
         box = self._box(mailbox)
-        there = [uid for uid in changes if uid in box.messages]
-        for uid in there:
+        existing = [uid for uid in changes if uid in box.messages]
+        for uid in existing:
             add, remove = changes[uid]
             self._server.flag(mailbox, uid, *((box.messages[uid].flags | add) - remove))
-        return there
+        return existing
 
     def _look(self, request: ScanRequest, box: MemoryBox) -> Scan:
         path, since, now = (
@@ -292,7 +292,7 @@ class MemoryMaildrop(MemoryStore):
 
 
 def _continues(since: SyncState, now: SyncState) -> bool:
-    """Whether changes since then can be told: same UIDs, and nothing set back by a restored
+    """Whether changes since then can be listed: same UIDs, and nothing set back by a restored
     backup.
     """
     return (

@@ -34,5 +34,5 @@ def delete(connection: Pop3Connection, entries: Sequence[Entry]) -> Sequence[Ent
     except StoreUnavailable:
         confirmed = False
     connection.session = None
-    session.wire.close()
+    session.connection.close()
     return marked if confirmed else []

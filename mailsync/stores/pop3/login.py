@@ -55,7 +55,7 @@ class _Login:
         if (
             timestamp
             and session.experience.apop
-            and not session.wire.encrypted
+            and not session.connection.encrypted
             and not credentials.authorization_id
         ):
             if self._apop(timestamp[0], prelude):

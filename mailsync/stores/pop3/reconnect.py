@@ -82,7 +82,7 @@ class Pop3Connection:
     def drop(self) -> None:
         """Give the connection up without a word."""
         if self.session is not None:
-            self.session.wire.abandon()
+            self.session.connection.abandon()
             self.session = None
 
     def _after(self, error: StoreUnavailable) -> None:

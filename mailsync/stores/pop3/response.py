@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from mailsync.formats.terminal import plain
 from mailsync.stores.refusals import Refusal
 from mailsync.stores.transport import Connection
 
@@ -58,8 +57,3 @@ def refusal_of(words: str) -> Refusal:
     """Read the response code in a server's words (RFC 2449 section 8)."""
     found = _CODE.search(words)
     return Refusal(found[1].upper() if found else "", words)
-
-
-def shown(raw: bytes) -> str:
-    """Make a server's words fit for a person's terminal."""
-    return plain(raw[:1000].decode("utf-8", "replace").strip(), "?")[:300]

@@ -10,14 +10,9 @@ from mailsync.errors import ConnectionLost, ProtocolViolation, StoreUnavailable,
 from mailsync.stores.credentials import Credentials
 from mailsync.stores.pop3.capabilities import Experience, read_capabilities
 from mailsync.stores.pop3.login import log_in
-from mailsync.stores.pop3.response import (
-    is_prompt,
-    read_multiline,
-    refusal_of,
-    shown,
-    status_of,
-)
+from mailsync.stores.pop3.response import is_prompt, read_multiline, refusal_of, status_of
 from mailsync.stores.refusals import refused, trouble
+from mailsync.stores.server_words import shown
 from mailsync.stores.transport import Connection, Endpoint, connect
 
 
@@ -36,7 +31,7 @@ class Pop3Session:
         self.brought = 0
         self.capabilities: dict[str, str] = {}
         self._hidden: tuple[str, ...] = ()
-        self.wire: Connection = connect(endpoint, account)
+        self.connection: Connection = connect(endpoint, account)
         try:
             greeting = self._greeting()
             if endpoint.security == "starttls":
@@ -47,7 +42,7 @@ class Pop3Session:
         except BaseException as error:
             if isinstance(error, ConnectionLost):
                 self.broke()
-            self.wire.abandon()
+            self.connection.abandon()
             raise
         finally:
             self._hidden = ()
@@ -65,16 +60,16 @@ class Pop3Session:
 
     def send(self, *lines: bytes) -> None:
         """Send commands without waiting."""
-        self.wire.write(b"".join(line + b"\r\n" for line in lines))
+        self.connection.write(b"".join(line + b"\r\n" for line in lines))
         self.owed += len(lines)
 
     def reply(self) -> tuple[bool, str]:
         """Read a status line: whether it is +OK, and its words, fit for people."""
-        return self._status(self.wire.readline())
+        return self._status(self.connection.readline())
 
     def reply_or_prompt(self) -> tuple[bool, str]:
         """Read a status line, or a prompt for more, which is as good as +OK."""
-        line = self.wire.readline()
+        line = self.connection.readline()
         if is_prompt(line):
             self.owed -= 1
             return True, ""
@@ -82,7 +77,7 @@ class Pop3Session:
 
     def content(self) -> bytes:
         """Read a multi-line answer exactly, without its dots."""
-        return read_multiline(self.wire)
+        return read_multiline(self.connection)
 
     def lines(self) -> list[bytes]:
         """Read a multi-line answer's lines, without line ends."""
@@ -133,7 +128,7 @@ class Pop3Session:
 
     def _greeting(self) -> bytes:
         self.owed += 1
-        line = self.wire.readline()
+        line = self.connection.readline()
         ok, words = self._status(line)
         if not ok:
             raise self.refused(words, "the greeting")
@@ -151,4 +146,4 @@ class Pop3Session:
                 f"{self.endpoint} offers no encryption (STLS: {words or 'refused'}); nothing was"
                 " sent. Try port 995 with `security: tls`",
             )
-        self.wire.start_tls()
+        self.connection.start_tls()

@@ -123,7 +123,7 @@ class Pop3Source:
             except StoreUnavailable:
                 pass
             finally:
-                session.wire.close()
+                session.connection.close()
 
     def _message(self, entry: Entry, content: bytes) -> Message:
         now = int(self._clock())

@@ -1,0 +1,82 @@
+"""IMAP responses as values: untagged answers, status lines with their response codes, words fit for
+people (RFC 9051 section 7). Sends nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from mailsync.stores.refusals import Refusal
+from mailsync.stores.server_words import shown
+
+_STATUS: Final = re.compile(
+    rb"(OK|NO|BAD|BYE|PREAUTH)(?![^ ])(?: \[([^\s\]]+)(?: ([^\]]*))?\])? ?(.*)\Z",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+_WORD: Final = re.compile(rb"(?:\d+ +)?([^\s(]*)")
+
+
+class Answer(tuple[bytes, ...]):
+    """One untagged answer, raw: text, literal, text, literal, …, text; `* ` and line ends are taken
+    off, `{n}` is kept.
+    """
+
+    __slots__ = ()
+
+    @property
+    def line(self) -> bytes:
+        """The text before the first literal."""
+        return self[0]
+
+    @property
+    def word(self) -> bytes:
+        """What kind of answer it is, upper case: `FETCH`, `EXISTS`, `LIST`, `OK`."""
+        found = _WORD.match(self[0])
+        return found[1].upper() if found else b""
+
+    @property
+    def number(self) -> int | None:
+        """The number before the word (`12 EXISTS`), None when there is none."""
+        digits = self[0].split(b" ", 1)[0]
+        return int(digits) if digits.isdigit() and len(digits) < 20 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What OK, NO, BAD, BYE or PREAUTH said: `status` and `code` upper case, `argument` raw, `text`
+    fit for people.
+    """
+
+    status: bytes
+    code: bytes = b""
+    argument: bytes = b""
+    text: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the command was done."""
+        return self.status == b"OK"
+
+    @property
+    def said(self) -> Refusal:
+        """The code and the words, for whoever judges a refusal."""
+        return Refusal(self.code.decode("ascii", "replace"), self.text)
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """Why the command was refused; None when it was done."""
+        return None if self.ok else self.said
+
+
+def result_of(line: bytes) -> Result | None:
+    """Read a status answer (`OK [CODE argument] text`, RFC 9051 section 7.1); None for any other
+    answer.
+    """
+    found = _STATUS.match(line)
+    if not found:
+        return None
+    return Result(found[1].upper(), (found[2] or b"").upper(), found[3] or b"", shown(found[4]))

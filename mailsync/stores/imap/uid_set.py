@@ -1,0 +1,32 @@
+"""Sets of UIDs (`3:7,9`) written and read (RFC 9051 section 9, sequence-set)."""
+
+from __future__ import annotations
+
+
+def uid_set(uids: list[int]) -> bytes:
+    """Write UIDs as a set (`3:7,9`), in the order given; only UIDs that follow each other directly
+    become a range.
+    """
+    parts: list[bytes] = []
+    first = last = 0
+    for uid in uids:
+        if uid == last + 1 and last:
+            last = uid
+            continue
+        if last:
+            parts.append(b"%d:%d" % (first, last) if last > first else b"%d" % first)
+        first = last = uid
+    if last:
+        parts.append(b"%d:%d" % (first, last) if last > first else b"%d" % first)
+    return b",".join(parts)
+
+
+def ranges_of(raw: bytes) -> tuple[range, ...]:
+    """Read a set of UIDs (`3:7,9`); parts that are none, such as `*`, are left out."""
+    found = []
+    for part in raw.split(b","):
+        first, _, last = part.strip().partition(b":")
+        if first.isdigit() and (last or first).isdigit() and len(part) < 40:
+            low, high = sorted((int(first), int(last or first)))
+            found.append(range(low, high + 1))
+    return tuple(found)
