@@ -73,6 +73,7 @@ def rehearse_migration(
     of that and of the archive.
     """
     source, target = request.source, request.destination
+    choice = Choice(request.mailboxes)
     pulled = at = begun("pull", source, dry_run=True)
     pushed = begun("push", source, target, dry_run=True)
     try:
@@ -87,12 +88,7 @@ def rehearse_migration(
             )
             if archive is not None and source.name in archive.accounts():
                 rest = PushRequest(
-                    source,
-                    target,
-                    Choice(request.mailboxes),
-                    request.renamed,
-                    request.into,
-                    dry_run=True,
+                    source, target, choice, request.renamed, request.into, dry_run=True
                 )
                 push_from(archive, destination, rest, pushed, progress)
             mapping = plan_mapping(
@@ -136,12 +132,12 @@ def estimate(archive: Archive | None, login: Login, report: Report) -> None:
 
 def _speeds(archive: Archive, login: Login, report: Report) -> Iterator[float]:
     for run in archive.runs(login.name, 100):
-        told, ended = run.report, run.ended or run.started
-        total = told.get("total")
+        report_then, ended = run.report, run.ended or run.started
+        total = report_then.get("total")
         moved = total.get("octets") if isinstance(total, dict) else None
         alike = (
             run.kind == ("push" if report.destination else "pull")
-            and told.get("destination", "") == report.destination
+            and report_then.get("destination", "") == report.destination
         )
         if alike and isinstance(moved, int) and moved >= TELLING and ended > run.started:
             yield moved / (ended - run.started)

@@ -93,10 +93,10 @@ def _pairs(
 
     pairs = {}
     for pair in written:
-        ours, sign, theirs = pair.partition("=")
-        if not (sign and ours and theirs):
+        old, sign, new = pair.partition("=")
+        if not (sign and old and new):
             raise click.BadParameter(f"{pair!r} must be OLD=NEW, such as 'Sent Items=Sent'")
-        pairs[parse_name(ours)] = parse_name(theirs)
+        pairs[parse_name(old)] = parse_name(new)
     return pairs
 
 

@@ -55,23 +55,7 @@ def parse_url(text: str) -> UrlAccount:
     """
     scheme, _, rest = text.partition("://")
     protocol, security = _known(scheme.lower())
-    authority, slash, path = rest.partition("/")
-    user_part, at, host_part = authority.rpartition("@")
-    if "/" in user_part or (slash and "@" in path):
-        raise ConfigError("a / in the user name of a URL must be written %2F")
-    if not at or not user_part:
-        raise ConfigError(f"the URL names no user; write it like {EXAMPLE}")
-    if ":" in user_part:
-        raise ConfigError(
-            "a password inside a URL would be seen by everybody who lists the processes of this"
-            " machine, and stay in the shell's history. Leave it out and type it when asked, or use"
-            " one of the options --…-password-command, -env, -file (a : in the user name itself is"
-            " written %3A)"
-        )
-    if path or re.search(r"[?#]", authority):
-        raise ConfigError(
-            f"a URL ends after the host, like {EXAMPLE}; mailboxes are chosen with --mailbox"
-        )
+    user_part, host_part = _split(rest)
     user = _decoded(user_part)
     host, port = _host_and_port(host_part)
     if security == "starttls" and is_loopback(host):
@@ -93,6 +77,28 @@ def parse_url(text: str) -> UrlAccount:
     return UrlAccount(
         f"{protocol}://{user}@{settings.host}", _directory(f"{user}@{settings.host}"), settings
     )
+
+
+def _split(rest: str) -> tuple[str, str]:
+    """Part what follows the scheme into user and host."""
+    authority, slash, path = rest.partition("/")
+    user_part, at, host_part = authority.rpartition("@")
+    if "/" in user_part or (slash and "@" in path):
+        raise ConfigError("a / in the user name of a URL must be written %2F")
+    if not at or not user_part:
+        raise ConfigError(f"the URL names no user; write it like {EXAMPLE}")
+    if ":" in user_part:
+        raise ConfigError(
+            "a password inside a URL would be seen by everybody who lists the processes of this"
+            " machine, and stay in the shell's history. Leave it out and type it when asked, or use"
+            " one of the options --…-password-command, -env, -file (a : in the user name itself is"
+            " written %3A)"
+        )
+    if path or re.search(r"[?#]", authority):
+        raise ConfigError(
+            f"a URL ends after the host, like {EXAMPLE}; mailboxes are chosen with --mailbox"
+        )
+    return user_part, host_part
 
 
 def _known(scheme: str) -> tuple[str, str]:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-from tabulate import tabulate
 
 from mailsync.app import listing
 from mailsync.app.listing import ArchivedMailbox, Listing
 from mailsync.app.requests import Choice, ListRequest
 from mailsync.cli import exits, options
 from mailsync.cli.session import Session
+from mailsync.cli.tables import table
 from mailsync.formats.quantities import messages, octets
 from mailsync.formats.quantities import moment as moment_of
 from mailsync.formats.terminal import padded, plain, short
@@ -111,18 +111,8 @@ def _print_counts(found: Listing) -> None:
         sizes = [message.size for message in found.messages(box.path)]
         if sizes:
             rows.append([plain(name_of(box.path)), f"{len(sizes):,}", octets(sum(sizes))])
-    align = ["left", "right", "right"]
-    click.echo(
-        tabulate(
-            rows,
-            ["mailbox", "messages", "size"],
-            tablefmt="simple",
-            disable_numparse=True,
-            colalign=align,
-        )
-        if rows
-        else "no messages"
-    )
+    headings = ["mailbox", "messages", "size"]
+    click.echo(table(rows, headings, "lrr") if rows else "no messages")
 
 
 def _print_mailboxes(session: Session, found: Listing) -> None:
@@ -142,12 +132,7 @@ def _print_mailboxes(session: Session, found: Listing) -> None:
         for box in found.mailboxes
     ]
     headings = ["mailbox", "messages", "gone", "size", "complete", ""]
-    align = ["left", "right", "right", "right", "left", "left"]
-    click.echo(
-        tabulate(rows, headings, tablefmt="simple", disable_numparse=True, colalign=align)
-        if rows
-        else "no mailboxes yet"
-    )
+    click.echo(table(rows, headings, "lrrrll") if rows else "no mailboxes yet")
 
 
 def _remarks(box: ArchivedMailbox) -> Iterator[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Final
 
 import click
 
@@ -16,10 +16,31 @@ from mailsync.cli import options, outcome
 from mailsync.cli.bars import progress_for
 from mailsync.cli.passwords import secrets
 from mailsync.cli.session import Session
-from mailsync.model import MailboxPath
+
+HELP: Final = """Move a mailbox from SOURCE to DESTINATION: pull and push in one go.
+
+Both are names from the configuration, or URLs; with URLs no configuration is needed, and
+passwords are asked for:
+
+\b
+  mailsync migrate pop3s://alice@old.example imaps://alice@new.example
+  mailsync migrate imaps://alice@example.org@mail.example.org work
+\b
+  pop3s:// imaps://   encrypted from the start (ports 995, 993)
+  pop3://  imap://    encrypted by STLS or STARTTLS (ports 110, 143)
+
+The last @ parts user and host; other signs in a user name may be written %XX. A server whose
+certificate is signed by your own CA is found with SSL_CERT_FILE=ca.pem in the environment, or
+ca_file in the configuration.
+
+At the end it proves itself: for every mailbox, the messages of the source are in the archive
+and on the destination, or are named. The messages also lie in the archive afterwards. Nothing
+is deleted on either side. Run it again at any time: only what is new is moved, and after an
+interruption it goes on where it was.
+"""
 
 
-@click.command("migrate")
+@click.command("migrate", help=HELP)
 @click.argument("source")
 @click.argument("destination")
 @options.mailbox
@@ -46,45 +67,22 @@ def command(
     dry_run: bool,
     archive: Path | None,
     wait: float,
-    prove_content: bool,
-    renamed: Mapping[MailboxPath, MailboxPath],
-    into: MailboxPath,
-    **passwords: str | None,
+    **chosen: Any,  # noqa: ANN401  click's values are untyped
 ) -> int:
-    """Move a mailbox from SOURCE to DESTINATION: pull and push in one go.
-
-    Both are names from the configuration, or URLs; with URLs no configuration is needed, and
-    passwords are asked for:
-
-    \b
-      mailsync migrate pop3s://alice@old.example imaps://alice@new.example
-      mailsync migrate imaps://alice@example.org@mail.example.org work
-    \b
-      pop3s:// imaps://   encrypted from the start (ports 995, 993)
-      pop3://  imap://    encrypted by STLS or STARTTLS (ports 110, 143)
-
-    The last @ parts user and host; other signs in a user name may be written %XX. A server whose
-    certificate is signed by your own CA is found with SSL_CERT_FILE=ca.pem in the environment, or
-    ca_file in the configuration.
-
-    At the end it proves itself: for every mailbox, the messages of the source are in the archive
-    and on the destination, or are named. The messages also lie in the archive afterwards. Nothing
-    is deleted on either side. Run it again at any time: only what is new is moved, and after an
-    interruption it goes on where it was.
-    """
+    """Run the migration that these options describe."""
     found = session.accounts()
     request = MigrateRequest(
         found.one(source, archive),
         found.one(destination),
         globs,
-        renamed,
-        into,
-        prove_content=prove_content,
+        chosen["renamed"],
+        chosen["into"],
+        prove_content=chosen["prove_content"],
         dry_run=dry_run,
         wait=wait,
     )
-    of_source = secrets(session, options.given(passwords, "source"))
-    of_destination = secrets(session, options.given(passwords, "destination"))
+    of_source = secrets(session, options.given(chosen, "source"))
+    of_destination = secrets(session, options.given(chosen, "destination"))
 
     def password(login: Login) -> str:
         return (of_source if login is request.source else of_destination)(login)

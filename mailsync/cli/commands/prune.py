@@ -6,12 +6,12 @@ import time
 from pathlib import Path
 
 import click
-from tabulate import tabulate
 
-from mailsync.app.prune import prune
+from mailsync.app.prune import PruneReport, prune
 from mailsync.app.requests import PruneRequest
 from mailsync.cli import exits, options
 from mailsync.cli.session import Session
+from mailsync.cli.tables import table
 from mailsync.formats.quantities import messages, octets, span
 from mailsync.formats.terminal import plain
 from mailsync.mapping import show as name_of
@@ -56,22 +56,7 @@ def command(
         return 0
     if session.quiet:
         return 0
-    rows = [
-        [plain(name_of(one.mailbox)), f"{one.messages:,}", octets(one.octets)]
-        for one in found.mailboxes
-    ]
-    if len(rows) > 1:
-        rows.append(["all", f"{found.messages:,}", octets(found.octets)])
-    if rows:
-        click.echo(
-            tabulate(
-                rows,
-                ["mailbox", "messages", "frees"],
-                tablefmt="simple",
-                disable_numparse=True,
-                colalign=["left", "right", "right"],
-            )
-        )
+    _print_mailboxes(found)
     amount = f"{messages(found.messages)}, {octets(found.octets)}"
     if not found.messages:
         words = f"no message has been gone from the server for {span(gone_for)}; nothing to remove"
@@ -81,3 +66,14 @@ def command(
         words = f"would remove {amount}; --yes does it, for good"
     click.echo(f"{plain(found.account)}: {words}")
     return 0
+
+
+def _print_mailboxes(found: PruneReport) -> None:
+    rows = [
+        [plain(name_of(one.mailbox)), f"{one.messages:,}", octets(one.octets)]
+        for one in found.mailboxes
+    ]
+    if len(rows) > 1:
+        rows.append(["all", f"{found.messages:,}", octets(found.octets)])
+    if rows:
+        click.echo(table(rows, ["mailbox", "messages", "frees"], "lrr"))

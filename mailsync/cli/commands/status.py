@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
-from tabulate import tabulate
 
 from mailsync.app.requests import StatusRequest
 from mailsync.app.status import State, exit_code, status
 from mailsync.cli import exits, options
 from mailsync.cli.session import Session
+from mailsync.cli.tables import table
 from mailsync.formats.quantities import moment, octets, span
 from mailsync.formats.terminal import plain
 
@@ -40,16 +40,13 @@ def command(
         return code
     if not session.quiet:
         headings = ["account", "messages", "gone", "size", "last complete pull", "last run"]
-        rows = [_row(state, now) for state in states]
-        click.echo(
-            tabulate(
-                rows,
-                headings,
-                tablefmt="simple",
-                disable_numparse=True,
-                colalign=["left", *["right"] * 3, "left", "left"],
-            )
-        )
+        click.echo(table([list(_row(state, now)) for state in states], headings, "lrrrll"))
+    _complain(states, now)
+    return code
+
+
+def _complain(states: Sequence[State], now: float) -> None:
+    """Say what is wrong with archives, whatever else is said."""
     for state in states:
         if state.error:
             click.echo(
@@ -66,7 +63,6 @@ def command(
             click.echo(
                 f"{click.style('!', fg='red', bold=True)} {plain(state.account)}: {had}", err=True
             )
-    return code
 
 
 def _row(state: State, now: float) -> Iterator[str]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 import click
-from tabulate import tabulate
 
 from mailsync.app.requests import VerifyRequest
 from mailsync.app.verify import Comparison, Coverage, Proof, name_of, verify
@@ -17,6 +16,7 @@ from mailsync.cli import exits, options
 from mailsync.cli.bars import progress_for
 from mailsync.cli.passwords import secrets
 from mailsync.cli.session import Session
+from mailsync.cli.tables import table
 from mailsync.formats.quantities import messages, octets
 from mailsync.formats.terminal import plain
 from mailsync.mapping import show
@@ -148,9 +148,7 @@ def _print_mailboxes(session: Session, comparison: Comparison) -> None:
         for one in shown
     ]
     if rows:
-        align = ["left", *["right"] * 6]
-        table = tabulate(rows, headings, tablefmt="simple", disable_numparse=True, colalign=align)
-        click.echo(table)
+        click.echo(table(rows, headings, "lrrrrrr"))
     if comparison.left_out:
         names = ", ".join(plain(show(path)) for path in comparison.left_out)
         click.echo(f"left out, as in a pull: {names}")
