@@ -124,12 +124,17 @@ class Migration:
                 )
         self._at = self._pushed
         with pushing:
-            targets = push.finish()
-            if self._pulled.error is None and self._pushed.error is None:
-                self._prove(targets, pushing)
-            self._pushed.ended = int(time.time())
-            complete = self._pulled.error is None and self._pushed.complete and not only
-            pushing.finish(complete=complete, report=self._pushed.as_json())
+            self._end(push, pushing)
+
+    def _end(self, push: StreamingPush, run: PushRun) -> None:
+        """Send what the pull left to send, prove both sides, and write the push's report down."""
+        targets = push.finish()
+        if self._pulled.error is None and self._pushed.error is None:
+            self._prove(targets, run)
+        self._pushed.ended = int(time.time())
+        partly = self._pulled.error is not None or self._request.mailboxes
+        complete = self._pushed.complete and not partly
+        run.finish(complete=complete, report=self._pushed.as_json())
 
     def _targets(
         self, archive: Archive, destination: Destination, chosen: Sequence[Mailbox]

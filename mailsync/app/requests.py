@@ -133,7 +133,7 @@ class PruneRequest:
 
 @dataclass(frozen=True, slots=True)
 class StatusRequest:
-    """Tell how old and how large the archives of these accounts are; one whose last complete pull
+    """Look how old and how large the archives of these accounts are; one whose last complete pull
     is older than `max_age` seconds is stale.
     """
 

@@ -31,7 +31,7 @@ def endpoint(settings: Pop3Account | ImapAccount) -> Endpoint:
 
 
 def credentials(settings: Pop3Account | ImapAccount, password: str) -> Credentials:
-    """Tell who logs in."""
+    """Return who logs in."""
     return Credentials.fixed(settings.username, password, settings.authorization_id)
 
 

@@ -10,6 +10,7 @@ import click
 from mailsync import exit_codes
 from mailsync.cli import exits
 from mailsync.cli.session import Session
+from mailsync.cli.tables import table
 from mailsync.engine.report import Note, Proved, Report, Tally
 from mailsync.formats.quantities import messages, octets, span
 from mailsync.formats.terminal import plain, short
@@ -39,7 +40,7 @@ REMARKS: Final = frozenset(
         "kept",
     }
 )
-"""Kinds of notes that are told for completeness; all others are trouble."""
+"""Kinds of notes that are shown for completeness; all others are trouble."""
 
 _ALWAYS: Final = ("seen", "new", "duplicate", "skipped", "failed")
 _IN_ORDER: Final = (
@@ -116,26 +117,14 @@ def _table(report: Report, session: Session, echo: Callable[[str], object]) -> N
         "size",
     ]
     if rows:
-        echo(_lines(rows, headings, 1 + to))
+        echo(table(rows, headings, "l" * (1 + to) + "r" * (len(headings) - 1 - to)))
     if report.unchanged:
         echo(f"{report.unchanged:,} mailbox{'' if report.unchanged == 1 else 'es'} without news")
 
 
-def _lines(rows: Sequence[Sequence[str]], headings: Sequence[str], left: int) -> str:
-    from tabulate import tabulate  # noqa: PLC0415  a quiet run prints no table
-
-    return tabulate(
-        rows,
-        headings,
-        tablefmt="simple",
-        disable_numparse=True,
-        colalign=_alignment(len(headings), left),
-    )
-
-
 def _proof(report: Report, session: Session) -> None:
-    """Show what the proof at the end of a migration found: in a line if nothing is missing, else by
-    mailbox.
+    """Print what the proof at the end of a migration found: in a line if nothing is missing, else
+    by mailbox.
     """
     if not report.proof:
         return
@@ -157,9 +146,13 @@ def _proof(report: Report, session: Session) -> None:
             ]
             for one in report.proof
         ]
-        click.echo(_lines(rows, headings, 2))
-    if not all(one.complete for one in report.proof):
-        return
+        click.echo(table(rows, headings, "llrrrrr"))
+    if all(one.complete for one in report.proof):
+        _proved_in_a_line(report)
+
+
+def _proved_in_a_line(report: Report) -> None:
+    """Print that everything is where it should be."""
     total, different = (
         sum(one.at_source for one in report.proof),
         sum(one.messages for one in report.proof),
@@ -180,10 +173,6 @@ def _proof(report: Report, session: Session) -> None:
 
 def _proved(one: Proved) -> tuple[int, ...]:
     return one.at_source, one.in_archive, one.messages, one.found, one.removed
-
-
-def _alignment(columns: int, names: int) -> list[str]:
-    return ["left"] * names + ["right"] * (columns - names)
 
 
 def _cells(tally: Tally, columns: Iterable[str]) -> list[str]:

@@ -242,7 +242,7 @@ def meant_protocol(given: object) -> str:
 
 
 def port_of(account: Pop3Account | ImapAccount) -> int:
-    """Tell the port to connect to (RFC 1939, 8314, 9051)."""
+    """Return the port to connect to (RFC 1939, 8314, 9051)."""
     return (
         account.port
         or DEFAULT_PORTS[account.protocol, "tls" if account.security == "tls" else "plain"]

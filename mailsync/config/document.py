@@ -45,7 +45,7 @@ class Document:
     lines: dict[Path, int] = field(default_factory=dict)
 
     def where(self, path: Path) -> str:
-        """Tell `file:line` of a value, or of the nearest thing around it that is written in the
+        """Return `file:line` of a value, or of the nearest thing around it that is written in the
         file.
         """
         while path not in self.lines:

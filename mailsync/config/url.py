@@ -44,7 +44,7 @@ class UrlAccount:
 
 
 def is_url(text: str) -> bool:
-    """Tell a URL from the name of a configured account, which can hold neither : nor /."""
+    """Return whether this is a URL; the name of a configured account holds neither : nor /."""
     return "://" in text
 
 
