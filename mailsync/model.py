@@ -179,6 +179,13 @@ class Scan:
     since: SyncState | None = None
     vanished: tuple[range, ...] = ()
 
+    @property
+    def absence_means_gone(self) -> bool:
+        """Whether a message that is not in a full scan has left its mailbox. It has over IMAP; what
+        POP3 shows is up to the server and to other programs, so there absence means nothing.
+        """
+        return self.state.uidvalidity != 0
+
 
 @dataclass(frozen=True, slots=True)
 class KnownMessage:

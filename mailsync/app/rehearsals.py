@@ -57,7 +57,7 @@ def rehearse_pull(
     with ExitStack() as stack:
         archive = _archive(stack, login)
         source = stack.enter_context(closing(stores.source(login, secret, progress)))
-        memory = archive.memory(login.name) if archive else Nothing()
+        memory = archive.last_known(login.name) if archive else Nothing()
         chosen = rehearse(source, memory, report, only=only, among=login.globs)
         keep = login.settings.keep if isinstance(login.settings, Pop3Account) else "forever"
         if isinstance(keep, DeleteAfter) and report.complete:

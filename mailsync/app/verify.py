@@ -180,7 +180,7 @@ def _compare(login: Login, secrets: Secrets, progress: Progress) -> Comparison:
                 if mailbox.selectable and mailbox.path not in paths
             ]
             live = {box.path: box.live for box in opened.mailboxes(login.name)}
-            comparison.mailboxes = list(cover(source, opened.memory(login.name), live, chosen))
+            comparison.mailboxes = list(cover(source, opened.last_known(login.name), live, chosen))
             # A pull that trusts its counters would not see what they do not tell.
             opened.doubt(
                 login.name,

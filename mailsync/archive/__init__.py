@@ -1,9 +1,7 @@
 """The archive on disk: the mail tree and its catalogue."""
 
 from mailsync.archive.archive import Archive
-from mailsync.archive.catalogue import ArchivedMailbox, RunRecord
-from mailsync.archive.groups import Different, Same
-from mailsync.archive.prune import Prunable
+from mailsync.archive.catalogue import ArchivedMailbox, Different, Prunable, RunRecord, Same
 from mailsync.archive.pull_run import PullRun
 from mailsync.archive.push_run import PushRun
 from mailsync.archive.reindex import Reindexed, reindex

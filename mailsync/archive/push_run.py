@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self
 
-from mailsync.archive.paths import write_path
-from mailsync.archive.shared import Shared
-from mailsync.archive.translated import guarded, translated
+from mailsync.archive.group_commit import GroupCommit
 from mailsync.model import ArchivedMessage, LedgerKey, LedgerLine, MailboxPath, SyncState
 
 GROUP: Final = 512
@@ -25,32 +23,27 @@ class PushRun:
 
     def __init__(
         self,
-        archive: Shared,
+        group: GroupCommit,
         account: str,
         destination: str,
         clock: Callable[[], float],
         *,
         rehearsal: bool = False,
     ) -> None:
-        catalogue, root = archive.catalogue, archive.root
-        self._turn = archive.turn
-        self._commit = archive.commit
-        self._catalogue = catalogue
-        self._sql = catalogue.sql
-        self._root = root
+        self._group = group
+        self._catalogue = group.catalogue
+        self._ledger = group.catalogue.ledger(destination)
         self._clock = clock
-        self._destination = destination
         self._unwritten = 0
         self._rehearsal = rehearsal
         self.id = 0
         if rehearsal:
             return
-        with self._turn, translated(root):
-            catalogue.begin()
-            row = catalogue.make_account(account)
-            self.id = catalogue.start_run(row, "push", int(clock()), destination)
-            self._commit()
-            catalogue.begin()
+        with group.turn:
+            self._catalogue.begin()
+            row = self._catalogue.accounts.make(account)
+            self.id = self._catalogue.runs.start(row, "push", int(clock()), destination)
+            group.flush()
 
     def __enter__(self) -> Self:
         return self
@@ -62,57 +55,25 @@ class PushRun:
         trace: TracebackType | None,
     ) -> None:
         if not self._rehearsal:
-            with self._turn, translated(self._root):
-                self._commit()
+            with self._group.turn:
+                self._group.commit()
 
-    @guarded
     def ledger(self, mailbox: MailboxPath) -> dict[LedgerKey, LedgerLine]:
         """Return what is known of one mailbox of the destination, by (identity, copy)."""
-        read = self._catalogue.flags.read
-        rows = self._sql.execute(
-            "SELECT identity, copy, uidvalidity, uid, flags, state, uidnext, since FROM ledger"
-            " WHERE destination = ? AND mailbox = ?",
-            (self._destination, write_path(mailbox)),
-        )
-        return {
-            (identity, copy): LedgerLine(
-                validity, uid, read(flags), state == "intent", uidnext, since, state == "removed"
-            )
-            for identity, copy, validity, uid, flags, state, uidnext, since in rows
-        }
+        with self._group.turn:
+            return self._ledger.lines(mailbox)
 
-    @guarded
     def intend(
         self, mailbox: MailboxPath, state: SyncState, messages: Sequence[ArchivedMessage]
     ) -> None:
         """Write down, durably, that these messages are about to be appended, with their flags, to a
         mailbox in this state.
         """
-        now = int(self._clock())
-        write = self._catalogue.flags.write
-        self._catalogue.begin()
-        self._sql.executemany(
-            "INSERT OR REPLACE INTO ledger (destination, mailbox, identity, copy, state,"
-            " uidvalidity, uid, flags, uidnext, since, run) VALUES (?, ?, ?, ?, 'intent', ?, NULL,"
-            " ?, ?, ?, ?)",
-            (
-                (
-                    self._destination,
-                    write_path(mailbox),
-                    message.identity,
-                    message.copy,
-                    state.uidvalidity,
-                    write(message.flags),
-                    state.uidnext,
-                    now,
-                    self.id,
-                )
-                for message in messages
-            ),
-        )
-        self.flush()
+        with self._group.turn:
+            self._catalogue.begin()
+            self._ledger.intend(mailbox, state, messages, run=self.id, now=int(self._clock()))
+            self.flush()
 
-    @guarded
     def settle(
         self,
         mailbox: MailboxPath,
@@ -122,75 +83,45 @@ class PushRun:
         flags: frozenset[str],
     ) -> None:
         """Write down that a message is there; `flags` are those of the archive at this time."""
-        self._catalogue.begin()
-        self._sql.execute(
-            "INSERT OR REPLACE INTO ledger (destination, mailbox, identity, copy, state,"
-            " uidvalidity, uid, flags, uidnext, since, run) VALUES (?, ?, ?, ?, 'sent', ?, ?, ?, 0,"
-            " ?, ?)",
-            (
-                self._destination,
-                write_path(mailbox),
-                *key,
-                uidvalidity,
-                uid,
-                self._catalogue.flags.write(flags),
-                int(self._clock()),
-                self.id,
-            ),
-        )
-        self._unwritten += 1
-        if self._unwritten >= GROUP:
-            self.flush()
+        with self._group.turn:
+            self._catalogue.begin()
+            place = (uidvalidity, uid)
+            self._ledger.settle(mailbox, key, place, flags, run=self.id, now=int(self._clock()))
+            self._unwritten += 1
+            if self._unwritten >= GROUP:
+                self.flush()
 
-    @guarded
     def withdraw(self, mailbox: MailboxPath, key: LedgerKey) -> None:
         """Take an intent back: the destination refused the message, or it was never sent."""
-        self._catalogue.begin()
-        self._sql.execute(
-            "DELETE FROM ledger WHERE destination = ? AND mailbox = ? AND identity = ? AND copy = ?"
-            " AND state = 'intent'",
-            (self._destination, write_path(mailbox), *key),
-        )
+        with self._group.turn:
+            self._catalogue.begin()
+            self._ledger.withdraw(mailbox, key)
 
-    @guarded
     def reflagged(self, mailbox: MailboxPath, key: LedgerKey, flags: frozenset[str]) -> None:
         """Write down the flags last sent for a message."""
-        self._catalogue.begin()
-        self._sql.execute(
-            "UPDATE ledger SET flags = ? WHERE destination = ? AND mailbox = ? AND identity = ? AND"
-            " copy = ?",
-            (
-                self._catalogue.flags.write(flags),
-                self._destination,
-                write_path(mailbox),
-                *key,
-            ),
-        )
+        with self._group.turn:
+            self._catalogue.begin()
+            self._ledger.set_flags(mailbox, key, flags)
 
-    @guarded
     def removed(self, mailbox: MailboxPath, keys: Iterable[LedgerKey]) -> None:
         """Write down that messages were taken away on the destination since."""
-        self._catalogue.begin()
-        self._sql.executemany(
-            "UPDATE ledger SET state = 'removed' WHERE destination = ? AND mailbox = ? AND identity"
-            " = ? AND copy = ?",
-            ((self._destination, write_path(mailbox), identity, copy) for identity, copy in keys),
-        )
+        with self._group.turn:
+            self._catalogue.begin()
+            self._ledger.remove(mailbox, keys)
 
-    @guarded
     def flush(self) -> None:
         """Make everything written down durable."""
         if self._rehearsal:
             return
-        self._commit()
-        self._catalogue.begin()
-        self._unwritten = 0
+        with self._group.turn:
+            self._group.flush()
+            self._unwritten = 0
 
-    @guarded
     def finish(self, *, complete: bool, report: Mapping[str, object]) -> None:
         """End the run."""
         if self._rehearsal:
             return
-        self._catalogue.begin()
-        self._catalogue.end_run(self.id, int(self._clock()), complete=complete, report=report)
-        self._commit()
+        with self._group.turn:
+            self._catalogue.begin()
+            self._catalogue.runs.end(self.id, int(self._clock()), complete=complete, report=report)
+            self._group.commit()

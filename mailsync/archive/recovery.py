@@ -4,9 +4,9 @@ really there.
 
 from __future__ import annotations
 
-from mailsync.archive.catalogue import Catalogue
-from mailsync.archive.prune import Pruning
-from mailsync.archive.shelf import Shelf
+from mailsync.archive.catalogue import Catalogue, FileState
+from mailsync.archive.content_store import ContentStore
+from mailsync.archive.prune import remove_condemned
 from mailsync.archive.storage.base import Located, Storage
 from mailsync.formats import maildir
 from mailsync.model import MailboxPath
@@ -22,9 +22,9 @@ class Recovery:
     def __init__(self, catalogue: Catalogue, tree: Storage, dedupe: str) -> None:
         self._catalogue = catalogue
         self._tree = tree
-        self._unfinished = catalogue.unfinished_runs()
+        self._unfinished = catalogue.runs.unfinished()
         run = max(self._unfinished, default=0)
-        self._shelf = Shelf(catalogue, tree, dedupe, lambda: run)
+        self._contents = ContentStore(catalogue, tree, dedupe, run)
         self._progress: Progress = Silence()
         self.adopted = 0
         self.refused: list[Located] = []
@@ -33,7 +33,7 @@ class Recovery:
     @property
     def needed(self) -> bool:
         """Whether tree and catalogue may disagree."""
-        return bool(self._unfinished) or not self._catalogue.has_runs()
+        return bool(self._unfinished) or not self._catalogue.runs.has_any()
 
     def run(self, now: int, progress: Progress | None = None) -> None:
         """Take in files without a row, mark rows without a file, drop our temporary files, and end
@@ -41,22 +41,21 @@ class Recovery:
         """
         self._progress = progress or self._progress
         self._catalogue.begin()
-        pruning = Pruning(self._catalogue, self._tree)
-        if pruning.is_unfinished():
-            pruning.execute()
+        # A prune may have been killed between saying which files go and removing them.
+        remove_condemned(self._catalogue, self._tree)
         for folder, path in list(self._tree.folders()):
             # The catalogue's word counts: the file that tells a shortened folder's whole name may
             # be lost.
-            path = self._catalogue.path_of_folder(folder) or path  # noqa: PLW2901
+            path = self._catalogue.folders.path_of(folder) or path  # noqa: PLW2901
             self._tree.clear_leftovers(folder)
             self._reconcile(folder, path)
         for run in self._unfinished:
-            self._catalogue.break_off(run, now)
+            self._catalogue.runs.break_off(run, now)
         self._tree.sync()
         self._catalogue.commit()
 
     def _reconcile(self, folder: str, path: MailboxPath) -> None:
-        missing = self._catalogue.bases(folder)
+        missing = self._catalogue.files.bases(folder)
         known = set(missing)
         adopted = self.adopted
         for base, file in list(self._tree.walk(folder)):
@@ -64,13 +63,13 @@ class Recovery:
             if (
                 base in known
                 or maildir.parse(base) is None
-                or not self._shelf.is_home(path, folder)
+                or not self._contents.is_home(path, folder)
             ):
                 continue
             known.add(base)
             size = file.stat().size
             self._progress.expect(1, size)
-            if self._shelf.adopt(path, file, base):
+            if self._contents.adopt(path, file, base):
                 self.adopted += 1
             else:
                 file.set_aside("is not what its name says")
@@ -78,6 +77,6 @@ class Recovery:
             self._progress.advance(1, size)
         # A run killed between setting a damaged file aside and putting a good one in its place.
         for row in missing.values():
-            self._catalogue.mark(row, damaged=True)
+            self._catalogue.files.mark(row, FileState.DAMAGED)
         if adopted != self.adopted:
             self._tree.sync_folder(folder)

@@ -9,7 +9,6 @@ nobody can trust it, in its copy of an earlier day it is as of that day.
 from __future__ import annotations
 
 import os
-import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -17,18 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from mailsync.archive import schema
-from mailsync.archive.catalogue import Catalogue
+from mailsync.archive.catalogue import COPY, NAME, Catalogue, begin_from_copy, is_sound
 from mailsync.archive.recovery import Recovery
-from mailsync.archive.safekeeping import COPY, copied
 from mailsync.archive.storage.archive_format import format_of, prepare, storage_of
 from mailsync.archive.storage.base import Located
-from mailsync.archive.storage.disk import sync_directory
+from mailsync.archive.storage.disk import disk_errors_translated, sync_directory
 from mailsync.archive.storage.lock import Lock
 from mailsync.archive.storage.quarantine import Quarantine
-from mailsync.archive.translated import translated
 from mailsync.archive.verification import Verification
-from mailsync.errors import ArchiveNotFound, SchemaTooNew
+from mailsync.errors import ArchiveNotFound
 from mailsync.model import INBOX
 from mailsync.progress import Progress, Silence
 
@@ -78,25 +74,26 @@ def reindex(
     read goes to quarantine, as damaged files do; nothing is deleted. A killed run changes nothing
     that the next one would not do again.
     """
-    with translated(directory):
-        there = (directory / "mail").is_dir()
-    if not there:
+    with disk_errors_translated(directory):
+        has_tree = (directory / "mail").is_dir()
+    if not has_tree:
         raise ArchiveNotFound(f"there is no archive at {directory}: it has no directory `mail`")
     progress = progress or Silence()
     lock = Lock(directory, wait)
     try:
-        with translated(directory):
+        with disk_errors_translated(directory):
             prepare(directory, format_of(directory / "mail") or "maildir")
             basis = _basis(directory)
-            name = schema.NAME if basis == "catalogue" else NEW
+            name = NAME if basis == "catalogue" else NEW
             as_of = _start(directory, basis)
-            with closing(schema.connect(directory, writing=True, name=name)) as connection:
-                done = _Rebuilding(directory, connection, dedupe, clock).run(
+            with closing(Catalogue.open(directory, writing=True, name=name)) as catalogue:
+                done = _Rebuilding(directory, catalogue, dedupe, clock).run(
                     account, progress, by_uid=by_uid
                 )
-                connection.execute(
-                    "PRAGMA journal_mode = DELETE" if name == NEW else "PRAGMA optimize"
-                )
+                if name == NEW:
+                    catalogue.leave_no_journal()
+                else:
+                    catalogue.optimize()
             aside = _swap(directory) if name == NEW else None
     finally:
         lock.release()
@@ -107,28 +104,9 @@ def _basis(directory: Path) -> Basis:
     """Choose what to begin with: the catalogue itself if SQLite finds it sound, else its copy, else
     nothing. Raises SchemaTooNew.
     """
-    if _is_sound(directory, schema.NAME):
+    if is_sound(directory):
         return "catalogue"
-    return "copy" if _is_sound(directory, COPY) else "tree"
-
-
-def _is_sound(directory: Path, name: str) -> bool:
-    path = directory / name
-    if not path.is_file() or not path.stat().st_size:
-        return False
-    try:
-        with closing(
-            sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=60)
-        ) as connection:
-            version = schema.version_of(connection, directory)
-            return (
-                version > 0
-                and connection.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok"
-            )
-    except SchemaTooNew:
-        raise
-    except sqlite3.DatabaseError:
-        return False
+    return "copy" if is_sound(directory, COPY) else "tree"
 
 
 def _start(directory: Path, basis: Basis) -> int | None:
@@ -139,14 +117,7 @@ def _start(directory: Path, basis: Basis) -> int | None:
         return None
     for suffix in ("", "-wal", "-shm", "-journal"):
         (directory / f"{NEW}{suffix}").unlink(missing_ok=True)
-    if basis == "tree":
-        return None
-    with closing(
-        sqlite3.connect(f"{(directory / COPY).absolute().as_uri()}?mode=ro&immutable=1", uri=True)
-    ) as copy:
-        (directory / NEW).touch(mode=0o600)
-        copied(copy, directory / NEW)
-    return int((directory / COPY).stat().st_mtime)
+    return begin_from_copy(directory, NEW) if basis == "copy" else None
 
 
 def _swap(directory: Path) -> Path | None:
@@ -165,12 +136,12 @@ def _swap(directory: Path) -> Path | None:
     quarantine = Quarantine(directory / "quarantine")
     why = "could not be read any more; the catalogue was built again without it"
     for suffix in ("", "-wal", "-shm"):
-        path = directory / f"{schema.NAME}{suffix}"
+        path = directory / f"{NAME}{suffix}"
         if path.exists():
             place = quarantine.move_in(path, why)
             aside = aside or place
     sync_directory(directory)
-    (directory / NEW).replace(directory / schema.NAME)
+    (directory / NEW).replace(directory / NAME)
     sync_directory(directory)
     return aside
 
@@ -181,11 +152,11 @@ class _Rebuilding:
     def __init__(
         self,
         directory: Path,
-        connection: sqlite3.Connection,
+        catalogue: Catalogue,
         dedupe: str,
         clock: Callable[[], float],
     ) -> None:
-        self._catalogue = Catalogue(connection)
+        self._catalogue = catalogue
         self._tree = storage_of(directory / "mail", writing=True)
         self._dedupe = dedupe
         self._clock = clock
@@ -198,15 +169,15 @@ class _Rebuilding:
         """
         catalogue = self._catalogue
         catalogue.begin()
-        row = catalogue.make_account(account)
-        run = catalogue.start_run(row, "reindex", int(self._clock()))
-        newest = catalogue.newest_file()
+        row = catalogue.accounts.make(account)
+        run = catalogue.runs.start(row, "reindex", int(self._clock()))
+        newest = catalogue.files.newest()
         recovery = Recovery(catalogue, self._tree, self._dedupe)
         recovery.run(int(self._clock()), progress)
         catalogue.begin()
         missing, damaged = self._prove(newest, progress)
         unplaced = self._place(row, run, by_uid=by_uid)
-        files, octets = catalogue.count_files()
+        files, octets = catalogue.files.count()
         report = {
             "files": files,
             "adopted": recovery.adopted,
@@ -214,7 +185,7 @@ class _Rebuilding:
             "damaged": len(damaged) + len(recovery.refused),
             "missing": missing,
         }
-        catalogue.end_run(run, int(self._clock()), complete=True, report=report)
+        catalogue.runs.end(run, int(self._clock()), complete=True, report=report)
         catalogue.commit()
         self._tree.close()
         aside = tuple(one.place for one in (*damaged, *recovery.refused))
@@ -233,17 +204,18 @@ class _Rebuilding:
                 damaged.append(one.located)
             else:
                 missing += 1
-        for file, is_damaged in verification.marks:
-            self._catalogue.mark(file, damaged=is_damaged)
+        for file, state in verification.marks:
+            self._catalogue.files.mark(file, state)
         return missing, damaged
 
     def _place(self, account: int, run: int, *, by_uid: bool) -> int:
         """Give the account every message that nobody has, until a complete scan tells better; tells
         how many.
         """
+        placements = self._catalogue.placements(run)
         unplaced = 0
-        for folder, path in self._catalogue.unplaced_folders():
+        for folder, path in self._catalogue.folders.unplaced():
             if by_uid or path == INBOX:
-                mailbox = self._catalogue.make_mailbox(account, folder)
-                unplaced += self._catalogue.place_unconfirmed(mailbox, folder, run, by_uid=by_uid)
+                mailbox = self._catalogue.mailboxes.make(account, folder)
+                unplaced += placements.place_unconfirmed(mailbox, folder, by_uid=by_uid)
         return unplaced

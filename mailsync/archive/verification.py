@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from mailsync.archive.catalogue import Catalogue, FileRow
+from mailsync.archive.catalogue import Catalogue, FileRow, FileState
 from mailsync.archive.storage.base import Located, StorageReader
 from mailsync.archive.storage.disk import is_of_the_reader
 from mailsync.formats import maildir
@@ -57,14 +57,14 @@ class Verification:
         self._tree = tree
         self._newest = newest
         self._inodes: dict[tuple[int, int], Future[bytes | OSError] | bytes] = {}
-        self.marks: list[tuple[int, bool]] = []
+        self.marks: list[tuple[int, FileState]] = []
 
     def run(self, progress: Progress) -> Iterator[Damage]:
         """Yield what is wrong; files are read in parallel, an inode once."""
-        progress.expect(*self._catalogue.count_files(self._newest))
+        progress.expect(*self._catalogue.files.count(self._newest))
         waiting: deque[_Check] = deque()
         with ThreadPoolExecutor(_READERS, thread_name_prefix="mailsync-verify") as pool:
-            for file, digest in self._catalogue.all_files(self._newest):
+            for file, digest in self._catalogue.files.all(self._newest):
                 waiting.append(self._check(pool, file, digest))
                 if len(waiting) > _AHEAD:
                     yield from self._judge(waiting.popleft(), progress)
@@ -100,10 +100,10 @@ class Verification:
         if isinstance(result, bytes) and check.shared:
             self._inodes[check.shared] = result
         if result == check.digest:
-            if check.file.damaged:
-                self.marks.append((check.file.id, False))
+            if not check.file.sound:
+                self.marks.append((check.file.id, FileState.SOUND))
             return
-        self.marks.append((check.file.id, True))
+        self.marks.append((check.file.id, FileState.DAMAGED))
         place = (
             located.place
             if located is not None
@@ -121,12 +121,12 @@ class Verification:
 
     def _strangers(self) -> Iterator[Damage]:
         for folder, _ in self._tree.folders():
-            known = self._catalogue.bases(folder)
+            known = self._catalogue.files.bases(folder)
             for base, located in self._tree.walk(folder):
                 if base not in known:
-                    ours = maildir.parse(base) is not None
+                    is_message = maildir.parse(base) is not None
                     what = "the catalogue does not know this file" + (
-                        "" if ours else " (another program's)"
+                        "" if is_message else " (another program's)"
                     )
                     yield Damage(located.place, None, what, damaged=False)
 

@@ -51,7 +51,7 @@ def prove(
     noted = {(note.mailbox, note.message) for note in report.notes}
     scans = _scans(source, targets.by_destination)
     boxes = {box.path: box for box in targets.archive.mailboxes(targets.account)}
-    memory = targets.archive.memory(targets.account)
+    memory = targets.archive.last_known(targets.account)
     for path, aims in targets.by_destination.items():
         search = _Search(targets.archive, source, run.ledger(path), scans.get(path))
         for aim in aims:

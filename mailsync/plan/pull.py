@@ -100,8 +100,6 @@ def _other_size(entry: Entry, message: KnownMessage) -> bool:
 
 def _reuses_uids(scan: Scan, known: Known) -> bool:
     last = known.state
-    if not scan.state.uidvalidity:
-        return False
     if (
         last is not None
         and last.uidvalidity == scan.state.uidvalidity
@@ -117,7 +115,7 @@ def _reuses_uids(scan: Scan, known: Known) -> bool:
 
 def _gone(scan: Scan, known: Known) -> tuple[int, ...]:
     """Name the live UIDs that are not there; a POP3 server's silence never means gone."""
-    if not scan.state.uidvalidity:
+    if not scan.absence_means_gone:
         return ()
     live = (
         key for key, message in known.messages.items() if isinstance(key, int) and not message.gone

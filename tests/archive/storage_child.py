@@ -19,7 +19,7 @@ from mailsync.archive.storage.archive_format import prepare, storage_of
 from mailsync.archive.storage.base import Origin, Storage
 from mailsync.formats import maildir
 from mailsync.model import INBOX, NO_FLAGS
-from tests.archive.house import START, sha256
+from tests.archive.archive_steps import START, sha256
 from tests.messages import plain
 
 WATCHED: Final = ("write", "fsync", "rename", "replace", "link", "unlink", "ftruncate", "mkdir")

@@ -16,7 +16,7 @@ import pytest
 from mailsync.archive.storage.archive_format import prepare, storage_of
 from mailsync.archive.storage.base import Located, Origin, Storage
 from mailsync.model import INBOX, NO_FLAGS, MailboxPath
-from tests.archive.house import sha256
+from tests.archive.archive_steps import sha256
 from tests.archive.storage_child import BEFORE, MORE, WORK, base_of, go_on
 from tests.archive.write_order import losses, recording
 from tests.messages import plain, ugly

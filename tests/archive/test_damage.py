@@ -11,7 +11,7 @@ import pytest
 from mailsync.archive import Archive
 from mailsync.errors import ArchiveLocked, IntegrityError
 from mailsync.model import INBOX, Kind
-from tests.archive.house import (
+from tests.archive.archive_steps import (
     damages,
     files,
     messages,
@@ -64,8 +64,8 @@ def test_verify_names_a_damaged_file_and_the_next_pull_mends_it(tmp_path: Path, 
         (damage,) = damages(archive)
         assert (damage.digest, damage.damaged) == (sha256(plain(1)), True)
         assert damage.path.name.partition(":2,")[0] == path.name.partition(":2,")[0]
-        assert archive.memory("alice").state(INBOX) is None
-        known = archive.memory("alice").known(scan([ONE]))
+        assert archive.last_known("alice").state(INBOX) is None
+        known = archive.last_known("alice").known(scan([ONE]))
         assert [archived.damaged for archived in known.messages.values()] == [True, False]
         with pytest.raises(IntegrityError, match=sha256(plain(1)).hex()[:12]):
             archive.content(sha256(plain(1)))
@@ -73,7 +73,7 @@ def test_verify_names_a_damaged_file_and_the_next_pull_mends_it(tmp_path: Path, 
         assert stored.kind is Kind.MENDED
         assert archive.content(sha256(plain(1))) == plain(1)
         assert damages(archive) == []
-        assert archive.memory("alice").state(INBOX) is not None
+        assert archive.last_known("alice").state(INBOX) is not None
         assert len(messages(archive)) == len(files(tmp_path / "a")) == 2
 
 
@@ -106,7 +106,7 @@ def test_content_finds_damage_by_itself_and_remembers_it(tmp_path: Path) -> None
         with pytest.raises(IntegrityError):
             archive.content(sha256(plain(1)))
     with opened(tmp_path / "a") as archive:
-        assert archive.memory("alice").state(INBOX) is None
+        assert archive.last_known("alice").state(INBOX) is None
 
 
 def test_content_is_read_from_another_mailbox_when_one_file_rotted(
@@ -121,7 +121,7 @@ def test_content_is_read_from_another_mailbox_when_one_file_rotted(
             pull(archive, [ONE, uid(1, plain(1), WORK)])
         rot(next(path for path in files(tmp_path / "a") if path.parent.parent.name == "mail"))
         assert archive.content(sha256(plain(1))) == plain(1)
-        assert archive.memory("alice").known(scan([ONE])).messages[1].damaged
+        assert archive.last_known("alice").known(scan([ONE])).messages[1].damaged
         (stored,) = pull(archive, [ONE])
         assert stored.digest == sha256(plain(1))
         assert damages(archive) == []
@@ -151,7 +151,10 @@ def test_a_message_stored_as_another_copy_of_itself_is_mended_by_what_the_server
         assert archive.content(archived.digest) == BY_ANOTHER_ROUTE
         assert archived.copy == 1
         assert (
-            archive.memory("alice").known(scan([ONE, uid(2, BY_ANOTHER_ROUTE)])).messages[2].damaged
+            archive.last_known("alice")
+            .known(scan([ONE, uid(2, BY_ANOTHER_ROUTE)]))
+            .messages[2]
+            .damaged
             is False
         )
 
@@ -170,7 +173,7 @@ def test_a_message_that_came_twice_is_one_file_again_after_mending(
         assert archive.content(archived.digest) in {plain(1), BY_ANOTHER_ROUTE}
         assert archived.copy == 1
         assert len(files(tmp_path / "a")) == 1
-        assert archive.memory("alice").state(INBOX) is not None
+        assert archive.last_known("alice").state(INBOX) is not None
 
 
 def test_a_damaged_message_for_which_the_server_now_sends_other_bytes_ends_the_waiting(
@@ -183,7 +186,7 @@ def test_a_damaged_message_for_which_the_server_now_sends_other_bytes_ends_the_w
         (stored,) = pull(archive, [uid(1, plain(7))])
         assert stored.digest == sha256(plain(7))
         assert [archived.digest for archived in messages(archive)] == [sha256(plain(7))]
-        assert archive.memory("alice").state(INBOX) is not None
+        assert archive.last_known("alice").state(INBOX) is not None
 
 
 def test_each_copy_is_mended_where_every_copy_is_kept(tmp_path: Path) -> None:
@@ -264,7 +267,7 @@ def test_a_reader_may_verify_and_the_writer_learns_of_it(tmp_path: Path) -> None
     with Archive.read(tmp_path / "a") as reader:
         assert len(damages(reader)) == 1
     with opened(tmp_path / "a") as archive:
-        assert archive.memory("alice").state(INBOX) is None
+        assert archive.last_known("alice").state(INBOX) is None
 
 
 def test_a_reader_verifies_beside_a_writer_without_stopping_it(tmp_path: Path) -> None:
@@ -290,7 +293,7 @@ def test_a_file_that_turns_out_sound_after_all_is_no_longer_damaged(tmp_path: Pa
         assert len(damages(archive)) == 1
         (tmp_path / "elsewhere").rename(path)
         assert damages(archive) == []
-        assert archive.memory("alice").state(INBOX) is not None
+        assert archive.last_known("alice").state(INBOX) is not None
 
 
 def test_a_catalogue_that_is_no_database_is_said_to_be_damaged(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mailsync.model import Kind
-from tests.archive.house import files, messages, opened, pull, rot, sha256, uid
+from tests.archive.archive_steps import files, messages, opened, pull, rot, sha256, uid
 from tests.messages import plain
 
 MESSAGE = plain(1)

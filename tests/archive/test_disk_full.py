@@ -12,7 +12,7 @@ import pytest
 
 from mailsync.archive import Archive
 from mailsync.errors import ArchiveError, DiskFull
-from tests.archive.house import (
+from tests.archive.archive_steps import (
     clock,
     damages,
     files,

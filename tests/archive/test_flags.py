@@ -8,7 +8,7 @@ import pytest
 
 from mailsync.archive import Archive
 from mailsync.model import Entry
-from tests.archive.house import (
+from tests.archive.archive_steps import (
     damages,
     files,
     messages,

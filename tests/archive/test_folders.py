@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 from mailsync.model import MailboxPath
-from tests.archive.house import damages, files, messages, only_file, opened, pull, sha256, uid
+from tests.archive.archive_steps import (
+    damages,
+    files,
+    messages,
+    only_file,
+    opened,
+    pull,
+    sha256,
+    uid,
+)
 from tests.messages import plain
 
 ODD: dict[str, MailboxPath] = {

@@ -8,7 +8,7 @@ import pytest
 
 from mailsync.archive import Archive
 from mailsync.model import INBOX, LedgerLine, MailboxPath, SyncState
-from tests.archive.house import START, messages, opened, pull, uid
+from tests.archive.archive_steps import START, messages, opened, pull, uid
 from tests.messages import plain
 
 STATE = SyncState(7, 100, 3)

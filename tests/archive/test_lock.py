@@ -23,7 +23,7 @@ from mailsync.errors import (
     IntegrityError,
     SchemaTooNew,
 )
-from tests.archive.house import files, messages, opened, pull, pulling, scan, sha256, uid
+from tests.archive.archive_steps import files, messages, opened, pull, pulling, scan, sha256, uid
 from tests.messages import plain
 
 HOLD = """
@@ -127,7 +127,7 @@ def test_damage_that_a_reader_meets_is_remembered_for_the_next_pull(tmp_path: Pa
     with Archive.read(tmp_path / "a") as reader, pytest.raises(IntegrityError):
         reader.content(sha256(plain(1)))
     with opened(tmp_path / "a") as archive:
-        assert archive.memory("alice").known(scan([uid(1, plain(1))])).messages[1].damaged
+        assert archive.last_known("alice").known(scan([uid(1, plain(1))])).messages[1].damaged
 
 
 def test_reading_where_nothing_is_says_so_and_makes_nothing(tmp_path: Path) -> None:

@@ -16,7 +16,16 @@ from mailsync.archive import Archive, reindex
 from mailsync.archive.storage import dotlock
 from mailsync.errors import ArchiveError, IntegrityError
 from mailsync.model import INBOX, Kind, MailboxPath
-from tests.archive.house import clock, damages, messages, pull, pull_whole, pulling, sha256, uid
+from tests.archive.archive_steps import (
+    clock,
+    damages,
+    messages,
+    pull,
+    pull_whole,
+    pulling,
+    sha256,
+    uid,
+)
 from tests.messages import plain, ugly
 from tests.system.test_other_programs import STATUS, on_a_terminal
 
@@ -149,7 +158,7 @@ def test_a_flipped_bit_is_named_and_a_good_copy_takes_its_place(tmp_path: Path) 
         assert str(file) in str(damage.path)
         with pytest.raises(IntegrityError):
             archive.content(sha256(plain(3)))
-        assert archive.memory("alice").state(INBOX) is None
+        assert archive.last_known("alice").state(INBOX) is None
         assert pull(archive, [uid(3, plain(3))])[0].kind is Kind.MENDED
         assert damages(archive) == []
         assert len(contents(archive)) == 5

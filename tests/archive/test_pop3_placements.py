@@ -5,7 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from mailsync.model import INBOX, Kind, UidlRef, UidRef
-from tests.archive.house import files, messages, opened, pull, pulling, scan, sha256, uid, uidl
+from tests.archive.archive_steps import (
+    files,
+    messages,
+    opened,
+    pull,
+    pulling,
+    scan,
+    sha256,
+    uid,
+    uidl,
+)
 from tests.messages import plain
 
 
@@ -72,7 +82,7 @@ def test_any_octets_serve_as_uidl(tmp_path: Path) -> None:
     names = [b"\xff\xfe", b" ", b"a" * 70, b"\x00"]
     with opened(tmp_path / "a") as archive:
         pull(archive, [uidl(name, plain(n), n) for n, name in enumerate(names)])
-        assert set(archive.memory("alice").known(scan([], validity=0)).messages) == set(names)
+        assert set(archive.last_known("alice").known(scan([], validity=0)).messages) == set(names)
 
 
 def test_held_are_messages_stored_as_they_were_fetched(tmp_path: Path) -> None:

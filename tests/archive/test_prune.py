@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from mailsync.archive import Archive, Prunable
-from mailsync.archive.prune import Pruning
 from mailsync.archive.reindex import reindex
 from mailsync.model import INBOX, MailboxPath
-from tests.archive.house import (
+from tests.archive.archive_steps import (
     DAY,
     START,
     damages,
@@ -144,7 +143,7 @@ def test_a_disk_too_full_for_a_copy_of_the_catalogue_is_emptied_all_the_same(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with opened(archive, begin=LATER) as writing:
-        monkeypatch.setattr("mailsync.archive.prune.keep_copy", full)
+        monkeypatch.setattr("mailsync.archive.catalogue.backup.keep_copy", full)
         writing.prune("alice", START + DAY, everything)
         assert held(writing) == {sha256(plain(4)), sha256(plain(5))}
 
@@ -157,7 +156,7 @@ def test_interrupted_anywhere_it_is_finished_by_the_next_opening_and_no_message_
         raise KeyboardInterrupt
 
     places: dict[str, Callable[[], None]] = {
-        "commit": lambda: monkeypatch.setattr(Pruning, "execute", fail),
+        "commit": lambda: monkeypatch.setattr("mailsync.archive.prune.remove_condemned", fail),
         "locate": lambda: monkeypatch.setattr(
             "mailsync.archive.storage.maildir.MaildirStorage._find", fail
         ),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mailsync.formats import header
 from mailsync.model import INBOX, Excerpt, Kind
-from tests.archive.house import (
+from tests.archive.archive_steps import (
     damages,
     files,
     messages,
@@ -174,4 +174,4 @@ def test_a_message_is_proved_by_its_file_and_header(tmp_path: Path) -> None:
             assert not run.proves(sha256(plain(9)), Excerpt(entry, head(plain(1))))
             rot(only_file(tmp_path / "a"))
             assert not run.proves(sha256(plain(1)), Excerpt(entry, head(plain(1))))
-        assert archive.memory("alice").state(INBOX) is None
+        assert archive.last_known("alice").state(INBOX) is None

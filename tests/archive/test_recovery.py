@@ -15,7 +15,7 @@ import pytest
 from mailsync.archive import Archive, reindex
 from mailsync.errors import ArchiveError, DiskFull
 from mailsync.model import INBOX, Excerpt, Kind, Mailbox, MailboxPath
-from tests.archive.house import (
+from tests.archive.archive_steps import (
     damages,
     files,
     messages,
@@ -178,7 +178,7 @@ def test_a_failed_fsync_of_one_message_lets_none_of_its_group_through(
         with pytest.raises(ArchiveError):
             run_and_fail()
         assert messages(archive) == []
-        assert archive.memory("alice").state(INBOX) is None
+        assert archive.last_known("alice").state(INBOX) is None
 
 
 def test_a_half_written_file_under_our_name_goes_to_quarantine(
@@ -290,7 +290,7 @@ def test_a_mending_interrupted_before_its_commit_is_made_good(
         with pytest.raises(KeyboardInterrupt):
             mend_and_fail(archive)
     with opened(tmp_path / "a") as archive:
-        assert archive.memory("alice").state(INBOX) is None
+        assert archive.last_known("alice").state(INBOX) is None
         assert pull(archive, SIX[:1])[0].kind is Kind.MENDED
         assert damages(archive) == []
         assert archive.content(sha256(plain(1))) == plain(1)

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from mailsync.archive import Archive, Reindexed, reindex
-from mailsync.archive.safekeeping import COPY
+from mailsync.archive.catalogue import COPY
 from mailsync.errors import ArchiveLocked, ArchiveNotFound, IntegrityError, SchemaTooNew
 from mailsync.model import INBOX, Kind, MailboxPath
-from tests.archive.house import (
+from tests.archive.archive_steps import (
     damages,
     files,
     messages,
@@ -90,7 +90,7 @@ def test_a_lost_catalogue_is_built_from_the_tree_with_mailboxes_flags_and_dates(
     with opened(tmp_path / "a") as archive:
         assert {mailbox: messages(archive, mailbox) for mailbox in (INBOX, WORK, LONG)} == before
         assert damages(archive) == []
-        assert archive.memory("alice").state(INBOX) is None
+        assert archive.last_known("alice").state(INBOX) is None
         assert [record.kind for record in archive.runs("alice", 5)] == ["reindex"]
 
 
@@ -160,7 +160,7 @@ def test_from_the_copy_history_comes_back_and_what_came_later_is_taken_from_the_
             == gone
             == [sha256(plain(2))]
         )
-        assert archive.memory("alice").state(INBOX) is not None
+        assert archive.last_known("alice").state(INBOX) is not None
         assert len(messages(archive, WORK)) == 2
         assert damages(archive) == []
 
@@ -212,7 +212,7 @@ def test_a_sound_catalogue_is_kept_with_its_history_and_agrees_with_the_tree_aft
     assert len(list((tmp_path / "a/quarantine").iterdir())) == 2
     with opened(tmp_path / "a") as archive:
         assert messages(archive, gone=True) == history
-        assert archive.memory("alice").state(INBOX) is None or bad.name.startswith(
+        assert archive.last_known("alice").state(INBOX) is None or bad.name.startswith(
             str(history[-1].internaldate)
         )
         assert len([damage for damage in damages(archive) if damage.damaged]) == 1

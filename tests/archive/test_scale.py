@@ -14,7 +14,7 @@ import pytest
 
 from mailsync.archive import Archive
 from mailsync.model import INBOX, Mailbox, Scan, SyncState
-from tests.archive.house import ACCOUNT, opened, pulling, scan, uid
+from tests.archive.archive_steps import ACCOUNT, opened, pulling, scan, uid
 from tests.messages import plain
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
         sql.execute("PRAGMA cache_size = -200000")
         sql.execute("BEGIN")
         numbers = range(1, MANY + BOXES * 10 + 1)
-        sql.executemany(
+        sql.execute_each(
             "INSERT INTO messages (id, digest, size, identity, message_id, header, presence,"
             " subject, sender, first_run) VALUES (?, ?, 5000, ?, ?, ?, ?, 'A subject of ordinary"
             " length', 'Somebody <s@example.org>', 1)",
@@ -61,7 +61,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
         def folder(n: int) -> int:
             return int(folders["" if n <= MANY else f".Box {(n - MANY - 1) // 10}"])
 
-        sql.executemany(
+        sql.execute_each(
             "INSERT INTO files (id, folder, message, copy, base, internaldate, flags) VALUES (?, ?,"
             " ?, 1, ?, ?, '\\Seen')",
             (
@@ -69,7 +69,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
                 for n in numbers
             ),
         )
-        sql.executemany(
+        sql.execute_each(
             "INSERT INTO placements (mailbox, file, digest, size, uidvalidity, uid, flags,"
             " first_run, since_run) VALUES (?, ?, ?, 5000, 1, ?, '\\Seen', 1, 1)",
             ((boxes[folder(n)], n, n.to_bytes(32, "big"), n) for n in numbers),
@@ -101,7 +101,7 @@ def everything() -> Scan:
 def test_knowing_all_of_a_large_mailbox_is_a_matter_of_a_second_and_few_megabytes(
     large: Archive,
 ) -> None:
-    remembered = large.memory(ACCOUNT)
+    remembered = large.last_known(ACCOUNT)
     known, seconds = cost(lambda: remembered.known(everything()))
     assert (len(known.messages), known.live) == (MANY, MANY)
     assert seconds < 2
@@ -110,7 +110,7 @@ def test_knowing_all_of_a_large_mailbox_is_a_matter_of_a_second_and_few_megabyte
 
 
 def test_knowing_what_a_delta_names_does_not_cost_the_mailbox(large: Archive) -> None:
-    remembered = large.memory(ACCOUNT)
+    remembered = large.last_known(ACCOUNT)
     since = remembered.state(INBOX)
     named = tuple(uid(n, plain(1)).entry for n in range(MANY - 5, MANY + 5))
     delta = Scan(Mailbox(INBOX), SyncState(1, MANY + 5, MANY, 10), named, since, (range(7, 9),))
@@ -142,7 +142,7 @@ def test_describing_a_thousand_mailboxes_is_quick(large: Archive) -> None:
 
 
 def test_asking_for_the_states_of_a_thousand_mailboxes_is_quick(large: Archive) -> None:
-    remembered = large.memory(ACCOUNT)
+    remembered = large.last_known(ACCOUNT)
     _, seconds = cost(lambda: [remembered.state((f"Box {n}",)) for n in range(BOXES)])
     assert seconds < 0.5
 

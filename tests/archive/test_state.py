@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailsync.model import INBOX, KnownMessage, Mailbox, MailboxPath, Scan, SyncState
-from tests.archive.house import (
+from tests.archive.archive_steps import (
     files,
     messages,
     opened,
@@ -33,7 +33,7 @@ def test_a_mailbox_has_no_state_before_it_was_complete_once(tmp_path: Path) -> N
                 run.add(message)
             run.incomplete(INBOX)
             assert run.state(INBOX) is None
-        assert archive.memory("alice").state(INBOX) is None
+        assert archive.last_known("alice").state(INBOX) is None
         assert archive.mailboxes("alice")[0].incomplete
 
 
@@ -63,7 +63,7 @@ def test_a_run_that_breaks_off_completes_nothing_it_had_not_committed(tmp_path: 
 
         with pytest.raises(KeyboardInterrupt):
             pull_and_die()
-        assert archive.memory("alice").state(INBOX) is None
+        assert archive.last_known("alice").state(INBOX) is None
         assert [archived.digest for archived in messages(archive)] == [sha256(plain(1))]
         assert len(files(tmp_path / "a")) == 1
         assert archive.runs("alice", 1)[0].ended is None
@@ -133,7 +133,7 @@ def test_a_new_uidvalidity_makes_what_was_not_seen_again_gone(tmp_path: Path) ->
         }
         assert len(messages(archive, gone=True)) == 3
         assert len(files(tmp_path / "a")) == 3
-        assert archive.memory("alice").state(INBOX) == SyncState(2, 13, 2)
+        assert archive.last_known("alice").state(INBOX) == SyncState(2, 13, 2)
 
 
 def test_messages_live_on_while_a_new_uidvalidity_is_half_seen(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mailsync.model import INBOX, Kind
-from tests.archive.house import (
+from tests.archive.archive_steps import (
     START,
     files,
     messages,

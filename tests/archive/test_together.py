@@ -14,7 +14,7 @@ import pytest
 from mailsync.archive import Archive
 from mailsync.errors import ArchiveError
 from mailsync.model import INBOX, ArchivedMessage, SyncState
-from tests.archive.house import ACCOUNT, damages, files, messages, opened, pull, sha256, uid
+from tests.archive.archive_steps import ACCOUNT, damages, files, messages, opened, pull, sha256, uid
 from tests.messages import plain
 
 STATE = SyncState(7, 100, 3)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from mailsync.archive import Archive
-from mailsync.archive.safekeeping import COPY
+from mailsync.archive.catalogue import COPY
 from mailsync.errors import ArchiveNotFound
 from mailsync.formats import mboxrd
 from mailsync.formats.mboxrd import Record
@@ -183,7 +183,7 @@ class Stage:
                 ]
                 for path in boxes
             }
-            states = {path: archive.memory(ACCOUNT).state(path) for path in boxes}
+            states = {path: archive.last_known(ACCOUNT).state(path) for path in boxes}
             ledger = archive._catalogue.sql.execute(
                 "SELECT count(*) FROM ledger WHERE state = 'sent'"
             ).fetchone()[0]

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from mailsync import exit_codes
-from mailsync.archive import pull_run, reindex
+from mailsync.archive import group_commit, reindex
 from mailsync.archive.storage import writers
 from mailsync.engine.pull import pull
 from mailsync.engine.push import AnnouncedProgress, StreamingPush, streaming_push
@@ -263,7 +263,7 @@ class Outcome:
 def serve() -> None:
     """Do what the orders say until there are no more."""
     begin = ctypes.CDLL(None).seam_begin
-    pull_run.GROUP_FILES = 4  # type: ignore[misc]
+    group_commit.GROUP_FILES = 4  # type: ignore[misc]
     streaming_push.REST = 0.005  # type: ignore[misc]
     for line in sys.stdin:
         order = Order(**json.loads(line))

@@ -52,7 +52,7 @@ def contents(archive: Archive) -> list[ArchivedMessage]:
 
 
 def states(archive: Archive) -> list[SyncState | None]:
-    return [archive.memory("alice").state(path) for path in archive_child.MAILBOXES]
+    return [archive.last_known("alice").state(path) for path in archive_child.MAILBOXES]
 
 
 def start(directory: Path, step: int = 0) -> subprocess.Popen[str]:

@@ -20,7 +20,7 @@ from imapclient import IMAPClient
 from mailsync.archive import Archive
 from mailsync.archive.storage.maildir import MaildirStorage
 from mailsync.model import INBOX, MailboxPath
-from tests.archive.house import damages, files, messages, opened, pull, pulling, sha256, uid
+from tests.archive.archive_steps import damages, files, messages, opened, pull, pulling, sha256, uid
 from tests.messages import plain, ugly
 from tests.servers.dovecot import Dovecot, _own
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mailsync.model import INBOX, NO_FLAGS, Entry, Message, UidlRef
-from tests.archive.house import START, messages, opened, pulling, uid, uidl
+from tests.archive.archive_steps import START, messages, opened, pulling, uid, uidl
 
 MANY = 6_000
 

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailsync.archive import Archive
-from mailsync.archive.paths import read_path, write_path
-from mailsync.archive.schema import MIGRATIONS
+from mailsync.archive.catalogue.schema import MIGRATIONS
+from mailsync.archive.catalogue.text import read_path, write_path
 from mailsync.errors import ArchiveError, IntegrityError, SchemaTooNew
 from mailsync.model import INBOX
-from tests.archive.house import START, files, messages, opened, pull, pulling, sha256, uid
+from tests.archive.archive_steps import START, files, messages, opened, pull, pulling, sha256, uid
 from tests.messages import plain
 
 DAY = 86_400
@@ -55,7 +55,7 @@ def test_a_damaged_catalogue_never_replaces_the_good_copy(
         to.write_bytes(b"no database")
         return False
 
-    monkeypatch.setattr("mailsync.archive.safekeeping.copied", damaged)
+    monkeypatch.setattr("mailsync.archive.catalogue.backup.copied", damaged)
     with opened(tmp_path / "a", begin=START + 3 * DAY) as archive:
         pull(archive, [uid(9, plain(9))])
     assert (tmp_path / "a/catalogue.copy.sqlite3").read_bytes() == good
@@ -71,7 +71,7 @@ def test_a_copy_that_cannot_be_made_does_not_fail_a_pull_that_is_done(
     def full(*_: Any) -> bool:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr("mailsync.archive.safekeeping.copied", full)
+    monkeypatch.setattr("mailsync.archive.catalogue.backup.copied", full)
     with opened(tmp_path / "a") as archive:
         pull(archive, [uid(2, plain(2))])
     with opened(tmp_path / "a") as archive:
@@ -181,10 +181,10 @@ def test_each_schema_leads_to_the_next_in_one_transaction_and_keeps_what_is_ther
         *more[:-1],
         "INSERT INTO added (word) VALUES ('half'); INSERT INTO nowhere VALUES (1);",
     )
-    monkeypatch.setattr("mailsync.archive.schema.MIGRATIONS", broken)
+    monkeypatch.setattr("mailsync.archive.catalogue.schema.MIGRATIONS", broken)
     with pytest.raises(ArchiveError):
         opened(tmp_path / "a")
-    monkeypatch.setattr("mailsync.archive.schema.MIGRATIONS", more)
+    monkeypatch.setattr("mailsync.archive.catalogue.schema.MIGRATIONS", more)
     with opened(tmp_path / "a") as archive:
         assert archive._catalogue.sql.execute("SELECT word FROM added").fetchall() == [("here",)]
         assert archive._catalogue.sql.execute("PRAGMA user_version").fetchone()[0] == len(more)

@@ -24,7 +24,7 @@ from mailsync import identity
 from mailsync.archive import Archive, PullRun
 from mailsync.model import INBOX, Mailbox, MailboxPath, Message, Scan, SyncState
 from mailsync.plan import plan_pull
-from tests.archive.house import damages, files, messages, opened, rot, sha256, uid
+from tests.archive.archive_steps import damages, files, messages, opened, rot, sha256, uid
 from tests.messages import plain
 
 BOXES: list[MailboxPath] = [INBOX, ("Work",)]
@@ -183,7 +183,7 @@ class Machine(RuleBasedStateMachine):
                     m.entry.flags for m in there.values() if same(m.content) == archived.identity
                 ]
                 assert archived.flags in flags
-            assert self.archive.memory("alice").state(box) is not None
+            assert self.archive.last_known("alice").state(box) is not None
         if not self.harmed:
             assert damages(self.archive) == []
         # What is still damaged is no longer on the server, and that is all that may be.

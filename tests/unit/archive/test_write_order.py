@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from mailsync.archive import Archive, pull_run
+from mailsync.archive import Archive, group_commit
 from mailsync.errors import ArchiveError, DiskFull
 from mailsync.model import INBOX
-from tests.archive.house import pulling, uid
+from tests.archive.archive_steps import pulling, uid
 from tests.archive.write_order import Recorder, Step, recording
 from tests.messages import plain
 
@@ -27,7 +27,7 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
 
 
 def record_commits(archive: Archive, recorder: Recorder) -> None:
-    connection: sqlite3.Connection = archive._catalogue.sql.connection
+    connection: sqlite3.Connection = archive._catalogue.sql.sqlite
     connection.set_trace_callback(
         lambda statement: recorder.note("sql", statement) if statement == "COMMIT" else None
     )
@@ -86,23 +86,23 @@ def commits(recorder: Recorder) -> int:
 def test_a_group_is_committed_when_it_has_so_many_files_or_octets(
     tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pull_run, "GROUP_SECONDS", 3600.0)
+    monkeypatch.setattr(group_commit, "GROUP_SECONDS", 3600.0)
     with Archive.open(tmp_path / "a") as archive, pulling(archive) as run:
         record_commits(archive, recorder)
-        for number in range(pull_run.GROUP_FILES + 100):
+        for number in range(group_commit.GROUP_FILES + 100):
             run.add(uid(number + 1, plain(number)))
         assert commits(recorder) == 1
         for number in range(4):
-            run.add(uid(number + 5_000, plain(number) + bytes(pull_run.GROUP_OCTETS // 4 + 1)))
+            run.add(uid(number + 5_000, plain(number) + bytes(group_commit.GROUP_OCTETS // 4 + 1)))
         assert commits(recorder) == 2
         with Archive.read(tmp_path / "a") as reader:
-            assert len(list(reader.messages("alice", INBOX))) >= pull_run.GROUP_FILES + 100
+            assert len(list(reader.messages("alice", INBOX))) >= group_commit.GROUP_FILES + 100
 
 
 def test_a_slow_line_loses_no_more_than_seconds_of_work_to_a_crash(
     tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pull_run, "GROUP_SECONDS", 0.0)
+    monkeypatch.setattr(group_commit, "GROUP_SECONDS", 0.0)
     with Archive.open(tmp_path / "a") as archive, pulling(archive) as run:
         record_commits(archive, recorder)
         for number in range(3):
@@ -113,8 +113,8 @@ def test_a_slow_line_loses_no_more_than_seconds_of_work_to_a_crash(
 def test_what_moves_no_file_is_committed_in_groups_as_well(
     tmp_path: Path, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pull_run, "GROUP_SECONDS", 3600.0)
-    entries = [uid(number + 1, plain(7)) for number in range(pull_run.GROUP_FILES + 50)]
+    monkeypatch.setattr(group_commit, "GROUP_SECONDS", 3600.0)
+    entries = [uid(number + 1, plain(7)) for number in range(group_commit.GROUP_FILES + 50)]
     with Archive.open(tmp_path / "a") as archive, pulling(archive) as run:
         record_commits(archive, recorder)
         for message in entries:

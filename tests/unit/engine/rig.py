@@ -77,7 +77,7 @@ class Rig:
     def rehearse(self, **globs: Sequence[str]) -> Report:
         report = Report("pull", ACCOUNT, dry_run=True)
         with Archive.read(self.directory) as archive:
-            rehearse(MemoryStore(self.old, ACCOUNT), archive.memory(ACCOUNT), report, **globs)
+            rehearse(MemoryStore(self.old, ACCOUNT), archive.last_known(ACCOUNT), report, **globs)
         return report
 
     def targets(

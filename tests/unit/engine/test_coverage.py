@@ -40,7 +40,7 @@ def looked(rig: Rig, source: Source | None = None) -> dict[tuple[str, ...], Cove
         live = {box.path: box.live for box in archive.mailboxes(ACCOUNT)}
         return {
             one.mailbox: one
-            for one in cover(source, archive.memory(ACCOUNT), live, source.mailboxes())
+            for one in cover(source, archive.last_known(ACCOUNT), live, source.mailboxes())
         }
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from mailsync.archive.storage.base import Origin, Removing
 from mailsync.model import INBOX, NO_FLAGS
-from tests.archive.house import sha256
+from tests.archive.archive_steps import sha256
 from tests.archive.storage_child import WORK, base_of
 from tests.archive.storage_contract import StorageContract, held, located, store
 from tests.archive.write_order import recording

@@ -19,7 +19,7 @@ from mailsync.archive.storage.writers import Writers
 from mailsync.errors import ArchiveError
 from mailsync.model import INBOX
 from tests import messages
-from tests.archive.house import uid
+from tests.archive.archive_steps import uid
 
 
 @pytest.fixture(autouse=True)

@@ -4,10 +4,10 @@ adopted. One writer's view.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mailsync.archive.catalogue import Catalogue, FileRow
+from mailsync.archive.catalogue import Catalogue, FileRow, FileState
 from mailsync.archive.storage.base import Located, Origin, Storage
 from mailsync.archive.storage.disk import is_of_the_reader
 from mailsync.formats import header, maildir
@@ -56,7 +56,7 @@ class _Spot:
     flags: frozenset[str]
 
 
-class Shelf:
+class ContentStore:
     """Stores contents for one run; `dedupe` is `message-id`, `exact` or `none`."""
 
     def __init__(
@@ -64,25 +64,29 @@ class Shelf:
         catalogue: Catalogue,
         tree: Storage,
         dedupe: str,
-        run: Callable[[], int],
+        run: int,
     ) -> None:
         self._catalogue = catalogue
-        self._sql = catalogue.sql
         self._tree = tree
         self._dedupe = dedupe
         self._run = run
         self._folders: dict[MailboxPath, tuple[int, str]] = {}
 
+    def files(self, digest: bytes) -> Sequence[FileRow]:
+        """Return the files that hold a content, sound ones first."""
+        message = self._catalogue.messages.find(digest)
+        return [] if message is None else self._catalogue.files.of(message)
+
     def folder(self, path: MailboxPath) -> tuple[int, str]:
         """Return a mailbox's folder as (row, name), made when missing."""
         known = self._folders.get(path)
         if known is None:
-            found = self._catalogue.folder(path)
+            found = self._catalogue.folders.find(path)
             if found is None:
                 name = self._tree.make_folder(
-                    path, hashed=self._catalogue.folder_clashes(folder_name(path))
+                    path, hashed=self._catalogue.folders.clashes(folder_name(path))
                 )
-                found = (self._catalogue.make_folder(path, name), name)
+                found = (self._catalogue.folders.make(path, name), name)
             else:
                 self._tree.make_folder(path, hashed=is_shortened(found[1]), recorded=True)
             known = self._folders[path] = found
@@ -92,9 +96,9 @@ class Shelf:
         """Return whether a folder found in the tree is that of a mailbox; a mailbox without one in
         the catalogue takes it.
         """
-        found = self._catalogue.folder(path)
+        found = self._catalogue.folders.find(path)
         if found is None:
-            found = self._folders[path] = (self._catalogue.make_folder(path, name), name)
+            found = self._folders[path] = (self._catalogue.folders.make(path, name), name)
         return found[1] == name
 
     def stow(
@@ -123,9 +127,9 @@ class Shelf:
             )
             return Stowed(file, digest, new=True, collides=found.collides)
         message, stored_digest = found.stored
-        there = self._put(spot, message, stored_digest, held)
-        if there is not None:
-            return there
+        stowed = self._put(spot, message, stored_digest, held)
+        if stowed is not None:
+            return stowed
         if stored_digest != digest:
             return self._succeed(spot, [message], content, print_)
         mended = self._mend(message, digest, content)
@@ -143,20 +147,16 @@ class Shelf:
         """Put a stored content into a mailbox's folder as well; None when no sound file holds
         it.
         """
-        message = self._catalogue.message_by_digest(digest)
-        there = (
-            None
-            if message is None
-            else self._put(_Spot(path, internaldate, flags), message, digest)
-        )
-        return None if there is None else there.file
+        message = self._catalogue.messages.find(digest)
+        if message is None:
+            return None
+        stowed = self._put(_Spot(path, internaldate, flags), message, digest)
+        return None if stowed is None else stowed.file
 
     def reflag(self, file: int, flags: frozenset[str]) -> None:
         """Make a file's name say these flags."""
-        row = self._catalogue.file(file)
-        self._sql.execute(
-            "UPDATE files SET flags = ? WHERE id = ?", (self._catalogue.flags.write(flags), file)
-        )
+        row = self._catalogue.files.get(file)
+        self._catalogue.files.set_flags(file, flags)
         self._tree.reflag(row.folder, row.base, flags, row.flags)
 
     def adopt(self, path: MailboxPath, file: Located, base: str) -> bool:
@@ -170,9 +170,7 @@ class Shelf:
             or name.digest_prefix != print_.digest[: maildir.DIGEST_SHOWN]
         ):
             return False
-        message = self._catalogue.message_by_digest(print_.digest) or self._record(
-            print_, len(content)
-        )
+        message = self._catalogue.messages.find(print_.digest) or self._record(print_, len(content))
         self._insert_file(_Spot(path, name.internaldate, file.flags), message, base, name.copy)
         return True
 
@@ -180,7 +178,7 @@ class Shelf:
         """Return an adopted file, which no placement names yet, the flags of its first one; tells
         whether it was such a file.
         """
-        if self._is_placed(file):
+        if self._catalogue.files.is_placed(file):
             return False
         self.reflag(file, flags)
         return True
@@ -189,18 +187,7 @@ class Shelf:
         """Find the stored content this one counts as, and, failing that, another message with its
         Message-ID.
         """
-        # The condition on the empty text lets SQLite use the index, which leaves messages without a
-        # Message-ID out; a device that writes one Message-ID into every message has thousands of
-        # them, of which one is enough.
-        rows = self._sql.ask(
-            "SELECT id, digest, identity FROM messages WHERE digest = ?1 OR identity = ?2 UNION ALL"
-            " SELECT * FROM (SELECT id, digest, identity FROM messages WHERE message_id = ?3 AND"
-            " message_id <> '' AND +identity <> ?2 LIMIT 1)",
-            (print_.digest, print_.identity, print_.message_id),
-            print_.digest,
-            print_.identity,
-            print_.message_id,
-        )
+        rows = self._catalogue.messages.alike(print_)
         if not rows:
             return _NOTHING
         collides = next((digest for _, digest, known in rows if known != print_.identity), None)
@@ -215,30 +202,15 @@ class Shelf:
         # Its own content first, if that is sound; then the one that came first.
         alike.sort(key=lambda one: one[0] != own)
         for row, digest in alike:
-            if any(not file.damaged for file in self._catalogue.files_of(row)):
+            if any(file.sound for file in self._catalogue.files.of(row)):
                 return _Found((row, digest))
         if own is not None:
             return _Found((own, print_.digest))
         return _Found(lost=[row for row, _ in alike], collides=collides)
 
     def _record(self, print_: Fingerprint, size: int) -> int:
-        return self._sql.insert(
-            "messages",
-            (
-                print_.digest,
-                size,
-                print_.identity,
-                print_.message_id,
-                print_.header,
-                print_.presence,
-                _storable(header.text(print_.subject)),
-                _storable(header.text(print_.sender)),
-                self._run(),
-            ),
-            print_.digest,
-            print_.identity,
-            print_.message_id or print_.digest,
-        )
+        shown = (header.text(print_.subject), header.text(print_.sender))
+        return self._catalogue.messages.insert(print_, size, shown, self._run)
 
     def _write(
         self, spot: _Spot, message: int, digest: bytes, content: bytes, *, first: bool = False
@@ -263,7 +235,7 @@ class Shelf:
             if self._is_sound(file, digest):
                 return Stowed(file.id, digest, new=self._claim(file.id, spot.flags))
         mine = {file.id for file in here}
-        others = (file for file in self._catalogue.files_of(message) if file.id not in mine)
+        others = (file for file in self._catalogue.files.of(message) if file.id not in mine)
         source = next((file for file in others if self._is_sound(file, digest)), None)
         if source is None:
             return None
@@ -271,9 +243,9 @@ class Shelf:
         if here:
             self._set_aside(here[0])
             self._tree.copy(origin, here[0].folder, here[0].base, here[0].flags)
-            self._catalogue.mark(here[0].id, damaged=False)
+            self._catalogue.files.mark(here[0].id, FileState.SOUND)
             return Stowed(here[0].id, digest, new=False, mended=True)
-        size = self._sql.execute("SELECT size FROM messages WHERE id = ?", (message,)).fetchone()[0]
+        size = self._catalogue.messages.size(message)
         copy = self._next_copy(spot.path, message)
         base = maildir.name(spot.internaldate, digest, size, copy)
         self._tree.copy(origin, self.folder(spot.path)[1], base, spot.flags)
@@ -286,30 +258,22 @@ class Shelf:
         With `none` a placement has a file to itself: the one it had, or one that a killed run left
         without a placement.
         """
-        files = self._catalogue.files_of(message, folder=self.folder(path)[0])
+        files = self._catalogue.files.of(message, folder=self.folder(path)[0])
         if self._dedupe != "none":
             return files
         return [file for file in files if file.id == held] or [
-            file for file in files if not self._is_placed(file.id)
+            file for file in files if not self._catalogue.files.is_placed(file.id)
         ]
-
-    def _is_placed(self, file: int) -> bool:
-        return (
-            self._sql.execute(
-                "SELECT 1 FROM placements WHERE file = ? AND NOT unconfirmed LIMIT 1", (file,)
-            ).fetchone()
-            is not None
-        )
 
     def _is_sound(self, file: FileRow, digest: bytes) -> bool:
         """Hash a file unless its damage is known or it was written just now; what is found damaged
         is marked.
         """
-        if file.damaged or self._tree.is_waiting(file.folder, file.base):
-            return not file.damaged
+        if not file.sound or self._tree.is_waiting(file.folder, file.base):
+            return file.sound
         if self._holds(file, digest):
             return True
-        self._catalogue.mark(file.id, damaged=True)
+        self._catalogue.files.mark(file.id, FileState.DAMAGED)
         return False
 
     def _holds(self, file: FileRow, digest: bytes) -> bool:
@@ -326,13 +290,13 @@ class Shelf:
         """Put good content in the place of every damaged file of a message; what was damaged goes
         to quarantine.
         """
-        damaged = [file for file in self._catalogue.files_of(message) if file.damaged]
+        damaged = [file for file in self._catalogue.files.of(message) if not file.sound]
         for file in damaged:
             # It is sound when a run was killed between mending it and saying so.
             if not self._holds(file, digest):
                 self._set_aside(file)
                 self._tree.write(file.folder, file.base, content, file.flags)
-            self._catalogue.mark(file.id, damaged=False)
+            self._catalogue.files.mark(file.id, FileState.SOUND)
         return bool(damaged)
 
     def _succeed(
@@ -341,20 +305,13 @@ class Shelf:
         """Let a content take the place of others of the same message that are damaged: their files,
         and so their placements, are its.
         """
-        message = self._catalogue.message_by_digest(print_.digest) or self._record(
-            print_, len(content)
-        )
-        damaged = [file for one in lost for file in self._catalogue.files_of(one) if file.damaged]
+        message = self._catalogue.messages.find(print_.digest) or self._record(print_, len(content))
+        damaged = [file for one in lost for file in self._catalogue.files.of(one) if not file.sound]
         for file in damaged:
             self._set_aside(file)
-            date, copy = self._sql.execute(
-                "SELECT internaldate, copy FROM files WHERE id = ?", (file.id,)
-            ).fetchone()
+            date, copy = self._catalogue.files.name_parts(file.id)
             base = maildir.name(date, print_.digest, len(content), copy)
-            self._sql.execute(
-                "UPDATE files SET message = ?, base = ?, damaged = 0 WHERE id = ?",
-                (message, base, file.id),
-            )
+            self._catalogue.files.set_content(file.id, message, base)
             self._tree.write(file.folder, base, content, file.flags)
         here = self._here(spot.path, message, None)
         place = here[0].id if here else self._write(spot, message, print_.digest, content)
@@ -369,28 +326,9 @@ class Shelf:
         """Return the next number among the copies of one message in a folder; only `exact` and
         `none` keep several.
         """
-        row = self._sql.execute(
-            "SELECT coalesce(max(f.copy), 0) + 1 FROM messages n CROSS JOIN messages m ON"
-            " m.identity = n.identity CROSS JOIN files f ON f.message = m.id AND f.folder = ? WHERE"
-            " n.id = ?",
-            (self.folder(path)[0], message),
-        ).fetchone()
-        return int(row[0])
+        return self._catalogue.messages.next_copy(message, self.folder(path)[0])
 
     def _insert_file(self, spot: _Spot, message: int, base: str, copy: int) -> int:
-        return self._sql.insert(
-            "files",
-            (
-                self.folder(spot.path)[0],
-                message,
-                copy,
-                base,
-                spot.internaldate,
-                self._catalogue.flags.write(spot.flags),
-            ),
+        return self._catalogue.files.insert(
+            self.folder(spot.path)[0], message, copy, base, spot.internaldate, spot.flags
         )
-
-
-def _storable(text: str) -> str:
-    """Make text that SQLite can hold: half a surrogate pair is no character."""
-    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,22 +1,21 @@
-"""The tables of the catalogue.
+"""The tables of the catalogue, and how a catalogue of an earlier mailsync is brought up to them.
 
 Migrations go forward only; a catalogue from a newer mailsync is refused.
 
 A *placement* is live from `since_run` with `flags` until `gone_run` (NULL: still). Its earlier
 stretches, with the flags they had, are in `spans`, so that any past run can be listed. `size` of a
 placement is what the server announced, `digest` the content it had there; its file may hold another
-content of the same message.
+content of the same message. A *retired* placement has a UID that names nothing on the server any
+more, since the mailbox's UIDs mean other messages now, or that nobody knows yet. `uid` is NULL for
+messages of a POP3 server.
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from pathlib import Path
 from typing import Final
 
-from mailsync.archive.storage.disk import sync_directory
-from mailsync.archive.translated import translated
 from mailsync.errors import ArchiveError, ArchiveNotFound, SchemaTooNew
 
 _FIRST: Final = """
@@ -86,55 +85,39 @@ CREATE TABLE ledger (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: Final = (_FIRST,)
+_STATES_AND_RETIRED: Final = """
+CREATE TABLE files_with_state (
+  id INTEGER PRIMARY KEY, folder INTEGER NOT NULL REFERENCES folders,
+  message INTEGER NOT NULL REFERENCES messages,
+  copy INTEGER NOT NULL, base TEXT NOT NULL,
+  internaldate INTEGER NOT NULL, flags TEXT NOT NULL DEFAULT '',
+  state TEXT NOT NULL DEFAULT 'sound' CHECK (state IN ('sound', 'damaged', 'condemned')),
+  UNIQUE (folder, base)
+);
+INSERT INTO files_with_state (id, folder, message, copy, base, internaldate, flags, state)
+  SELECT id, folder, message, copy, base, internaldate, flags,
+    CASE damaged WHEN 0 THEN 'sound' WHEN 1 THEN 'damaged' ELSE 'condemned' END
+  FROM files;
+DROP TABLE files;
+ALTER TABLE files_with_state RENAME TO files;
+CREATE INDEX files_message ON files (message, folder);
+CREATE INDEX files_not_sound ON files (state) WHERE state <> 'sound';
+DROP INDEX placements_uid;
+DROP INDEX placements_mailbox;
+ALTER TABLE placements ADD COLUMN retired INTEGER NOT NULL DEFAULT 0;
+UPDATE placements SET retired = 1, uidvalidity = 0 WHERE uidvalidity < 0;
+CREATE UNIQUE INDEX placements_uid ON placements (mailbox, uidvalidity, uid)
+  WHERE uid IS NOT NULL AND retired = 0;
+CREATE INDEX placements_mailbox ON placements (mailbox, gone_run, retired, uidvalidity);
+"""
+"""Files had a number `damaged` (0, 1, and 2 for one that prune was removing); a retired placement
+had its own negative number as UIDVALIDITY.
+"""
+
+MIGRATIONS: Final = (_FIRST, _STATES_AND_RETIRED)
 """Scripts that lead from each version to the next; the number of them is the version of this
 mailsync.
 """
-
-
-NAME: Final = "catalogue.sqlite3"
-
-
-def connect(directory: Path, *, writing: bool, name: str = NAME) -> sqlite3.Connection:
-    """Open the catalogue of an archive, made or brought up to date when `writing`.
-
-    Raises SchemaTooNew, ArchiveError.
-    """
-    path = directory / name
-    with translated(directory):
-        if writing and not path.exists():
-            path.touch(mode=0o600)
-            path.chmod(0o600)
-            sync_directory(directory)
-        # A pull and a push may share the writer's connection, taking turns.
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?{_mode(path, writing=writing)}",
-            uri=True,
-            timeout=60,
-            isolation_level=None,
-            check_same_thread=not writing,
-        )
-        try:
-            _prepare(connection, directory, writing=writing)
-        except BaseException as error:
-            connection.close()
-            if (
-                isinstance(error, sqlite3.OperationalError)
-                and error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK
-            ):
-                # Only its very first run keeps a catalogue's journal in that way, and it was
-                # killed.
-                raise _never_filled(directory) from error
-            raise
-    return connection
-
-
-def _mode(path: Path, *, writing: bool) -> str:
-    if writing:
-        return "mode=rw"
-    # On a disk that takes no writing, SQLite must be told that nobody else writes either.
-    frozen = not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
-    return "mode=ro&immutable=1" if frozen else "mode=ro"
 
 
 def version_of(connection: sqlite3.Connection, directory: Path) -> int:
@@ -148,25 +131,36 @@ def version_of(connection: sqlite3.Connection, directory: Path) -> int:
     return version
 
 
-def _prepare(connection: sqlite3.Connection, directory: Path, *, writing: bool) -> None:
-    connection.execute("PRAGMA foreign_keys = ON")
+def migrate(connection: sqlite3.Connection, directory: Path) -> None:
+    """Bring a catalogue to the newest schema, in one transaction: broken off anywhere, it is as it
+    was. Raises SchemaTooNew.
+    """
     version = version_of(connection, directory)
-    if writing:
-        connection.execute("PRAGMA cache_size = -16000")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        for number, script in enumerate(MIGRATIONS[version:], version + 1):
-            connection.executescript(
-                f"BEGIN IMMEDIATE;{script}PRAGMA user_version = {number};COMMIT;"
-            )
-    elif not version:
-        raise _never_filled(directory)
-    elif version < len(MIGRATIONS):
+    if version < len(MIGRATIONS):
+        # A table that others refer to is made anew under another name; this setting is heeded
+        # outside of transactions only.
+        connection.execute("PRAGMA foreign_keys = OFF")
+        scripts = "".join(MIGRATIONS[version:])
+        connection.executescript(
+            f"BEGIN IMMEDIATE;{scripts}PRAGMA user_version = {len(MIGRATIONS)};COMMIT;"
+        )
+
+
+def demand_newest(connection: sqlite3.Connection, directory: Path) -> None:
+    """Raise unless a catalogue that is only read has the newest schema.
+
+    Raises SchemaTooNew, ArchiveNotFound, ArchiveError.
+    """
+    version = version_of(connection, directory)
+    if not version:
+        raise never_filled(directory)
+    if version < len(MIGRATIONS):
         raise ArchiveError(
             f"{directory} was written by an older mailsync; the next `mailsync pull` brings its"
             " catalogue up to date"
         )
 
 
-def _never_filled(directory: Path) -> ArchiveNotFound:
+def never_filled(directory: Path) -> ArchiveNotFound:
+    """Return the error that says of an archive that nothing was ever pulled into it."""
     return ArchiveNotFound(f"the archive at {directory} was never filled; `mailsync pull` does it")

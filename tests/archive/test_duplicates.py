@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mailsync.model import INBOX, MailboxPath
-from tests.archive.house import (
+from tests.archive.archive_steps import (
     files,
     messages,
     opened,

@@ -1,0 +1,112 @@
+"""The table `ledger`: what was pushed where, and what is being pushed just now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from mailsync.archive.catalogue.connection import Connection
+from mailsync.archive.catalogue.text import write_flags, write_path
+from mailsync.model import ArchivedMessage, LedgerKey, LedgerLine, MailboxPath, SyncState
+
+
+class Ledger:
+    """The lines of one destination, each known by its mailbox there, identity and copy."""
+
+    def __init__(self, sql: Connection, destination: str) -> None:
+        self._sql = sql
+        self._destination = destination
+
+    def lines(self, mailbox: MailboxPath) -> dict[LedgerKey, LedgerLine]:
+        """Return what is known of one mailbox, by (identity, copy)."""
+        read = self._sql.flags.read
+        rows = self._sql.all(
+            "SELECT identity, copy, uidvalidity, uid, flags, state, uidnext, since FROM ledger"
+            " WHERE destination = ? AND mailbox = ?",
+            (self._destination, write_path(mailbox)),
+        )
+        return {
+            (identity, copy): LedgerLine(
+                validity, uid, read(flags), state == "intent", uidnext, since, state == "removed"
+            )
+            for identity, copy, validity, uid, flags, state, uidnext, since in rows
+        }
+
+    def intend(
+        self,
+        mailbox: MailboxPath,
+        state: SyncState,
+        messages: Sequence[ArchivedMessage],
+        *,
+        run: int,
+        now: int,
+    ) -> None:
+        """Record that these messages are about to be appended to a mailbox in this state."""
+        self._sql.execute_each(
+            "INSERT OR REPLACE INTO ledger (destination, mailbox, identity, copy, state,"
+            " uidvalidity, uid, flags, uidnext, since, run)"
+            " VALUES (?, ?, ?, ?, 'intent', ?, NULL, ?, ?, ?, ?)",
+            (
+                (
+                    self._destination,
+                    write_path(mailbox),
+                    message.identity,
+                    message.copy,
+                    state.uidvalidity,
+                    write_flags(message.flags),
+                    state.uidnext,
+                    now,
+                    run,
+                )
+                for message in messages
+            ),
+        )
+
+    def settle(
+        self,
+        mailbox: MailboxPath,
+        key: LedgerKey,
+        place: tuple[int | None, int | None],
+        flags: frozenset[str],
+        *,
+        run: int,
+        now: int,
+    ) -> None:
+        """Record that a message is there, at `place` (UIDVALIDITY, UID) as far as that is known."""
+        self._sql.execute(
+            "INSERT OR REPLACE INTO ledger (destination, mailbox, identity, copy, state,"
+            " uidvalidity, uid, flags, uidnext, since, run)"
+            " VALUES (?, ?, ?, ?, 'sent', ?, ?, ?, 0, ?, ?)",
+            (
+                self._destination,
+                write_path(mailbox),
+                *key,
+                *place,
+                write_flags(flags),
+                now,
+                run,
+            ),
+        )
+
+    def withdraw(self, mailbox: MailboxPath, key: LedgerKey) -> None:
+        """Drop an intent that came to nothing."""
+        self._sql.execute(
+            "DELETE FROM ledger WHERE destination = ? AND mailbox = ?"
+            " AND identity = ? AND copy = ? AND state = 'intent'",
+            (self._destination, write_path(mailbox), *key),
+        )
+
+    def set_flags(self, mailbox: MailboxPath, key: LedgerKey, flags: frozenset[str]) -> None:
+        """Record the flags last sent for a message."""
+        self._sql.execute(
+            "UPDATE ledger SET flags = ?"
+            " WHERE destination = ? AND mailbox = ? AND identity = ? AND copy = ?",
+            (write_flags(flags), self._destination, write_path(mailbox), *key),
+        )
+
+    def remove(self, mailbox: MailboxPath, keys: Iterable[LedgerKey]) -> None:
+        """Record that messages were taken away on the destination since."""
+        self._sql.execute_each(
+            "UPDATE ledger SET state = 'removed'"
+            " WHERE destination = ? AND mailbox = ? AND identity = ? AND copy = ?",
+            ((self._destination, write_path(mailbox), *key) for key in keys),
+        )

@@ -1,0 +1,89 @@
+"""Reading stored contents: whole and proven, or only their headers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from mailsync import identity
+from mailsync.archive.catalogue import FileRow, FileState
+from mailsync.archive.findings import Findings
+from mailsync.archive.group_commit import GroupCommit
+from mailsync.archive.storage.disk import disk_errors_translated, is_of_the_reader
+from mailsync.errors import IntegrityError
+from mailsync.formats import header
+
+HEADER_READ: Final = 64 * 1024
+"""Octets read at first when only the header of a file is wanted."""
+
+
+class Contents:
+    """The contents of an archive, each by its digest."""
+
+    def __init__(self, group: GroupCommit, findings: Findings) -> None:
+        self._catalogue = group.catalogue
+        self._tree = group.tree
+        self._directory = group.directory
+        self._findings = findings
+
+    def read(self, digest: bytes) -> bytes:
+        """Return a content, read and hashed.
+
+        Raises IntegrityError when no file holds it any more, and remembers the damage.
+        """
+        with disk_errors_translated(self._directory):
+            for file in self._files(digest):
+                content = self._read(file)
+                if content is not None and identity.digest(content) == digest:
+                    return content
+                if file.sound:
+                    self._findings.mark([(file.id, FileState.DAMAGED)])
+        raise self._nowhere(digest)
+
+    def header(self, digest: bytes) -> bytes:
+        """Return a content's header block, unproven.
+
+        Raises IntegrityError when no file holds it.
+        """
+        with disk_errors_translated(self._directory):
+            for file in self._files(digest):
+                head = self._read(file, HEADER_READ) or b""
+                while head:
+                    block = header.block(head)
+                    if len(block) < len(head):
+                        return block
+                    more = self._read(file, 2 * len(head))
+                    if more is None or len(more) == len(head):
+                        return head
+                    head = more
+        raise self._nowhere(digest)
+
+    def _files(self, digest: bytes) -> Sequence[FileRow]:
+        message = self._catalogue.messages.find(digest)
+        return [] if message is None else self._catalogue.files.of(message)
+
+    def _read(self, file: FileRow, octets: int = -1) -> bytes | None:
+        """Return a file's octets, or its first ones; None when it is not there or its disk cannot
+        read it.
+        """
+        for _ in range(2):
+            located = self._tree.locate(file.folder, file.base, file.flags)
+            if located is None:
+                return None
+            try:
+                with located.open() as content:
+                    return content.read(octets)
+            except FileNotFoundError:
+                # A mail program gave it another name just now.
+                continue
+            except OSError as error:
+                if is_of_the_reader(error):
+                    raise
+                return None
+        return None
+
+    def _nowhere(self, digest: bytes) -> IntegrityError:
+        return IntegrityError(
+            f"the file of message {digest.hex()[:12]} in {self._directory / 'mail'} is damaged or"
+            " missing"
+        )

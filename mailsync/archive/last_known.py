@@ -1,0 +1,66 @@
+"""What earlier runs left known of an account's mailboxes, for planning the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mailsync.archive.catalogue import Catalogue
+from mailsync.model import INBOX, Entry, Known, MailboxPath, Scan, SyncState, UidlRef, UidRef
+
+
+class LastKnown:
+    """Answers about one account; changes nothing."""
+
+    def __init__(self, catalogue: Catalogue, account: str) -> None:
+        self._catalogue = catalogue
+        self._account = catalogue.accounts.find(account)
+
+    def state(self, mailbox: MailboxPath) -> SyncState | None:
+        """Return the state at which a mailbox was last complete; None when it must be scanned in
+        full.
+        """
+        row = self._row(mailbox)
+        return None if row is None else self._catalogue.mailboxes.state(row)
+
+    def known(self, scan: Scan) -> Known:
+        """Return what is held of the mailbox of `scan`: all of it for a full scan, only what a
+        delta names otherwise.
+        """
+        row = self._row(scan.mailbox.path)
+        if row is None:
+            return Known(None, {}, 0)
+        state = self._catalogue.mailboxes.state(row)
+        holdings = self._catalogue.holdings
+        if not scan.absence_means_gone:
+            return holdings.by_uidl(row, state)
+        if scan.since is None:
+            return holdings.by_uid(row, scan.state.uidvalidity, state)
+        uids = [entry.ref.uid for entry in scan.entries if isinstance(entry.ref, UidRef)]
+        return holdings.named_by_delta(row, scan.state.uidvalidity, state, uids, scan.vanished)
+
+    def held(self, entries: Sequence[Entry], before: int) -> dict[Entry, bytes]:
+        """Return the messages of a POP3 listing that were fetched before that time and are stored
+        as they were, with their digests.
+
+        One that was only recognised, or that counts as another content of the same message, is not
+        among them.
+        """
+        found: dict[Entry, bytes] = {}
+        row = self._row(INBOX)
+        if row is None:
+            return found
+        for entry in entries:
+            if not isinstance(entry.ref, UidlRef) or entry.ref.uidl is None or entry.size is None:
+                continue
+            stored = self._catalogue.holdings.stored_as_fetched(
+                row, entry.ref.uidl, entry.size, before
+            )
+            # A server that adds a missing last line end sends two octets more than it announced.
+            if stored is not None and stored[1] - entry.size in {0, 2}:
+                found[entry] = stored[0]
+        return found
+
+    def _row(self, mailbox: MailboxPath) -> int | None:
+        if self._account is None:
+            return None
+        return self._catalogue.mailboxes.find(self._account, mailbox)

@@ -1,0 +1,145 @@
+"""What may be asked of an open archive, beside any writer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from mailsync.archive.catalogue import ArchivedMailbox, Different, RunRecord, Same
+from mailsync.archive.contents import Contents
+from mailsync.archive.findings import Findings
+from mailsync.archive.group_commit import GroupCommit
+from mailsync.archive.last_known import LastKnown
+from mailsync.model import ArchivedMessage, MailboxPath
+
+HEX_DIGITS: Final = frozenset("0123456789abcdef")
+
+
+class Questions:
+    """Answers about accounts, mailboxes, messages and runs. Each raises ArchiveError."""
+
+    def __init__(self, group: GroupCommit, *, writing: bool) -> None:
+        self.directory = group.directory
+        self._group = group
+        self._catalogue = group.catalogue
+        self._findings = Findings(group, writing=writing)
+        self._contents = Contents(group, self._findings)
+
+    # accounts, mailboxes, messages
+
+    def accounts(self) -> Sequence[str]:
+        """Return the names of the accounts whose mail is here."""
+        return self._catalogue.accounts.names()
+
+    def mailboxes(self, account: str) -> Sequence[ArchivedMailbox]:
+        """Return what is held of an account's mailboxes, the inbox first."""
+        row = self._catalogue.accounts.find(account)
+        return [] if row is None else self._catalogue.mailboxes.describe(row)
+
+    def size(self) -> tuple[int, int, int]:
+        """Return how many messages there are, live and gone, how many files hold them, and the
+        octets of these.
+        """
+        return self._catalogue.messages.count(), *self._catalogue.files.count()
+
+    def messages(
+        self,
+        account: str,
+        mailbox: MailboxPath,
+        *,
+        include_gone: bool = False,
+        as_of: int | None = None,
+    ) -> Iterator[ArchivedMessage]:
+        """Yield the messages of a mailbox, one a file, oldest first; live ones, or all, or those
+        live at the end of run `as_of`.
+        """
+        row = self._catalogue.accounts.find(account)
+        found = None if row is None else self._catalogue.mailboxes.find(row, mailbox)
+        if found is not None:
+            yield from self._catalogue.holdings.messages(
+                found, mailbox, include_gone=include_gone, as_of=as_of
+            )
+
+    def last_known(self, account: str) -> LastKnown:
+        """Return what a pull would know of an account, without beginning one."""
+        return LastKnown(self._catalogue, account)
+
+    def duplicates(self, account: str) -> tuple[Sequence[Same], Sequence[Different]]:
+        """Return the messages of an account that are in several places, and those that share a
+        Message-ID with a different message.
+        """
+        row = self._catalogue.accounts.find(account)
+        if row is None:
+            return [], []
+        duplicates = self._catalogue.duplicates
+        return list(duplicates.same(row)), list(duplicates.different(row))
+
+    # contents
+
+    def find(self, digest_prefix: str) -> Sequence[bytes]:
+        """Return the digests that begin with these hex digits."""
+        text = digest_prefix.lower()
+        if not 0 < len(text) <= 64 or set(text) - HEX_DIGITS:
+            return []
+        low, high = (bytes.fromhex((text + fill * 64)[:64]) for fill in "0f")
+        return self._catalogue.messages.between(low, high)
+
+    def content(self, digest: bytes) -> bytes:
+        """Return a content, read and hashed.
+
+        Raises IntegrityError when no file holds it any more, and remembers the damage.
+        """
+        return self._contents.read(digest)
+
+    def header(self, digest: bytes) -> bytes:
+        """Return a content's header block, unproven.
+
+        Raises IntegrityError when no file holds it.
+        """
+        return self._contents.header(digest)
+
+    # runs
+
+    def runs(self, account: str | None, limit: int) -> Sequence[RunRecord]:
+        """Return the newest runs of an account, or of all."""
+        return self._catalogue.runs.newest(account, limit)
+
+    def first_run_since(self, moment: int) -> int:
+        """Return the first run that ended at `moment` (epoch seconds) or later, or that is still to
+        come.
+        """
+        return self._catalogue.runs.first_since(moment)
+
+    def vanishing(self, run: int) -> tuple[int | None, int]:
+        """Return between which times (epoch seconds) a message vanished that `run` found gone; the
+        first is None if nobody knows.
+        """
+        return self._catalogue.runs.vanishing(run)
+
+    def first_complete(self, account: str) -> RunRecord | None:
+        """Return the first complete pull of an account."""
+        return self._catalogue.runs.first_complete(account)
+
+    def run_as_of(self, account: str, moment: int) -> RunRecord | None:
+        """Return the last complete pull of an account that had ended by `moment` (epoch s)."""
+        return self._catalogue.runs.as_of(account, moment)
+
+    # what a push asks that runs beside a pull
+
+    def newest(self) -> int:
+        """Return a number that `arrived` counts from."""
+        with self._group.turn:
+            return self._catalogue.holdings.newest()
+
+    def arrived(self, account: str, above: int, most: int) -> tuple[int, Sequence[ArchivedMessage]]:
+        """Return the live messages that came after the one numbered `above`, at most so many, and
+        the number of the last of them.
+
+        Asked of an archive that is open for looking, these are durable. A message may come again
+        under another flag or copy.
+        """
+        with self._group.turn:
+            row = self._catalogue.accounts.find(account)
+            if row is None:
+                return above, []
+            return self._catalogue.holdings.arrived(row, above, most)
