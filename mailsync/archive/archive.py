@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,7 +23,7 @@ from mailsync.archive.storage.archive_format import FORMATS, prepare, storage_of
 from mailsync.archive.storage.disk import disk_errors_translated, make_directory
 from mailsync.archive.storage.lock import Lock
 from mailsync.archive.verification import Damage, Verification
-from mailsync.errors import ArchiveError, ArchiveNotFound, IntegrityError
+from mailsync.errors import ArchiveError, ArchiveNotFound, IntegrityError, SchemaTooOld
 from mailsync.formats import maildir
 from mailsync.model import MailboxPath
 from mailsync.progress import Progress
@@ -84,10 +85,19 @@ class Archive(Questions):
 
     @classmethod
     def read(cls, directory: Path) -> Archive:
-        """Open for looking, beside any writer. Raises ArchiveNotFound."""
+        """Open for looking, beside any writer; a catalogue of an older mailsync is brought up to
+        date first.
+
+        Raises ArchiveNotFound, SchemaTooNew, SchemaTooOld.
+        """
         _demand_catalogue(directory)
         if not (directory / NAME).is_file():
             raise ArchiveNotFound(f"there is no archive at {directory}; `mailsync pull` makes one")
+        try:
+            return cls(directory, None, "message-id", time.time)
+        except SchemaTooOld:
+            with contextlib.suppress(ArchiveError), closing(Lock(directory)):
+                Catalogue.open(directory, writing=True).close()
         return cls(directory, None, "message-id", time.time)
 
     def close(self) -> None:

@@ -40,7 +40,7 @@ class Catalogue:
     def open(cls, directory: Path, *, writing: bool, name: str = NAME) -> Self:
         """Open the catalogue of an archive, made or brought up to date when `writing`.
 
-        Raises SchemaTooNew, ArchiveError, OSError.
+        Raises SchemaTooNew, SchemaTooOld, ArchiveError, OSError.
         """
         return cls(connect(directory, writing=writing, name=name))
 

@@ -195,7 +195,7 @@ class Connection:
 def connect(directory: Path, *, writing: bool, name: str = NAME) -> Connection:
     """Open the catalogue of an archive, made or brought up to date when `writing`.
 
-    Raises SchemaTooNew, ArchiveError, OSError.
+    Raises SchemaTooNew, SchemaTooOld, ArchiveError, OSError.
     """
     path = directory / name
     if writing and not path.exists():

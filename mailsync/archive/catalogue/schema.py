@@ -16,7 +16,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from mailsync.errors import ArchiveError, ArchiveNotFound, SchemaTooNew
+from mailsync.errors import ArchiveNotFound, SchemaTooNew, SchemaTooOld
 
 _FIRST: Final = """
 CREATE TABLE accounts (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -149,15 +149,15 @@ def migrate(connection: sqlite3.Connection, directory: Path) -> None:
 def demand_newest(connection: sqlite3.Connection, directory: Path) -> None:
     """Raise unless a catalogue that is only read has the newest schema.
 
-    Raises SchemaTooNew, ArchiveNotFound, ArchiveError.
+    Raises SchemaTooNew, SchemaTooOld, ArchiveNotFound.
     """
     version = version_of(connection, directory)
     if not version:
         raise never_filled(directory)
     if version < len(MIGRATIONS):
-        raise ArchiveError(
-            f"{directory} was written by an older mailsync; the next `mailsync pull` brings its"
-            " catalogue up to date"
+        raise SchemaTooOld(
+            f"{directory} was written by an older mailsync, and its catalogue must be brought up to"
+            " date first: run any command that may write there, while no other mailsync does"
         )
 
 
