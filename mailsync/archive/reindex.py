@@ -8,7 +8,6 @@ nobody can trust it, in its copy of an earlier day it is as of that day.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -17,10 +16,11 @@ from pathlib import Path
 from typing import Final, Literal
 
 from mailsync.archive.catalogue import COPY, NAME, Catalogue, begin_from_copy, is_sound
+from mailsync.archive.durability import sync_directory, sync_file
 from mailsync.archive.recovery import Recovery
 from mailsync.archive.storage.archive_format import format_of, prepare, storage_of
 from mailsync.archive.storage.base import Located
-from mailsync.archive.storage.disk import disk_errors_translated, sync_directory
+from mailsync.archive.storage.disk import disk_errors_translated
 from mailsync.archive.storage.lock import Lock
 from mailsync.archive.storage.quarantine import Quarantine
 from mailsync.archive.verification import Verification
@@ -127,11 +127,7 @@ def _swap(directory: Path) -> Path | None:
     The journal must be away before the new catalogue has its name, or SQLite would play it into
     that one. Killed in between, the archive is without a catalogue, which every command notices.
     """
-    descriptor = os.open(directory / NEW, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_file(directory / NEW)
     aside = None
     quarantine = Quarantine(directory / "quarantine")
     why = "could not be read any more; the catalogue was built again without it"

@@ -12,7 +12,7 @@ from typing import Final
 
 from mailsync.archive.catalogue import schema
 from mailsync.archive.catalogue.connection import NAME, Connection, translated_error
-from mailsync.archive.storage.disk import sync_directory
+from mailsync.archive.durability import sync_directory, sync_file
 from mailsync.errors import SchemaTooNew
 
 COPY: Final = "catalogue.copy.sqlite3"
@@ -36,11 +36,7 @@ def keep_copy(catalogue: Connection, directory: Path, now: int, *, age: int = DA
         if not copied(catalogue.sqlite, fresh):
             return False
         os.utime(fresh, (now, now))
-        descriptor = os.open(fresh, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_file(fresh)
         fresh.replace(copy)
         sync_directory(directory)
     except sqlite3.Error as error:

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 
 from mailsync.archive.catalogue import schema
 from mailsync.archive.catalogue.text import FlagSets
-from mailsync.archive.storage.disk import sync_directory
+from mailsync.archive.durability import sync_directory
 from mailsync.errors import ArchiveError, DiskFull, IntegrityError
 
 NAME: Final = "catalogue.sqlite3"

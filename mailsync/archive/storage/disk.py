@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from mailsync.archive.durability import sync_directory
 from mailsync.archive.storage import write_worker
 from mailsync.errors import ArchiveError, DiskFull
 
@@ -66,19 +67,6 @@ def make_directory(path: Path, *, sync: bool = True) -> bool:
     if sync:
         sync_directory(path.parent)
     return True
-
-
-def sync_directory(path: Path | str) -> None:
-    """Force a directory's entries to disk."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        # Some network file systems cannot sync a directory; they promise order instead.
-        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def write_file(path: Path, content: bytes, mtime: int | None = None) -> None:

@@ -18,9 +18,10 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
+from mailsync.archive.durability import sync_directory
 from mailsync.archive.storage import maildir_listing
 from mailsync.archive.storage.base import Origin, Stat
-from mailsync.archive.storage.disk import sync_directory, write_file
+from mailsync.archive.storage.disk import write_file
 from mailsync.archive.storage.maildir_folders import Folders
 from mailsync.archive.storage.maildir_listing import Listings
 from mailsync.archive.storage.maildir_suffixes import Suffixes

@@ -20,9 +20,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from mailsync.archive.durability import sync_directory
 from mailsync.archive.storage import dotlock
 from mailsync.archive.storage.base import Origin, Stat
-from mailsync.archive.storage.disk import replace_file, sync_directory
+from mailsync.archive.storage.disk import replace_file
 from mailsync.archive.storage.quarantine import Quarantine
 from mailsync.formats import maildir, mboxrd
 from mailsync.formats.folders import folder_name, is_shortened, path_of

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-from mailsync.archive.storage.disk import make_directory, replace_file, sync_directory
+from mailsync.archive.durability import sync_directory
+from mailsync.archive.storage.disk import make_directory, replace_file
 
 
 class Quarantine:

@@ -16,8 +16,8 @@ import sys
 from collections.abc import Iterable
 from typing import Final
 
+from mailsync.archive.durability import sync_directory
 from mailsync.archive.storage import write_worker
-from mailsync.archive.storage.disk import sync_directory
 
 MUCH: Final = 8 << 20
 """Octets in one run after which a process of its own writes the rest."""
