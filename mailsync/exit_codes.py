@@ -28,6 +28,8 @@ INCOMPLETE: Final = 3
 DAMAGED: Final = 13
 DISK_FULL: Final = 74
 INTERRUPTED: Final = 130
+BROKEN_PIPE: Final = 141
+"""What a shell shows of a program that SIGPIPE ended: nobody wants to read the rest."""
 
 TABLE: Final = (
     ExitCode(DONE, "everything asked for is done"),
@@ -66,6 +68,7 @@ TABLE: Final = (
         (errors.StoreUnavailable,),
     ),
     ExitCode(INTERRUPTED, "interrupted; nothing is lost, run it again"),
+    ExitCode(BROKEN_PIPE, "whoever read the output went away (a pipe was closed)"),
 )
 
 _BY_ERROR: Final = {kind: row.code for row in TABLE for kind in row.errors}

@@ -14,7 +14,7 @@ import traceback
 import click
 
 from mailsync import exit_codes
-from mailsync.cli.session import BROKEN_PIPE, Session
+from mailsync.cli.session import Session
 from mailsync.engine.report import JSON_VERSION
 from mailsync.errors import ConfigError, MailsyncError
 from mailsync.formats.terminal import plain
@@ -43,7 +43,7 @@ def report(error: BaseException, session: Session) -> int:
             )
             print_json(session, code, {"error": "\n".join(lines), "problems": problems})
     except BrokenPipeError:
-        return BROKEN_PIPE
+        return exit_codes.BROKEN_PIPE
     return code
 
 

@@ -17,8 +17,8 @@ from typing import Any, Final
 
 import click
 
-from mailsync import __version__
-from mailsync.cli.session import BROKEN_PIPE, Session
+from mailsync import __version__, exit_codes
+from mailsync.cli.session import Session
 
 COMMANDS: Final = {
     "check": "Connect, log in, and tell what the server can do.",
@@ -89,7 +89,7 @@ class LazyGroup(click.Group):
             sys.stdout.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise click.exceptions.Exit(BROKEN_PIPE) from None
+            raise click.exceptions.Exit(exit_codes.BROKEN_PIPE) from None
         return result
 
 

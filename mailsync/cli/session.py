@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mailsync.app.accounts import Accounts
-
-BROKEN_PIPE: Final = 141
-"""What a shell shows of a program that SIGPIPE ended: nobody wants to read the rest, and nothing is
-wrong.
-"""
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mailsync import errors, exit_codes
+from mailsync.cli.main import EPILOG
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -69,3 +70,9 @@ def test_what_stopped_one_step_of_an_account_says_more_than_that_others_are_inco
     codes: list[int], code: int
 ) -> None:
     assert exit_codes.of_steps(codes) == code
+
+
+def test_the_help_names_codes_of_the_table_only() -> None:
+    named = re.findall(r"\b([0-9]+) [a-z]", EPILOG.split("Exit codes:")[1], re.IGNORECASE)
+    assert len(named) == 10
+    assert {int(code) for code in named} <= {row.code for row in exit_codes.TABLE}
