@@ -21,8 +21,8 @@ from mailsync.archive import Archive, PullRun
 from mailsync.config.account import Pop3Account
 from mailsync.config.policies import DeleteAfter
 from mailsync.engine import pull as engine
-from mailsync.engine.clean import clean
 from mailsync.engine.report import Report
+from mailsync.engine.server_deletion import delete_from_server
 from mailsync.errors import DiskFull, MailsyncError
 from mailsync.model import Mailbox
 from mailsync.progress import Progress
@@ -110,7 +110,7 @@ def pull_by(  # noqa: PLR0917  what a pull is about
         listed=listed,
     )
     if isinstance(keep, DeleteAfter) and isinstance(source, DeletingSource) and report.complete:
-        clean(source, run, report, progress, after=keep.delete_after)
+        delete_from_server(source, run, report, progress, after=keep.delete_after)
     report.ended = int(time.time())
     # A pull of some mailboxes says nothing about how old the rest is.
     run.finish(complete=report.complete and not only, report=report.as_json())

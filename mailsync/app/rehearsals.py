@@ -18,9 +18,9 @@ from mailsync.app.runs import begun, collide, rules_of
 from mailsync.archive import Archive
 from mailsync.config.account import Pop3Account
 from mailsync.config.policies import DeleteAfter
-from mailsync.engine.clean import rehearse_clean
-from mailsync.engine.pull import rehearse
+from mailsync.engine import pull as engine
 from mailsync.engine.report import Report
+from mailsync.engine.server_deletion import rehearse_deletion
 from mailsync.errors import ArchiveNotFound, MailsyncError
 from mailsync.formats.quantities import messages, octets, span
 from mailsync.mapping import plan_mapping, show
@@ -58,10 +58,10 @@ def rehearse_pull(
         archive = _archive(stack, login)
         source = stack.enter_context(closing(stores.source(login, secret, progress)))
         memory = archive.last_known(login.name) if archive else Nothing()
-        chosen = rehearse(source, memory, report, only=only, among=login.globs)
+        chosen = engine.rehearse_pull(source, memory, report, only=only, among=login.globs)
         keep = login.settings.keep if isinstance(login.settings, Pop3Account) else "forever"
         if isinstance(keep, DeleteAfter) and report.complete:
-            rehearse_clean(source, memory, report, after=keep.delete_after, now=time.time())
+            rehearse_deletion(source, memory, report, after=keep.delete_after, now=time.time())
         estimate(archive, login, report)
     return chosen
 

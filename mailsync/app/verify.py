@@ -15,13 +15,14 @@ from mailsync.app.accounts import Login, Secrets
 from mailsync.app.requests import VerifyRequest
 from mailsync.archive import Archive, Damage
 from mailsync.engine.coverage import Coverage, cover
-from mailsync.engine.pull import choose, name_of
+from mailsync.engine.names import name_of_entry
+from mailsync.engine.pull import choose
 from mailsync.errors import ArchiveError, ArchiveNotFound, ConfigError, MailsyncError
 from mailsync.mapping import show
 from mailsync.model import Entry, MailboxPath
 from mailsync.progress import Progress
 
-__all__ = ["Comparison", "Coverage", "Proof", "Verification", "name_of", "verify"]
+__all__ = ["Comparison", "Coverage", "Proof", "Verification", "name_of_entry", "verify"]
 
 
 @dataclass(slots=True)
@@ -200,7 +201,7 @@ def _compare(login: Login, secrets: Secrets, progress: Progress) -> Comparison:
 def _coverage_as_json(one: Coverage) -> dict[str, object]:
     return {
         "mailbox": show(one.mailbox),
-        "on_server": one.there,
+        "on_server": one.on_server,
         "in_archive": one.covered,
         "missing": list(_named(one.missing)),
         "damaged": list(_named(one.damaged)),
@@ -214,4 +215,4 @@ def _coverage_as_json(one: Coverage) -> dict[str, object]:
 
 def _named(entries: Iterable[Entry]) -> Iterator[dict[str, object]]:
     for entry in entries:
-        yield {"message": name_of(entry), "octets": entry.size}
+        yield {"message": name_of_entry(entry), "octets": entry.size}

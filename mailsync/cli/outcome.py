@@ -141,7 +141,7 @@ def _proof(report: Report, session: Session) -> None:
         rows = [
             [
                 plain(name_of(one.mailbox)),
-                plain(name_of(one.theirs)),
+                plain(name_of(one.destination)),
                 *(f"{count:,}" if count else "-" for count in _proved(one)),
             ]
             for one in report.proof

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from mailsync.engine.pull import Memory
+from mailsync.engine.memory import MailboxMemory
 from mailsync.errors import MailboxError, MailboxMissing
 from mailsync.model import Entry, Known, Mailbox, MailboxPath, Scan, ScanRequest, UidlRef
 from mailsync.plan import plan_pull
@@ -18,19 +18,19 @@ from mailsync.stores.base import Source
 class Coverage:
     """What a listing of one mailbox found.
 
-    `there` messages are on the server. `missing` ones the archive does not have; of `damaged` ones
-    no file is sound; `reflagged` have other flags by now. `untold` have no name of their own on the
+    `on_server` messages are there. `missing` ones the archive does not have; of `damaged` ones no
+    file is sound; `reflagged` have other flags by now. `nameless` have no name of their own on the
     server, so that only their number can be compared: by `short` of them the archive has too few.
     `gone` are only in the archive. `renumbered`: the server's UIDs mean other messages than at the
     last pull, so that only the next one can tell. `trouble`: why the mailbox could not be listed.
     """
 
     mailbox: MailboxPath
-    there: int = 0
+    on_server: int = 0
     missing: tuple[Entry, ...] = ()
     damaged: tuple[Entry, ...] = ()
     reflagged: int = 0
-    untold: int = 0
+    nameless: int = 0
     short: int = 0
     gone: int = 0
     renumbered: bool = False
@@ -39,16 +39,19 @@ class Coverage:
     @property
     def covered(self) -> int:
         """How many messages of the server the archive has, soundly."""
-        return self.there - len(self.missing) - len(self.damaged) - self.short
+        return self.on_server - len(self.missing) - len(self.damaged) - self.short
 
     @property
     def complete(self) -> bool:
         """Whether the archive has them all."""
-        return not self.trouble and self.covered == self.there
+        return not self.trouble and self.covered == self.on_server
 
 
 def cover(
-    source: Source, memory: Memory, live: Mapping[MailboxPath, int], mailboxes: Iterable[Mailbox]
+    source: Source,
+    memory: MailboxMemory,
+    live: Mapping[MailboxPath, int],
+    mailboxes: Iterable[Mailbox],
 ) -> Iterator[Coverage]:
     """List these mailboxes in full and compare; no message is fetched, and nothing changes
     anywhere. Raises StoreUnavailable.
@@ -67,17 +70,17 @@ def cover(
 def compare(scan: Scan, known: Known, live: int) -> Coverage:
     """Compare a full listing with what is known of the mailbox; `live` as for `cover`."""
     plan = plan_pull(scan, known)
-    untold = sum(_is_nameless(entry) for entry in scan.entries)
+    nameless = sum(_is_nameless(entry) for entry in scan.entries)
     missing = tuple(entry for entry in plan.new if not _is_nameless(entry))
-    told = len(scan.entries) - untold - len(missing)
+    named = len(scan.entries) - nameless - len(missing)
     return Coverage(
         scan.mailbox.path,
-        there=len(scan.entries),
+        on_server=len(scan.entries),
         missing=missing,
         damaged=plan.damaged,
         reflagged=len(plan.reflag),
-        untold=untold,
-        short=max(0, untold - max(0, live - told)),
+        nameless=nameless,
+        short=max(0, nameless - max(0, live - named)),
         gone=len(plan.gone),
         renumbered=plan.renewed,
     )

@@ -75,7 +75,7 @@ class Proved:
     """
 
     mailbox: MailboxPath
-    theirs: MailboxPath
+    destination: MailboxPath
     at_source: int
     in_archive: int
     messages: int
@@ -189,7 +189,7 @@ def _proved(one: Proved) -> dict[str, object]:
     }
     return {
         "mailbox": show(one.mailbox),
-        "to": show(one.theirs),
+        "to": show(one.destination),
         "complete": one.complete,
         **numbers,
     }

@@ -24,7 +24,7 @@ def demand_room(
     """
     full: list[str] = []
     for room in destination.rooms(list(needed)):
-        asked = sum(needed.get(theirs, 0) for theirs in room.mailboxes)
+        asked = sum(needed.get(path, 0) for path in room.mailboxes)
         if asked > room.octets:
             names = ", ".join(sorted(map(show, room.mailboxes))[:NAMES_SHOWN]) + (
                 ", …" if len(room.mailboxes) > NAMES_SHOWN else ""

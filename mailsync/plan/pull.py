@@ -55,9 +55,9 @@ class PullPlan:
 def plan_pull(scan: Scan, known: Known) -> PullPlan:
     """Compare what the server shows with what the catalogue holds of the same mailbox.
 
-    A known UID with another size, or UIDNEXT below ours, under an unchanged UIDVALIDITY means that
-    the server reuses UIDs: it counts as a UIDVALIDITY change (RFC 9051 section 2.3.1.1 forbids it;
-    restored backups do it).
+    A known UID with another size, or UIDNEXT below the last one, under an unchanged UIDVALIDITY
+    means that the server reuses UIDs: it counts as a UIDVALIDITY change (RFC 9051 section 2.3.1.1
+    forbids it; restored backups do it).
     """
     if scan.since is None and _reuses_uids(scan, known):
         return PullPlan(new=scan.entries, renewed=True)

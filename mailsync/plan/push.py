@@ -71,8 +71,8 @@ def flag_change(message: ArchivedMessage, line: LedgerLine, uidvalidity: int) ->
 
 
 def unlocated(line: LedgerLine, uidvalidity: int) -> bool:
-    """Return whether a message that arrived may be there under a UID that is not known: never told,
-    or renumbered since.
+    """Return whether a message that arrived may be there under a UID that is not known: never
+    announced, or renumbered since.
     """
     return not (line.pending or line.removed) and (
         line.uid is None or line.uidvalidity != uidvalidity

@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from mailsync.app.requests import VerifyRequest
-from mailsync.app.verify import Comparison, Coverage, Proof, name_of, verify
+from mailsync.app.verify import Comparison, Coverage, Proof, name_of_entry, verify
 from mailsync.cli import exits, options
 from mailsync.cli.bars import progress_for
 from mailsync.cli.passwords import secrets
@@ -118,7 +118,7 @@ def _print_comparison(session: Session, comparison: Comparison) -> None:
             err=True,
         )
     elif not session.quiet:
-        total = sum(one.there for one in comparison.mailboxes)
+        total = sum(one.on_server for one in comparison.mailboxes)
         click.echo(
             f"{click.style(f'{who}:', fg='green')} complete: the archive has {messages(total)}"
             f" of {total:,} that are on the server"
@@ -129,7 +129,7 @@ def _print_mailboxes(session: Session, comparison: Comparison) -> None:
     shown = [
         one
         for one in comparison.mailboxes
-        if session.verbose or one.there or one.gone or not one.complete
+        if session.verbose or one.on_server or one.gone or not one.complete
     ]
     headings = [
         "mailbox",
@@ -152,7 +152,7 @@ def _print_mailboxes(session: Session, comparison: Comparison) -> None:
     if comparison.left_out:
         names = ", ".join(plain(show(path)) for path in comparison.left_out)
         click.echo(f"left out, as in a pull: {names}")
-    if any(one.untold for one in comparison.mailboxes):
+    if any(one.nameless for one in comparison.mailboxes):
         click.echo(
             "this server gives messages no names, so that only their number could be compared"
         )
@@ -160,7 +160,7 @@ def _print_mailboxes(session: Session, comparison: Comparison) -> None:
 
 def _numbers(one: Coverage) -> tuple[int, ...]:
     return (
-        one.there,
+        one.on_server,
         one.covered,
         len(one.missing) + one.short,
         len(one.damaged),
@@ -175,16 +175,16 @@ def _troubles(one: Coverage, *, everything: bool) -> list[str]:
     if one.renumbered:
         return [
             (
-                f"the server has renumbered its {messages(one.there)}; "
+                f"the server has renumbered its {messages(one.on_server)}; "
                 "the next pull recognises those that are here"
             )
         ]
     found = [
-        f"{name_of(entry)} ({octets(entry.size or 0)}) is not in the archive"
+        f"{name_of_entry(entry)} ({octets(entry.size or 0)}) is not in the archive"
         for entry in one.missing
     ]
     found += [
-        f"{name_of(entry)} ({octets(entry.size or 0)}) is damaged in the archive"
+        f"{name_of_entry(entry)} ({octets(entry.size or 0)}) is damaged in the archive"
         for entry in one.damaged
     ]
     most = len(found) if everything or len(found) == SHOWN + 1 else SHOWN

@@ -76,7 +76,7 @@ class StreamingPush:
     """A context manager around a pull; leaving it sends what came last, leaving it by an exception
     gives up what is left. Then `finish` does the push proper.
 
-    `coming` are the source's mailboxes. Entering it settles the names of theirs. A destination that
+    `coming` are the source's mailboxes. Entering it fits the names of mailboxes. A destination that
     gives up is in the session's report. Raises ArchiveError.
     """
 

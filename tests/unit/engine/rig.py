@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailsync.archive import Archive, PushRun
-from mailsync.engine.pull import pull, rehearse
+from mailsync.engine.pull import pull, rehearse_pull
 from mailsync.engine.push import Patience, PushSession, push, rehearse_push
 from mailsync.engine.report import Report
 from mailsync.engine.selection import Selection
@@ -77,7 +77,9 @@ class Rig:
     def rehearse(self, **globs: Sequence[str]) -> Report:
         report = Report("pull", ACCOUNT, dry_run=True)
         with Archive.read(self.directory) as archive:
-            rehearse(MemoryStore(self.old, ACCOUNT), archive.last_known(ACCOUNT), report, **globs)
+            rehearse_pull(
+                MemoryStore(self.old, ACCOUNT), archive.last_known(ACCOUNT), report, **globs
+            )
         return report
 
     def targets(

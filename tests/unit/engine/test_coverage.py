@@ -58,7 +58,7 @@ def test_after_a_pull_everything_is_there(rig: Rig) -> None:
     served = rig.old.served
     found = looked(rig)
     assert all(one.complete for one in found.values())
-    assert (found[INBOX].there, found[INBOX].covered) == (6, 6)
+    assert (found[INBOX].on_server, found[INBOX].covered) == (6, 6)
     assert rig.old.served == served
 
 
@@ -70,7 +70,7 @@ def test_new_messages_changed_flags_and_vanished_ones_are_told_apart(rig: Rig) -
     rig.old.expunge(INBOX, second)
     found = looked(rig)[INBOX]
     assert [entry.ref for entry in found.missing] == [UidRef(INBOX, box.uidvalidity, new)]
-    assert (found.there, found.covered, found.gone, found.reflagged, found.complete) == (
+    assert (found.on_server, found.covered, found.gone, found.reflagged, found.complete) == (
         6,
         5,
         1,
@@ -98,11 +98,11 @@ def test_of_messages_without_names_only_the_number_is_compared(tmp_path: Path) -
     maildrop.uidls = False
     rig.pull(source=maildrop)
     found = looked(rig, maildrop)[INBOX]
-    assert (found.untold, found.short, found.complete) == (4, 0, True)
+    assert (found.nameless, found.short, found.complete) == (4, 0, True)
     rig.old.deliver(INBOX, plain(9))
     rig.old.deliver(INBOX, plain(10))
     found = looked(rig, maildrop)[INBOX]
-    assert (found.untold, found.short, found.covered, found.complete) == (6, 2, 4, False)
+    assert (found.nameless, found.short, found.covered, found.complete) == (6, 2, 4, False)
 
 
 uids = st.sets(st.integers(1, 60))

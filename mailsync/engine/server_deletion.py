@@ -4,11 +4,11 @@ archive provably holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
 
 from mailsync.archive import PullRun
-from mailsync.engine.pull import name_of
+from mailsync.engine.memory import HeldMessages
+from mailsync.engine.names import name_of_entry
 from mailsync.engine.report import Report
 from mailsync.errors import MailboxError, StoreUnavailable
 from mailsync.formats import header
@@ -17,14 +17,7 @@ from mailsync.progress import Progress
 from mailsync.stores.base import DeletingSource, Source
 
 
-class Memory(Protocol):
-    """The part of a pull's archive that knows what it holds of a POP3 server."""
-
-    def held(self, entries: Sequence[Entry], before: int) -> Mapping[Entry, bytes]:
-        """Return the messages that were fetched before that time and are stored as they were."""
-
-
-def clean(
+def delete_from_server(
     source: DeletingSource, run: PullRun, report: Report, progress: Progress, *, after: float
 ) -> None:
     """Delete messages that the archive has held for `after` seconds; count only what the server
@@ -52,7 +45,7 @@ def clean(
                 report.note(
                     "kept",
                     INBOX,
-                    name_of(entry),
+                    name_of_entry(entry),
                     "was not deleted on the server: it is not the message the archive holds",
                 )
     except StoreUnavailable as error:
@@ -61,8 +54,8 @@ def clean(
         progress.end()
 
 
-def rehearse_clean(
-    source: Source, memory: Memory, report: Report, *, after: float, now: float
+def rehearse_deletion(
+    source: Source, memory: HeldMessages, report: Report, *, after: float, now: float
 ) -> None:
     """Return how many messages a pull that ends well would delete on the server by now at most;
     asks for no header and deletes nothing.

@@ -1,0 +1,113 @@
+"""What a pull takes in: counts it, and closes a mailbox once all that its scan showed is there."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from mailsync.archive import PullRun
+from mailsync.engine.names import name_of_entry
+from mailsync.engine.report import Report, Tally
+from mailsync.model import Entry, Kind, MailboxPath, Message, Scan, Stored, Unfetched
+from mailsync.progress import Progress
+
+
+@dataclass(slots=True)
+class _Open:
+    """A scanned mailbox whose messages are still on their way."""
+
+    scan: Scan
+    pending: int
+    failed: int = 0
+
+
+class Intake:
+    """The mailboxes that are open, and what came of their messages so far."""
+
+    def __init__(self, run: PullRun, report: Report, progress: Progress) -> None:
+        self._run = run
+        self._report = report
+        self._progress = progress
+        self._open: dict[MailboxPath, _Open] = {}
+        self._counted: deque[tuple[int, Tally, Stored, int]] = deque()
+
+    def open(self, scan: Scan, pending: int) -> None:
+        """Wait for that many messages of a mailbox."""
+        self._open[scan.mailbox.path] = _Open(scan, pending)
+        self._close_if_complete(scan.mailbox.path)
+
+    def still_open(self) -> list[MailboxPath]:
+        """Return the mailboxes of which something is missing."""
+        return list(self._open)
+
+    def take(self, message: Message) -> Stored:
+        """Put a message into the archive; `arrived` is the caller's to say."""
+        stored = self._run.add(message)
+        self._count(message.entry, stored, len(message.content))
+        self._progress.advance(1, message.entry.size or 0)
+        return stored
+
+    def match(self, entry: Entry, digest: bytes) -> bool:
+        """Record a message without fetching it; False when the archive cannot vouch for that
+        content and it must be fetched.
+        """
+        stored = self._run.match(entry, digest)
+        if stored is None:
+            return False
+        self._count(entry, stored, 0)
+        return True
+
+    def report_unfetched(self, got: Unfetched) -> None:
+        """Report a message that did not come; its mailbox stays open unless the server no longer
+        has it.
+        """
+        path, name = got.entry.ref.mailbox, name_of_entry(got.entry)
+        if got.expunged:
+            self._report.of(path).skipped += 1
+            self._report.note("expunged", path, name, got.why)
+        else:
+            self._report.of(path).failed += 1
+            self._report.trouble_with("failed", path, name, got.why)
+            self._open[path].failed += 1
+
+    def arrived(self, entry: Entry) -> None:
+        """Wait for this message no longer."""
+        self._open[entry.ref.mailbox].pending -= 1
+        self._close_if_complete(entry.ref.mailbox)
+
+    def take_back(self) -> None:
+        """Count nothing that was not durable when the archive failed."""
+        self._drop_durable()
+        for _, tally, stored, octets in self._counted:
+            tally.count(stored, octets, times=-1)
+        self._counted.clear()
+
+    def _close_if_complete(self, path: MailboxPath) -> None:
+        """Advance a mailbox's state once every message of its scan is in the archive, and only
+        then.
+        """
+        mailbox = self._open[path]
+        if mailbox.pending or mailbox.failed:
+            return
+        self._report.of(path).gone += self._run.complete(mailbox.scan)
+        del self._open[path]
+
+    def _count(self, entry: Entry, stored: Stored, octets: int) -> None:
+        path = entry.ref.mailbox
+        tally = self._report.of(path)
+        tally.count(stored, octets)
+        self._counted.append((self._run.taken, tally, stored, octets))
+        self._drop_durable()
+        if stored.collides is not None and stored.kind is Kind.NEW:
+            self._report.note(
+                "collision",
+                path,
+                name_of_entry(entry),
+                f"bears the Message-ID of another message ({stored.collides.hex()[:12]}) but"
+                f" differs from it; both are kept (this one is {stored.digest.hex()[:12]})",
+            )
+
+    def _drop_durable(self) -> None:
+        """Keep in mind only what may still have to be taken back."""
+        while self._counted and self._counted[0][0] <= self._run.durable:
+            self._counted.popleft()

@@ -1,0 +1,109 @@
+"""One pull from the choice of its mailboxes to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from mailsync.archive import PullRun
+from mailsync.engine.budget import Budget, unlimited
+from mailsync.engine.pull.choice import demand_choice
+from mailsync.engine.pull.intake import Intake
+from mailsync.engine.pull.scan_loop import ScanLoop
+from mailsync.engine.report import Report
+from mailsync.errors import ArchiveError, ConfigError, StoreUnavailable
+from mailsync.mapping import show
+from mailsync.model import INBOX, Mailbox, MailboxPath
+from mailsync.plan import ALARM_COUNT
+from mailsync.progress import Progress
+from mailsync.stores.base import Source
+
+
+def pull(
+    source: Source,
+    run: PullRun,
+    report: Report,
+    progress: Progress,
+    *,
+    only: Sequence[str] = (),
+    among: Sequence[str] = (),
+    budget: Budget | None = None,
+    listed: Sequence[Mailbox] | None = None,
+) -> Report:
+    """Pull into `run` and fill `report`; a server that gives up ends the run early, with everything
+    that came kept.
+
+    `among` are the account's own globs, `only` those of this run; a mailbox must match both.
+    `\\All` comes last, so that a message it merely shows is recognised instead of fetched;
+    `\\Flagged` and `\\Important` are left out unless a glob names them. `listed` is the source's
+    list of mailboxes, where it was asked for just now.
+    """
+    intake = Intake(run, report, progress)
+    loop = ScanLoop(source, run, report, progress, budget or unlimited(), intake)
+    chosen: Sequence[Mailbox] = ()
+    with _counting_what_lasts(intake):
+        progress.begin(f"pulling from {report.account}")
+        try:
+            listed = source.mailboxes() if listed is None else listed
+            chosen = demand_choice(listed, among, only, report.account)
+            loop.bring([mailbox for mailbox in chosen if not mailbox.is_view])
+            loop.bring([mailbox for mailbox in chosen if mailbox.is_view])
+            _note_absent(run, report, loop.without_missing(listed))
+        except (ConfigError, StoreUnavailable) as error:
+            report.error = error
+        finally:
+            progress.end()
+        for mailbox in loop.without_missing(chosen):
+            run.mailbox(mailbox)
+        _note_unfinished(run, report, loop.unfinished())
+        run.flush()
+    return report
+
+
+def _note_unfinished(run: PullRun, report: Report, paths: Iterable[MailboxPath]) -> None:
+    """Let the next pull look again at mailboxes of which something is missing."""
+    for path in paths:
+        report.of(path).incomplete = True
+        run.incomplete(path)
+
+
+@contextmanager
+def _counting_what_lasts(intake: Intake) -> Iterator[None]:
+    """Count nothing that was not durable when the archive failed."""
+    try:
+        yield
+    except ArchiveError:
+        intake.take_back()
+        raise
+
+
+def _note_absent(run: PullRun, report: Report, listed: Collection[Mailbox]) -> None:
+    """Record what the complete list of mailboxes no longer names; the messages stay in the archive.
+
+    Every account has an INBOX (RFC 9051 section 5.1), so a list without one is no list to conclude
+    anything from.
+    """
+    if not any(mailbox.path == INBOX for mailbox in listed):
+        text = (
+            "the server's list of mailboxes does not name INBOX, so it is not believed, and nothing"
+            " is marked as gone"
+        )
+        report.trouble_with("mailbox", INBOX, "", text)
+        return
+    for path, messages in run.absent(
+        [mailbox.path for mailbox in listed if mailbox.selectable]
+    ).items():
+        if messages > ALARM_COUNT:
+            text = (
+                f"is no longer on the server, and {messages} messages vanished with it; the archive"
+                f" keeps every one of them. To bring them back: mailsync restore {report.account}"
+                f" --mailbox '{show(path)}' --include-gone"
+            )
+            report.trouble_with("mass-vanishing", path, "", text)
+        else:
+            report.note(
+                "mailbox-gone",
+                path,
+                "",
+                "is no longer on the server; its messages stay in the archive",
+            )

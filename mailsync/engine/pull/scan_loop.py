@@ -1,0 +1,127 @@
+"""Scans mailboxes ahead, plans each scan, and fetches what the plan asks for.
+
+The source pulls the loop: it reads the entries to fetch lazily, and each one it asks for may make
+the loop scan the next mailbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from mailsync.archive import PullRun
+from mailsync.engine.budget import Budget
+from mailsync.engine.pull.intake import Intake
+from mailsync.engine.pull.recognition import Recognition
+from mailsync.engine.report import Report
+from mailsync.errors import MailboxError, MailboxMissing
+from mailsync.model import Entry, Mailbox, MailboxPath, Message, Scan, ScanRequest
+from mailsync.plan import plan_pull, stands_still
+from mailsync.progress import Progress
+from mailsync.stores.base import Source
+
+
+class ScanLoop:
+    """The mailboxes of one pull on their way into the archive."""
+
+    def __init__(  # noqa: PLR0917  what a pull works with
+        self,
+        source: Source,
+        run: PullRun,
+        report: Report,
+        progress: Progress,
+        budget: Budget,
+        intake: Intake,
+    ) -> None:
+        self._source = source
+        self._run = run
+        self._report = report
+        self._progress = progress
+        self._budget = budget
+        self._intake = intake
+        self._recognition = Recognition(source, run, intake, progress)
+        self._again: list[Mailbox] = []
+        self._broken: set[MailboxPath] = set()
+        self._missing: set[MailboxPath] = set()
+
+    def bring(self, mailboxes: Sequence[Mailbox]) -> None:
+        """Scan these mailboxes and bring what is new in them; what does not add up is scanned once
+        more, in full. Raises StoreUnavailable.
+        """
+        requests = [ScanRequest(mailbox, self._run.state(mailbox.path)) for mailbox in mailboxes]
+        changed = [
+            request for request in requests if not stands_still(request.mailbox, request.since)
+        ]
+        self._report.unchanged += len(requests) - len(changed)
+        self._bring(changed)
+        again, self._again = self._again, []
+        self._bring([ScanRequest(mailbox) for mailbox in again])
+
+    def without_missing(self, mailboxes: Iterable[Mailbox]) -> list[Mailbox]:
+        """Leave out the mailboxes that were not there any more when they were scanned."""
+        return [mailbox for mailbox in mailboxes if mailbox.path not in self._missing]
+
+    def unfinished(self) -> list[MailboxPath]:
+        """Return the mailboxes that must be looked at again because something in them is
+        missing.
+        """
+        return [*self._intake.still_open(), *self._broken]
+
+    def _bring(self, requests: Sequence[ScanRequest]) -> None:
+        if not requests:
+            return
+        self._fetch(self._wanted(requests))
+        while self._recognition.has_candidates:
+            self._fetch(self._recognition.unrecognised())
+
+    def _fetch(self, wanted: Iterable[Entry]) -> None:
+        affordable = self._budget.within(wanted, lambda entry: entry.size or 0)
+        for got in self._source.fetch(affordable):
+            if isinstance(got, Message):
+                self._recognition.match_twins(got.entry, self._intake.take(got))
+            else:
+                self._intake.report_unfetched(got)
+                self._recognition.match_twins(got.entry, None)
+            self._intake.arrived(got.entry)
+            if isinstance(got, Message):
+                self._budget.spend(len(got.content))
+        self._budget.raise_if_exhausted(self._report.account)
+
+    def _wanted(self, requests: Sequence[ScanRequest]) -> Iterator[Entry]:
+        """Scan ahead and yield the messages to fetch, as the source asks for them."""
+        for scan in self._source.scan(requests):
+            if isinstance(scan, MailboxMissing):
+                self._missing.add(scan.mailbox)
+                self._report.note("mailbox-missing", scan.mailbox, "", str(scan))
+            elif isinstance(scan, MailboxError):
+                self._report.of(scan.mailbox).incomplete = True
+                self._report.trouble_with("mailbox", scan.mailbox, "", str(scan))
+                self._broken.add(scan.mailbox)
+            else:
+                yield from self._planned(scan)
+
+    def _planned(self, scan: Scan) -> Iterator[Entry]:
+        """Carry out what the plan of a scan asks of the catalogue, and yield what it asks to
+        fetch.
+        """
+        path = scan.mailbox.path
+        plan = plan_pull(scan, self._run.known(scan))
+        if plan.doubtful:
+            self._again.append(scan.mailbox)
+            return
+        tally = self._report.of(path)
+        tally.seen += scan.state.messages
+        if plan.renewed:
+            self._run.retire(path)
+        tally.flags += self._run.reflag(plan.reflag)
+        tally.gone += self._run.mark_gone(path, scan.state.uidvalidity, plan.gone)
+        if plan.alarming:
+            text = (
+                f"{len(plan.gone)} messages vanished from the server at once; the archive keeps"
+                " every one of them"
+            )
+            self._report.trouble_with("mass-vanishing", path, "", text)
+        waiting = self._recognition.waiting
+        fetch = [*plan.damaged, *self._recognition.unknown(plan.new)]
+        self._progress.expect(len(fetch), sum(entry.size or 0 for entry in fetch))
+        self._intake.open(scan, len(fetch) + self._recognition.waiting - waiting)
+        yield from fetch
