@@ -1,5 +1,5 @@
-"""Putting contents into the tree and the catalogue together: what is stored, linked, mended or
-adopted. One writer's view.
+"""Putting contents into the tree and the catalogue together: what is stored, linked, mended,
+adopted or taken out. One writer's view.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mailsync.archive.catalogue import Catalogue, FileRow, FileState
-from mailsync.archive.storage.base import Located, Origin, Storage
+from mailsync.archive.storage.base import Located, Origin, Removing, Storage
 from mailsync.archive.storage.disk import is_of_the_reader
 from mailsync.formats import header, maildir
 from mailsync.formats.folders import folder_name, is_shortened
@@ -332,3 +332,12 @@ class ContentStore:
         return self._catalogue.files.insert(
             self.folder(spot.path)[0], message, copy, base, spot.internaldate, spot.flags
         )
+
+
+def remove_condemned(catalogue: Catalogue, tree: Storage) -> None:
+    """Remove what is condemned, files first, then their rows; the caller commits."""
+    files = catalogue.files.condemned()
+    # Nothing is condemned where nothing can be removed.
+    if isinstance(tree, Removing):
+        tree.remove((file.folder, file.base) for file in files)
+    catalogue.files.remove(files)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final
 
 from mailsync import identity
-from mailsync.archive.catalogue import FileRow, FileState
-from mailsync.archive.findings import Findings
-from mailsync.archive.group_commit import GroupCommit
+from mailsync.archive.catalogue import Catalogue, FileRow, FileState
+from mailsync.archive.storage.base import StorageReader
 from mailsync.archive.storage.disk import disk_errors_translated, is_of_the_reader
 from mailsync.errors import IntegrityError
 from mailsync.formats import header
@@ -20,11 +20,18 @@ HEADER_READ: Final = 64 * 1024
 class Contents:
     """The contents of an archive, each by its digest."""
 
-    def __init__(self, group: GroupCommit, findings: Findings) -> None:
-        self._catalogue = group.catalogue
-        self._tree = group.tree
-        self._directory = group.directory
-        self._findings = findings
+    def __init__(
+        self,
+        directory: Path,
+        catalogue: Catalogue,
+        tree: StorageReader,
+        mark: Callable[[Sequence[tuple[int, FileState]]], None],
+    ) -> None:
+        """Tell `mark` of damage that is found."""
+        self._directory = directory
+        self._catalogue = catalogue
+        self._tree = tree
+        self._mark = mark
 
     def read(self, digest: bytes) -> bytes:
         """Return a content, read and hashed.
@@ -37,7 +44,7 @@ class Contents:
                 if content is not None and identity.digest(content) == digest:
                     return content
                 if file.sound:
-                    self._findings.mark([(file.id, FileState.DAMAGED)])
+                    self._mark([(file.id, FileState.DAMAGED)])
         raise self._nowhere(digest)
 
     def header(self, digest: bytes) -> bytes:

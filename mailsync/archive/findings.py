@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
+from pathlib import Path
 
 from mailsync.archive.catalogue import Catalogue, FileState
-from mailsync.archive.group_commit import GroupCommit
 from mailsync.archive.storage.disk import disk_errors_translated
 from mailsync.archive.storage.lock import Lock
 from mailsync.errors import ArchiveError
@@ -21,9 +21,13 @@ class Findings:
     is writing: nothing is lost that would not be found again.
     """
 
-    def __init__(self, group: GroupCommit, *, writing: bool) -> None:
-        self._group = group
-        self._writing = writing
+    def __init__(
+        self, directory: Path, catalogue: Catalogue, turn: AbstractContextManager[None] | None
+    ) -> None:
+        """Write to `catalogue` within a `turn`; without one it is open for reading only."""
+        self._directory = directory
+        self._catalogue = catalogue
+        self._turn = turn
 
     def mark(self, marks: Collection[tuple[int, FileState]]) -> None:
         """Write down what was found of files, by their rows."""
@@ -37,19 +41,18 @@ class Findings:
 
     def doubt(self, account: str, mailboxes: Collection[MailboxPath]) -> None:
         """Have the next pull look at all of these mailboxes again, whatever their counters say."""
-        row = self._group.catalogue.accounts.find(account)
+        row = self._catalogue.accounts.find(account)
         if row is not None and mailboxes:
             self._note(lambda catalogue: catalogue.mailboxes.drop_states(row, mailboxes))
 
     def _note(self, write: Callable[[Catalogue], None]) -> None:
-        if self._writing:
-            with self._group.turn:
-                _write(self._group.catalogue, write)
+        if self._turn is not None:
+            with self._turn:
+                _write(self._catalogue, write)
             return
-        directory = self._group.directory
-        with contextlib.suppress(ArchiveError), closing(Lock(directory)):
-            with disk_errors_translated(directory):
-                catalogue = Catalogue.open(directory, writing=True)
+        with contextlib.suppress(ArchiveError), closing(Lock(self._directory)):
+            with disk_errors_translated(self._directory):
+                catalogue = Catalogue.open(self._directory, writing=True)
             with closing(catalogue):
                 _write(catalogue, write)
 

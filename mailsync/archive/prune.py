@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mailsync.archive.catalogue import Catalogue, Prunable
+from mailsync.archive.content_store import remove_condemned
 from mailsync.archive.group_commit import GroupCommit
 from mailsync.archive.storage.base import Removing, Storage
 from mailsync.errors import ArchiveError
@@ -79,12 +80,3 @@ def _copied(group: GroupCommit, clock: Callable[[], float]) -> bool:
     with suppress(OSError, ArchiveError):
         return group.catalogue.keep_copy(group.directory, int(clock()), age=0)
     return False
-
-
-def remove_condemned(catalogue: Catalogue, tree: Storage) -> None:
-    """Remove what is condemned, files first, then their rows; the caller commits."""
-    files = catalogue.files.condemned()
-    # Nothing is condemned where nothing can be removed.
-    if isinstance(tree, Removing):
-        tree.remove((file.folder, file.base) for file in files)
-    catalogue.files.remove(files)

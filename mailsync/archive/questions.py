@@ -22,8 +22,8 @@ class Questions:
         self.directory = group.directory
         self._group = group
         self._catalogue = group.catalogue
-        self._findings = Findings(group, writing=writing)
-        self._contents = Contents(group, self._findings)
+        self._findings = Findings(group.directory, group.catalogue, group.turn if writing else None)
+        self._contents = Contents(group.directory, group.catalogue, group.tree, self._findings.mark)
 
     # accounts, mailboxes, messages
 

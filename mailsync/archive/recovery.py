@@ -5,8 +5,7 @@ really there.
 from __future__ import annotations
 
 from mailsync.archive.catalogue import Catalogue, FileState
-from mailsync.archive.content_store import ContentStore
-from mailsync.archive.prune import remove_condemned
+from mailsync.archive.content_store import ContentStore, remove_condemned
 from mailsync.archive.storage.base import Located, Storage
 from mailsync.formats import maildir
 from mailsync.model import MailboxPath
