@@ -90,42 +90,19 @@ class Connection:
                 self.account,
                 f"{self.endpoint} sent unencrypted data after agreeing to encrypt; not trusted",
             )
-        name = self.endpoint.tls_name or self.endpoint.host
         try:
             context = tls_context(self.account, self.endpoint.ca_file)
+            encrypted = TlsSocket(
+                self._plain(), context, self.endpoint.tls_name or self.endpoint.host
+            )
+            encrypted.handshake()
+            self._sock = encrypted
         except TlsError:
             self.abandon()
             raise
-        try:
-            encrypted = TlsSocket(self._plain(), context, name)
-            encrypted.handshake()
-            self._sock = encrypted
-        except ssl.SSLCertVerificationError as error:
+        except OSError as error:
             self.abandon()
-            raise TlsError(
-                self.account, _certificate_trouble(error, self.endpoint, name)
-            ) from error
-        except TimeoutError as error:
-            self.abandon()
-            raise ConnectionLost(
-                self.account,
-                f"{self.endpoint} did not answer the TLS handshake in {self.endpoint.timeout:g} s",
-            ) from error
-        except (ConnectionError, ssl.SSLEOFError) as error:
-            # A server that is restarting does this too, so it is worth another try.
-            self.abandon()
-            raise ConnectionLost(
-                self.account,
-                f"{self.endpoint} hung up in the TLS handshake; if it always does, perhaps"
-                " `security: starttls` or another port is meant",
-            ) from error
-        except (ssl.SSLError, OSError) as error:
-            self.abandon()
-            raise TlsError(
-                self.account,
-                f"{self.endpoint} does not speak TLS there ({_reason(error)}); perhaps `security:"
-                " starttls` or another port is meant",
-            ) from error
+            raise _handshake_trouble(error, self.endpoint, self.account) from error
 
     def readline(self) -> bytes:
         """Read one line of any length up to LINE_LIMIT, with its line end; raises ConnectionLost
@@ -373,6 +350,31 @@ def _reason(error: OSError) -> str:
     if isinstance(error, ssl.SSLError) and error.reason:
         return error.reason.replace("_", " ").lower()
     return error.strerror or str(error) or type(error).__name__
+
+
+def _handshake_trouble(
+    error: OSError, endpoint: Endpoint, account: str
+) -> TlsError | ConnectionLost:
+    """Say what a TLS handshake failed for, and what may help."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        name = endpoint.tls_name or endpoint.host
+        return TlsError(account, _certificate_trouble(error, endpoint, name))
+    if isinstance(error, TimeoutError):
+        return ConnectionLost(
+            account, f"{endpoint} did not answer the TLS handshake in {endpoint.timeout:g} s"
+        )
+    if isinstance(error, ConnectionError | ssl.SSLEOFError):
+        # A server that is restarting does this too, so it is worth another try.
+        return ConnectionLost(
+            account,
+            f"{endpoint} hung up in the TLS handshake; if it always does, perhaps"
+            " `security: starttls` or another port is meant",
+        )
+    return TlsError(
+        account,
+        f"{endpoint} does not speak TLS there ({_reason(error)}); perhaps `security: starttls` or"
+        " another port is meant",
+    )
 
 
 def _certificate_trouble(error: ssl.SSLCertVerificationError, endpoint: Endpoint, name: str) -> str:

@@ -88,22 +88,7 @@ class MailboxMaker:
         """Send CREATE, SUBSCRIBE and SELECT for all; returns what was refused, and None for what
         can be selected.
         """
-        flights: list[tuple[Mailbox, Command | None, Command]] = []
-        waiting = 0
-        for mailbox in wanted:
-            while session.queue.outstanding > OUTSTANDING:
-                session.queue.wait(flights[waiting][2])
-                waiting += 1
-            name = session.mailbox(session.names.written(mailbox.path))
-            made = None
-            if mailbox.path not in self.existing:
-                role = min(mailbox.special_use, default="") if special else ""
-                made = session.queue.send(
-                    b"CREATE ", name, b" (USE (" + role.encode("ascii") + b"))" if role else b""
-                )
-            if mailbox.subscribed:
-                session.queue.send(b"SUBSCRIBE ", name)
-            flights.append((mailbox, made, session.queue.send(b"SELECT ", name)))
+        flights = self._send(session, wanted, special=special)
         link.forget_selected()
         found: dict[MailboxPath, Result | None] = {}
         for mailbox, made, selected in flights:
@@ -122,6 +107,28 @@ class MailboxMaker:
                     else result
                 )
         return found
+
+    def _send(
+        self, session: Session, wanted: Sequence[Mailbox], *, special: bool
+    ) -> list[tuple[Mailbox, Command | None, Command]]:
+        """Send the commands: each mailbox with its CREATE, if it needs one, and its SELECT."""
+        flights: list[tuple[Mailbox, Command | None, Command]] = []
+        waiting = 0
+        for mailbox in wanted:
+            while session.queue.outstanding > OUTSTANDING:
+                session.queue.wait(flights[waiting][2])
+                waiting += 1
+            name = session.mailbox(session.names.written(mailbox.path))
+            made = None
+            if mailbox.path not in self.existing:
+                role = min(mailbox.special_use, default="") if special else ""
+                made = session.queue.send(
+                    b"CREATE ", name, b" (USE (" + role.encode("ascii") + b"))" if role else b""
+                )
+            if mailbox.subscribed:
+                session.queue.send(b"SUBSCRIBE ", name)
+            flights.append((mailbox, made, session.queue.send(b"SELECT ", name)))
+        return flights
 
     def _not_made(self, mailbox: Mailbox, refusal: Result) -> MailboxError:
         words = refusal.text or "no reason given"

@@ -15,7 +15,6 @@ from typing import TypeVar
 from mailsync.errors import MailboxError, StoreUnavailable
 from mailsync.mapping import show
 from mailsync.model import (
-    SYSTEM_FLAGS,
     Appended,
     Mailbox,
     MailboxPath,
@@ -30,23 +29,18 @@ from mailsync.model import (
 from mailsync.progress import Progress, Silence
 from mailsync.stores.credentials import Credentials
 from mailsync.stores.imap.append_responses import AppendPolicy
-from mailsync.stores.imap.command_queue import Command
 from mailsync.stores.imap.create import MailboxMaker
-from mailsync.stores.imap.list import OUTSTANDING, list_mailboxes
+from mailsync.stores.imap.list import list_mailboxes
 from mailsync.stores.imap.list_response import status
 from mailsync.stores.imap.mailbox_names import Names
 from mailsync.stores.imap.parallel_append import append_in_parallel
-from mailsync.stores.imap.permanent_flags import allowed, permanent_flags
 from mailsync.stores.imap.pipelined_append import Pace, append_pipelined
 from mailsync.stores.imap.plainer_names import fitted
-from mailsync.stores.imap.presence import WINDOW, fetch_body, list_present
+from mailsync.stores.imap.presence import fetch_body, list_present
 from mailsync.stores.imap.quota import rooms
 from mailsync.stores.imap.reconnect import ReconnectingSession
-from mailsync.stores.imap.response import Result
-from mailsync.stores.imap.search import searched
 from mailsync.stores.imap.session import Session
-from mailsync.stores.imap.uid_set import uid_set
-from mailsync.stores.refusals import trouble
+from mailsync.stores.imap.store_flags import store_flags
 from mailsync.stores.retry import RETRIES, Retry
 from mailsync.stores.transport import Endpoint
 
@@ -152,7 +146,7 @@ class ImapDestination:
             session = self._link.session
             name = session.mailbox(session.names.written(mailbox))
             command = session.queue.send(b"STATUS ", name, b" (MESSAGES UIDNEXT UIDVALIDITY)")
-            self._done(command, mailbox)
+            session.done(command, mailbox)
             for answer in command.answers:
                 found = status(answer)
                 if found is not None and found[1] is not None:
@@ -212,7 +206,7 @@ class ImapDestination:
 
         Raises MailboxError.
         """
-        return self._trying(lambda: self._set_flags(mailbox, changes))
+        return self._trying(lambda: store_flags(self._link, mailbox, changes))
 
     def close(self) -> None:
         """Say goodbye without waiting; idempotent."""
@@ -234,113 +228,11 @@ class ImapDestination:
         self._names = self._link.session.names
         return self._link.session
 
-    def _done(self, command: Command, mailbox: MailboxPath) -> Result:
-        result = self._link.session.queue.wait(command)
-        stop = trouble(self.account, result.refusal, "asking for a mailbox")
-        if stop is not None:
-            raise stop
-        if not result.ok:
-            raise MailboxError(
-                self.account,
-                mailbox,
-                f"the server refuses mailbox {show(mailbox)}: {result.text or 'no reason given'}",
-            )
-        return result
-
     def _permanent_flags(self, mailbox: MailboxPath) -> frozenset[str] | None:
         """Return the flags a mailbox keeps, as `create` learned them; None, which lets everything
         be tried, where it was not asked.
         """
         return self._maker.permanent.get(mailbox)
-
-    def _set_flags(
-        self, mailbox: MailboxPath, changes: Mapping[int, tuple[frozenset[str], frozenset[str]]]
-    ) -> list[int]:
-        """Change flags and look which messages are there, all in flight behind one SELECT's
-        answer.
-        """
-        session = self._link.session
-        self._link.forget_selected()
-        selected = session.queue.send(b"SELECT ", session.mailbox(session.names.written(mailbox)))
-        self._done(selected, mailbox)
-        permanent = permanent_flags(selected)
-        alike: dict[tuple[bytes, frozenset[str]], list[int]] = {}
-        for uid, (add, remove) in changes.items():
-            for sign, flags in (
-                (b"+", allowed(add, permanent)),
-                (b"-", allowed(remove, permanent)),
-            ):
-                if flags:
-                    alike.setdefault((sign, flags), []).append(uid)
-        stores = [
-            (sign, flags, some) for (sign, flags), uids in alike.items() for some in _sets(uids)
-        ]
-        flights = self._in_flight(
-            session, [*map(_store, stores), *(b"UID SEARCH UID " + some for some in _sets(changes))]
-        )
-        refused = [
-            store
-            for command, store in zip(flights, stores, strict=False)
-            if not self._stored(command, store[1], mailbox)
-        ]
-        for command in flights[len(stores) :]:
-            self._done(command, mailbox)
-        # What remains without the keywords must be taken.
-        system = [
-            (sign, flags & SYSTEM_FLAGS, some)
-            for sign, flags, some in refused
-            if flags & SYSTEM_FLAGS
-        ]
-        for command in self._in_flight(session, [_store(one) for one in system]):
-            self._done(command, mailbox)
-        # Dovecot answers a search before it says that an earlier change is done, so any command may
-        # have got the answer.
-        existing = {uid for command in flights for uid in searched(command)}
-        return [uid for uid in changes if uid in existing]
-
-    def _stored(self, command: Command, flags: frozenset[str], mailbox: MailboxPath) -> bool:
-        """Return whether a change was made; a refusal that keywords may be the reason for is none
-        yet. Raises MailboxError.
-        """
-        result = self._link.session.queue.wait(command)
-        if flags <= SYSTEM_FLAGS or result.ok:
-            return self._done(command, mailbox).ok
-        stop = trouble(self.account, result.refusal, "changing flags")
-        if stop is not None:
-            raise stop
-        return False
-
-    @staticmethod
-    def _in_flight(session: Session, lines: Sequence[bytes]) -> list[Command]:
-        """Send commands, as many in flight as is safe."""
-        flights: list[Command] = []
-        waiting = 0
-        for line in lines:
-            while session.queue.outstanding > OUTSTANDING:
-                session.queue.wait(flights[waiting])
-                waiting += 1
-            flights.append(session.queue.send(line))
-        return flights
-
-
-def _store(change: tuple[bytes, frozenset[str], bytes]) -> bytes:
-    """Write the command for one change of some messages."""
-    sign, flags, uids = change
-    return (
-        b"UID STORE "
-        + uids
-        + b" "
-        + sign
-        + b"FLAGS.SILENT ("
-        + " ".join(sorted(flags)).encode("ascii")
-        + b")"
-    )
-
-
-def _sets(uids: Iterable[int]) -> Iterator[bytes]:
-    """Write UIDs as sets short enough for one command line."""
-    ordered = sorted(uids)
-    return (uid_set(ordered[start : start + WINDOW]) for start in range(0, len(ordered), WINDOW))
 
 
 def _limit(capabilities: frozenset[bytes]) -> int | None:

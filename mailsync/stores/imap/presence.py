@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from typing import Final
 
-from mailsync.errors import MailboxError
-from mailsync.mapping import show
 from mailsync.model import NO_FLAGS, Entry, MailboxPath, Present, UidRef
 from mailsync.stores.imap.command_queue import Command
 from mailsync.stores.imap.examine import Examined
 from mailsync.stores.imap.fetch_response import body_of, epoch, flags_of, line_of
 from mailsync.stores.imap.list import OUTSTANDING
 from mailsync.stores.imap.reconnect import ReconnectingSession
-from mailsync.stores.imap.response import Answer, Result
+from mailsync.stores.imap.response import Answer
 from mailsync.stores.imap.search import searched
+from mailsync.stores.imap.session import Session
 from mailsync.stores.imap.uid_set import uid_set
-from mailsync.stores.refusals import trouble
 
 WINDOW: Final = 500
 """Messages asked for in one command."""
@@ -56,36 +54,36 @@ def list_present(
     session = link.session
     examined = link.examine(mailbox, fresh=True)
     search = session.queue.send(b"UID SEARCH UID %d:*" % first_uid)
-    _opened(account, mailbox, examined)
+    _opened(mailbox, examined)
     state = examined.state
     if not state.messages:
         session.queue.wait(search)
         return
-    _done(account, mailbox, link, search)
+    session.done(search, mailbox)
     # `n:*` names the last message even when its UID is below n (RFC 9051 section 9).
     uids = sorted(
         uid
         for uid in searched(search)
         if uid >= first_uid and UidRef(mailbox, state.uidvalidity, uid) not in seen
     )
+    for answer in _headers(session, mailbox, uids):
+        present = present_of(answer, account, mailbox, state.uidvalidity)
+        if present is not None:
+            yield present
+
+
+def _headers(session: Session, mailbox: MailboxPath, uids: Sequence[int]) -> Iterator[Answer]:
+    """Ask for header blocks, some windows ahead, and yield the answers."""
     rest = deque(uids[start : start + WINDOW] for start in range(0, len(uids), WINDOW))
     flights: deque[Command] = deque()
+    items = b" (UID RFC822.SIZE FLAGS INTERNALDATE BODY.PEEK[HEADER])"
     while rest or flights:
         while rest and len(flights) < WINDOWS_AHEAD and session.queue.outstanding < OUTSTANDING:
-            window = uid_set(rest.popleft())
-            flights.append(
-                session.queue.send(
-                    b"UID FETCH ",
-                    window,
-                    b" (UID RFC822.SIZE FLAGS INTERNALDATE BODY.PEEK[HEADER])",
-                )
-            )
+            window = uid_set(list(rest.popleft()))
+            flights.append(session.queue.send(b"UID FETCH ", window, items))
         command = flights.popleft()
-        for answer in session.queue.answers(command):
-            present = present_of(answer, account, mailbox, state.uidvalidity)
-            if present is not None:
-                yield present
-        _done(account, mailbox, link, command)
+        yield from session.queue.answers(command)
+        session.done(command, mailbox)
 
 
 def present_of(
@@ -130,30 +128,13 @@ def fetch_body(
     """
     examined = link.examine(mailbox, fresh=True)
     command = link.session.queue.send(b"UID FETCH %d (UID BODY.PEEK[])" % uid)
-    _opened(account, mailbox, examined)
-    _done(account, mailbox, link, command)
+    _opened(mailbox, examined)
+    link.session.done(command, mailbox)
     found = (body_of(answer, account) for answer in command.answers)
     return next((body.content for body in found if body is not None and body.uid == uid), None)
 
 
-def _opened(account: str, mailbox: MailboxPath, examined: Examined) -> None:
+def _opened(mailbox: MailboxPath, examined: Examined) -> None:
     result = examined.wait()
     if not result.ok:
-        raise _refused(account, mailbox, result)
-
-
-def _done(account: str, mailbox: MailboxPath, link: ReconnectingSession, command: Command) -> None:
-    result = link.session.queue.wait(command)
-    stop = trouble(account, result.refusal, "asking for a mailbox")
-    if stop is not None:
-        raise stop
-    if not result.ok:
-        raise _refused(account, mailbox, result)
-
-
-def _refused(account: str, mailbox: MailboxPath, result: Result) -> MailboxError:
-    return MailboxError(
-        account,
-        mailbox,
-        f"the server refuses mailbox {show(mailbox)}: {result.text or 'no reason given'}",
-    )
+        raise examined.session.refused(mailbox, result)

@@ -13,11 +13,14 @@ from typing import Final
 
 from mailsync.errors import (
     AuthenticationFailed,
+    MailboxError,
     ProtocolViolation,
     ServerBusy,
     StoreUnavailable,
     TlsError,
 )
+from mailsync.mapping import show
+from mailsync.model import MailboxPath
 from mailsync.stores.credentials import Credentials
 from mailsync.stores.imap.command_queue import Command, CommandQueue, Piece, Reply, quote
 from mailsync.stores.imap.list_response import listed, namespaces
@@ -105,6 +108,24 @@ class Session:
         (`names.written(path)`).
         """
         return quote(written, instant=self.instant(len(written)))
+
+    def done(self, command: Command, mailbox: MailboxPath) -> Result:
+        """Wait for a command about one mailbox. Raises MailboxError where it is refused, or what
+        stops the account.
+        """
+        result = self.queue.wait(command)
+        stop = trouble(self.account, result.refusal, "asking for a mailbox")
+        if stop is not None:
+            raise stop
+        if not result.ok:
+            raise self.refused(mailbox, result)
+        return result
+
+    def refused(self, mailbox: MailboxPath, result: Result) -> MailboxError:
+        """Make the error of a mailbox that the server refuses."""
+        return MailboxError(
+            self.account, mailbox, f"the server refuses mailbox {show(mailbox)}: {result.said}"
+        )
 
     def close(self) -> None:
         """Say goodbye without waiting; idempotent."""
