@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,10 +48,23 @@ def record_deaths() -> list[str]:
     return _DEATHS
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let a worker of pytest-xdist hand its lines to the process that prints."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["deaths"] = _DEATHS
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    # A worker that crashed has no output.
+    _DEATHS.extend(getattr(node, "workeroutput", {}).get("deaths", ()))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if _DEATHS:
         terminalreporter.section("deaths")
-        for line in _DEATHS:
+        for line in sorted(_DEATHS):
             terminalreporter.line(line)
 
 

@@ -7,6 +7,7 @@ stores it when nobody asks any more.
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import shutil
@@ -159,24 +160,30 @@ class Pushing:
 
 
 def kill_often(origin: Origin, mask: Dovecot, folder: Path, seeds: range) -> None:
-    kills = 0
+    """Kill at moments of these seeds, and of more until half as many trials have hit."""
+    hits = 0
     with Proxy(mask.imap_port, 0.02, 2_000_000) as line:
         begun = time.monotonic()
         Pushing(folder / "usual", origin, line.port, mask.user("new")).whole()
         usual = time.monotonic() - begun
-        for seed in seeds:
+        for seed in itertools.count(seeds.start):
+            if seed >= seeds.stop and hits >= len(seeds) / 2:
+                break
             rng = random.Random(seed)
             user = mask.user("new")
             pushing = Pushing(folder / f"trial-{seed}", origin, line.port, user)
             moments = [rng.uniform(0.2, 1.0) * usual for _ in range(rng.choice((1, 1, 2, 3)))]
-            kills += sum([pushing.killed_after(moment) for moment in moments])
+            killed = [pushing.killed_after(moment) for moment in moments]
+            hits += any(killed)
+            if not killed[0]:
+                # The machine was busier when it was measured.
+                usual = min(usual, moments[0])
             pushing.whole()
             assert held(mask, user) == origin.expected, f"seed {seed}, killed after {moments}"
             pushing.whole()
             assert held(mask, user) == origin.expected, f"seed {seed}: a run after the last one"
             mask.forget(user)
             shutil.rmtree(pushing.folder)
-    assert kills >= len(seeds) // 2
 
 
 @pytest.mark.timeout(600)
@@ -228,20 +235,23 @@ def cuts(rng: random.Random, lengths: list[dict[str, int]]) -> Iterator[Cut]:
 
 
 def cut_often(origin: Origin, mask: Dovecot, folder: Path, seeds: range) -> None:
+    """Cut at octets of these seeds, and of more until half as many trials have hit."""
     with Cutter(mask.imap_port) as line:
         assert pushed(origin.copied(folder / "usual"), line.port, mask.user("new")).exit_code == 0
         lengths = [
             {"to_server": len(one.to_server), "from_server": len(one.from_server)}
             for one in line.dialogues
         ]
-    hit = 0
-    for seed in seeds:
+    hits = 0
+    for seed in itertools.count(seeds.start):
+        if seed >= seeds.stop and hits >= len(seeds) / 2:
+            break
         user, archive = mask.user("new"), origin.copied(folder / f"trial-{seed}")
         with ExitStack() as stack:
             line = stack.enter_context(Cutter(mask.imap_port, *cuts(random.Random(seed), lengths)))
             where = f"seed {seed}: {line.cuts}"
             report = pushed(archive, line.port, user)
-            hit += len(line.dialogues) > len(lengths)
+            hits += len(line.dialogues) > len(lengths)
         if {note.kind for note in report.notes} == {"unanswered"}:
             # What was sent again after one cut met another one: it is left to the next run, which
             # looks for it first.
@@ -252,7 +262,6 @@ def cut_often(origin: Origin, mask: Dovecot, folder: Path, seeds: range) -> None
         assert held(mask, user) == origin.expected, where
         mask.forget(user)
         shutil.rmtree(archive)
-    assert hit >= len(seeds) // 2
 
 
 @pytest.mark.timeout(600)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,18 +18,11 @@ import pytest
 from tests.messages import plain
 from tests.servers.cutter import Cut, Cutter
 from tests.servers.dovecot import Dovecot
-from tests.system.cli_home import Home, filled, imap
+from tests.system.cli_home import Home, filled, imap, until
 
 HAD, MORE = 5, 40
 STILL = 12_000
 """Octets from the server after which nothing more comes: in the midst of the messages."""
-
-
-def until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @contextmanager

@@ -74,6 +74,12 @@ class Cutter:
         STORE"."""
         return b"".join(bytes(dialogue.to_server) for dialogue in self.dialogues)
 
+    def hang_up(self) -> None:
+        """Break every connection there is now, stalled ones too; others may be made."""
+        for sock in self._open[:]:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
     def stop(self) -> None:
         """Break every connection and stop listening."""
         for sock in [self._listener, *self._open]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,3 +101,18 @@ def arrived(server: Dovecot, user: str, mailbox: str = "INBOX") -> list[bytes]:
         content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
         for content in server.messages(user, mailbox)
     )
+
+
+def next_second() -> None:
+    """Wait until the clock shows another second."""
+    begun = int(time.time())
+    while int(time.time()) == begun:
+        time.sleep(0.02)
+
+
+def until(happened: Callable[[], object]) -> None:
+    """Wait for something that happens sooner or later, however busy the machine is."""
+    deadline = time.monotonic() + 100
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -45,15 +45,19 @@ def test_an_unknown_host_is_named_with_what_to_check(home: Home, protocol: str) 
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("protocol", ["imap", "pop3"])
-def test_a_silent_server_is_given_up_after_the_timeout(home: Home, protocol: str) -> None:
+def test_a_silent_server_is_given_up_after_the_timeout(home: Home) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        home.configure(
-            a=settings(protocol, listener.getsockname()[1], "security: none, timeout: 0.2")
-        )
-        done = home.run("check")
-    assert done.returncode == 75
-    assert "was silent for 0.2 s" in done.stderr
+        port = listener.getsockname()[1]
+        accounts = {
+            name: settings(name, port, "security: none, timeout: 0.2") for name in ("imap", "pop3")
+        }
+        home.configure(**accounts)
+        # Both wait between their attempts, beside each other.
+        waiting = [home.start("check", name) for name in accounts]
+        for process in waiting:
+            _, said = process.communicate(timeout=100)
+            assert process.returncode == 75
+            assert "was silent for 0.2 s" in said
 
 
 @pytest.mark.parametrize(

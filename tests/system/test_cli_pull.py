@@ -3,6 +3,7 @@ behind."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -18,9 +19,9 @@ import pytest
 
 from mailsync.archive import Archive
 from tests.messages import plain
+from tests.servers.cutter import Cut, Cutter
 from tests.servers.dovecot import Dovecot
-from tests.servers.wan import Proxy
-from tests.system.cli_home import MAILSYNC, Home, filled, imap, imaps
+from tests.system.cli_home import MAILSYNC, Home, filled, imap, imaps, until
 
 
 @pytest.fixture
@@ -158,6 +159,15 @@ def test_one_account_that_fails_does_not_stop_the_others(home: Home, dovecot: Do
     assert len(home.archived("good")) == 5
 
 
+def has_open(process: int, path: Path) -> bool:
+    """Return whether a process has a file open."""
+    for descriptor in Path(f"/proc/{process}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            if descriptor.readlink() == path:
+                return True
+    return False
+
+
 def test_an_archive_in_use_ends_with_11_or_is_waited_for(home: Home, dovecot: Dovecot) -> None:
     home.configure(home=imap(dovecot, filled(dovecot)))
     with Archive.open(home.directory / "mail" / "home"):
@@ -165,7 +175,7 @@ def test_an_archive_in_use_ends_with_11_or_is_waited_for(home: Home, dovecot: Do
         assert done.returncode == 11
         assert str(os.getpid()) in done.stderr
         waiting = home.start("pull", "--wait", "60")
-        time.sleep(1.5)
+        until(lambda: has_open(waiting.pid, home.directory / "mail/home/lock"))
         assert waiting.poll() is None
     _, said = waiting.communicate(timeout=60)
     assert waiting.returncode == 0, said
@@ -173,14 +183,14 @@ def test_an_archive_in_use_ends_with_11_or_is_waited_for(home: Home, dovecot: Do
 
 def test_an_interrupted_pull_is_finished_by_the_same_command(home: Home, dovecot: Dovecot) -> None:
     user = filled(dovecot, 60)
-    with Proxy(dovecot.imap_port, rtt=0.6) as far:
+    with Cutter(dovecot.imap_port, Cut(12_000, how="stall")) as line:
         home.configure(
-            home=imap(dovecot, user).replace(f"port: {dovecot.imap_port}", f"port: {far.port}")
+            home=imap(dovecot, user).replace(f"port: {dovecot.imap_port}", f"port: {line.port}")
         )
         process = home.start("pull")
         assert process.stderr is not None
         assert "pulling from home" in process.stderr.readline()
-        time.sleep(1.5)
+        until(lambda: line.dialogues and len(line.dialogues[0].from_server) == 12_000)
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130

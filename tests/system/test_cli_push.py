@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,10 +11,10 @@ import pytest
 
 from mailsync.archive import Archive
 from tests.messages import plain
+from tests.servers.cutter import Cut, Cutter
 from tests.servers.dovecot import Dovecot
 from tests.servers.pop3 import Pop3
-from tests.servers.wan import Proxy
-from tests.system.cli_home import Home, arrived, filled, imap
+from tests.system.cli_home import Home, arrived, filled, imap, until
 
 
 @pytest.fixture
@@ -97,16 +96,15 @@ def test_messages_are_sent_while_others_still_come(home: Home, dovecot: Dovecot)
     messages = [plain(number) + b"x" * 40_000 + b"\r\n" for number in range(40)]
     for message in messages:
         dovecot.deliver(old, "INBOX", message)
-    with Proxy(dovecot.imap_port, rtt=0.001, bandwidth=400_000) as slow:
+    with Cutter(dovecot.imap_port, Cut(800_000, how="stall")) as line:
         home.configure(
-            old=imap(dovecot, old).replace(str(dovecot.imap_port), str(slow.port)),
+            old=imap(dovecot, old).replace(str(dovecot.imap_port), str(line.port)),
             new=imap(dovecot, new),
         )
         with home.start("migrate", "old", "new", "--json") as running:
-            deadline = time.monotonic() + 60
-            while not dovecot.messages(new) and time.monotonic() < deadline:
-                time.sleep(0.1)
+            until(lambda: dovecot.messages(new))
             early = len(dovecot.messages(new))
+            line.hang_up()
             out, err = running.communicate(timeout=100)
     assert running.returncode == 0, err
     assert 0 < early < 40

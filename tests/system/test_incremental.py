@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from tests.messages import plain
 from tests.servers import pymap as pymaps
 from tests.servers.cutter import Cutter
 from tests.servers.dovecot import Dovecot
-from tests.system.cli_home import Home
+from tests.system.cli_home import Home, next_second
 
 BODY = 40_000
 
@@ -71,7 +70,7 @@ def renumber(dovecot: Dovecot, user: str) -> None:
 
     The new UIDVALIDITY is the time in seconds, so at least one must have passed.
     """
-    time.sleep(1.1)
+    next_second()
     for file in dovecot.folder(user, "INBOX").glob("dovecot*"):
         file.unlink() if file.is_file() else shutil.rmtree(file)
 

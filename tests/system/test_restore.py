@@ -5,7 +5,6 @@ and never twice.
 from __future__ import annotations
 
 import json
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from imapclient import IMAPClient
 
 from tests.messages import plain
 from tests.servers.dovecot import Dovecot
-from tests.system.cli_home import Home, imap
+from tests.system.cli_home import Home, imap, next_second
 
 
 @pytest.fixture
@@ -48,9 +47,9 @@ def total(home: Home, *arguments: str) -> dict[str, int]:
 
 def now() -> str:
     """A moment that lies between two runs, whose times are whole seconds."""
-    time.sleep(1.1)
+    next_second()
     moment = datetime.now(UTC)
-    time.sleep(1.1)
+    next_second()
     return moment.isoformat()
 
 

@@ -33,7 +33,7 @@ from tests.unit.engine.rig import ACCOUNT, Rig, kinds
 from tests.unit.engine.test_room import Bounded
 
 WORK: MailboxPath = ("Work",)
-SOON = 20.0
+SOON = 100.0
 
 
 @pytest.fixture(autouse=True)
