@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers import certificates as certificates_
 from tests.servers import courier as courier_
@@ -20,6 +21,12 @@ from tests.servers import dovecot as dovecot_
 from tests.servers import mailutils as mailutils_
 from tests.servers import pop3 as pop3_
 from tests.servers import pymap as pymap_
+
+# How long an example takes, or to make one, is a matter of what else the machine does.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -172,7 +172,7 @@ def test_two_threads_lose_nothing_of_either_side(tmp_path: Path) -> None:
     ready = threading.Event()
     with opened(tmp_path / "a") as archive, ThreadPoolExecutor(1) as other:
         pulled = other.submit(bring, archive)
-        assert ready.wait(10)
+        assert ready.wait(100)
         pulled.add_done_callback(lambda _: done.set())
         assert send(archive) == many
         pulled.result()

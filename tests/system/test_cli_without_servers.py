@@ -8,10 +8,11 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+
+from tests.system.cli_home import until
 
 MAILSYNC = [sys.executable, "-m", "mailsync.cli.main"]
 SECRET = "hunter2-the-secret"
@@ -244,11 +245,9 @@ def test_an_interrupted_command_ends_with_130_and_says_that_nothing_is_lost(
         text=True,
     )
     signal.signal(which, before)
-    deadline = time.monotonic() + 30
-    while not started.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(started.exists)
     process.send_signal(which)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=100)
     assert process.returncode == 130
     assert (
         said

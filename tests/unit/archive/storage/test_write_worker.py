@@ -81,5 +81,5 @@ def test_when_the_one_who_sends_files_has_died_none_of_them_stays_and_nothing_is
     assert process.stderr is not None
     with process.stderr:
         assert process.stderr.read() == b""
-    assert process.wait(30) == 0
+    assert process.wait(100) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["settled"]
