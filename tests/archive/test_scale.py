@@ -80,7 +80,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
 
 def cost(archive: Archive, call: Callable[[], T], *, every: int = 100) -> tuple[T, int]:
     """Return what a call returns, and the steps of SQLite it costs."""
-    with Steps(archive._catalogue.sql.connection, every) as steps:
+    with Steps(archive._catalogue.sql.sqlite, every) as steps:
         found = call()
     return found, steps.taken
 

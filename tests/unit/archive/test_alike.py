@@ -27,7 +27,7 @@ def parts(messages: Iterator[Message], directory: Path) -> tuple[int, int]:
     taken = []
     with opened(directory) as archive, pulling(archive) as run:
         for _ in range(6):
-            with Steps(archive._catalogue.sql.connection) as steps:
+            with Steps(archive._catalogue.sql.sqlite) as steps:
                 for _ in range(MANY // 6):
                     run.add(next(messages))
                 run.flush()
@@ -57,7 +57,7 @@ def test_candidates_of_one_size_cost_no_more_where_none_was_here_before(tmp_path
     with opened(tmp_path / "a") as archive, pulling(archive) as run:
         for n in range(MANY):
             run.add(uid(n + 1, alert(n)))
-        with Steps(archive._catalogue.sql.connection) as steps:
+        with Steps(archive._catalogue.sql.sqlite) as steps:
             entries = [uid(n + 1, alert(n), ("Work",)).entry for n in range(MANY)]
             assert run.candidates(entries) == []
         assert steps.taken < 100 * MANY
