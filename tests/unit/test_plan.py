@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -295,3 +297,10 @@ def test_only_what_the_ledger_has_no_answer_for_is_looked_for() -> None:
     messages = [sent, asked, fresh, removed, fresh]
     assert plan_search(messages, ledger, 7).unknown == (asked, fresh)
     assert plan_search(messages, ledger, 7, trusted=False).unknown == (sent, asked, fresh, removed)
+
+
+def test_a_message_that_was_found_is_no_candidate_for_another_one_with_its_message_id() -> None:
+    found, other = message("one"), replace(message("two"), message_id="<one>")
+    outcome = compare([found, other], [Sighting(5, b"one", "<one>")])
+    assert outcome.found == ((found, 5),)
+    assert (outcome.ambiguous, outcome.missing) == ((), (other,))

@@ -274,6 +274,17 @@ def test_an_intent_says_from_which_uid_on_its_message_would_be() -> None:
     assert first_uid(plan_search([one, message(3)], ledger, 7), ledger, 7) == 1
 
 
+def test_a_message_that_arrived_nobody_knows_where_is_looked_for_from_the_first_uid_on() -> None:
+    asked, arrived = message(1), message(2)
+    ledger: Mapping[LedgerKey, LedgerLine] = {
+        asked.key: LedgerLine(7, None, SEEN, pending=True, uidnext=50),
+        arrived.key: LedgerLine(7, None, frozenset()),
+    }
+    search = plan_search([asked, arrived], ledger, 7)
+    assert (search.unknown, search.unlocated) == ((asked,), (arrived,))
+    assert first_uid(search, ledger, 7) == 1
+
+
 def test_only_messages_that_look_alike_are_rivals_where_a_part_is_looked_at() -> None:
     one, other = message(1), message(2)
     twin = replace(message(3), presence=one.presence)

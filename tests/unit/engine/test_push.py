@@ -5,17 +5,22 @@ ever taken away.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mailsync.archive import Archive
+from mailsync.engine.push import push
+from mailsync.engine.report import Report
+from mailsync.engine.selection import Selection
 from mailsync.errors import ConnectionLost, MailboxError, OverQuota
 from mailsync.mapping import MappingRules
 from mailsync.model import INBOX, Mailbox, MailboxPath
 from mailsync.stores.imap.repair import repaired
 from mailsync.stores.memory import Break, MemoryServer, MemoryStore
 from tests.messages import plain
-from tests.unit.engine.rig import PATIENCE, Rig, kinds
+from tests.unit.engine.rig import ACCOUNT, PATIENCE, Rig, kinds
 
 WORK = ("Work",)
 
@@ -474,3 +479,23 @@ def test_flags_that_changed_after_a_lost_answer_travel_too(rig: Rig) -> None:
         {"\\Flagged"},
         frozenset(),
     ]
+
+
+def test_a_search_reads_each_header_once(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(rig, 5)
+    rig.new.deliver(INBOX, plain(90))
+    read: list[bytes] = []
+    header = Archive.header
+
+    def counted(archive: Archive, digest: bytes) -> bytes:
+        read.append(digest)
+        return header(archive, digest)
+
+    monkeypatch.setattr(Archive, "header", counted)
+    store = MemoryStore(rig.new, "new")
+    report = Report("push", ACCOUNT, store.key)
+    with rig.archive() as archive, archive.push(ACCOUNT, store.key) as run:
+        targets = replace(rig.targets(archive, store), selection=Selection(search="number 3"))
+        push(rig.session(run, store, report), targets)
+    assert (report.total.new, sorted(rig.there(INBOX))) == (1, sorted([plain(3), plain(90)]))
+    assert len(read) == len(set(read)) == 5
