@@ -118,7 +118,9 @@ class Connection:
         """
         row = self._next_ids.get(table)
         if row is None:
-            row = int(self.one(f"SELECT coalesce(max(id), 0) + 1 FROM {table}")[0])
+            # No row of this table waits, and those of others may go on waiting: not by `one`.
+            query = f"SELECT coalesce(max(id), 0) + 1 FROM {table}"
+            row = int(self.look_up(query, ())[0][0])
         self._next_ids[table] = row + 1
         self._waiting[table].append((row, *values))
         self._waiting_keys.update(keys)

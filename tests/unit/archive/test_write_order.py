@@ -143,3 +143,21 @@ def test_after_a_write_that_failed_nothing_of_its_group_is_ever_believed(
                 run.flush()
         assert not list(archive.messages("alice", INBOX))
     assert not [path for path in (tmp_path / "a/mail").rglob("*.mailsync*") if path.is_file()]
+
+
+def test_a_new_message_costs_one_query_and_its_three_rows(tmp_path: Path) -> None:
+    """The rows of many new messages are inserted together: each statement would wait for the other
+    threads.
+    """
+    spoken: list[str] = []
+    with Archive.open(tmp_path / "a") as archive, pulling(archive) as run:
+        run.add(uid(1, plain(1)))
+        run.flush()
+        archive._catalogue.sql.sqlite.set_trace_callback(spoken.append)
+        for number in range(2, 102):
+            run.add(uid(number, plain(number)))
+        queries = [one for one in spoken if not one.startswith("INSERT")]
+        assert len(queries) <= 100 + 3
+        assert len(spoken) == len(queries)
+        run.flush()
+        assert len([one for one in spoken if one.startswith("INSERT")]) == 300
