@@ -317,7 +317,8 @@ def _command(talk: Conversation) -> tuple[bytes, str, bytes, list[bytes]]:
     return tag, name, line, literals
 
 
-def _quoted(name: bytes) -> bytes:
+def quoted(name: bytes) -> bytes:
+    """Return a mailbox name as a quoted string (RFC 9051 section 4.3)."""
     return b'"' + name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
 
@@ -346,7 +347,10 @@ class _Imap:
         method = getattr(self, "do_" + asked.name.lower().replace(" ", "_"), None)
         if method is None:
             return [asked.tag + b" BAD unknown command\r\n"]
-        *untagged, tagged = method(asked)
+        try:
+            *untagged, tagged = method(asked)
+        except (ValueError, IndexError):
+            return [asked.tag + b" BAD this cannot be read\r\n"]
         return [b"* " + one + b"\r\n" for one in untagged] + [asked.tag + b" " + tagged + b"\r\n"]
 
     def do_capability(self, _: Exchange) -> list[bytes]:
@@ -397,7 +401,7 @@ class _Imap:
         found = []
         for box in self.mail.boxes.values():
             flags = b"\\Subscribed" if b"SUBSCRIBED" in returned and box.subscribed else b""
-            found.append(b'LIST (%s) "/" %s' % (flags, _quoted(box.name)))
+            found.append(b'LIST (%s) "/" %s' % (flags, quoted(box.name)))
             if b"STATUS" in returned:
                 found.append(self._status(box, returned))
         return [*found, b"OK done"]
@@ -405,7 +409,7 @@ class _Imap:
     def do_lsub(self, _: Exchange) -> list[bytes]:
         boxes = self.mail.boxes.values()
         return [
-            *(b'LSUB () "/" ' + _quoted(box.name) for box in boxes if box.subscribed),
+            *(b'LSUB () "/" ' + quoted(box.name) for box in boxes if box.subscribed),
             b"OK done",
         ]
 
@@ -417,7 +421,7 @@ class _Imap:
             b"HIGHESTMODSEQ": box.uidnext,
         }
         numbers = b" ".join(b"%s %d" % pair for pair in told.items() if pair[0] in wanted)
-        return b"STATUS %s (%s)" % (_quoted(box.name), numbers)
+        return b"STATUS %s (%s)" % (quoted(box.name), numbers)
 
     def do_status(self, asked: Exchange) -> list[bytes]:
         box = self._named(asked.words()[0])

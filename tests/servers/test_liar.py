@@ -18,7 +18,7 @@ import pytest
 from tests.messages import plain, ugly, varied
 from tests.servers import liar
 from tests.servers.liar import PASSWORD, USER, Liar, Lie, Mail
-from tests.servers.lies import IMAP_LIES, LIES, POP3_LIES
+from tests.servers.lies import IMAP_LIES, LIES, POP3_LIES, QUOTES, TWO_WORDS
 from tests.servers.processes import HOST
 from tests.system.cli_home import Home
 
@@ -37,6 +37,8 @@ def filled() -> Mail:
     mail.put(b"INBOX", DOTTED)
     for number in range(20, 23):
         mail.put(b"Work", plain(number))
+    mail.box(TWO_WORDS)
+    mail.box(QUOTES)
     return mail
 
 
