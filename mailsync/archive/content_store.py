@@ -72,11 +72,6 @@ class ContentStore:
         self._run = run
         self._folders: dict[MailboxPath, tuple[int, str]] = {}
 
-    def files(self, digest: bytes) -> Sequence[FileRow]:
-        """Return the files that hold a content, sound ones first."""
-        message = self._catalogue.messages.find(digest)
-        return [] if message is None else self._catalogue.files.of(message)
-
     def folder(self, path: MailboxPath) -> tuple[int, str]:
         """Return a mailbox's folder as (row, name), made when missing."""
         known = self._folders.get(path)

@@ -11,10 +11,9 @@ from mailsync.archive.catalogue import FileState
 from mailsync.archive.content_store import ContentStore
 from mailsync.archive.group_commit import GroupCommit
 from mailsync.archive.last_known import LastKnown
-from mailsync.formats.header import block
+from mailsync.archive.recognition import Recognition
 from mailsync.model import (
     Entry,
-    Excerpt,
     Kind,
     Known,
     Mailbox,
@@ -26,7 +25,7 @@ from mailsync.model import (
 )
 
 
-class PullRun:
+class PullRun(Recognition):
     """A context manager; an exception leaves the last commit as the truth and the run unfinished.
 
     Everything is in one catalogue transaction a group, committed only after the group's files and
@@ -37,8 +36,7 @@ class PullRun:
         self, group: GroupCommit, account: str, *, dedupe: str, clock: Callable[[], float]
     ) -> None:
         self._group = group
-        self._catalogue = catalogue = group.catalogue
-        self._tree = group.tree
+        catalogue = group.catalogue
         self._clock = clock
         self.started = int(clock())
         self._dedupe = dedupe
@@ -46,11 +44,12 @@ class PullRun:
         self._mailboxes: dict[MailboxPath, int] = {}
         with group.turn:
             catalogue.begin()
-            self._account = catalogue.accounts.make(account)
-            self.id = catalogue.runs.start(self._account, "pull", self.started)
+            row = catalogue.accounts.make(account)
+            run = catalogue.runs.start(row, "pull", self.started)
             catalogue.commit()
             group.begin_pull()
             self._last_known = LastKnown(catalogue, account)
+        super().__init__(catalogue, group.tree, (group.turn, group.storing), row, run)
         self._placements = catalogue.placements(self.id)
         self._contents = ContentStore(catalogue, group.tree, dedupe, self.id)
 
@@ -98,77 +97,6 @@ class PullRun:
         """
         with self._group.turn:
             return self._last_known.held(entries, before)
-
-    # what is recognised without fetching it
-
-    def candidates(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Return the entries whose size says that their content may have been here before this
-        run.
-        """
-        messages = self._catalogue.messages
-        with self._group.turn:
-            if not messages.has_any(self.id):
-                return []
-            return [
-                entry for entry in entries if entry.size and messages.has_size(entry.size, self.id)
-            ]
-
-    def same_object(self, entry: Entry) -> bytes | None:
-        """Return the stored digest of a message to which this account's server gave the same object
-        id.
-        """
-        with self._group.turn:
-            return self._catalogue.holdings.same_object(self._account, entry.object_id)
-
-    def recognise(self, header: Excerpt) -> bytes | None:
-        """Return the digest of a stored content of that size with the same one Message-ID and an
-        equal header block.
-        """
-        message_id = identity.message_id_key(header.content)
-        if not message_id or header.entry.size is None:
-            return None
-        wanted = identity.header_digest(header.content)
-        with self._group.turn:
-            for row in self._catalogue.messages.of_size(header.entry.size, self.id):
-                if (
-                    row.message_id == message_id
-                    and row.header == wanted
-                    and any(file.sound for file in self._catalogue.files.of(row.id))
-                ):
-                    return row.digest
-        return None
-
-    def tail_equals(self, digest: bytes, tail: Excerpt) -> bool:
-        """Return whether the stored content ends in these octets."""
-        with self._group.turn:
-            for file in self._contents.files(digest):
-                if not file.sound:
-                    continue
-                located = self._tree.locate(file.folder, file.base, file.flags)
-                if located is not None:
-                    with located.open() as content:
-                        content.seek(max(0, located.stat().size - len(tail.content)))
-                        return content.read() == tail.content
-        return False
-
-    def proves(self, digest: bytes, header: Excerpt) -> bool:
-        """Read a message's file, hash it, and tell whether it is sound and has this header
-        block.
-        """
-        with self._group.storing:
-            for file in self._contents.files(digest):
-                located = self._tree.locate(file.folder, file.base, file.flags)
-                if located is None:
-                    continue
-                content = located.read()
-                if identity.digest(content) != digest:
-                    self._catalogue.files.mark(file.id, FileState.DAMAGED)
-                    continue
-                short = (header.entry.size or 0) + 2 == len(content)
-                return block(content).rstrip(b"\r\n") == header.content.rstrip(b"\r\n") and (
-                    not short or content.endswith(b"\r\n")
-                )
-        return False
 
     # what is taken in
 

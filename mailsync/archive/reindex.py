@@ -74,10 +74,7 @@ def reindex(
     read goes to quarantine, as damaged files do; nothing is deleted. A killed run changes nothing
     that the next one would not do again.
     """
-    with disk_errors_translated(directory):
-        has_tree = (directory / "mail").is_dir()
-    if not has_tree:
-        raise ArchiveNotFound(f"there is no archive at {directory}: it has no directory `mail`")
+    _demand_tree(directory)
     progress = progress or Silence()
     lock = Lock(directory, wait)
     try:
@@ -98,6 +95,13 @@ def reindex(
     finally:
         lock.release()
     return Reindexed(basis, as_of, *done, aside)
+
+
+def _demand_tree(directory: Path) -> None:
+    with disk_errors_translated(directory):
+        has_tree = (directory / "mail").is_dir()
+    if not has_tree:
+        raise ArchiveNotFound(f"there is no archive at {directory}: it has no directory `mail`")
 
 
 def _basis(directory: Path) -> Basis:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from mailsync.archive.catalogue.connection import Connection
 from mailsync.archive.catalogue.text import read_path, write_flags, write_path
@@ -33,6 +34,30 @@ class ArchivedMailbox:
     incomplete: bool
     removed: bool
     copies: int = 0
+
+
+_DESCRIBE: Final = """
+WITH
+  held AS (SELECT * FROM placements
+    WHERE mailbox IN (SELECT id FROM mailboxes WHERE account = ?1)),
+  placed AS (SELECT mailbox, file, sum(gone_run IS NULL) AS live
+    FROM held GROUP BY mailbox, file),
+  counts AS (SELECT mailbox,
+    sum(live) AS live, sum(NOT live) AS gone, sum(live > 0) AS stored
+    FROM placed GROUP BY mailbox),
+  contents AS (SELECT DISTINCT h.mailbox, x.message
+    FROM placed h JOIN files x ON x.id = h.file),
+  sizes AS (SELECT c.mailbox, sum(s.size) AS octets
+    FROM contents c JOIN messages s ON s.id = c.message GROUP BY c.mailbox)
+SELECT f.path, m.attributes, m.subscribed, m.complete_at, m.incomplete,
+  m.removed_run IS NOT NULL, coalesce(counts.live, 0), coalesce(counts.gone, 0),
+  coalesce(sizes.octets, 0), coalesce(counts.live - counts.stored, 0)
+FROM mailboxes m JOIN folders f ON f.id = m.folder
+  LEFT JOIN counts ON counts.mailbox = m.id
+  LEFT JOIN sizes ON sizes.mailbox = m.id
+WHERE m.account = ?1
+ORDER BY f.path <> 'INBOX', f.path
+"""
 
 
 class Folders:
@@ -182,28 +207,7 @@ class Mailboxes:
         """Return what is held of the mailboxes of an account, the inbox first, the rest by name."""
         # Each table is gone through once, however many mailboxes there are.
         rows = self._sql.all(
-            """
-            WITH
-              held AS (SELECT * FROM placements
-                WHERE mailbox IN (SELECT id FROM mailboxes WHERE account = ?1)),
-              placed AS (SELECT mailbox, file, sum(gone_run IS NULL) AS live
-                FROM held GROUP BY mailbox, file),
-              counts AS (SELECT mailbox,
-                sum(live) AS live, sum(NOT live) AS gone, sum(live > 0) AS stored
-                FROM placed GROUP BY mailbox),
-              contents AS (SELECT DISTINCT h.mailbox, x.message
-                FROM placed h JOIN files x ON x.id = h.file),
-              sizes AS (SELECT c.mailbox, sum(s.size) AS octets
-                FROM contents c JOIN messages s ON s.id = c.message GROUP BY c.mailbox)
-            SELECT f.path, m.attributes, m.subscribed, m.complete_at, m.incomplete,
-              m.removed_run IS NOT NULL, coalesce(counts.live, 0), coalesce(counts.gone, 0),
-              coalesce(sizes.octets, 0), coalesce(counts.live - counts.stored, 0)
-            FROM mailboxes m JOIN folders f ON f.id = m.folder
-              LEFT JOIN counts ON counts.mailbox = m.id
-              LEFT JOIN sizes ON sizes.mailbox = m.id
-            WHERE m.account = ?1
-            ORDER BY f.path <> 'INBOX', f.path
-            """,
+            _DESCRIBE,
             (account,),
         )
         return [

@@ -1,0 +1,104 @@
+"""Recognising messages whose content is stored already, without fetching them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
+from mailsync import identity
+from mailsync.archive.catalogue import Catalogue, FileRow, FileState
+from mailsync.archive.storage.base import Storage
+from mailsync.formats.header import block
+from mailsync.model import Entry, Excerpt
+
+
+class Recognition:
+    """Questions of one run of an account; its number is `id`."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        tree: Storage,
+        turns: tuple[AbstractContextManager[None], AbstractContextManager[None]],
+        account: int,
+        run: int,
+    ) -> None:
+        """Speak within the first of `turns`, and write down damage within the second."""
+        self._catalogue = catalogue
+        self._tree = tree
+        self._turn, self._storing = turns
+        self._account = account
+        self.id = run
+
+    def candidates(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Return the entries whose size says that their content may have been here before this
+        run.
+        """
+        messages = self._catalogue.messages
+        with self._turn:
+            if not messages.has_any(self.id):
+                return []
+            return [
+                entry for entry in entries if entry.size and messages.has_size(entry.size, self.id)
+            ]
+
+    def same_object(self, entry: Entry) -> bytes | None:
+        """Return the stored digest of a message to which this account's server gave the same object
+        id.
+        """
+        with self._turn:
+            return self._catalogue.holdings.same_object(self._account, entry.object_id)
+
+    def recognise(self, header: Excerpt) -> bytes | None:
+        """Return the digest of a stored content of that size with the same one Message-ID and an
+        equal header block.
+        """
+        message_id = identity.message_id_key(header.content)
+        if not message_id or header.entry.size is None:
+            return None
+        wanted = identity.header_digest(header.content)
+        with self._turn:
+            for row in self._catalogue.messages.of_size(header.entry.size, self.id):
+                if (
+                    row.message_id == message_id
+                    and row.header == wanted
+                    and any(file.sound for file in self._catalogue.files.of(row.id))
+                ):
+                    return row.digest
+        return None
+
+    def tail_equals(self, digest: bytes, tail: Excerpt) -> bool:
+        """Return whether the stored content ends in these octets."""
+        with self._turn:
+            for file in self._files(digest):
+                if not file.sound:
+                    continue
+                located = self._tree.locate(file.folder, file.base, file.flags)
+                if located is not None:
+                    with located.open() as content:
+                        content.seek(max(0, located.stat().size - len(tail.content)))
+                        return content.read() == tail.content
+        return False
+
+    def proves(self, digest: bytes, header: Excerpt) -> bool:
+        """Read a message's file, hash it, and tell whether it is sound and has this header
+        block.
+        """
+        with self._storing:
+            for file in self._files(digest):
+                located = self._tree.locate(file.folder, file.base, file.flags)
+                if located is None:
+                    continue
+                content = located.read()
+                if identity.digest(content) != digest:
+                    self._catalogue.files.mark(file.id, FileState.DAMAGED)
+                    continue
+                short = (header.entry.size or 0) + 2 == len(content)
+                return block(content).rstrip(b"\r\n") == header.content.rstrip(b"\r\n") and (
+                    not short or content.endswith(b"\r\n")
+                )
+        return False
+
+    def _files(self, digest: bytes) -> Sequence[FileRow]:
+        message = self._catalogue.messages.find(digest)
+        return [] if message is None else self._catalogue.files.of(message)
