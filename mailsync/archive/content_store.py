@@ -113,7 +113,7 @@ class ContentStore:
         content, print_ = received
         digest = print_.digest
         spot = _Spot(path, internaldate, flags)
-        found = self._stored_as(print_)
+        found = _stored_as(self._catalogue, print_, self._dedupe)
         if found.lost:
             return self._succeed(spot, found.lost, content, print_)
         if found.stored is None:
@@ -177,31 +177,6 @@ class ContentStore:
             return False
         self.reflag(file, flags)
         return True
-
-    def _stored_as(self, print_: Fingerprint) -> _Found:
-        """Find the stored content this one counts as, and, failing that, another message with its
-        Message-ID.
-        """
-        rows = self._catalogue.messages.alike(print_)
-        if not rows:
-            return _NOTHING
-        collides = next((digest for _, digest, known in rows if known != print_.identity), None)
-        own = next((row for row, digest, _ in rows if digest == print_.digest), None)
-        alike = sorted((row, digest) for row, digest, known in rows if known == print_.identity)
-        if self._dedupe != "message-id":
-            return (
-                _Found((own, print_.digest))
-                if own is not None
-                else _Found(collides=collides, variant=bool(alike))
-            )
-        # Its own content first, if that is sound; then the one that came first.
-        alike.sort(key=lambda one: one[0] != own)
-        for row, digest in alike:
-            if any(file.sound for file in self._catalogue.files.of(row)):
-                return _Found((row, digest))
-        if own is not None:
-            return _Found((own, print_.digest))
-        return _Found(lost=[row for row, _ in alike], collides=collides)
 
     def _record(self, print_: Fingerprint, size: int) -> int:
         shown = (header.text(print_.subject), header.text(print_.sender))
@@ -327,6 +302,32 @@ class ContentStore:
         return self._catalogue.files.insert(
             self.folder(spot.path)[0], message, copy, base, spot.internaldate, spot.flags
         )
+
+
+def _stored_as(catalogue: Catalogue, print_: Fingerprint, dedupe: str) -> _Found:
+    """Find the stored content this one counts as, and, failing that, another message with its
+    Message-ID.
+    """
+    rows = catalogue.messages.alike(print_)
+    if not rows:
+        return _NOTHING
+    collides = next((digest for _, digest, known in rows if known != print_.identity), None)
+    own = next((row for row, digest, _ in rows if digest == print_.digest), None)
+    alike = sorted((row, digest) for row, digest, known in rows if known == print_.identity)
+    if dedupe != "message-id":
+        return (
+            _Found((own, print_.digest))
+            if own is not None
+            else _Found(collides=collides, variant=bool(alike))
+        )
+    # Its own content first, if that is sound; then the one that came first.
+    alike.sort(key=lambda one: one[0] != own)
+    for row, digest in alike:
+        if any(file.sound for file in catalogue.files.of(row)):
+            return _Found((row, digest))
+    if own is not None:
+        return _Found((own, print_.digest))
+    return _Found(lost=[row for row, _ in alike], collides=collides)
 
 
 def remove_condemned(catalogue: Catalogue, tree: Storage) -> None:

@@ -87,10 +87,7 @@ def reindex(
                 done = _Rebuilding(directory, catalogue, dedupe, clock).run(
                     account, progress, by_uid=by_uid
                 )
-                if name == NEW:
-                    catalogue.leave_no_journal()
-                else:
-                    catalogue.optimize()
+                catalogue.tidy(one_file=name == NEW)
             aside = _swap(directory) if name == NEW else None
     finally:
         lock.release()

@@ -73,13 +73,11 @@ class Catalogue:
         """Do as `backup.keep_copy` does."""
         return backup.keep_copy(self.sql, directory, now, age=age)
 
-    def leave_no_journal(self) -> None:
-        """Make the catalogue one file, without a journal beside it."""
-        self.sql.execute("PRAGMA journal_mode = DELETE")
-
-    def optimize(self) -> None:
-        """Have SQLite look at its statistics again, after many changes."""
-        self.sql.execute("PRAGMA optimize")
+    def tidy(self, *, one_file: bool) -> None:
+        """Finish many changes: leave `one_file` without a journal beside it, or have SQLite look at
+        its statistics again.
+        """
+        self.sql.execute("PRAGMA journal_mode = DELETE" if one_file else "PRAGMA optimize")
 
     def close(self) -> None:
         """Close; what was not committed never was."""
