@@ -15,6 +15,7 @@ import pwd
 import re
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.servers.debian import unpack
-from tests.servers.processes import HOST, Child, end_with_parent, workplace
+from tests.servers.processes import HOST, Child, end_with_parent, kept, workplace
 
 CAPABILITY: Final = (
     "IMAP4rev1 UIDPLUS CHILDREN NAMESPACE THREAD=ORDEREDSUBJECT THREAD=REFERENCES SORT QUOTA IDLE"
@@ -68,6 +69,7 @@ def start(*, password: str = "secret") -> Iterator[Courier]:
                     "password": password,
                     "imapd": unpacked.program("usr/bin/imapd"),
                     "pop3d": _pop3d(unpacked.root),
+                    "watcher": unpacked.program("usr/libexec/gam_server"),
                     "environment": unpacked.environment(),
                 }
             )
@@ -210,11 +212,25 @@ def main() -> None:
     listeners = [socket.create_server((HOST, 0), backlog=64) for _ in range(2)]
     print(*(one.getsockname()[1] for one in listeners), flush=True)
     end_with_parent()
+    watcher = _watch_files(settings)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    assert watcher.stdin is not None  # open as long as this process lives, and so is the watcher
     if os.fork():  # one process for each protocol
         _accept(listeners[0], settings, "imap")
     _bind_to_parent()
     _accept(listeners[1], settings, "pop3")
+
+
+def _watch_files(settings: dict[str, dict[str, str]]) -> subprocess.Popen[bytes]:
+    """Start the file watcher that Courier asks; without one it waits a second at every step."""
+    settings["environment"]["GAM_CLIENT_ID"] = f"mailsync-{os.getpid()}"
+    command = [
+        "/usr/bin/env",
+        *(f"{name}={value}" for name, value in settings["environment"].items()),
+        *("setpriv", "--reuid=mail", "--regid=mail", "--clear-groups"),
+        *(str(settings["watcher"]), "--notimeout", settings["environment"]["GAM_CLIENT_ID"]),
+    ]
+    return subprocess.Popen(kept(command), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
 
 
 def _bind_to_parent() -> None:
