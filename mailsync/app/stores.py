@@ -15,7 +15,7 @@ from mailsync.errors import ConfigError
 from mailsync.progress import Progress
 from mailsync.stores.base import Destination, Source
 from mailsync.stores.credentials import Credentials
-from mailsync.stores.transport import Endpoint
+from mailsync.stores.endpoint import Endpoint
 
 
 def endpoint(settings: Pop3Account | ImapAccount) -> Endpoint:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -43,11 +44,18 @@ class TlsSocket:
     socket, which it owns from then on.
 
     A peer that hangs up without saying goodbye in TLS has ended the connection like any other
-    (`recv` gives nothing).
+    (`recv` gives nothing). `heard` is told how many encrypted octets came, whenever some did.
     """
 
-    def __init__(self, sock: socket.socket, context: ssl.SSLContext, name: str) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        context: ssl.SSLContext,
+        name: str,
+        heard: Callable[[int], None],
+    ) -> None:
         self._sock = sock
+        self._heard = heard
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
@@ -139,6 +147,7 @@ class TlsSocket:
 
     def _feed(self) -> bool:
         data = self._sock.recv(_CHUNK)
+        self._heard(len(data))
         if data:
             self._incoming.write(data)
         else:

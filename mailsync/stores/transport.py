@@ -12,12 +12,15 @@ import ipaddress
 import select
 import socket
 import ssl
-from dataclasses import dataclass
-from pathlib import Path
+import time
+from collections.abc import Callable
 from typing import Final
 
 from mailsync.errors import ConnectionLost, ProtocolViolation, TlsError, Unreachable
+from mailsync.stores.endpoint import Endpoint
+from mailsync.stores.pace import Pace, TooSlow
 from mailsync.stores.tls import TlsSocket, tls_context
+from mailsync.stores.tls_trouble import handshake_trouble, reason
 
 _CHUNK: Final = 256 * 1024
 _LARGE: Final = 4 * _CHUNK
@@ -28,27 +31,6 @@ LINE_LIMIT: Final = 64 * 1024 * 1024
 """A line longer than this, in octets, is not mail but an attack or a broken server; real ones reach
 a few megabytes.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a server listens and how it is trusted.
-
-    `security` is `tls` (from the first byte), `starttls` (upgraded before the login) or `none`.
-    `ca_file` adds nothing to the system's certificates but replaces them; `tls_name` is the name
-    the certificate must bear where it is not `host`. `timeout` is seconds of silence, for
-    connecting and for every read and write.
-    """
-
-    host: str
-    port: int
-    security: str = "tls"
-    ca_file: Path | None = None
-    tls_name: str | None = None
-    timeout: float = 60.0
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
 
 
 def is_loopback(host: str) -> bool:
@@ -64,7 +46,13 @@ def is_loopback(host: str) -> bool:
 class Connection:
     """An open connection to `endpoint`; made by `connect`."""
 
-    def __init__(self, sock: socket.socket, endpoint: Endpoint, account: str) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        endpoint: Endpoint,
+        account: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.endpoint = endpoint
         self.account = account
         self.received = 0
@@ -72,6 +60,9 @@ class Connection:
         self._sock: socket.socket | TlsSocket = sock
         self._buffer = bytearray()
         self._start = 0
+        self._reading = Pace(2 * endpoint.timeout, clock)
+        # A server may digest what it has for long, and say so, before it takes more.
+        self._writing = Pace(10 * endpoint.timeout, clock)
 
     @property
     def encrypted(self) -> bool:
@@ -90,10 +81,14 @@ class Connection:
                 self.account,
                 f"{self.endpoint} sent unencrypted data after agreeing to encrypt; not trusted",
             )
+        self._reading.begin()
         try:
             context = tls_context(self.account, self.endpoint.ca_file)
             encrypted = TlsSocket(
-                self._plain(), context, self.endpoint.tls_name or self.endpoint.host
+                self._plain(),
+                context,
+                self.endpoint.tls_name or self.endpoint.host,
+                self._reading.moved,
             )
             encrypted.handshake()
             self._sock = encrypted
@@ -102,13 +97,15 @@ class Connection:
             raise
         except OSError as error:
             self.abandon()
-            raise _handshake_trouble(error, self.endpoint, self.account) from error
+            raise handshake_trouble(error, self.endpoint, self.account) from error
 
-    def readline(self) -> bytes:
-        """Read one line of any length up to LINE_LIMIT, with its line end; raises ConnectionLost
-        when the connection ends first.
+    def readline(self, limit: int = LINE_LIMIT) -> bytes:
+        """Read one line of any length up to `limit` octets, with its line end.
+
+        Raises ConnectionLost when the connection ends first, ProtocolViolation at the limit.
         """
         searched = self._start
+        self._reading.begin()
         while True:
             end = self._buffer.find(b"\n", searched)
             if end >= 0:
@@ -116,9 +113,9 @@ class Connection:
                 self._start = end + 1
                 return line
             searched = len(self._buffer)
-            if searched - self._start > LINE_LIMIT:
+            if searched - self._start > limit:
                 raise ProtocolViolation(
-                    self.account, f"{self.endpoint} sent a line of more than {LINE_LIMIT >> 20} MB"
+                    self.account, f"{self.endpoint} sent a line of more than {limit:,} octets"
                 )
             searched -= self._fill()
 
@@ -135,16 +132,20 @@ class Connection:
         view[:have] = memoryview(self._buffer)[self._start :]
         self._buffer.clear()
         self._start = 0
+        self._reading.begin()
         while have < octets:
             have += self._receive_into(view[have:])
         view.release()
         return bytes(target)
 
-    def read_until(self, terminator: bytes, keep: int = 0) -> bytes:
-        """Read past `terminator`; returns what stood before it, however long, and its first `keep`
-        octets. Raises ConnectionLost.
+    def read_until(self, terminator: bytes, keep: int, limit: int) -> bytes:
+        """Read past `terminator`; returns what stood before it and its first `keep` octets.
+
+        Raises ConnectionLost, and ProtocolViolation once more than `limit` octets came without
+        it.
         """
         searched = self._start
+        self._reading.begin()
         while True:
             end = self._buffer.find(terminator, searched)
             if end >= 0:
@@ -156,10 +157,15 @@ class Connection:
                     self._start = 0
                 return data
             searched = max(self._start, len(self._buffer) - len(terminator) + 1)
+            if self.buffered > limit:
+                raise ProtocolViolation(
+                    self.account, f"{self.endpoint} sent an answer of more than {limit:,} octets"
+                )
             searched -= self._fill()
 
     def peek(self, octets: int) -> bytes:
         """Return the next octets without taking them; waits until they are there."""
+        self._reading.begin()
         while len(self._buffer) - self._start < octets:
             self._fill()
         return bytes(memoryview(self._buffer)[self._start : self._start + octets])
@@ -184,16 +190,20 @@ class Connection:
         """
         view = memoryview(data)
         position = 0
+        self._writing.begin()
         try:
             self._sock.settimeout(0.0)
             while position < len(view) or self._unsent:
                 try:
                     if position < len(view):
-                        position += self._sock.send(view[position : position + _CHUNK])
+                        taken = self._sock.send(view[position : position + _CHUNK])
+                        position += taken
+                        self._writing.moved(taken)
                     elif isinstance(self._sock, TlsSocket):
                         self._sock.flush()
                 except BlockingIOError:
                     self._wait()
+                    self._writing.moved(0)
         except (OSError, ssl.SSLError) as error:
             raise self._broken(error) from error
         finally:
@@ -246,6 +256,7 @@ class Connection:
             self._start = 0
         try:
             data = self._sock.recv(_CHUNK)
+            self._heard(len(data))
         except (OSError, ssl.SSLError) as error:
             raise self._broken(error) from error
         if not data:
@@ -257,6 +268,7 @@ class Connection:
     def _receive_into(self, view: memoryview) -> int:
         try:
             count = self._sock.recv_into(view)
+            self._heard(count)
         except (OSError, ssl.SSLError) as error:
             raise self._broken(error) from error
         if not count:
@@ -266,13 +278,20 @@ class Connection:
         self.received += count
         return count
 
+    def _heard(self, octets: int) -> None:
+        """Watch the pace of what comes; encrypted octets are watched below (`start_tls`)."""
+        if not self.encrypted:
+            self._reading.moved(octets)
+
     def _broken(self, error: OSError) -> ConnectionLost:
+        if isinstance(error, TooSlow):
+            return ConnectionLost(self.account, f"{self.endpoint} moved {error}")
         if isinstance(error, TimeoutError):
             return ConnectionLost(
                 self.account, f"{self.endpoint} was silent for {self.endpoint.timeout:g} s"
             )
         return ConnectionLost(
-            self.account, f"the connection to {self.endpoint} broke: {_reason(error)}"
+            self.account, f"the connection to {self.endpoint} broke: {reason(error)}"
         )
 
 
@@ -325,9 +344,9 @@ def _reached(endpoint: Endpoint, account: str) -> socket.socket:
             account, f"{endpoint} did not answer in {endpoint.timeout:g} s"
         ) from error
     except (ConnectionResetError, ConnectionAbortedError) as error:
-        raise ConnectionLost(account, f"{endpoint} hung up at once: {_reason(error)}") from error
+        raise ConnectionLost(account, f"{endpoint} hung up at once: {reason(error)}") from error
     except OSError as error:
-        raise Unreachable(account, f"cannot reach {endpoint}: {_reason(error)}") from error
+        raise Unreachable(account, f"cannot reach {endpoint}: {reason(error)}") from error
 
 
 def _waits_for_tls(endpoint: Endpoint, account: str) -> bool:
@@ -337,61 +356,13 @@ def _waits_for_tls(endpoint: Endpoint, account: str) -> bool:
     try:
         with socket.create_connection((endpoint.host, endpoint.port), timeout=QUIET) as sock:
             TlsSocket(
-                sock, tls_context(account, endpoint.ca_file), endpoint.tls_name or endpoint.host
+                sock,
+                tls_context(account, endpoint.ca_file),
+                endpoint.tls_name or endpoint.host,
+                Pace(2 * QUIET, time.monotonic).moved,
             ).handshake()
     except ssl.SSLCertVerificationError:
         return True
     except OSError:
         return False
     return True
-
-
-def _reason(error: OSError) -> str:
-    if isinstance(error, ssl.SSLError) and error.reason:
-        return error.reason.replace("_", " ").lower()
-    return error.strerror or str(error) or type(error).__name__
-
-
-def _handshake_trouble(
-    error: OSError, endpoint: Endpoint, account: str
-) -> TlsError | ConnectionLost:
-    """Say what a TLS handshake failed for, and what may help."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        name = endpoint.tls_name or endpoint.host
-        return TlsError(account, _certificate_trouble(error, endpoint, name))
-    if isinstance(error, TimeoutError):
-        return ConnectionLost(
-            account, f"{endpoint} did not answer the TLS handshake in {endpoint.timeout:g} s"
-        )
-    if isinstance(error, ConnectionError | ssl.SSLEOFError):
-        # A server that is restarting does this too, so it is worth another try.
-        return ConnectionLost(
-            account,
-            f"{endpoint} hung up in the TLS handshake; if it always does, perhaps"
-            " `security: starttls` or another port is meant",
-        )
-    return TlsError(
-        account,
-        f"{endpoint} does not speak TLS there ({_reason(error)}); perhaps `security: starttls` or"
-        " another port is meant",
-    )
-
-
-def _certificate_trouble(error: ssl.SSLCertVerificationError, endpoint: Endpoint, name: str) -> str:
-    code = error.verify_code
-    if code == 10:
-        return (
-            f"the certificate of {endpoint} has expired; ask the server's operator to renew it"
-            " (nothing was sent)"
-        )
-    if code in {62, 64}:
-        return (
-            f"the certificate of {endpoint} is for another name than {name!r}; if it is your own"
-            " server, say so with `tls_name:`"
-        )
-    if code in {18, 19, 20, 21}:
-        return (
-            f"the certificate of {endpoint} is signed by nobody this machine trusts; if it is your"
-            " own server, give its CA in `ca_file:`"
-        )
-    return f"the certificate of {endpoint} is not trusted: {error.verify_message}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mailsync.stores.credentials import Credentials
+from mailsync.stores.endpoint import Endpoint
 from mailsync.stores.imap import ImapSource
 from mailsync.stores.imap.command_queue import Literal
 from mailsync.stores.imap.session import Session
-from mailsync.stores.transport import Endpoint
 from tests.servers.dovecot import Dovecot
 from tests.servers.pymap import Pymap
 

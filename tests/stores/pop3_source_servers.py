@@ -12,8 +12,8 @@ from pathlib import Path
 
 from mailsync.model import Entry, Message, Unfetched
 from mailsync.stores.credentials import Credentials
+from mailsync.stores.endpoint import Endpoint
 from mailsync.stores.pop3 import Pop3Source
-from mailsync.stores.transport import Endpoint
 from tests.servers.dovecot import Dovecot
 from tests.servers.pop3 import Pop3, ended
 from tests.servers.pop3_child import stuffed

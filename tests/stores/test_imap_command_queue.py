@@ -46,7 +46,7 @@ class _Canned(Connection):
         self._data = data
         self.written = b""
 
-    def readline(self) -> bytes:
+    def readline(self, limit: int = 0) -> bytes:  # noqa: ARG002  the queue sets none
         end = self._data.find(b"\n") + 1
         if not end:
             raise ConnectionLost("old", "ended")

@@ -22,8 +22,9 @@ from mailsync.errors import (
     TlsError,
     Unreachable,
 )
-from mailsync.stores import transport
-from mailsync.stores.transport import Connection, Endpoint, connect, is_loopback
+from mailsync.stores import tls_trouble, transport
+from mailsync.stores.endpoint import Endpoint
+from mailsync.stores.transport import Connection, connect, is_loopback
 from tests.servers.certificates import Certificates
 from tests.servers.processes import HOST
 from tests.servers.scripted import Conversation, Scripted
@@ -319,15 +320,12 @@ def read(connection: Connection, how: str, octets: int) -> bytes:
     if how == "readline":
         return connection.readline()
     if how == "read_until":
-        return connection.read_until(b"\r\n.\r\n")
+        return connection.read_until(b"\r\n.\r\n", keep=0, limit=1 << 24)
     return connection.read(octets) if how == "read" else connection.peek(octets)
 
 
-def test_a_line_without_an_end_is_refused_before_memory_is_full(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(transport, "LINE_LIMIT", 1 << 20)
-
+@pytest.mark.parametrize("how", ["readline", "read_until"])
+def test_what_never_ends_is_refused_before_memory_is_full(how: str) -> None:
     def flood(talk: Conversation) -> None:
         while True:
             talk.send(b"x" * 65_536)
@@ -335,9 +333,15 @@ def test_a_line_without_an_end_is_refused_before_memory_is_full(
     with (
         Scripted(flood) as server,
         connected(server) as connection,
-        pytest.raises(ProtocolViolation, match="more than 1 MB"),
+        pytest.raises(ProtocolViolation, match="of more than 1,048,576 octets"),
     ):
-        connection.readline()
+        read_at_most(connection, how, 1 << 20)
+
+
+def read_at_most(connection: Connection, how: str, limit: int) -> bytes:
+    if how == "readline":
+        return connection.readline(limit)
+    return connection.read_until(b"\r\n.\r\n", keep=0, limit=limit)
 
 
 def test_writing_to_a_server_that_hung_up_is_a_lost_connection() -> None:
@@ -464,6 +468,6 @@ def test_a_connection_reset_before_it_stands_is_worth_another_try(
 def test_an_untold_certificate_trouble_keeps_the_librarys_words() -> None:
     error = ssl.SSLCertVerificationError("nothing")
     error.verify_code, error.verify_message = 9, "certificate is not yet valid"
-    words = transport._certificate_trouble(error, endpoint(1), "x")
+    words = tls_trouble.certificate_trouble(error, endpoint(1), "x")
     assert words.endswith("is not trusted: certificate is not yet valid")
     assert issubclass(TlsError, StoreUnavailable)

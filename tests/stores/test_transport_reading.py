@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailsync.errors import ConnectionLost
-from mailsync.stores.transport import Connection, Endpoint
+from mailsync.stores.endpoint import Endpoint
+from mailsync.stores.transport import Connection
 
 KINDS = st.sampled_from(["readline", "read", "read_until", "peek"])
 
@@ -81,7 +82,7 @@ def test_every_way_of_reading_gives_the_same_octets_however_they_are_cut(
             continue
         if kind == "read_until":
             end = stream.index(b"\r\n.\r\n", position)
-            assert connection.read_until(b"\r\n.\r\n") == stream[position:end]
+            assert connection.read_until(b"\r\n.\r\n", 0, 1 << 20) == stream[position:end]
             position = end + 5
         elif kind == "readline":
             end = stream.index(b"\n", position) + 1
@@ -113,3 +114,54 @@ def test_reading_many_small_things_out_of_a_full_buffer_is_not_quadratic() -> No
     for _ in range(800_000):
         connection.readline()
     assert time.process_time() - begun < 4
+
+
+class Ticks:
+    """A clock that goes on by so many seconds with each piece that comes."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += self.seconds
+        return self.now
+
+
+def paced(pieces: Sequence[bytes], seconds: float) -> Connection:
+    """A connection to a server that sends a piece every so many seconds; silent 60 s at most."""
+    sock = Segments(pieces)
+    endpoint = Endpoint("example.org", 1)
+    return Connection(sock, endpoint, "home", Ticks(seconds))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("how", ["readline", "read", "read_until", "peek"])
+def test_a_server_that_sends_an_octet_now_and_then_is_given_up_though_it_is_never_silent(
+    how: str,
+) -> None:
+    connection = paced([b"x"] * 1000, 0.7)
+    with pytest.raises(ConnectionLost, match="less than 16 octets a second for 120 s") as lost:
+        reading(connection, how, 1000)
+    assert lost.value.retryable
+    assert connection.received < 180
+
+
+@pytest.mark.parametrize("how", ["readline", "read", "read_until", "peek"])
+def test_a_slow_line_may_take_hours(how: str) -> None:
+    stream = b"x" * 200_000 + b"\n.\n"
+    connection = paced([stream[at : at + 20] for at in range(0, len(stream), 20)], 1.0)
+    assert reading(connection, how, len(stream) - 3).startswith(b"x" * 200_000)
+
+
+def test_signs_of_life_in_whole_lines_are_no_slow_sending() -> None:
+    connection = paced([b"* OK Hang in there..\r\n"] * 400, 30.0)
+    for _ in range(400):
+        assert connection.readline() == b"* OK Hang in there..\r\n"
+
+
+def reading(connection: Connection, how: str, octets: int) -> bytes:
+    if how == "readline":
+        return connection.readline()
+    if how == "read_until":
+        return connection.read_until(b"\n.\n", keep=0, limit=1 << 20)
+    return connection.read(octets) if how == "read" else connection.peek(octets)

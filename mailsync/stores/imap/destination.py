@@ -28,6 +28,7 @@ from mailsync.model import (
 )
 from mailsync.progress import Progress, Silence
 from mailsync.stores.credentials import Credentials
+from mailsync.stores.endpoint import Endpoint
 from mailsync.stores.imap.append_responses import AppendPolicy
 from mailsync.stores.imap.create import MailboxMaker
 from mailsync.stores.imap.list import list_mailboxes
@@ -42,7 +43,6 @@ from mailsync.stores.imap.reconnect import ReconnectingSession
 from mailsync.stores.imap.session import Session
 from mailsync.stores.imap.store_flags import store_flags
 from mailsync.stores.retry import RETRIES, Retry
-from mailsync.stores.transport import Endpoint
 
 Done = TypeVar("Done")
 

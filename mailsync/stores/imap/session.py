@@ -22,13 +22,14 @@ from mailsync.errors import (
 from mailsync.mapping import show
 from mailsync.model import MailboxPath
 from mailsync.stores.credentials import Credentials
+from mailsync.stores.endpoint import Endpoint
 from mailsync.stores.imap.command_queue import Command, CommandQueue, Piece, Reply, quote
 from mailsync.stores.imap.list_response import listed, namespaces
 from mailsync.stores.imap.mailbox_names import Names
 from mailsync.stores.imap.response import Result
 from mailsync.stores.refusals import login_refused, trouble
 from mailsync.stores.server_words import shown
-from mailsync.stores.transport import Endpoint, connect
+from mailsync.stores.transport import connect
 
 _REV2: Final = frozenset(
     b"BINARY CHILDREN ENABLE ESEARCH IDLE LIST-EXTENDED LIST-STATUS LITERAL- MOVE NAMESPACE SASL-IR"

@@ -15,13 +15,13 @@ from mailsync.errors import MailboxError, StoreUnavailable
 from mailsync.model import Entry, Excerpt, Mailbox, Message, Scan, ScanRequest, Unfetched
 from mailsync.progress import Progress, Silence
 from mailsync.stores.credentials import Credentials
+from mailsync.stores.endpoint import Endpoint
 from mailsync.stores.imap.fetch import Ask, BodyFetch, header, tail, whole
 from mailsync.stores.imap.list import list_mailboxes
 from mailsync.stores.imap.reconnect import ReconnectingSession
 from mailsync.stores.imap.scan import scan
 from mailsync.stores.imap.session import Session
 from mailsync.stores.retry import RETRIES, Retry
-from mailsync.stores.transport import Endpoint
 
 
 class ImapSource:

@@ -35,12 +35,15 @@ def is_prompt(line: bytes) -> bool:
     return line.rstrip() == b"+" or line.startswith(b"+ ")
 
 
-def read_multiline(connection: Connection) -> bytes:
-    """Read what follows a status line exactly, up to the lone dot: the last line end is kept."""
+def read_multiline(connection: Connection, limit: int) -> bytes:
+    """Read what follows a status line exactly, up to the lone dot: the last line end is kept.
+
+    Raises ProtocolViolation when more than `limit` octets come.
+    """
     if connection.peek(3) == b".\r\n":
         connection.read(3)
         return b""
-    return unstuffed(connection.read_until(b"\r\n.\r\n", keep=2))
+    return unstuffed(connection.read_until(b"\r\n.\r\n", keep=2, limit=limit))
 
 
 def unstuffed(data: bytes) -> bytes:

@@ -5,12 +5,16 @@ pipelines (RFC 1939 sections 5 and 7).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 from mailsync.errors import StoreUnavailable
 from mailsync.model import Entry, Unfetched
 from mailsync.stores.pop3.pipelining import WINDOW_COMMANDS, Flight
 from mailsync.stores.pop3.reconnect import Pop3Connection
 from mailsync.stores.pop3.session import Pop3Session
+
+MOST_OCTETS: Final = 1 << 26
+"""Octets a message may have that was announced with fewer, or with none."""
 
 
 def retrieve(
@@ -62,7 +66,7 @@ def _ask(
         session.send(*(command % number for number in numbers if number is not None))
     ok, words = session.reply()
     if ok:
-        content = session.content()
+        content = session.content(_most(flight.flying[0]))
         connection.progressed()
         return content
     entry = flight.flying[0]
@@ -73,3 +77,11 @@ def _ask(
         flight.hesitant = entry
         raise busy
     return Unfetched(entry, f"the server will not give it: {words or 'no reason given'}")
+
+
+def _most(entry: Entry) -> int:
+    """Return how many octets are taken for a message before the server is not believed any more.
+
+    Sizes in LIST are estimates on some servers, so that twice as much is borne.
+    """
+    return max(MOST_OCTETS, 2 * (entry.size or 0))

@@ -6,14 +6,24 @@ Knows nothing of messages, asks for none.
 
 from __future__ import annotations
 
+from typing import Final
+
 from mailsync.errors import ConnectionLost, ProtocolViolation, StoreUnavailable, TlsError
 from mailsync.stores.credentials import Credentials
+from mailsync.stores.endpoint import Endpoint
 from mailsync.stores.pop3.capabilities import Experience, read_capabilities
 from mailsync.stores.pop3.login import log_in
 from mailsync.stores.pop3.response import is_prompt, read_multiline, refusal_of, status_of
 from mailsync.stores.refusals import refused, trouble
 from mailsync.stores.server_words import shown
-from mailsync.stores.transport import Connection, Endpoint, connect
+from mailsync.stores.transport import Connection, connect
+
+STATUS_OCTETS: Final = 1 << 16
+LISTING_OCTETS: Final = 1 << 26
+LISTING_LINES: Final = 1_000_000
+"""The most that an answer other than a message may hold: far beyond any real one, and what fits
+into memory.
+"""
 
 
 class Pop3Session:
@@ -65,23 +75,28 @@ class Pop3Session:
 
     def reply(self) -> tuple[bool, str]:
         """Read a status line: whether it is +OK, and its words, fit for people."""
-        return self._status(self.connection.readline())
+        return self._status(self.connection.readline(STATUS_OCTETS))
 
     def reply_or_prompt(self) -> tuple[bool, str]:
         """Read a status line, or a prompt for more, which is as good as +OK."""
-        line = self.connection.readline()
+        line = self.connection.readline(STATUS_OCTETS)
         if is_prompt(line):
             self.owed -= 1
             return True, ""
         return self._status(line)
 
-    def content(self) -> bytes:
-        """Read a multi-line answer exactly, without its dots."""
-        return read_multiline(self.connection)
+    def content(self, limit: int) -> bytes:
+        """Read a multi-line answer exactly, without its dots; of at most so many octets."""
+        return read_multiline(self.connection, limit)
 
     def lines(self) -> list[bytes]:
         """Read a multi-line answer's lines, without line ends."""
-        return self.content().splitlines()
+        content = self.content(LISTING_OCTETS)
+        if content.count(b"\n") > LISTING_LINES:
+            raise ProtocolViolation(
+                self.account, f"{self.endpoint} lists more than {LISTING_LINES:,} messages"
+            )
+        return content.splitlines()
 
     def take_capabilities(self) -> None:
         """Read the answer to a CAPA: an old server that does not know the question can do the
@@ -128,7 +143,7 @@ class Pop3Session:
 
     def _greeting(self) -> bytes:
         self.owed += 1
-        line = self.connection.readline()
+        line = self.connection.readline(STATUS_OCTETS)
         ok, words = self._status(line)
         if not ok:
             raise self.refused(words, "the greeting")

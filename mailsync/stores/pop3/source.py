@@ -24,6 +24,7 @@ from mailsync.model import (
 )
 from mailsync.progress import Progress, Silence
 from mailsync.stores.credentials import Credentials
+from mailsync.stores.endpoint import Endpoint
 from mailsync.stores.pop3.capabilities import Experience
 from mailsync.stores.pop3.delete import delete
 from mailsync.stores.pop3.listing import Listing
@@ -31,7 +32,6 @@ from mailsync.stores.pop3.reconnect import Pop3Connection
 from mailsync.stores.pop3.retrieve import retrieve
 from mailsync.stores.pop3.session import Pop3Session
 from mailsync.stores.retry import RETRIES, Retry
-from mailsync.stores.transport import Endpoint
 
 _SEEN: Final = frozenset({"\\Seen"})
 
