@@ -128,7 +128,6 @@ class Mailbox:
     attributes: frozenset[str] = NO_FLAGS
     subscribed: bool = False
     state: SyncState | None = None
-    object_id: str | None = None
 
     @property
     def selectable(self) -> bool:

@@ -21,6 +21,7 @@ from mailsync.errors import ArchiveError, ArchiveNotFound, ConfigError, Mailsync
 from mailsync.mapping import show
 from mailsync.model import Entry, MailboxPath
 from mailsync.progress import Progress
+from mailsync.stores.base import ListingSource
 
 __all__ = ["Comparison", "Coverage", "Proof", "Verification", "name_of_entry", "verify"]
 
@@ -73,17 +74,21 @@ class Proof:
 
 @dataclass(slots=True)
 class Comparison:
-    """One account's server beside its archive; `error` where it could not be looked at."""
+    """One account's server beside its archive; `error` where it could not be looked at,
+    `unreadable` the mailboxes it lists in a way that nobody can read.
+    """
 
     account: str
     mailboxes: list[Coverage] = field(default_factory=list)
     left_out: list[MailboxPath] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
     error: MailsyncError | None = None
 
     @property
     def complete(self) -> bool:
         """Whether the archive has everything."""
-        return self.error is None and all(one.complete for one in self.mailboxes)
+        whole = self.error is None and not self.unreadable
+        return whole and all(one.complete for one in self.mailboxes)
 
     @property
     def exit_code(self) -> int:
@@ -97,6 +102,7 @@ class Comparison:
             "error": str(self.error) if self.error else None,
             "complete": self.complete,
             "left_out": [show(path) for path in self.left_out],
+            "unreadable": self.unreadable,
             "mailboxes": [_coverage_as_json(one) for one in self.mailboxes],
         }
 
@@ -173,6 +179,8 @@ def _compare(login: Login, secrets: Secrets, progress: Progress) -> Comparison:
             closing(stores.source(login, secret, progress)) as source,
         ):
             listed = source.mailboxes()
+            if isinstance(source, ListingSource):
+                comparison.unreadable = list(source.unreadable())
             chosen = choose(listed, login.globs, ())
             paths = {mailbox.path for mailbox in chosen}
             comparison.left_out = [

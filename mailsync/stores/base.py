@@ -68,6 +68,16 @@ class Source(Store, Protocol):
 
 
 @runtime_checkable
+class ListingSource(Protocol):
+    """A source whose list of mailboxes may hold lines that nobody can read."""
+
+    def unreadable(self) -> Sequence[str]:
+        """Return those lines of the last list, as shown to people; while there are any, a mailbox
+        that the list does not name may be there all the same.
+        """
+
+
+@runtime_checkable
 class HeaderSource(Protocol):
     """A source that can send header blocks alone."""
 

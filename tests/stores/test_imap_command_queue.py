@@ -21,6 +21,7 @@ from mailsync.errors import (
     Throttled,
     TlsError,
 )
+from mailsync.model import SyncState
 from mailsync.stores.credentials import Credentials
 from mailsync.stores.imap import fetch_response, list_response, mailbox_names, uid_set
 from mailsync.stores.imap.command_queue import CommandQueue, Literal
@@ -409,6 +410,16 @@ def test_other_peoples_and_shared_mailboxes_are_not_the_users_own() -> None:
         ([b'LIST () "\\\\" {5}', b'a"\\b)', b""], b'a"\\b)', b"\\", set()),
         ([b"list () nil 007"], b"007", None, set()),
         ([b'LIST (\\Noselect) "/" "a \\"b\\" c"'], b'a "b" c', b"/", {"\\Noselect"}),
+        ([b'LIST () "/" My Folder'], b"My Folder", b"/", set()),
+        ([b'LIST () "/" My Folder (old)'], b"My Folder (old)", b"/", set()),
+        ([b'LIST () "/" "say "hi" x"'], b'say "hi" x', b"/", set()),
+        ([b'LIST () "/" "C:\\"x"" ("CHILDINFO" ("SUBSCRIBED"))'], b'C:\\"x"', b"/", set()),
+        ([b'LIST (\\X (\\Sent (y))) "/" A'], b"A", b"/", {"\\X", "\\Sent", "y"}),
+        ([b'LIST (..) / "A1"'], b"A1", b"/", {".."}),
+        ([b'LIST  ()\t\t"."  \t"A.b" '], b"A.b", b".", set()),
+        ([b'LIST () "\\" A\\b'], b"A\\b", b"\\", set()),
+        ([b'LIST ()"/""A"'], b"A", b"/", set()),
+        ([b'LIST () "/" A ("CHILDINFO" ("SUBSCRIBED"))'], b"A", b"/", set()),
     ],
 )
 def test_a_list_answer_is_read_in_every_shape(
@@ -417,6 +428,44 @@ def test_a_list_answer_is_read_in_every_shape(
     assert list_response.listed(Answer(parts)) == list_response.Listed(
         frozenset(attributes), delimiter, name
     )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"LIST",
+        b'LIST "/" INBOX',
+        b'LIST (\\Marked "/" INBOX',
+        b'LIST () "/" ',
+        b'LIST () "//" INBOX',
+        b'LIST () "/" "INBOX',
+        b'LIST () "/" ' + b"a" * 5_000,
+        b'LIST () "/" ' + b"/".join([b"a"] * 200),
+        b"LIST (" + b"(" * 20_000 + b")" * 20_000 + b') "/" INBOX',
+    ],
+)
+def test_a_list_answer_that_leaves_doubt_is_none(line: bytes) -> None:
+    assert list_response.listed(Answer([line])) is None
+
+
+@pytest.mark.parametrize(
+    ("parts", "name"),
+    [
+        ([b"STATUS My Folder (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 3)"], b"My Folder"),
+        ([b'STATUS  "a (b" \t(UIDVALIDITY 3 MESSAGES  1 UIDNEXT 2 )'], b"a (b"),
+        ([b"STATUS {3}", b"a b", b" (UIDVALIDITY 3 MESSAGES 1 UIDNEXT 2)"], b"a b"),
+        ([b"STATUS A (MAILBOXID (F1) UIDVALIDITY 3 MESSAGES 1 UIDNEXT 2)"], b"A"),
+    ],
+)
+def test_a_status_answer_is_read_in_every_shape(parts: list[bytes], name: bytes) -> None:
+    assert list_response.status(Answer(parts)) == (name, SyncState(3, 2, 1))
+
+
+@pytest.mark.parametrize("untrue", [b"UIDVALIDITY", b"UIDNEXT", b"MESSAGES"])
+def test_a_status_whose_numbers_cannot_be_true_tells_no_state(untrue: bytes) -> None:
+    said = {b"UIDVALIDITY": 3, b"UIDNEXT": 2, b"MESSAGES": 1, untrue: 1 << 32}
+    line = b"STATUS A (%b)" % b" ".join(b"%b %d" % pair for pair in said.items())
+    assert list_response.status(Answer([line])) == (b"A", None)
 
 
 # Login

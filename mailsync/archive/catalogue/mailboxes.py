@@ -150,9 +150,8 @@ class Mailboxes:
     def listed(self, mailbox: int, shown: Mailbox) -> None:
         """Record that a mailbox is on its server, with its roles and subscription."""
         self._sql.execute(
-            "UPDATE mailboxes SET attributes = ?, subscribed = ?, object_id = ?, removed_run = NULL"
-            " WHERE id = ?",
-            (write_flags(shown.special_use), shown.subscribed, shown.object_id, mailbox),
+            "UPDATE mailboxes SET attributes = ?, subscribed = ?, removed_run = NULL WHERE id = ?",
+            (write_flags(shown.special_use), shown.subscribed, mailbox),
         )
 
     def not_removed(self, account: int) -> list[MailboxPath]:

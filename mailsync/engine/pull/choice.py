@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from mailsync.engine.report import Report
 from mailsync.errors import ConfigError
 from mailsync.mapping import matches, show
 from mailsync.model import Mailbox
+from mailsync.stores.base import ListingSource, Source
 
 
 def choose(listed: Iterable[Mailbox], among: Sequence[str], only: Sequence[str]) -> list[Mailbox]:
@@ -41,3 +43,15 @@ def demand_choice(
         names = ", ".join(show(mailbox.path) for mailbox in there) or "none"
         raise ConfigError(f"no mailbox of {account} matches {' '.join(only)}; there is: {names}")
     return chosen
+
+
+def note_unreadable(source: Source, report: Report) -> bool:
+    """Name the mailboxes that the server lists in a way nobody can read; whether there are any."""
+    lines = source.unreadable() if isinstance(source, ListingSource) else ()
+    for line in lines:
+        text = (
+            "the server lists a mailbox in a way that cannot be read, so it was not looked at, and"
+            f" no mailbox is marked as gone: {line}"
+        )
+        report.trouble_with("mailbox", None, "", text)
+    return bool(lines)

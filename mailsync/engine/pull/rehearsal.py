@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mailsync.engine.memory import MailboxMemory
-from mailsync.engine.pull.choice import demand_choice
+from mailsync.engine.pull.choice import demand_choice, note_unreadable
 from mailsync.engine.report import Report
 from mailsync.errors import ConfigError, MailboxError, MailboxMissing, StoreUnavailable
 from mailsync.model import Mailbox, Scan, ScanRequest
@@ -29,6 +29,7 @@ def rehearse_pull(
     chosen: list[Mailbox] = []
     try:
         chosen = demand_choice(source.mailboxes(), among, only, report.account)
+        note_unreadable(source, report)
         requests = [ScanRequest(mailbox, memory.state(mailbox.path)) for mailbox in chosen]
         changed = [
             request for request in requests if not stands_still(request.mailbox, request.since)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from mailsync.archive import PullRun
 from mailsync.engine.budget import Budget, unlimited
-from mailsync.engine.pull.choice import demand_choice
+from mailsync.engine.pull.choice import demand_choice, note_unreadable
 from mailsync.engine.pull.intake import Intake
 from mailsync.engine.pull.scan_loop import ScanLoop
 from mailsync.engine.report import Report
@@ -48,7 +48,8 @@ def pull(
             chosen = demand_choice(listed, among, only, report.account)
             loop.bring([mailbox for mailbox in chosen if not mailbox.is_view])
             loop.bring([mailbox for mailbox in chosen if mailbox.is_view])
-            _note_absent(run, report, loop.without_missing(listed))
+            if not note_unreadable(source, report):
+                _note_absent(run, report, loop.without_missing(listed))
         except (ConfigError, StoreUnavailable) as error:
             report.error = error
         finally:

@@ -104,7 +104,7 @@ class ImapDestination:
 
     def mailboxes(self) -> Sequence[Mailbox]:
         """List the personal mailboxes, in the server's order, with their states."""
-        found = self._trying(lambda: list_mailboxes(self._link.session))
+        found = self._trying(lambda: list_mailboxes(self._link.session).mailboxes)
         self._names = self._link.session.names
         # One that has no state may be a name without a mailbox: Dovecot lists the parents of what
         # exists. Making it anew does no harm.

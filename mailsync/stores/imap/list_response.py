@@ -10,24 +10,28 @@ from dataclasses import dataclass
 from typing import Final
 
 from mailsync.model import SPECIAL_USES, SyncState
-from mailsync.stores.imap.response import Answer
+from mailsync.stores.imap.response import NUMBER_LIMIT, UID_LIMIT, Answer, number_of
 
 _QUOTED = rb'"(?:[^"\\]|\\.)*"'
 
-
-_LIST: Final = re.compile(
-    rb"(?:LIST|LSUB) +\(([^)]*)\) +(NIL|" + _QUOTED + rb") +", re.IGNORECASE | re.DOTALL
+_HEAD: Final = re.compile(rb"(?:LIST|LSUB)\s*\(", re.IGNORECASE)
+_DELIMITER: Final = re.compile(
+    rb'\s*(?:(NIL)\s+|"(?:\\(.)|(.))?"\s*|([^\s"(){])\s+)', re.IGNORECASE | re.DOTALL
 )
-
-
-_STRING: Final = re.compile(_QUOTED + rb"|[^\s()]+", re.DOTALL)
-
-
+_EXTENDED: Final = re.compile(rb'\s+\((?:"?[A-Za-z.-]+"? \(.*\))?\)\Z', re.DOTALL)
+_STRICT: Final = re.compile(_QUOTED + rb'|[^\s()"{]+', re.DOTALL)
+_BRACKET: Final = re.compile(rb"[()]")
+_MARKER: Final = re.compile(rb"~?\{\d+\+?\}\Z")
+_STATUS: Final = re.compile(rb"STATUS\s+(.*?)\(([^(]*(?:\([^()]*\)[^()]*)*)\)\s*\Z", re.DOTALL)
+_PAIR: Final = re.compile(rb"([A-Za-z-]+)\s+(\d{1,19})(?!\d)")
 _TOKEN: Final = re.compile(rb"\(|\)|" + _QUOTED + rb"|[^\s()\"]+", re.DOTALL)
 
-
-_PAIR: Final = re.compile(rb"([A-Za-z-]+) +(?:\(([^)]*)\)|(\d{1,19}))")
-
+LINE_LIMIT: Final = 16 * 1024
+NAME_LIMIT: Final = 4096
+DEPTH_LIMIT: Final = 100
+"""A mailbox name of more octets, or in more levels, is no name that anybody gave; nor is a longer
+line about one.
+"""
 
 _SPELLING: Final = {
     word.lower(): word
@@ -48,7 +52,7 @@ _SPELLING: Final = {
 
 def attributes(raw: bytes) -> frozenset[str]:
     """Read a LIST answer's attributes, in the RFCs' own spelling."""
-    words = raw.decode("ascii", "replace").split()
+    words = re.sub(rb"[()]", b" ", raw).decode("ascii", "replace").split()
     return frozenset(_SPELLING.get(word.lower(), word) for word in words)
 
 
@@ -62,39 +66,76 @@ class Listed:
 
 
 def listed(answer: Answer) -> Listed | None:
-    """Read a LIST or LSUB answer; None when it is none."""
-    head = _LIST.match(answer.line)
-    name = head and _name(answer, head.end())
-    if not head or name is None:
-        return None
-    delimiter = None if head[2].upper() == b"NIL" else _unquote(head[2]) or None
-    return Listed(attributes(head[1]), delimiter, name[0])
+    """Read a LIST or LSUB answer, also one that breaks the grammar but leaves no doubt: names with
+    blanks or quotes in them, delimiters without quotes, attributes in brackets of their own.
 
-
-def status(answer: Answer) -> tuple[bytes, SyncState | None, str | None] | None:
-    """Read a STATUS answer: name, state (None unless UIDVALIDITY, UIDNEXT and MESSAGES are there),
-    MAILBOXID (RFC 8474).
+    None when it is none, or cannot be read.
     """
-    if answer.word != b"STATUS":
+    if len(answer.line) > LINE_LIMIT:
         return None
-    name = _name(answer, len(b"STATUS "))
-    if name is None:
+    head = _HEAD.match(answer.line)
+    end = _closing(answer.line, head.end()) if head else None
+    if head is None or end is None:
         return None
-    numbers: dict[bytes, int] = {}
-    object_id = None
-    for key, inner, number in _PAIR.findall(name[1]):
-        if number:
-            numbers[key.upper()] = int(number)
-        elif key.upper() == b"MAILBOXID":
-            object_id = inner.decode("ascii", "replace") or None
-    state = None
-    if numbers.keys() >= {b"UIDVALIDITY", b"UIDNEXT", b"MESSAGES"}:
-        # HIGHESTMODSEQ 0 is how STATUS says that the mailbox keeps none (RFC 7162 section 3.1.2.2).
-        modseq = numbers.get(b"HIGHESTMODSEQ") or None
-        state = SyncState(
-            numbers[b"UIDVALIDITY"], numbers[b"UIDNEXT"], numbers[b"MESSAGES"], modseq
-        )
-    return name[0], state, object_id
+    between = _DELIMITER.match(answer.line, end + 1)
+    if between is None:
+        return None
+    name = answer[1] if len(answer) >= 3 else _lenient_name(answer.line[between.end() :])
+    if len(answer) >= 3 and not _MARKER.match(answer.line, between.end()):
+        return None
+    delimiter = between[2] or between[3] or between[4]
+    if name is None or _is_excessive(name, delimiter):
+        return None
+    return Listed(attributes(answer.line[head.end() : end]), delimiter, name)
+
+
+def _closing(line: bytes, start: int) -> int | None:
+    """Find the bracket that closes the one before `start`."""
+    depth = 1
+    for found in _BRACKET.finditer(line, start):
+        depth += 1 if found[0] == b"(" else -1
+        if not depth:
+            return found.start()
+    return None
+
+
+def _lenient_name(rest: bytes) -> bytes | None:
+    """Read the name in what follows the delimiter, as near to the grammar as it is."""
+    rest = _EXTENDED.sub(b"", rest.strip())
+    if _STRICT.fullmatch(rest):
+        return unquoted(rest)
+    if not rest.startswith(b'"'):
+        return rest or None
+    if len(rest) > 2 and rest.endswith(b'"'):
+        return rest[1:-1]  # whoever escapes no quote escapes no backslash
+    return None
+
+
+def _is_excessive(name: bytes, delimiter: bytes | None) -> bool:
+    return len(name) > NAME_LIMIT or bool(delimiter and name.count(delimiter) >= DEPTH_LIMIT)
+
+
+def status(answer: Answer) -> tuple[bytes, SyncState | None] | None:
+    """Read a STATUS answer: name, and state (None unless UIDVALIDITY, UIDNEXT and MESSAGES are
+    there and can be true).
+    """
+    if answer.word != b"STATUS" or len(answer.line) > LINE_LIMIT:
+        return None
+    if len(answer) >= 3:
+        name, items = answer[1], answer[2]
+    else:
+        found = _STATUS.match(answer.line)
+        if found is None:
+            return None
+        name, items = unquoted(found[1].strip()), found[2]
+    numbers = {key.upper(): int(number) for key, number in _PAIR.findall(items)}
+    wanted = [numbers.get(key) for key in (b"UIDVALIDITY", b"UIDNEXT", b"MESSAGES")]
+    validity, uidnext, messages = (number_of(number, UID_LIMIT) for number in wanted)
+    if validity is None or uidnext is None or messages is None:
+        return name, None
+    # HIGHESTMODSEQ 0 is how STATUS says that the mailbox keeps none (RFC 7162 section 3.1.2.2).
+    modseq = number_of(numbers.get(b"HIGHESTMODSEQ"), NUMBER_LIMIT) or None
+    return name, SyncState(validity, uidnext, messages, modseq)
 
 
 def namespaces(answer: Answer) -> list[list[tuple[bytes, bytes | None]]] | None:
@@ -120,19 +161,8 @@ def namespaces(answer: Answer) -> list[list[tuple[bytes, bytes | None]]] | None:
         elif depth == 0 and token.upper() == b"NIL":
             found.append([])
         elif depth == 2:
-            strings.append(None if token.upper() == b"NIL" else _unquote(token))
+            strings.append(None if token.upper() == b"NIL" else unquoted(token))
     return [*found, [], [], []][:3]
-
-
-def _name(answer: Answer, start: int) -> tuple[bytes, bytes] | None:
-    """Read the name that begins at `start`, and what follows it."""
-    if len(answer) >= 3 and answer.line[start : start + 2].startswith((b"{", b"~{")):
-        return answer[1], answer[2]
-    found = _STRING.match(answer.line, start)
-    if not found:
-        return None
-    rest = answer.line[found.end() :]
-    return _unquote(found[0]), rest
 
 
 def _tokens(answer: Answer) -> Iterator[bytes]:
@@ -144,7 +174,8 @@ def _tokens(answer: Answer) -> Iterator[bytes]:
             yield from _TOKEN.findall(part, len(b"NAMESPACE") if index == 0 else 0)
 
 
-def _unquote(text: bytes) -> bytes:
+def unquoted(text: bytes) -> bytes:
+    """Return what stands in quotes; anything else as it is."""
     if len(text) >= 2 and text[:1] == b'"' and text[-1:] == b'"':
         return re.sub(rb"\\(.)", rb"\1", text[1:-1], flags=re.DOTALL)
     return text

@@ -42,10 +42,13 @@ class Names:
         """
         if not self._own(name):
             return None
-        path = self._path(name, delimiter)
+        path = self._listed.get(name) or self._path(name, delimiter)
         if self._written.get(path, name) != name:
             # Two names the prefix alone tells apart: the later one keeps its whole name.
             path = tuple(_read(part) for part in _split(name, delimiter))
+        if self._written.get(path, name) != name:
+            # Two spellings of one text: the later one keeps its octets.
+            path = tuple(part.decode("latin-1") for part in _split(name, delimiter))
         self._written[path] = name
         self._listed[name] = path
         return path

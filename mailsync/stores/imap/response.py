@@ -17,6 +17,13 @@ _STATUS: Final = re.compile(
 )
 
 
+UID_LIMIT: Final = (1 << 32) - 1
+NUMBER_LIMIT: Final = (1 << 63) - 1
+"""What UIDs, UIDVALIDITY and counts of messages stay below, and sizes and mod-sequences (RFC 9051
+section 9, RFC 7162): larger numbers are not true, and nothing downstream has room for them.
+"""
+
+
 _WORD: Final = re.compile(rb"(?:\d+ +)?([^\s(]*)")
 
 
@@ -42,7 +49,18 @@ class Answer(tuple[bytes, ...]):
     def number(self) -> int | None:
         """The number before the word (`12 EXISTS`), None when there is none."""
         digits = self[0].split(b" ", 1)[0]
-        return int(digits) if digits.isdigit() and len(digits) < 20 else None
+        return number_of(digits, UID_LIMIT)
+
+
+def number_of(said: object, limit: int) -> int | None:
+    """Return a number as a server said it, in digits or read already; None for what is none, or
+    beyond `limit`.
+    """
+    if isinstance(said, bytes):
+        said = int(said) if said.isdigit() and len(said) < 20 else None
+    if not isinstance(said, int) or isinstance(said, bool):
+        return None
+    return said if 0 <= said <= limit else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ class ImapSource:
     ) -> None:
         self.account = account
         self.endpoint = endpoint
+        self._unreadable: Sequence[str] = ()
         note = (progress or Silence()).note
         self._link = ReconnectingSession(
             lambda: Session.open(account, endpoint, credentials, note),
@@ -59,12 +60,17 @@ class ImapSource:
         """List the personal mailboxes, in the server's order, with STATUS where it is to be had."""
         while True:
             try:
-                found = list_mailboxes(self._link.session)
+                found = list_mailboxes(self._link.session, self._link.pause)
             except StoreUnavailable as error:
                 self._link.again(error)
             else:
                 self._link.progressed()
-                return found
+                self._unreadable = found.unreadable
+                return found.mailboxes
+
+    def unreadable(self) -> Sequence[str]:
+        """Return the lines of the last list of mailboxes that nobody can read."""
+        return self._unreadable
 
     def scan(self, requests: Iterable[ScanRequest]) -> Iterator[Scan | MailboxError]:
         """Look at each mailbox in turn; see `Source.scan`."""
