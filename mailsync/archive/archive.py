@@ -84,7 +84,7 @@ class Archive(Questions):
         return archive
 
     @classmethod
-    def read(cls, directory: Path) -> Archive:
+    def read(cls, directory: Path, clock: Callable[[], float] = time.time) -> Archive:
         """Open for looking, beside any writer; a catalogue of an older mailsync is brought up to
         date first.
 
@@ -94,11 +94,11 @@ class Archive(Questions):
         if not (directory / NAME).is_file():
             raise ArchiveNotFound(f"there is no archive at {directory}; `mailsync pull` makes one")
         try:
-            return cls(directory, None, "message-id", time.time)
+            return cls(directory, None, "message-id", clock)
         except SchemaTooOld:
             with contextlib.suppress(ArchiveError), closing(Lock(directory)):
                 Catalogue.open(directory, writing=True).close()
-        return cls(directory, None, "message-id", time.time)
+        return cls(directory, None, "message-id", clock)
 
     def close(self) -> None:
         """Close; idempotent. Once a day an archive that is not new copies its catalogue first."""
@@ -182,13 +182,14 @@ class Archive(Questions):
         """Return by mailbox what `prune` would remove: messages that had left their IMAP server by
         `before` (epoch seconds).
 
-        Raises ArchiveError for an archive of mbox files.
+        Raises ArchiveError for an archive of mbox files, and where the clock cannot be believed.
         """
         demand_prunable(self._tree, self.directory)
         row = self._catalogue.accounts.find(account)
         if row is None:
             return []
-        return self._catalogue.prunable.weigh(find_prunable(self._catalogue, row, before, chosen))
+        files = find_prunable(self._catalogue, row, before, chosen, self._clock())
+        return self._catalogue.prunable.weigh(files)
 
     def prune(
         self, account: str, before: int, chosen: Callable[[MailboxPath], bool]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 from mailsync import identity
 from mailsync.archive.catalogue import Catalogue, FileRow, FileState
-from mailsync.archive.storage.base import StorageReader
+from mailsync.archive.storage.base import Located, StorageReader
 from mailsync.archive.storage.disk import disk_errors_translated, is_of_the_reader
 from mailsync.errors import IntegrityError
 from mailsync.formats import header
@@ -65,6 +65,26 @@ class Contents:
                     head = more
         raise self._nowhere(digest)
 
+    def lost(self, expected: Iterable[tuple[str, str, bytes, int]]) -> frozenset[bytes]:
+        """Return the digests of those files (folder, base name, digest, octets) that are not there
+        with that size.
+        """
+        folders: dict[str, dict[str, tuple[bytes, int]]] = {}
+        for folder, base, digest, octets in expected:
+            folders.setdefault(folder, {})[base] = digest, octets
+        lost = set()
+        for folder, files in folders.items():
+            for base, located in self._tree.walk(folder):
+                if base in files and _octets(located) == files[base][1]:
+                    del files[base]
+            # A mail program may have given a file another name while its folder was read.
+            lost |= {
+                digest
+                for base, (digest, octets) in files.items()
+                if _octets(self._tree.locate(folder, base)) != octets
+            }
+        return frozenset(lost)
+
     def _files(self, digest: bytes) -> Sequence[FileRow]:
         message = self._catalogue.messages.find(digest)
         return [] if message is None else self._catalogue.files.of(message)
@@ -94,3 +114,13 @@ class Contents:
             f"the file of message {digest.hex()[:12]} in {self._directory / 'mail'} is damaged or"
             " missing"
         )
+
+
+def _octets(located: Located | None) -> int:
+    """Return how large a file is now; -1 where it is not there, or cannot be looked at."""
+    try:
+        return -1 if located is None else located.stat().size
+    except OSError as error:
+        if is_of_the_reader(error):
+            raise
+        return -1

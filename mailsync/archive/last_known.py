@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from mailsync.archive.catalogue import Catalogue
 from mailsync.model import INBOX, Entry, Known, MailboxPath, Scan, SyncState, UidlRef, UidRef
+from mailsync.plan.clock import implausible
 
 
 class LastKnown:
@@ -60,7 +62,52 @@ class LastKnown:
                 found[entry] = stored[0]
         return found
 
+    def clock_doubt(self, now: float, span: float) -> str:
+        """Return why nobody should believe that `span` seconds passed until `now`, by when the last
+        runs began; empty when nothing speaks against it.
+        """
+        return implausible(now, self._catalogue.runs.began(), span)
+
     def _row(self, mailbox: MailboxPath) -> int | None:
         if self._account is None:
             return None
         return self._catalogue.mailboxes.find(self._account, mailbox)
+
+
+class RunMemory:
+    """The same questions, asked by a pull that began at `begun`, beside whom a push may speak."""
+
+    def __init__(
+        self, last_known: LastKnown, turn: AbstractContextManager[None], begun: int
+    ) -> None:
+        self._last_known = last_known
+        self._asking = turn
+        self._begun = begun
+
+    def state(self, mailbox: MailboxPath) -> SyncState | None:
+        """Return the state at which a mailbox was last complete; None when it must be scanned in
+        full.
+        """
+        with self._asking:
+            return self._last_known.state(mailbox)
+
+    def known(self, scan: Scan) -> Known:
+        """Return what is held of the mailbox of `scan`: all of it for a full scan, only what a
+        delta names otherwise.
+        """
+        with self._asking:
+            return self._last_known.known(scan)
+
+    def held(self, entries: Sequence[Entry], before: int) -> dict[Entry, bytes]:
+        """Return the messages of a POP3 listing that were fetched before that time and are stored
+        as they were, with their digests.
+        """
+        with self._asking:
+            return self._last_known.held(entries, before)
+
+    def clock_doubt(self, span: float) -> str:
+        """Return why the clock cannot be believed when it says that `span` seconds passed until
+        this run began, for a person; empty when it can. Nothing may be deleted by age on a doubt.
+        """
+        with self._asking:
+            return self._last_known.clock_doubt(self._begun, span)

@@ -19,6 +19,7 @@ from mailsync.archive.group_commit import GroupCommit
 from mailsync.archive.storage.base import Removing, Storage
 from mailsync.errors import ArchiveError
 from mailsync.model import MailboxPath
+from mailsync.plan.clock import implausible
 
 
 def demand_prunable(tree: Storage, directory: Path) -> None:
@@ -31,11 +32,25 @@ def demand_prunable(tree: Storage, directory: Path) -> None:
 
 
 def find_prunable(
-    catalogue: Catalogue, account: int, before: int, chosen: Callable[[MailboxPath], bool]
+    catalogue: Catalogue,
+    account: int,
+    before: int,
+    chosen: Callable[[MailboxPath], bool],
+    now: float,
 ) -> dict[MailboxPath, list[int]]:
     """Return the rows of the files that may go, by mailbox: those of messages that had left their
     server by `before` (epoch seconds).
+
+    Raises ArchiveError where the clock that says `now` cannot be believed: nothing is as old then
+    as it looks.
     """
+    doubt = implausible(now, catalogue.runs.began(), now - before)
+    if doubt:
+        raise ArchiveError(
+            f"nothing is removed by its age, because {doubt}: set the clock right; once runs"
+            " without such a jump cover the time that messages must have been gone for, it works"
+            " again"
+        )
     # Clocks are set back at times: only what came before the first run that is too young is old
     # enough.
     return catalogue.prunable.find(account, catalogue.runs.first_after(before), chosen)
@@ -54,8 +69,13 @@ def prune(
     catalogue = group.catalogue
     catalogue.begin()
     row = catalogue.accounts.make(account)
-    run = catalogue.runs.start(row, "prune", int(clock()))
-    files = find_prunable(catalogue, row, before, chosen)
+    now = int(clock())
+    try:
+        files = find_prunable(catalogue, row, before, chosen, now)
+    except ArchiveError:
+        catalogue.rollback()
+        raise
+    run = catalogue.runs.start(row, "prune", now)
     weighed = catalogue.prunable.weigh(files)
     report = {
         "messages": sum(one.messages for one in weighed),

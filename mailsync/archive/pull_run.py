@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -10,22 +10,20 @@ from mailsync import identity
 from mailsync.archive.catalogue import FileState
 from mailsync.archive.content_store import ContentStore
 from mailsync.archive.group_commit import GroupCommit
-from mailsync.archive.last_known import LastKnown
+from mailsync.archive.last_known import LastKnown, RunMemory
 from mailsync.archive.recognition import Recognition
 from mailsync.model import (
     Entry,
     Kind,
-    Known,
     Mailbox,
     MailboxPath,
     Message,
     Scan,
     Stored,
-    SyncState,
 )
 
 
-class PullRun(Recognition):
+class PullRun(Recognition, RunMemory):
     """A context manager; an exception leaves the last commit as the truth and the run unfinished.
 
     Everything is in one catalogue transaction a group, committed only after the group's files and
@@ -48,8 +46,9 @@ class PullRun(Recognition):
             run = catalogue.runs.start(row, "pull", self.started)
             catalogue.commit()
             group.begin_pull()
-            self._last_known = LastKnown(catalogue, account)
+            last_known = LastKnown(catalogue, account)
         super().__init__(catalogue, group.tree, (group.turn, group.storing), row, run)
+        RunMemory.__init__(self, last_known, group.turn, self.started)
         self._placements = catalogue.placements(self.id)
         self._contents = ContentStore(catalogue, group.tree, dedupe, self.id)
 
@@ -74,29 +73,6 @@ class PullRun(Recognition):
     def durable(self) -> int:
         """How many of them, the first ones, are durable."""
         return self._group.durable
-
-    # what earlier runs left known
-
-    def state(self, mailbox: MailboxPath) -> SyncState | None:
-        """Return the state at which a mailbox was last complete; None when it must be scanned in
-        full.
-        """
-        with self._group.turn:
-            return self._last_known.state(mailbox)
-
-    def known(self, scan: Scan) -> Known:
-        """Return what is held of the mailbox of `scan`: all of it for a full scan, only what a
-        delta names otherwise.
-        """
-        with self._group.turn:
-            return self._last_known.known(scan)
-
-    def held(self, entries: Sequence[Entry], before: int) -> dict[Entry, bytes]:
-        """Return the messages of a POP3 listing that were fetched before that time and are stored
-        as they were, with their digests.
-        """
-        with self._group.turn:
-            return self._last_known.held(entries, before)
 
     # what is taken in
 

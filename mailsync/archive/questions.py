@@ -10,6 +10,7 @@ from mailsync.archive.contents import Contents
 from mailsync.archive.findings import Findings
 from mailsync.archive.group_commit import GroupCommit
 from mailsync.archive.last_known import LastKnown
+from mailsync.archive.storage.disk import disk_errors_translated
 from mailsync.model import ArchivedMessage, MailboxPath
 
 HEX_DIGITS: Final = frozenset("0123456789abcdef")
@@ -97,6 +98,22 @@ class Questions:
         Raises IntegrityError when no file holds it.
         """
         return self._contents.header(digest)
+
+    def lost(self, account: str, mailbox: MailboxPath) -> frozenset[bytes]:
+        """Return the digests of live messages of a mailbox whose files are not there, or have
+        another size than was stored, by one look at the disk now.
+
+        What the catalogue says of files is not asked: who wants to say that a message is in the
+        archive says it of those that are not in here. It costs a listing and a stat each, and reads
+        no Maildir content (an mbox file is read once, for its frames).
+        """
+        row = self._catalogue.accounts.find(account)
+        if row is None:
+            return frozenset()
+        with self._group.turn:
+            expected = self._catalogue.files.expected(row, mailbox)
+        with disk_errors_translated(self.directory):
+            return self._contents.lost(expected)
 
     # runs
 

@@ -12,6 +12,7 @@ import pytest
 
 from mailsync.archive import Archive, Prunable
 from mailsync.archive.reindex import reindex
+from mailsync.errors import ArchiveError
 from mailsync.model import INBOX, MailboxPath
 from tests.archive.archive_steps import (
     DAY,
@@ -65,7 +66,7 @@ def test_only_messages_gone_for_so_long_go_and_a_dry_look_tells_the_same(archive
     # Message 1 stays in Work, so its file in the inbox gives nothing back; message 2 goes from
     # both, which is one file on the disk.
     told = [Prunable(INBOX, 3, len(plain(2)) + len(plain(3))), Prunable(WORK, 1, 0)]
-    with Archive.read(archive) as reading:
+    with Archive.read(archive, lambda: LATER) as reading:
         assert list(reading.prunable("alice", START + DAY, everything)) == told
         assert list(reading.prunable("alice", START - DAY, everything)) == []
     before = len(files(archive))
@@ -114,11 +115,46 @@ def test_messages_of_a_pop3_account_and_of_another_account_never_go(archive: Pat
 
 
 def test_a_clock_that_was_set_back_makes_no_message_older(archive: Path) -> None:
-    with opened(archive, begin=START - 500 * DAY) as writing, pulling(writing) as run:
+    with opened(archive, begin=LATER - DAY // 2) as writing, pulling(writing) as run:
         run.mark_gone(INBOX, 1, [5])
     with opened(archive, begin=LATER) as writing:
-        writing.prune("alice", START + DAY, everything)
+        writing.prune("alice", LATER - DAY // 4, everything)
         assert sha256(plain(5)) in held(writing)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "said"),
+    [
+        # The clock that removes is wrong, or the one by which messages went was.
+        (LATER + DAY, LATER + 70 * 365 * DAY, "went from 2024-02-23 to 2094"),
+        (DAY, LATER, "said 1970-01-02"),
+        (LATER - 500 * DAY, LATER, "went from 2022"),
+        (LATER - 50 * DAY, LATER, "went back from 2024-02-22 to 2024-01-03"),
+    ],
+)
+def test_nothing_is_removed_by_a_clock_that_jumped(
+    archive: Path, wrong: int, right: int, said: str
+) -> None:
+    with opened(archive, begin=wrong) as writing, pulling(writing) as run:
+        run.mark_gone(INBOX, 1, [5])
+    with opened(archive, begin=right) as writing:
+        for remove in (writing.prunable, writing.prune):
+            with pytest.raises(ArchiveError, match=said):
+                remove("alice", right - 365 * DAY, everything)
+        assert len(held(writing)) == 5
+        # It comes to an end: once later runs cover what is asked for.
+        pull(writing, [])
+    with opened(archive, begin=right + 2 * DAY) as writing:
+        writing.prune("alice", right + DAY, everything)
+        assert held(writing) == set()
+
+
+def test_a_pull_knows_whether_its_clock_can_be_believed(archive: Path) -> None:
+    with opened(archive, begin=LATER + DAY) as writing, pulling(writing) as run:
+        assert run.clock_doubt(14 * DAY) == ""
+    with opened(archive, begin=LATER + 70 * 365 * DAY) as writing, pulling(writing) as run:
+        assert "went from 2024" in run.clock_doubt(14 * DAY)
+        assert "went from 2024" in writing.last_known("alice").clock_doubt(run.started, 14 * DAY)
 
 
 def test_a_catalogue_that_is_lost_afterwards_is_built_again_without_them(archive: Path) -> None:

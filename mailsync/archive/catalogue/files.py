@@ -8,8 +8,9 @@ from enum import StrEnum
 from typing import Any
 
 from mailsync.archive.catalogue.connection import Connection
-from mailsync.archive.catalogue.text import storable, write_flags
+from mailsync.archive.catalogue.text import storable, write_flags, write_path
 from mailsync.identity import Fingerprint
+from mailsync.model import MailboxPath
 
 
 class FileState(StrEnum):
@@ -218,6 +219,20 @@ class Files:
             newest,
         )
         return int(row[0]), int(row[1])
+
+    def expected(self, account: int, path: MailboxPath) -> list[tuple[str, str, bytes, int]]:
+        """Return the files that hold what is live in a mailbox, whatever is known of their state,
+        as (folder, base name, digest, octets).
+        """
+        return self._sql.all(
+            "SELECT DISTINCT d.name, f.base, m.digest, m.size FROM placements p"
+            " JOIN mailboxes b ON b.id = p.mailbox"
+            " JOIN folders d ON d.id = b.folder"
+            " JOIN files f ON f.id = p.file"
+            " JOIN messages m ON m.id = f.message"
+            " WHERE b.account = ? AND d.path = ? AND p.gone_run IS NULL",
+            (account, write_path(path)),
+        )
 
     def bases(self, folder: str) -> dict[str, int]:
         """Return the base names the catalogue knows in a folder, with their rows."""

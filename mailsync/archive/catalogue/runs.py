@@ -5,7 +5,7 @@ they said of themselves, how many octets moved.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -77,6 +77,10 @@ class Runs:
         """Record that a run was killed; what it had said of itself stays."""
         noted = json.loads(self._sql.one("SELECT report FROM runs WHERE id = ?", run)[0] or "{}")
         self.end(run, ended, complete=False, report={**noted, "killed": True})
+
+    def began(self) -> Iterator[int]:
+        """Yield when the runs began by this machine's clock, the last one first."""
+        return (at for (at,) in self._sql.each("SELECT started FROM runs ORDER BY id DESC"))
 
     def unfinished(self) -> list[int]:
         """Return the runs that never ended."""
