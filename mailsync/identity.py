@@ -34,6 +34,7 @@ _HIGH: Final = bytes(range(128)) + b"X" * 128
 _HIGH_NAME: Final = bytes(range(128)) + b"x" * 128
 _SPACE: Final = re.compile(rb"[ \t\r\n]+")
 _BARE_CR: Final = re.compile(rb"\r(?!\n)")
+_SAID_KEPT: Final = 64
 
 
 def digest(content: bytes) -> bytes:
@@ -155,20 +156,64 @@ def _presence_key(pieces: Pieces) -> bytes:
     return hashlib.sha256(b"\n".join(lines)).digest()[:16]
 
 
-def stored_key(content: bytes) -> bytes:
-    """Return 16 octets that recognise a message fetched from a destination, as its server stores
-    it: by subject, date, sender and body.
+@dataclass(frozen=True, slots=True)
+class StoredForm:
+    """What recognises a message fetched from a destination, as its server stores it.
+
+    `key` is 16 octets over subject, date, sender and body; `body` 16 octets over the body alone.
+    The others are what the header says, without white space, the ends of long values only.
+    """
+
+    key: bytes
+    body: bytes
+    message_id: bytes
+    date: bytes
+    sender: bytes
+    subject: bytes
+
+
+def stored_form(content: bytes) -> StoredForm:
+    """Return what recognises a message whatever its server did to line ends, 8-bit octets, bare CR
+    and NUL.
+
+    Without a blank line, lines of the header that are no field are the body.
     """
     # Without its bare CR a message may have another end of its header, so that goes first.
     plain = content.replace(b"\r", b"").replace(b"\0", b"\x80")
     head = _head(plain)
-    said = b"".join(_said(head, name) + b"\n" for name in (b"subject", b"date", b"from"))
-    return hashlib.sha256(said + plain[len(head) :].rstrip(b"\n")).digest()[:16]
+    said = [_said(head, name) for name in (b"from", b"date", b"subject")]
+    rest = plain[len(head) :]
+    if head and not head.endswith(b"\n\n"):
+        rest = b"\n".join(value for name, value in header.pieces(head) if not name)
+    body = hashlib.sha256(rest.rstrip(b"\n"))
+    key = hashlib.sha256(b"\n".join((*said, body.digest()))).digest()[:16]
+    sender, date, subject = (value[-_SAID_KEPT:] for value in said)
+    one = _said(head, b"message-id")[-_SAID_KEPT:]
+    return StoredForm(key, body.digest()[:16], one, date, sender, subject)
 
 
 def same_message(ours: bytes, theirs: bytes) -> bool:
-    """Return whether a message fetched from a destination is ours, whatever its server did."""
-    return stored_key(ours) == stored_key(theirs)
+    """Return whether a message fetched from a destination is ours, whatever its server did to its
+    octets.
+    """
+    return stored_form(ours).key == stored_form(theirs).key
+
+
+def is_copy(ours: StoredForm, theirs: StoredForm) -> bool:
+    """Return whether a message of a destination can be ours: the same body under the same
+    Message-ID, or under the same sender and date.
+
+    Servers put words before a subject, and add a Date where there is none.
+    """
+    if ours.body != theirs.body:
+        return False
+    if ours.key == theirs.key or (ours.message_id and ours.message_id == theirs.message_id):
+        return True
+    return (
+        ours.sender == theirs.sender
+        and ours.date in {theirs.date, b""}
+        and (theirs.subject.endswith(ours.subject) if ours.subject else not theirs.subject)
+    )
 
 
 def original_of(head: bytes) -> bytes:

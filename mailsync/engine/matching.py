@@ -1,26 +1,81 @@
-"""How messages of the archive are known again among those of a destination: by header, by body."""
+"""How messages of the archive are known again among those of a destination: by header and size, by
+body.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+import hashlib
+import heapq
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 from mailsync import identity
 from mailsync.archive import Archive
 from mailsync.engine.targets import Targets
 from mailsync.errors import IntegrityError
+from mailsync.identity import StoredForm
 from mailsync.model import ArchivedMessage, Entry, LedgerKey, MailboxPath, UidRef
-from mailsync.plan import Sighting
+from mailsync.plan import Sighting, same_way, size_fits, traits_of
+
+SAMPLE: Final = 20
+"""Messages whose bodies are compared although headers and sizes tell."""
 
 
-def sighting_of(entry: Entry, header: bytes) -> Sighting:
+def sighting_of(entry: Entry, block: bytes) -> Sighting:
     """Return what a header on a destination tells of its message."""
     uid = entry.ref.uid if isinstance(entry.ref, UidRef) else 0
     return Sighting(
         uid,
-        identity.presence_key(header),
-        identity.message_id_key(header),
-        identity.original_of(header),
+        identity.presence_key(block),
+        identity.message_id_key(block),
+        identity.original_of(block),
+        entry.size,
+        traits_of(block),
     )
+
+
+class ArchiveLikeness:
+    """A `plan.Likeness` that reads messages of an archive; one that is damaged is like nothing."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+
+    def vouches(self, message: ArchivedMessage, seen: Sighting) -> bool:
+        """See `plan.Likeness`."""
+        try:
+            block = self._archive.header(message.digest)
+        except IntegrityError:
+            return False
+        if not same_way(traits_of(block), seen.traits):
+            return False
+        # The size that was sent, under a header of the same length, needs no reading of the body.
+        same = seen.size == message.size and seen.traits.octets == len(block) < message.size
+        return same or self.may_be(message, seen)
+
+    def may_be(self, message: ArchivedMessage, seen: Sighting) -> bool:
+        """See `plan.Likeness`."""
+        if seen.size is None:
+            return False
+        try:
+            return size_fits(self._archive.content(message.digest), seen.size, seen.traits)
+        except IntegrityError:
+            return False
+
+    def clue(self, message: ArchivedMessage) -> bytes:
+        """See `plan.Likeness`."""
+        try:
+            traits = traits_of(self._archive.header(message.digest))
+        except IntegrityError:
+            return b""
+        return traits.date or traits.subject
+
+
+class Sceptic(ArchiveLikeness):
+    """A `plan.Likeness` that lets no header vouch for a body."""
+
+    def vouches(self, message: ArchivedMessage, seen: Sighting) -> bool:  # noqa: ARG002
+        """Return that it does not."""
+        return False
 
 
 def messages_of(
@@ -39,28 +94,64 @@ def messages_of(
     return list(found.values())
 
 
+def sample_of(
+    found: Iterable[tuple[ArchivedMessage, int]], seed: int, most: int = SAMPLE
+) -> Sequence[tuple[ArchivedMessage, int]]:
+    """Return some of these, others for another seed."""
+    salt = b"%d" % seed
+    return heapq.nsmallest(
+        most, found, key=lambda one: hashlib.sha256(salt + one[0].digest).digest()
+    )
+
+
+def forms_of(brought: Iterable[tuple[int, bytes]]) -> dict[int, StoredForm]:
+    """Return what recognises messages of a destination, by UID; one message is held at a time."""
+    return {uid: identity.stored_form(content) for uid, content in brought}
+
+
+def disproved(
+    archive: Archive, pairs: Iterable[tuple[ArchivedMessage, int]], forms: Mapping[int, StoredForm]
+) -> Iterator[tuple[ArchivedMessage, int]]:
+    """Yield those of the messages believed to be under UIDs whose bodies there are others."""
+    for message, uid in pairs:
+        try:
+            ours = identity.stored_form(archive.content(message.digest))
+        except IntegrityError:
+            continue  # reported when it comes to sending it
+        if uid in forms and not identity.is_copy(ours, forms[uid]):
+            yield message, uid
+
+
 def matched_by_bodies(
     archive: Archive,
     ambiguous: Iterable[tuple[ArchivedMessage, tuple[int, ...]]],
-    body_key: Callable[[int], bytes],
+    forms: Mapping[int, StoredForm],
     used: Iterable[int] = (),
 ) -> Iterator[tuple[ArchivedMessage, int]]:
-    """Yield which of the UIDs named for them messages are, by their bodies.
+    """Yield which of the UIDs named for them messages are, by their bodies: the same messages
+    first, then those to whose headers something was added.
 
-    `body_key` returns what `identity.stored_key` makes of a message of the destination, nothing for
-    one that is gone; each is asked for once. A UID serves one message, and those `used` serve none.
+    A UID serves one message, and those `used` serve none.
     """
-    keys: dict[int, bytes] = {}
     taken = set(used)
+    rest: list[tuple[StoredForm, ArchivedMessage, tuple[int, ...]]] = []
     for message, uids in ambiguous:
         try:
-            wanted = identity.stored_key(archive.content(message.digest))
+            ours = identity.stored_form(archive.content(message.digest))
         except IntegrityError:
             continue  # reported when it comes to sending it
+        same = (
+            uid for uid in uids if uid in forms and uid not in taken and forms[uid].key == ours.key
+        )
+        uid = next(same, None)
+        if uid is None:
+            rest.append((ours, message, uids))
+        else:
+            taken.add(uid)
+            yield message, uid
+    for ours, message, uids in rest:
         for uid in uids:
-            if uid not in keys:
-                keys[uid] = body_key(uid)
-            if uid not in taken and keys[uid] == wanted:
+            if uid in forms and uid not in taken and identity.is_copy(ours, forms[uid]):
                 taken.add(uid)
                 yield message, uid
                 break

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mailsync import identity
 from mailsync.archive import Archive, PushRun
-from mailsync.engine.matching import matched_by_bodies, sighting_of
+from mailsync.engine.matching import ArchiveLikeness, forms_of, matched_by_bodies, sighting_of
 from mailsync.engine.names import name_of_message
 from mailsync.engine.report import Proved, Report
 from mailsync.engine.targets import Target, Targets
@@ -135,7 +135,7 @@ class _Search:
             elif unlocated(line, self._validity):
                 rest.append(message)
         if rest:
-            outcome = compare(rest, self._seen(), found.values())
+            outcome = compare(rest, self._seen(), ArchiveLikeness(self._archive), found.values())
             found |= {message.key: uid for message, uid in outcome.found}
             found |= self._matched(outcome.ambiguous, set(found.values()))
         return found, removed
@@ -194,14 +194,12 @@ class _Search:
         flight.
         """
         uids = dict.fromkeys(uid for _, candidates in ambiguous for uid in candidates)
-        keys = {
-            entry.ref.uid: identity.stored_key(content)
+        forms = forms_of(
+            (entry.ref.uid, content)
             for entry, content in self._fetched(self._entries[uid] for uid in uids)
             if isinstance(entry.ref, UidRef)
-        }
-        by_bodies = matched_by_bodies(
-            self._archive, ambiguous, lambda uid: keys.get(uid, b""), used
         )
+        by_bodies = matched_by_bodies(self._archive, ambiguous, forms, used)
         return {message.key: uid for message, uid in by_bodies}
 
     def _fetched(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes]]:

@@ -3,7 +3,8 @@
 Pure: no I/O, no clock, no logging.
 """
 
-from mailsync.plan.matching import Comparison, Sighting, compare
+from mailsync.plan.likeness import HeaderTraits, same_way, size_fits, sizes, traits_of
+from mailsync.plan.matching import Comparison, Likeness, Sighting, compare
 from mailsync.plan.pull import ALARM_COUNT, PullPlan, plan_pull, stands_still
 from mailsync.plan.push import (
     EMPTY,
@@ -34,6 +35,8 @@ __all__ = [
     "FileKey",
     "FileKeys",
     "FlagChange",
+    "HeaderTraits",
+    "Likeness",
     "Located",
     "MailboxPlan",
     "PullPlan",
@@ -50,6 +53,10 @@ __all__ = [
     "plan_pull",
     "plan_search",
     "rivals",
+    "same_way",
+    "size_fits",
+    "sizes",
     "stands_still",
+    "traits_of",
     "unlocated",
 ]

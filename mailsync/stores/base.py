@@ -138,8 +138,10 @@ class Destination(Store, Protocol):
         Raises MailboxError.
         """
 
-    def body(self, mailbox: MailboxPath, uid: int) -> bytes | None:
-        """Bring one message's content to settle an ambiguous presence; None when it is gone."""
+    def bodies(self, mailbox: MailboxPath, uids: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+        """Bring the contents of these messages, each with its UID, in one flight; those that are
+        gone are left out. Raises MailboxError.
+        """
 
     def append(self, parcels: Iterable[Parcel]) -> Iterator[Appended | Refused | Unanswered]:
         """Add each parcel; exactly one result a parcel, in any order, by the fastest way the server

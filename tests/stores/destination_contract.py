@@ -244,7 +244,7 @@ class DestinationContract:
             )
         )
         list(destination.presence(INBOX))
-        destination.body(INBOX, before[0].uid)
+        list(destination.bodies(INBOX, [before[0].uid]))
         assert account.arrived(INBOX)[:5] == before
 
     def test_content_is_read_as_it_is_sent_not_ahead(self, destination: Destination) -> None:
@@ -290,7 +290,7 @@ class DestinationContract:
         asked: Sequence[Callable[[], object]] = (
             lambda: destination.state(("Nowhere",)),
             lambda: list(destination.presence(("Nowhere",))),
-            lambda: destination.body(("Nowhere",), 1),
+            lambda: list(destination.bodies(("Nowhere",), [1])),
             lambda: destination.set_flags(("Nowhere",), {1: (SEEN, frozenset())}),
         )
         for ask in asked:
@@ -334,8 +334,8 @@ class DestinationContract:
     ) -> None:
         stored(destination.append([parcel(messages.plain(4))]))
         (message,) = account.arrived(INBOX)
-        assert destination.body(INBOX, message.uid) == account.kept(messages.plain(4))
-        assert destination.body(INBOX, message.uid + 100) is None
+        kept = [(message.uid, account.kept(messages.plain(4)))]
+        assert list(destination.bodies(INBOX, [message.uid, message.uid + 100])) == kept
 
     def test_flags_are_added_and_removed_and_other_flags_stay(
         self, account: Account, destination: Destination

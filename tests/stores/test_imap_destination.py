@@ -523,7 +523,7 @@ def test_nothing_that_deletes_or_overwrites_is_ever_said(dovecot: Dovecot) -> No
         to.create([Mailbox(SENT, subscribed=True)])
         stored(to.append(plain(10)))
         uids = [present.entry.ref.uid for present in to.presence(INBOX)]  # type: ignore[union-attr]
-        to.body(INBOX, uids[0])
+        list(to.bodies(INBOX, [uids[0]]))
         to.set_flags(INBOX, {uid: (frozenset({"\\Seen"}), frozenset()) for uid in uids})
         to.close()
         said = {

@@ -85,7 +85,7 @@ ASKING: dict[str, Callable[[ImapDestination], object]] = {
     "rooms": lambda to: to.rooms([INBOX]),
     "state": lambda to: to.state(INBOX),
     "looking": lambda to: list(to.presence(INBOX)),
-    "body": lambda to: to.body(INBOX, 7),
+    "bodies": lambda to: list(to.bodies(INBOX, [7])),
     "flags": lambda to: to.set_flags(
         INBOX, {uid: (frozenset({"\\Seen"}), frozenset()) for uid in range(1, MESSAGES + 1)}
     ),

@@ -122,7 +122,7 @@ def judge(content: bytes) -> None:
     header.text(print_.sender)
     identity.presence_key(content)
     identity.message_id_key(content)
-    identity.stored_key(content)
+    identity.stored_form(content)
     identity.original_of(content)
 
 

@@ -29,6 +29,7 @@ from mailsync.plan import (
     stands_still,
     unlocated,
 )
+from tests.unit.alike import LIKE
 
 BOX = Mailbox(INBOX)
 flag_sets = st.frozensets(st.sampled_from(["\\Seen", "\\Flagged", "work"]))
@@ -207,29 +208,29 @@ def test_each_message_seen_on_the_destination_serves_one_of_ours() -> None:
     copy = ArchivedMessage(
         INBOX, b"twin", b"twin", 10, frozenset(), 0, copy=2, message_id="<twin>", presence=b"twin"
     )
-    outcome = compare([twin, copy, other], [Sighting(4, b"twin", "<twin>")])
+    outcome = compare([twin, copy, other], [Sighting(4, b"twin", "<twin>")], LIKE)
     assert outcome.found == ((twin, 4),)
     assert outcome.missing == (copy, other)
 
 
 def test_different_messages_with_one_header_are_told_apart_by_body_only() -> None:
     one, two = message("one", presence="same"), message("two", presence="same")
-    outcome = compare([one, two], [Sighting(1, b"same", ""), Sighting(2, b"same", "")])
+    outcome = compare([one, two], [Sighting(1, b"same", ""), Sighting(2, b"same", "")], LIKE)
     assert outcome.found == ()
     assert outcome.ambiguous == ((one, (1, 2)), (two, (1, 2)))
 
 
 def test_a_message_id_under_another_header_is_ambiguous() -> None:
     ours = message("one")
-    outcome = compare([ours], [Sighting(3, b"rewritten", "<one>")])
+    outcome = compare([ours], [Sighting(3, b"rewritten", "<one>")], LIKE)
     assert outcome.ambiguous == ((ours, (3,)),)
 
 
 def test_a_message_without_a_message_id_is_believed_by_its_body_only() -> None:
     ours = ArchivedMessage(INBOX, b"one", b"one", 10, frozenset(), 0, presence=b"anybody's")
-    assert compare([ours], [Sighting(3, b"anybody's", "")]).ambiguous == ((ours, (3,)),)
-    assert compare([ours], [Sighting(3, b"other", "")]).missing == (ours,)
-    assert compare([ours], [Sighting(3, b"other", "", original=b"one")]).found == ((ours, 3),)
+    assert compare([ours], [Sighting(3, b"anybody's", "")], LIKE).ambiguous == ((ours, (3,)),)
+    assert compare([ours], [Sighting(3, b"other", "")], LIKE).missing == (ours,)
+    assert compare([ours], [Sighting(3, b"other", "", original=b"one")], LIKE).found == ((ours, 3),)
 
 
 def test_an_arrived_message_is_unlocated_while_no_uid_of_now_is_known_of_it() -> None:
@@ -242,7 +243,7 @@ def test_an_arrived_message_is_unlocated_while_no_uid_of_now_is_known_of_it() ->
 
 def test_what_the_ledger_assigned_serves_no_other_message() -> None:
     ours = message("one")
-    assert compare([ours], [Sighting(3, b"one", "<one>")], taken=[3]).missing == (ours,)
+    assert compare([ours], [Sighting(3, b"one", "<one>")], LIKE, taken=[3]).missing == (ours,)
 
 
 @given(st.lists(st.sampled_from("abc")), st.lists(st.sampled_from("abcd")))
@@ -253,7 +254,8 @@ def test_no_sighting_is_used_twice_and_no_message_is_dropped(
         ArchivedMessage(INBOX, n.encode(), n.encode(), 1, frozenset(), 0, i, f"<{n}>", n.encode())
         for i, n in enumerate(ours)
     ]
-    outcome = compare(messages, [Sighting(i, n.encode(), "") for i, n in enumerate(theirs)])
+    sightings = [Sighting(i, n.encode(), "") for i, n in enumerate(theirs)]
+    outcome = compare(messages, sightings, LIKE)
     uids = [uid for _, uid in outcome.found]
     assert len(uids) == len(set(uids))
     assert len(outcome.found) + len(outcome.missing) + len(outcome.ambiguous) == len(messages)
@@ -301,6 +303,6 @@ def test_only_what_the_ledger_has_no_answer_for_is_looked_for() -> None:
 
 def test_a_message_that_was_found_is_no_candidate_for_another_one_with_its_message_id() -> None:
     found, other = message("one"), replace(message("two"), message_id="<one>")
-    outcome = compare([found, other], [Sighting(5, b"one", "<one>")])
+    outcome = compare([found, other], [Sighting(5, b"one", "<one>")], LIKE)
     assert outcome.found == ((found, 5),)
     assert (outcome.ambiguous, outcome.missing) == ((), (other,))

@@ -26,6 +26,7 @@ from mailsync.plan import (
     plan_search,
     rivals,
 )
+from tests.unit.alike import LIKE
 
 WORK: MailboxPath = ("Work",)
 SOURCES = (INBOX, WORK)
@@ -95,7 +96,8 @@ class Model:
         taken = [
             line.uid for line in others.values() if line.uid and line.uidvalidity == self.validity
         ]
-        outcome = compare([*also, *search.unknown], self._sightings(1 if also else first), taken)
+        sightings = self._sightings(1 if also else first)
+        outcome = compare([*also, *search.unknown], sightings, LIKE, taken)
         assert not outcome.ambiguous
         located = [
             Located(

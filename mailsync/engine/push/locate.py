@@ -4,16 +4,27 @@ where headers do not tell.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
-from mailsync import identity
-from mailsync.engine.matching import matched_by_bodies, messages_of, sighting_of
+from mailsync.archive import Archive
+from mailsync.engine.matching import (
+    ArchiveLikeness,
+    Sceptic,
+    disproved,
+    forms_of,
+    matched_by_bodies,
+    messages_of,
+    sample_of,
+    sighting_of,
+)
 from mailsync.engine.push.session import PushSession
 from mailsync.engine.targets import Targets
+from mailsync.errors import MailboxError
+from mailsync.identity import StoredForm
+from mailsync.mapping import show
 from mailsync.model import ArchivedMessage, LedgerKey, LedgerLine, MailboxPath, SyncState
-from mailsync.plan import Located, Search, compare, first_uid, rivals, unlocated
+from mailsync.plan import Located, Search, Sighting, compare, first_uid, rivals, unlocated
 from mailsync.stores.base import Destination
 
 
@@ -46,36 +57,97 @@ def locate(
     `unknown` must not be taken for one of them.
     """
     path, ledger, validity = mailbox.path, mailbox.ledger, mailbox.state.uidvalidity
-    destination = session.destination
     unknown = {message.key for message in search.unknown}
     others = {key: line for key, line in ledger.items() if key not in unknown}
     arrived = {key for key, line in others.items() if unlocated(line, validity)}
     first = first_uid(search, ledger, validity)
     also = rivals(messages_of(targets, path, arrived), search, first)
-    taken = [line.uid for line in others.values() if line.uid and line.uidvalidity == validity]
-    outcome = compare(
-        [*also, *search.unknown],
-        (
-            sighting_of(present.entry, present.header)
-            for present in destination.presence(path, 1 if also else first)
-        ),
-        taken,
-    )
-    by_bodies = matched_by_bodies(
-        targets.archive, outcome.ambiguous, partial(_body_key, destination, path)
-    )
+    taken = {line.uid for line in others.values() if line.uid and line.uidvalidity == validity}
+    taken.update(session.wrong.get(path, ()))
+    sightings = _sightings(session.destination, mailbox, 1 if also else first)
+    matches = _Matches(session, targets.archive, mailbox, taken)
     located = tuple(
         Located(
             message.key,
             uid,
             ledger[message.key].flags if message.key in ledger else message.flags,
         )
-        for message, uid in (*outcome.found, *by_bodies)
+        for message, uid in matches.among([*also, *search.unknown], sightings)
     )
-    missing = {message.key for message in outcome.missing}
-    return Found(located, tuple(one for one in search.unlocated if one.key in missing))
+    return Found(located, tuple(one for one in search.unlocated if one.key in matches.missing))
 
 
-def _body_key(destination: Destination, path: MailboxPath, uid: int) -> bytes:
-    body = destination.body(path, uid)
-    return b"" if body is None else identity.stored_key(body)
+def _sightings(
+    destination: Destination, mailbox: DestinationMailbox, first: int
+) -> Sequence[Sighting]:
+    """Return what a mailbox shows from a UID on. Raises MailboxError where it shows less than it
+    says it holds: what is not seen would be sent again.
+    """
+    path = mailbox.path
+    seen = [sighting_of(one.entry, one.header) for one in destination.presence(path, first)]
+    if first == 1 and len(seen) < mailbox.state.messages:
+        many = destination.state(path).messages
+        if len(seen) < many:
+            raise MailboxError(
+                destination.account,
+                path,
+                f"the server shows {len(seen):,} of the {many:,} messages it says are in"
+                f" {show(path)}; nothing is sent there, since it may be there already",
+            )
+    return seen
+
+
+class _Matches:
+    """Which messages of the archive sightings of one mailbox are; `taken` UIDs serve none.
+
+    `missing` are then the keys of those that nothing there can be.
+    """
+
+    def __init__(
+        self,
+        session: PushSession,
+        archive: Archive,
+        mailbox: DestinationMailbox,
+        taken: Collection[int],
+    ) -> None:
+        self.missing: Collection[LedgerKey] = ()
+        self._session = session
+        self._archive = archive
+        self._path = mailbox.path
+        self._taken = taken
+        self._told = {
+            key: line.uid
+            for key, line in mailbox.ledger.items()
+            if line.uid is not None and line.uidvalidity == mailbox.state.uidvalidity
+        }
+
+    def among(
+        self, messages: Sequence[ArchivedMessage], sightings: Sequence[Sighting]
+    ) -> Sequence[tuple[ArchivedMessage, int]]:
+        """Return the messages that are there, with their UIDs. Where the body of one of those that
+        headers vouched for is another, all bodies are compared.
+        """
+        likeness = ArchiveLikeness(self._archive)
+        outcome = compare(messages, sightings, likeness, self._taken, self._told)
+        repaired = {one.uid for one in sightings if one.original}
+        verbatim = ((message, uid) for message, uid in outcome.found if uid not in repaired)
+        sample = sample_of(verbatim, self._session.run.id)
+        forms = self._forms(outcome.ambiguous, sample)
+        if any(disproved(self._archive, sample, forms)):
+            sceptic = Sceptic(self._archive)
+            outcome = compare(messages, sightings, sceptic, self._taken)
+            forms |= self._forms(outcome.ambiguous, ())
+        self.missing = {message.key for message in outcome.missing}
+        by_bodies = matched_by_bodies(self._archive, outcome.ambiguous, forms)
+        return [*outcome.found, *by_bodies]
+
+    def _forms(
+        self,
+        ambiguous: Iterable[tuple[ArchivedMessage, tuple[int, ...]]],
+        sample: Iterable[tuple[ArchivedMessage, int]],
+    ) -> dict[int, StoredForm]:
+        """Bring bodies in one flight; returns what recognises them."""
+        asked = {uid for _, uids in ambiguous for uid in uids} | {uid for _, uid in sample}
+        if not asked:
+            return {}
+        return forms_of(self._session.destination.bodies(self._path, sorted(asked)))

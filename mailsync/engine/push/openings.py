@@ -13,7 +13,7 @@ from mailsync.engine.push.session import PushSession
 from mailsync.engine.targets import Targets
 from mailsync.errors import MailboxError
 from mailsync.model import ArchivedMessage, LedgerKey, MailboxPath, SyncState
-from mailsync.plan import EMPTY, Sighting
+from mailsync.plan import EMPTY, Likeness, Sighting
 from mailsync.stores.base import NamingDestination
 
 FEW: Final = 500
@@ -33,14 +33,16 @@ class Opening:
     presences: frozenset[bytes] = frozenset()
     message_ids: frozenset[str] = frozenset()
     originals: frozenset[bytes] = frozenset()
+    clues: frozenset[bytes] = frozenset()
 
-    def lacks(self, message: ArchivedMessage) -> bool:
+    def lacks(self, message: ArchivedMessage, likeness: Likeness) -> bool:
         """Return whether nothing in it can be this message."""
         return (
             message.key not in self.ledger
             and message.presence not in self.presences
             and message.message_id not in self.message_ids
             and message.digest not in self.originals
+            and not (self.clues and likeness.clue(message) in self.clues)
         )
 
 
@@ -135,4 +137,5 @@ class Openings:
             frozenset(one.presence for one in seen),
             frozenset(one.message_id for one in seen if one.message_id),
             frozenset(one.original for one in seen if one.original),
+            frozenset(clue for one in seen for clue in (one.traits.date, one.traits.subject)),
         )

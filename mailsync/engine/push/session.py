@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -10,6 +10,7 @@ from mailsync.archive import PushRun
 from mailsync.engine.budget import Budget, unlimited
 from mailsync.engine.report import Report
 from mailsync.errors import StoreUnavailable
+from mailsync.model import MailboxPath
 from mailsync.progress import Progress
 from mailsync.stores.base import Destination
 
@@ -27,7 +28,10 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class PushSession:
-    """The ledger's run, the destination, and who hears of it."""
+    """The ledger's run, the destination, and who hears of it.
+
+    `wrong` are UIDs of copies that a proof found to be other messages than was believed.
+    """
 
     run: PushRun
     destination: Destination
@@ -35,6 +39,7 @@ class PushSession:
     progress: Progress
     patience: Patience
     budget: Budget = field(default_factory=unlimited)
+    wrong: Mapping[MailboxPath, Collection[int]] = field(default_factory=dict)
 
     @contextmanager
     def phase(self, verb: str) -> Iterator[None]:

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from mailsync.archive import Archive
+from mailsync.engine.matching import ArchiveLikeness
 from mailsync.engine.push.look import HeadStart
 from mailsync.engine.push.names import fit_names
 from mailsync.engine.push.openings import Openings
@@ -239,11 +240,12 @@ class StreamingPush:
         if self._room is not None and self._announced.octets > self._room:
             return {}
         routes, selection = self._openings.routes(), self._targets.selection
+        likeness = ArchiveLikeness(looking)
         found: dict[MailboxPath, list[ArchivedMessage]] = {}
         for message in messages:
             path = routes.get(message.mailbox)
             opening = self._openings.at(path) if path else None
-            if path is None or opening is None or not opening.lacks(message):
+            if path is None or opening is None or not opening.lacks(message, likeness):
                 continue
             sent = self._sent.setdefault(path, set())
             if message.key not in sent and selection.message(message, looking.header):

@@ -37,7 +37,7 @@ from mailsync.stores.imap.mailbox_names import Names
 from mailsync.stores.imap.parallel_append import append_in_parallel
 from mailsync.stores.imap.pipelined_append import Pace, append_pipelined
 from mailsync.stores.imap.plainer_names import fitted
-from mailsync.stores.imap.presence import fetch_body, list_present
+from mailsync.stores.imap.presence import list_bodies, list_present
 from mailsync.stores.imap.quota import rooms
 from mailsync.stores.imap.reconnect import ReconnectingSession
 from mailsync.stores.imap.session import Session
@@ -175,9 +175,20 @@ class ImapDestination:
             else:
                 return
 
-    def body(self, mailbox: MailboxPath, uid: int) -> bytes | None:
-        """Bring one message's content; None when it is gone. Raises MailboxError."""
-        return self._trying(lambda: fetch_body(self._link, self.account, mailbox, uid))
+    def bodies(self, mailbox: MailboxPath, uids: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+        """Bring contents in one flight, each once, also when the connection breaks meanwhile."""
+        rest = dict.fromkeys(uids)
+        while rest:
+            try:
+                for uid, body in list_bodies(self._link, self.account, mailbox, list(rest)):
+                    if uid in rest:
+                        del rest[uid]
+                        self._link.progressed()
+                        yield uid, body
+            except StoreUnavailable as error:
+                self._link.again(error)
+            else:
+                return
 
     def append(self, parcels: Iterable[Parcel]) -> Iterator[Appended | Refused | Unanswered]:
         """Add each parcel by the fastest way the server offers; see `Destination.append`."""

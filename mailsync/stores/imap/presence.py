@@ -1,5 +1,5 @@
-"""What is in a mailbox of a destination already: header blocks in windows, and one whole message
-where headers do not tell enough.
+"""What is in a mailbox of a destination already: header blocks in windows, and whole messages where
+headers do not tell enough.
 
 EXAMINE and BODY.PEEK only: looking changes nothing.
 """
@@ -26,6 +26,8 @@ WINDOW: Final = 500
 """Messages asked for in one command."""
 
 WINDOWS_AHEAD: Final = 4
+BODIES_AHEAD: Final = 16
+"""Messages on their way together: each is read when its turn comes."""
 
 _ITEM: Final = (
     rb"(?:UID (\d{1,10})|FLAGS \(([^()\"{]*)\)|RFC822\.SIZE (\d{1,15})|INTERNALDATE"
@@ -119,19 +121,27 @@ def present_of(
     )
 
 
-def fetch_body(
-    link: ReconnectingSession, account: str, mailbox: MailboxPath, uid: int
-) -> bytes | None:
-    """Bring one message's content, in one round trip; None when it is gone.
+def list_bodies(
+    link: ReconnectingSession, account: str, mailbox: MailboxPath, uids: Sequence[int]
+) -> Iterator[tuple[int, bytes]]:
+    """Bring the contents of these messages, one command each, some ahead; those that are gone are
+    left out.
 
     Raises MailboxError, StoreUnavailable.
     """
-    examined = link.examine(mailbox, fresh=True)
-    command = link.session.queue.send(b"UID FETCH %d (UID BODY.PEEK[])" % uid)
-    _opened(mailbox, examined)
-    link.session.done(command, mailbox)
-    found = (body_of(answer, account) for answer in command.answers)
-    return next((body.content for body in found if body is not None and body.uid == uid), None)
+    session, examined = link.session, link.examine(mailbox, fresh=True)
+    rest, flights = deque(uids), deque[Command]()
+    while rest or flights:
+        while rest and len(flights) < BODIES_AHEAD and session.queue.outstanding < OUTSTANDING:
+            ask = b"UID FETCH %d (UID BODY.PEEK[])" % rest.popleft()
+            flights.append(session.queue.send(ask))
+        _opened(mailbox, examined)
+        command = flights.popleft()
+        for answer in session.queue.answers(command):
+            body = body_of(answer, account)
+            if body is not None and body.uid is not None and body.content is not None:
+                yield body.uid, body.content
+        session.done(command, mailbox)
 
 
 def _opened(mailbox: MailboxPath, examined: Examined) -> None:

@@ -149,14 +149,14 @@ class MemoryStore:
         for uid, message in sorted(box.messages.items()):
             if uid >= first_uid:
                 yield Present(
-                    Entry(UidRef(mailbox, box.uidvalidity, uid), None),
+                    Entry(UidRef(mailbox, box.uidvalidity, uid), len(message.content)),
                     header.block(message.content),
                 )
 
-    def body(self, mailbox: MailboxPath, uid: int) -> bytes | None:
-        """Bring one message's content; None when it is gone."""
-        message = self._box(mailbox).messages.get(uid)
-        return None if message is None else message.content
+    def bodies(self, mailbox: MailboxPath, uids: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+        """Bring contents; those that are gone are left out. Raises MailboxError."""
+        box = self._box(mailbox)
+        return ((uid, box.messages[uid].content) for uid in uids if uid in box.messages)
 
     def append(self, parcels: Iterable[Parcel]) -> Iterator[Appended | Refused | Unanswered]:
         """Add each parcel; a refused one once more as its repaired copy."""

@@ -104,6 +104,7 @@ class Rig:
         rules: MappingRules | None = None,
         only: Sequence[str] = (),
         dry_run: bool = False,
+        restore: bool = False,
     ) -> Report:
         destination = store or MemoryStore(self.new, "new")
         report = Report("push", ACCOUNT, destination.key, dry_run=dry_run)
@@ -111,7 +112,7 @@ class Rig:
             targets = self.targets(archive, destination, rules, only)
             with archive.push(ACCOUNT, destination.key, rehearsal=dry_run) as run:
                 session = self.session(run, destination, report)
-                (rehearse_push if dry_run else push)(session, targets)
+                (rehearse_push if dry_run else push)(session, targets, restore=restore)
                 run.finish(complete=report.complete, report=report.as_json())
         return report
 

@@ -498,4 +498,5 @@ def test_a_search_reads_each_header_once(rig: Rig, monkeypatch: pytest.MonkeyPat
         targets = replace(rig.targets(archive, store), selection=Selection(search="number 3"))
         push(rig.session(run, store, report), targets)
     assert (report.total.new, sorted(rig.there(INBOX))) == (1, sorted([plain(3), plain(90)]))
-    assert len(read) == len(set(read)) == 5
+    # And the date of the one that is sent, since the other one there might be it.
+    assert (len(read), len(set(read))) == (6, 5)

@@ -5,7 +5,7 @@ the same, and not sent twice.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,13 +69,13 @@ class Rewriter(MemoryStore):
 
     def presence(self, mailbox: MailboxPath, first_uid: int = 1) -> Iterator[Present]:
         for present in super().presence(mailbox, first_uid):
-            ref = present.entry.ref
-            body = self.body(mailbox, ref.uid)  # type: ignore[union-attr]
-            yield replace(present, header=header.block(body or b""))
+            uid = present.entry.ref.uid  # type: ignore[union-attr]
+            ((_, body),) = self.bodies(mailbox, [uid])
+            entry = replace(present.entry, size=len(body))
+            yield Present(entry, header.block(body))
 
-    def body(self, mailbox: MailboxPath, uid: int) -> bytes | None:
-        body = super().body(mailbox, uid)
-        return None if body is None else self.rewritten(body)
+    def bodies(self, mailbox: MailboxPath, uids: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+        return ((uid, self.rewritten(body)) for uid, body in super().bodies(mailbox, uids))
 
 
 def strange() -> list[bytes]:

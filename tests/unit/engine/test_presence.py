@@ -1,0 +1,158 @@
+"""Presence is no delivery: what is there under a message's header is that message only if its body
+is, and what is there under another header may be it all the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from mailsync.formats import header
+from mailsync.model import INBOX, Parcel
+from mailsync.stores.memory import MemoryServer
+from tests.messages import plain
+from tests.unit.engine.rig import Rig
+
+MESSAGES = 30
+
+
+class Keeper(MemoryServer):
+    """A server that keeps of each message it takes what `keeps` makes of it."""
+
+    keeps: Callable[[bytes], Iterable[bytes]] = staticmethod(lambda content: [content])
+
+    def _keep(self, parcel: Parcel) -> int:
+        date = parcel.message.internaldate
+        uid = self.boxes[parcel.mailbox].uidnext
+        for content in self.keeps(parcel.content):
+            self.deliver(parcel.mailbox, content, *parcel.message.flags, internaldate=date)
+        return uid
+
+
+def routed(number: int) -> bytes:
+    """A message that was delivered, under a queue id of its own."""
+    return b"Received: from a by b with ESMTP id %d;\r\n\tMon, 2 Jun 2014 10:00:00 +0000\r\n" % (
+        number
+    ) + plain(number)
+
+
+def headed(content: bytes) -> bytes:
+    return header.block(content)
+
+
+def swapped(content: bytes) -> bytes:
+    """Another body of the same size under the same header."""
+    head = header.block(content)
+    return head + content[len(head) :].swapcase()
+
+
+def identified(content: bytes) -> bytes:
+    return content if b"\nMessage-ID:" in content else b"Message-ID: <made@new>\r\n" + content
+
+
+def external(content: bytes) -> bytes:
+    return re.sub(rb"Subject: ", b"Subject: [External] ", content, count=1)
+
+
+def renamed(content: bytes) -> bytes:
+    """Without a Message-ID of its own: the server writes another one."""
+    return re.sub(rb"Message-ID: <[^>]*>", b"Message-ID: <another.%d@new>" % len(content), content)
+
+
+def nameless(number: int) -> bytes:
+    return re.sub(rb"Message-ID: [^\r]*\r\n", b"", routed(number))
+
+
+@pytest.fixture(params=[True, False], ids=["uidplus", "no uidplus"])
+def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Rig:
+    rig = Rig(tmp_path / "archive", new=Keeper(uidplus=request.param))
+    for number in range(MESSAGES):
+        rig.old.deliver(INBOX, routed(number))
+    rig.pull()
+    return rig
+
+
+@pytest.mark.parametrize("left", [headed, swapped, lambda content: content + b"more\r\n"])
+@pytest.mark.parametrize("restore", [True, False])
+def test_what_an_earlier_tool_left_of_a_message_does_not_keep_it_away(
+    rig: Rig, left: Callable[[bytes], bytes], restore: bool
+) -> None:
+    for number in range(MESSAGES):
+        rig.new.deliver(INBOX, left(routed(number)))
+
+    assert rig.push(restore=restore).total.new == MESSAGES
+    assert rig.push(restore=restore).total.new == 0
+    rig.forget_ledger()
+    assert rig.push(restore=restore).total.new == 0
+    there = rig.there(INBOX)
+    assert all(there.count(routed(number)) == 1 for number in range(MESSAGES))
+
+
+def test_one_forged_message_among_all_the_genuine_ones_is_not_taken_for_delivery(rig: Rig) -> None:
+    rig.push()
+    rig.forget_ledger()
+    uids = sorted(rig.new.boxes[INBOX].messages)
+    rig.new.expunge(INBOX, uids[7])
+    rig.new.deliver(INBOX, swapped(routed(7)).replace(b"id 7;", b"id 8;"))
+
+    assert rig.push().total.new == 1
+    assert rig.there(INBOX).count(routed(7)) == 1
+
+
+def test_what_is_there_whole_is_known_again_without_its_bodies(rig: Rig) -> None:
+    """But for the sample."""
+    for number in range(MESSAGES):
+        rig.new.deliver(INBOX, b"X-Spam-Status: No\r\n" + routed(number).replace(b"\r\n", b"\n"))
+    assert (rig.push().total.duplicate, rig.push().total.new) == (MESSAGES, 0)
+
+
+@pytest.mark.parametrize("change", [identified, external, renamed])
+def test_restoring_thrice_to_a_server_that_rewrites_headers_doubles_nothing(
+    rig: Rig, change: Callable[[bytes], bytes]
+) -> None:
+    for number in range(MESSAGES, MESSAGES + 3):
+        rig.old.deliver(INBOX, nameless(number))
+    rig.pull()
+    assert isinstance(rig.new, Keeper)
+    rig.new.keeps = lambda content: [change(content)]
+
+    for expected in (MESSAGES + 3, 0, 0):
+        assert rig.push(restore=True).total.new == expected
+    rig.forget_ledger()
+    assert rig.push(restore=True).total.new == 0
+    rig.forget_ledger()
+    assert rig.push().total.new == 0
+    assert len(rig.there(INBOX)) == MESSAGES + 3
+
+
+def test_a_restore_sends_what_the_server_lost_the_body_of(rig: Rig) -> None:
+    rig.push()
+    box = rig.new.boxes[INBOX]
+    uid = next(uid for uid, one in box.messages.items() if one.content == routed(3))
+    rig.new.expunge(INBOX, uid)
+    rig.new.deliver(INBOX, headed(routed(3)))
+
+    assert rig.push(restore=True).total.new == 1
+    assert rig.there(INBOX).count(routed(3)) == 1
+
+
+def test_a_listing_that_shows_less_than_there_is_sends_nothing_twice(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.push()
+
+    class Hiding(Keeper):
+        """It counts more messages than it shows."""
+
+    full = rig.new.state(INBOX)
+    hidden = Hiding()
+    hidden.boxes = rig.new.boxes
+    kept = hidden.boxes[INBOX].messages
+    hidden.boxes[INBOX].messages = {uid: one for uid, one in kept.items() if uid % 2}
+    monkeypatch.setattr(hidden, "state", lambda _: full)
+    rig.new = hidden
+    report = rig.push(restore=True)
+    assert (report.total.new, report.exit_code) == (0, 3)
