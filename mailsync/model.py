@@ -169,7 +169,8 @@ class Scan:
     `state` is the state before the entries were listed (EXAMINE), so advancing to it can never skip
     a message that came later. `since` None: `entries` is everything there. Otherwise `entries` are
     the messages new or changed after `since`, and `vanished` the UID ranges said to be gone (may
-    name UIDs we never had).
+    name UIDs we never had). `unlisted` tells of messages that are there and could not be listed;
+    while there are any, the mailbox is not complete, and nothing in it is gone.
     """
 
     mailbox: Mailbox
@@ -177,6 +178,7 @@ class Scan:
     entries: tuple[Entry, ...]
     since: SyncState | None = None
     vanished: tuple[range, ...] = ()
+    unlisted: tuple[str, ...] = ()
 
     @property
     def absence_means_gone(self) -> bool:

@@ -43,11 +43,11 @@ class Recognition:
             ]
 
     def same_object(self, entry: Entry) -> bytes | None:
-        """Return the stored digest of a message to which this account's server gave the same object
-        id.
+        """Return the stored digest of the one message to which this account's server gave the same
+        object id, size and INTERNALDATE.
         """
         with self._turn:
-            return self._catalogue.holdings.same_object(self._account, entry.object_id)
+            return self._catalogue.holdings.same_object(self._account, entry)
 
     def recognise(self, header: Excerpt) -> bytes | None:
         """Return the digest of a stored content of that size with the same one Message-ID and an

@@ -22,7 +22,8 @@ class Coverage:
     file is sound; `reflagged` have other flags by now. `nameless` have no name of their own on the
     server, so that only their number can be compared: by `short` of them the archive has too few.
     `gone` are only in the archive. `renumbered`: the server's UIDs mean other messages than at the
-    last pull, so that only the next one can tell. `trouble`: why the mailbox could not be listed.
+    last pull, so that only the next one can tell. `trouble`: why the mailbox, or a part of it,
+    could not be listed.
     """
 
     mailbox: MailboxPath
@@ -83,6 +84,7 @@ def compare(scan: Scan, known: Known, live: int) -> Coverage:
         short=max(0, nameless - max(0, live - named)),
         gone=len(plan.gone),
         renumbered=plan.renewed,
+        trouble="; ".join(scan.unlisted),
     )
 
 

@@ -114,8 +114,10 @@ def _reuses_uids(scan: Scan, known: Known) -> bool:
 
 
 def _gone(scan: Scan, known: Known) -> tuple[int, ...]:
-    """Name the live UIDs that are not there; a POP3 server's silence never means gone."""
-    if not scan.absence_means_gone:
+    """Name the live UIDs that are not there; a POP3 server's silence never means gone, nor does
+    that of a listing with gaps.
+    """
+    if not scan.absence_means_gone or scan.unlisted:
         return ()
     live = (
         key for key, message in known.messages.items() if isinstance(key, int) and not message.gone

@@ -481,14 +481,14 @@ IMAP_LIES: Final = (
         "all messages have one EMAILID",
         "EMAILID (M1)",
         "source",
-        answer=replaced(FETCH, rb"EMAILID \(\S+\)", b"EMAILID (M1)"),
+        answer=replaced(FETCH, rb"EMAILID \([^)]+\)", b"EMAILID (M1)"),
         also=("OBJECTID",),
     ),
     _imap(
         "every EMAILID is NIL",
         "EMAILID NIL",
         "source",
-        answer=replaced(FETCH, rb"EMAILID \(\S+\)", b"EMAILID NIL"),
+        answer=replaced(FETCH, rb"EMAILID \([^)]+\)", b"EMAILID NIL"),
         also=("OBJECTID",),
     ),
     _imap(

@@ -5,6 +5,7 @@ wrong and nothing is concluded from it.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
@@ -55,6 +56,11 @@ def pull_from(rig: Rig, port: int, waits: list[float] | None = None) -> Report:
 
 def troubles(report: Report) -> list[tuple[str, str]]:
     return [(note.mailbox, note.text) for note in report.notes]
+
+
+def everything(rig: Rig) -> Counter[tuple[bytes, bytes]]:
+    names = {INBOX: b"INBOX", WORK: b"Work"}
+    return Counter((name, one) for path, name in names.items() for one in rig.archived(path))
 
 
 def saying(name: str, told: bytes, instead: bytes) -> Lie:
@@ -111,3 +117,139 @@ def test_inbox_in_two_spellings_is_two_mailboxes_unless_the_state_is_one(
         report = pull_from(rig, scripted.port)
     assert (report.total.new, report.exit_code) == (3 + others * (mailboxes - 1), 0)
     assert rig.archived(INBOX) == [messages.plain(10 + n) for n in range(3)]
+
+
+# The messages of a mailbox
+
+
+def odd_line(number: int, instead: bytes) -> Lie:
+    """Answer for one message of INBOX with another line, whichever FETCH asks for it."""
+    return saying("UID FETCH", rb"%d FETCH \(UID" % number, instead)
+
+
+@pytest.mark.parametrize(
+    "instead",
+    [
+        b"* 2 FETCH (FLAGS () RFC822.SIZE 300)\r\n",
+        b"* 2 FETCH (UID 18446744073709551616 FLAGS () RFC822.SIZE 300)\r\n",
+        b"* 2 FETCH (UID 0 FLAGS () RFC822.SIZE 300)\r\n",
+        b"* 2 FETCH UID 2 FLAGS () RFC822.SIZE 300)\r\n",
+        b"* 2 FETCH (UID 2 FLAGS " + b"(" * 2_000_000 + b"\r\n",
+        b"* 99 RECENT\r\n",
+    ],
+    ids=["no UID", "UID 2^64", "UID 0", "unreadable", "endless", "none"],
+)
+def test_one_odd_message_is_named_and_the_others_come_once(rig: Rig, instead: bytes) -> None:
+    mail = filled()
+    report = pull(rig, mail, odd_line(2, instead))
+    assert (report.total.new, report.exit_code) == (4, 3)
+    assert {box for box, _ in troubles(report)} == {"INBOX", "Work"}
+    assert all("UID 2" in text for _, text in troubles(report))
+    again = pull(rig, mail, odd_line(2, instead))
+    assert (again.total.new, again.total.gone, again.exit_code) == (0, 0, 3)
+    told = pull(rig, mail)
+    assert (told.total.new, told.total.gone, told.exit_code) == (2, 0, 0)
+
+
+def test_a_known_message_that_is_odd_for_a_night_is_not_gone(rig: Rig) -> None:
+    mail = filled()
+    pull(rig, mail)
+    report = pull(rig, mail, odd_line(2, b"* 2 FETCH (FLAGS () RFC822.SIZE 300)\r\n"))
+    assert (report.total.gone, report.exit_code) == (0, 3)
+    assert not any(message.gone for message in rig.messages(INBOX))
+
+
+@pytest.mark.parametrize("word", [rb"UIDVALIDITY", rb"UIDNEXT"])
+def test_what_examine_does_not_tell_is_asked_of_status(rig: Rig, word: bytes) -> None:
+    mail = filled()
+    lie = saying("EXAMINE", rb"OK \[" + word, b"* OK nothing\r\n")
+    first, second = pull(rig, mail, lie), pull(rig, mail)
+    assert (first.total.new, first.exit_code) == (6, 0)
+    assert (second.total.new, second.total.matched, second.total.gone) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        LIES["sizes have 26 digits"],
+        LIES["UIDVALIDITY is 9999999999999999999"],
+        LIES["UIDs are beyond 64 bits"],
+        LIES["STATUS counts nine quintillions"],
+        LIES["EXISTS counts nine quintillions"],
+        LIES["all UIDs have vanished"],
+    ],
+    ids=lambda lie: lie.name,
+)
+def test_numbers_that_cannot_be_true_are_a_report_not_a_crash(rig: Rig, lie: Lie) -> None:
+    mail = filled()
+    for _ in range(2):
+        report = pull(rig, mail, lie)
+        assert report.error is None
+        assert report.exit_code == (0 if report.total.failed == 0 and not report.trouble else 3)
+    told = pull(rig, mail)
+    assert told.exit_code == 0
+    assert [len(rig.archived(path)) for path in (INBOX, WORK)] == [3, 3]
+    assert not any(message.gone for message in rig.messages(INBOX))
+
+
+def test_a_server_that_throttles_examine_is_asked_again_on_the_same_connection(rig: Rig) -> None:
+    mail = filled()
+    waits: list[float] = []
+    with liar.imap(mail, LIES["the server throttles the first two EXAMINE"]) as server:
+        report = pull_from(rig, server.port, waits)
+        logins = sum(b"AUTHENTICATE" in line for line in server.heard)
+    assert (report.total.new, report.exit_code, logins, len(waits)) == (6, 0, 1, 1)
+
+
+def test_what_a_server_renumbers_at_every_opening_comes_all_the_same(rig: Rig) -> None:
+    mail = filled()
+    for _ in range(2):
+        report = pull(rig, mail, LIES["UIDVALIDITY changes at every SELECT"])
+        assert (report.exit_code, report.total.failed) == (0, 0)
+    for path, name in ((INBOX, b"INBOX"), (WORK, b"Work")):
+        assert sorted(rig.archived(path)) == sorted(
+            one.content for one in mail.boxes[name].messages
+        )
+
+
+@pytest.mark.parametrize(
+    "lie", ["all messages have one EMAILID", "every EMAILID is NIL"], ids=lambda name: name
+)
+def test_a_servers_own_ids_are_believed_only_where_they_tell_messages_apart(
+    rig: Rig, lie: str
+) -> None:
+    mail = filled()
+    for number in range(2):
+        mail.put(b"INBOX", messages.plain(70 + number))
+        mail.put(b"Work", messages.plain(80 + number))
+        report = pull(rig, mail, LIES[lie])
+        assert report.exit_code == 0
+    for path, name in ((INBOX, b"INBOX"), (WORK, b"Work")):
+        assert sorted(rig.archived(path)) == sorted(
+            one.content for one in mail.boxes[name].messages
+        )
+
+
+@pytest.mark.parametrize("lie", ["INTERNALDATE is missing", "INTERNALDATE is nonsense"])
+def test_a_message_whose_arrival_the_server_does_not_tell_has_the_date_of_its_header(
+    rig: Rig, lie: str
+) -> None:
+    mail = Mail()
+    mail.put(b"INBOX", b"Date: Thu, 1 Jan 2009 10:00:00 +0000\r\nSubject: a\r\n\r\nb\r\n")
+    mail.put(b"INBOX", b"Date: Thu, 1 Jan 2099 10:00:00 +0000\r\nSubject: c\r\n\r\nd\r\n")
+    assert pull(rig, mail, LIES[lie]).exit_code == 0
+    dates = sorted(message.internaldate for message in rig.messages(INBOX))
+    assert dates == [1_230_804_000, int(rig.clock.now) // 10 * 10]
+
+
+def test_a_message_with_another_middle_is_fetched_unless_a_server_received_it(rig: Rig) -> None:
+    mail = Mail()
+    start = b"Message-ID: <a@b>\r\nDate: Thu, 1 Jan 2009 10:00:00 +0000\r\nSubject: a\r\n\r\n"
+    one, other = (start + middle * 100 + b"\r\n" + b"x" * 8000 for middle in (b"yes", b"not"))
+    mail.put(b"INBOX", one)
+    pull(rig, mail)
+    mail.put(b"Work", other)
+    mail.put(b"Work", one)
+    report = pull(rig, mail)
+    assert (report.total.new, report.total.matched, report.exit_code) == (1, 0, 0)
+    assert sorted(rig.archived(WORK)) == sorted([one, other])

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from mailsync.archive.catalogue.connection import Connection
 from mailsync.archive.catalogue.text import read_path
-from mailsync.model import ArchivedMessage, Known, KnownMessage, MailboxPath, SyncState
+from mailsync.model import ArchivedMessage, Entry, Known, KnownMessage, MailboxPath, SyncState
 
 _CHUNK: Final = 500
 
@@ -113,20 +113,20 @@ class Holdings:
         )
         return None if row is None else (row[0], row[1])
 
-    def same_object(self, account: int, object_id: str | None) -> bytes | None:
-        """Return the stored digest of a message to which the account's server gave this object
-        id.
+    def same_object(self, account: int, entry: Entry) -> bytes | None:
+        """Return the stored digest of a message to which the account's server gave this object id,
+        size and INTERNALDATE; None where it gave them to several.
         """
-        row = self._sql.one(
-            "SELECT s.digest FROM placements p"
+        rows = self._sql.all(
+            "SELECT DISTINCT s.digest FROM placements p"
             " JOIN mailboxes m ON m.id = p.mailbox"
             " JOIN files f ON f.id = p.file"
             " JOIN messages s ON s.id = f.message"
-            " WHERE p.object_id = ? AND m.account = ? AND f.state = 'sound' LIMIT 1",
-            object_id,
-            account,
+            " WHERE p.object_id = ? AND m.account = ? AND f.state = 'sound'"
+            " AND +p.size = ? AND +p.internaldate = ? LIMIT 2",
+            (entry.object_id, account, entry.size, entry.internaldate),
         )
-        return row[0] if row else None
+        return rows[0][0] if len(rows) == 1 else None
 
     # for a push, and for people
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailsync.archive import PullRun
 from mailsync.engine.names import name_of_entry
 from mailsync.engine.report import Report, Tally
+from mailsync.formats import header
 from mailsync.model import Entry, Kind, MailboxPath, Message, Scan, Stored, Unfetched
 from mailsync.progress import Progress
 
@@ -32,8 +33,8 @@ class Intake:
         self._counted: deque[tuple[int, Tally, Stored, int]] = deque()
 
     def open(self, scan: Scan, pending: int) -> None:
-        """Wait for that many messages of a mailbox."""
-        self._open[scan.mailbox.path] = _Open(scan, pending)
+        """Wait for that many messages of a mailbox; one that was not listed whole stays open."""
+        self._open[scan.mailbox.path] = _Open(scan, pending, len(scan.unlisted))
         self._close_if_complete(scan.mailbox.path)
 
     def still_open(self) -> list[MailboxPath]:
@@ -42,10 +43,19 @@ class Intake:
 
     def take(self, message: Message) -> Stored:
         """Put a message into the archive; `arrived` is the caller's to say."""
-        stored = self._run.add(message)
+        stored = self._run.add(self._dated(message))
         self._count(message.entry, stored, len(message.content))
         self._progress.advance(1, message.entry.size or 0)
         return stored
+
+    def _dated(self, message: Message) -> Message:
+        """Give a message the time of its arrival by its header where the server does not tell
+        it.
+        """
+        if message.entry.internaldate is not None:
+            return message
+        date = header.received_or_date(message.content, self._run.started)
+        return replace(message, entry=replace(message.entry, internaldate=date))
 
     def match(self, entry: Entry, digest: bytes) -> bool:
         """Record a message without fetching it; False when the archive cannot vouch for that

@@ -1,11 +1,16 @@
 """Which messages of a source the archive has already: by the server's own ids, or by header and
 tail, without fetching them.
+
+By header and tail only a delivered message is recognised: a Received line has a queue id that no
+other message has. Two drafts, or two alerts of one device, may differ in the middle alone.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
-from typing import Final
+from dataclasses import replace
+from typing import Final, TypeAlias
 
 from mailsync.archive import PullRun
 from mailsync.engine.pull.intake import Intake
@@ -19,6 +24,9 @@ TAIL: Final = 4096
 """
 
 
+_Twin: TypeAlias = tuple[str, int, int]
+
+
 class Recognition:
     """The messages that wait to be recognised, and those that wait for another one to be fetched
     that is the same by the server's id.
@@ -30,8 +38,9 @@ class Recognition:
         self._intake = intake
         self._progress = progress
         self._candidates: list[Entry] = []
-        self._twins: dict[str, list[Entry]] = {}
+        self._twins: dict[_Twin, list[Entry]] = {}
         self._twins_found = 0
+        self._distrusted: set[str] = set()
 
     @property
     def waiting(self) -> int:
@@ -55,25 +64,28 @@ class Recognition:
             maybe = {
                 entry for entry in self._run.candidates(entries) if "\\Draft" not in entry.flags
             }
+        self._distrust(entries)
         for entry in entries:
-            digest = self._run.same_object(entry) if entry.object_id else None
+            twin = self._twin(entry)
+            digest = self._run.same_object(entry) if twin else None
             if digest is not None and self._intake.match(entry, digest):
                 continue
-            if entry.object_id in self._twins:
-                self._twins[entry.object_id].append(entry)
+            if twin in self._twins:
+                self._twins[twin].append(entry)
                 self._twins_found += 1
             elif entry in maybe:
                 self._candidates.append(entry)
             else:
-                if entry.object_id:
-                    self._twins[entry.object_id] = []
+                if twin is not None:
+                    self._twins[twin] = []
                 yield entry
 
     def match_twins(self, entry: Entry, stored: Stored | None) -> None:
         """Match the messages that waited for this one; where it did not come, or the archive cannot
         vouch for it, they must be recognised or fetched themselves.
         """
-        for twin in self._twins.pop(entry.object_id, []) if entry.object_id else []:
+        known = self._twin(entry)
+        for twin in self._twins.pop(known, []) if known else []:
             if stored is not None and self._intake.match(twin, stored.digest):
                 self._intake.arrived(twin)
             else:
@@ -86,36 +98,53 @@ class Recognition:
         candidates, self._candidates = self._candidates, []
         believed = self._recognise(candidates)
         for entry in candidates:
-            digest = believed.get(_key(entry))
-            if digest is not None and self._intake.match(entry, digest):
+            found = believed.get(_key(entry))
+            if found is not None and self._intake.match(_dated(entry, found[1]), found[0]):
                 self._intake.arrived(entry)
             else:
                 self._progress.expect(1, entry.size or 0)
                 yield entry
 
-    def _recognise(self, candidates: Sequence[Entry]) -> dict[Hashable, bytes]:
+    def _distrust(self, entries: Sequence[Entry]) -> None:
+        """Believe no id from now on that a server gives to several messages of one mailbox."""
+        counts = Counter(entry.object_id for entry in entries if entry.object_id)
+        self._distrusted.update(name for name, count in counts.items() if count > 1)
+
+    def _twin(self, entry: Entry) -> _Twin | None:
+        """Return what messages have in common that are one by the server's own id: the id alone is
+        not believed, since servers have given one to all.
+        """
+        if not entry.object_id or not entry.size or entry.internaldate is None:
+            return None
+        if entry.object_id in self._distrusted:
+            return None
+        return entry.object_id, entry.size, entry.internaldate
+
+    def _recognise(self, candidates: Sequence[Entry]) -> dict[Hashable, tuple[bytes, int | None]]:
+        """Return, by `_key`, the digest of each message that is here, and when it arrived by its
+        header.
+        """
         source = self._source
         if not isinstance(source, HeaderSource):
             return {}
-        alike: dict[Hashable, tuple[Entry, bytes]] = {}
-        delivered: set[Hashable] = set()
+        alike: dict[Hashable, tuple[bytes, int | None]] = {}
+        delivered: list[Entry] = []
         for part in source.headers(candidates):
             digest = self._run.recognise(part)
-            if digest is not None:
-                alike[_key(part.entry)] = part.entry, digest
-                if header.first(part.content, b"received") is not None:
-                    delivered.add(_key(part.entry))
+            if digest is not None and header.first(part.content, b"received") is not None:
+                date = header.received_or_date(part.content, self._run.started)
+                alike[_key(part.entry)] = digest, date
+                delivered.append(part.entry)
         if not isinstance(source, TailSource):
-            # Without the tail only a delivered message is believed: its Received lines carry a
-            # queue id no other message has.
-            return {key: digest for key, (_, digest) in alike.items() if key in delivered}
-        tails = [
-            (_key(part.entry), part)
-            for part in source.tails([entry for entry, _ in alike.values()], TAIL)
-        ]
+            return alike
+        tails = [(_key(part.entry), part) for part in source.tails(delivered, TAIL)]
         return {
-            key: alike[key][1] for key, part in tails if self._run.tail_equals(alike[key][1], part)
+            key: alike[key] for key, part in tails if self._run.tail_equals(alike[key][0], part)
         }
+
+
+def _dated(entry: Entry, date: int | None) -> Entry:
+    return replace(entry, internaldate=date) if entry.internaldate is None else entry
 
 
 def _key(entry: Entry) -> Hashable:

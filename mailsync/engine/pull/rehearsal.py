@@ -52,6 +52,8 @@ def _count(scan: Scan, memory: MailboxMemory, report: Report) -> None:
     wanted = (*plan.new, *plan.damaged)
     tally = report.of(scan.mailbox.path)
     tally.seen += scan.state.messages
+    for text in scan.unlisted:
+        report.trouble_with("unlisted", scan.mailbox.path, "", text)
     tally.new += len(wanted)
     tally.octets += sum(entry.size or 0 for entry in wanted)
     tally.flags += len(plan.reflag)

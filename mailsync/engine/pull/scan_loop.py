@@ -110,6 +110,8 @@ class ScanLoop:
             return
         tally = self._report.of(path)
         tally.seen += scan.state.messages
+        for text in scan.unlisted:
+            self._report.trouble_with("unlisted", path, "", text)
         if plan.renewed:
             self._run.retire(path)
         tally.flags += self._run.reflag(plan.reflag)

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailsync.model import MailboxPath, SyncState
 from mailsync.stores.imap.command_queue import Command
-from mailsync.stores.imap.response import Result, result_of
+from mailsync.stores.imap.list_response import status
+from mailsync.stores.imap.response import NUMBER_LIMIT, UID_LIMIT, Result, number_of, result_of
 from mailsync.stores.imap.session import Session
 from mailsync.stores.refusals import trouble
 
@@ -59,11 +60,43 @@ def _state(command: Command) -> SyncState:
             messages = answer.number or 0
             continue
         said = result_of(answer.line)
-        if said is not None and said.argument.isdigit() and len(said.argument) < 20:
-            numbers[said.code] = int(said.argument)
+        number = number_of(said.argument, NUMBER_LIMIT) if said is not None else None
+        if said is not None and number is not None:
+            numbers[said.code] = number
     return SyncState(
-        numbers.get(b"UIDVALIDITY", 0),
-        numbers.get(b"UIDNEXT", 0),
+        number_of(numbers.get(b"UIDVALIDITY"), UID_LIMIT) or 0,
+        number_of(numbers.get(b"UIDNEXT"), UID_LIMIT) or 0,
         messages,
         numbers.get(b"HIGHESTMODSEQ") or None,
     )
+
+
+def state_of(examined: Examined, listed: SyncState | None) -> SyncState:
+    """Return the state of an opened mailbox, where EXAMINE did not tell UIDVALIDITY or UIDNEXT by
+    what STATUS says: `listed` if it fits, else asked now.
+    """
+    state = examined.state
+    if state.uidvalidity and state.uidnext:
+        return state
+    told = listed if _fits(listed, state) else _asked(examined)
+    if told is None or not _fits(told, state):
+        return state
+    return replace(state, uidvalidity=told.uidvalidity, uidnext=state.uidnext or told.uidnext)
+
+
+def _fits(told: SyncState | None, state: SyncState) -> bool:
+    return (
+        told is not None
+        and told.messages == state.messages
+        and state.uidvalidity in {0, told.uidvalidity}
+        and state.uidnext in {0, told.uidnext}
+    )
+
+
+def _asked(examined: Examined) -> SyncState | None:
+    session = examined.session
+    name = session.mailbox(session.names.written(examined.path))
+    command = session.queue.send(b"STATUS ", name, b" (MESSAGES UIDNEXT UIDVALIDITY)")
+    session.queue.wait(command)
+    answers = (found for answer in command.answers if (found := status(answer)) is not None)
+    return next((state for _, state in answers), None)

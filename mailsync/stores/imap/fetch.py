@@ -4,7 +4,8 @@ of those that do not come.
 A message that was asked for and did not come is probed for (is its UID still there?), asked for
 alone once more, and only then given up. A refused batch is split until the offender stands alone.
 Nothing of a mailbox is believed before its EXAMINE was seen to have the UIDVALIDITY the messages
-were listed under.
+were listed under; where it has another one, or none, only what has exactly the size listed is the
+message that was meant.
 """
 
 from __future__ import annotations
@@ -44,6 +45,12 @@ and it is given up.
 """
 
 _UNKNOWN_SIZE: Final = 64 * 1024
+_WHOLE: Final = b"BODY.PEEK[]"
+
+_RENUMBERED: Final = (
+    "the server has renumbered the mailbox meanwhile (UIDVALIDITY changed); the next run looks at"
+    " it anew"
+)
 
 Ask: TypeAlias = Callable[[Entry], tuple[bytes, int]]
 """What to fetch of an entry: the FETCH item, and about how many octets will come."""
@@ -51,7 +58,7 @@ Ask: TypeAlias = Callable[[Entry], tuple[bytes, int]]
 
 def whole(entry: Entry) -> tuple[bytes, int]:
     """Ask for the whole message, without setting `\\Seen`."""
-    return b"BODY.PEEK[]", entry.size if entry.size is not None else _UNKNOWN_SIZE
+    return _WHOLE, entry.size if entry.size is not None else _UNKNOWN_SIZE
 
 
 def header(entry: Entry) -> tuple[bytes, int]:
@@ -88,6 +95,11 @@ class _Batch:
     generation: int = 0
     examined: Examined | None = None
     command: Command | None = None
+
+    @property
+    def renumbered(self) -> bool:
+        """Whether the UIDs may mean other messages than those that were listed."""
+        return self.examined is not None and self.examined.state.uidvalidity != self.uidvalidity
 
     def part(
         self, missing: dict[int, Entry], *, probe: bool = False, alone: bool = False, why: str = ""
@@ -232,14 +244,7 @@ class BodyFetch:
         examined = batch.examined
         assert examined is not None  # noqa: S101  # `_send` came before
         result = examined.wait()
-        if not result.ok:
-            return f"the mailbox cannot be opened any more: {result.text}"
-        if examined.state.uidvalidity != batch.uidvalidity:
-            return (
-                "the server has renumbered the mailbox meanwhile (UIDVALIDITY changed); the next"
-                " run looks at it anew"
-            )
-        return None
+        return None if result.ok else f"the mailbox cannot be opened any more: {result.text}"
 
     def _receive(self, batch: _Batch) -> Iterator[Message]:
         """Take the messages of a batch as they come; what a broken connection had delivered whole
@@ -290,8 +295,11 @@ class BodyFetch:
         if body.content is None:
             asked.why = "the server has no content for it (NIL)"
             return None
-        if not body.content and entry.size and asked.item == b"BODY.PEEK[]":
+        if not body.content and entry.size and asked.item == _WHOLE:
             asked.why = f"the server sent an empty message instead of {entry.size} octets"
+            return None
+        if asked.renumbered and asked.item == _WHOLE and entry.size != len(body.content):
+            asked.why = _RENUMBERED
             return None
         del asked.missing[body.uid]
         return Message(entry, body.content)
@@ -318,7 +326,9 @@ class BodyFetch:
         why = batch.why or (
             f"the server said: {result.text}" if not result.ok else "the server did not send it"
         )
-        if batch.probe:
+        if batch.renumbered:
+            yield from (Unfetched(entry, _RENUMBERED) for entry in batch.missing.values())
+        elif batch.probe:
             yield from self._probed(batch, result)
         elif not result.ok and len(batch.missing) > 1:
             entries = list(batch.missing.items())

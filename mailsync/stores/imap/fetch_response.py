@@ -17,7 +17,7 @@ from imapclient.response_parser import parse_response
 
 from mailsync.errors import ProtocolViolation
 from mailsync.model import SYSTEM_FLAGS
-from mailsync.stores.imap.response import Answer
+from mailsync.stores.imap.response import NUMBER_LIMIT, UID_LIMIT, Answer, number_of
 from mailsync.stores.server_words import shown
 
 _LINE: Final = re.compile(
@@ -40,6 +40,11 @@ _MONTHS: Final = {
 }
 _SYSTEM: Final = {flag.lower(): flag for flag in SYSTEM_FLAGS}
 _EPOCH: Final = date(1970, 1, 1).toordinal()
+_LATEST: Final = (date.max.toordinal() - _EPOCH) * 86400
+_FLAGS_KEPT: Final = 1000
+
+LINE_LIMIT: Final = 1 << 20
+"""Octets of a FETCH answer outside its literals; more is nothing that a message has."""
 
 
 class Line(NamedTuple):
@@ -63,17 +68,16 @@ class Body(NamedTuple):
 
 def line_of(answer: Answer, account: str) -> Line | None:
     """Read one line of a listing; None when the answer is no FETCH. Raises ProtocolViolation."""
-    found = _LINE.match(answer[0])
+    found = _LINE.match(answer[0]) if len(answer[0]) < LINE_LIMIT else None
     if found is None:
         return _slow_line(answer, account) if _FETCH.match(answer[0]) else None
     uid, flags, size, when, email_id, gmail_id = found.groups()
-    name = email_id or gmail_id
     return Line(
-        None if uid is None else int(uid),
+        None if uid is None else _uid(int(uid), answer, account),
         None if flags is None else flags_of(flags),
         None if size is None else int(size),
         None if when is None else epoch(when),
-        None if name is None else name.decode("ascii", "replace"),
+        _object_id(email_id or gmail_id),
     )
 
 
@@ -86,15 +90,19 @@ def body_of(answer: Answer, account: str) -> Body | None:
         rest = _BODY_REST.match(answer[2])
         if head is not None and rest is not None:
             uid = head[1] or rest[1]
-            return Body(None if uid is None else int(uid), answer[1])
+            return Body(number_of(uid, UID_LIMIT), answer[1])
     return _slow_body(answer, account) if _FETCH.match(answer[0]) else None
 
 
-@lru_cache(maxsize=4096)
 def flags_of(raw: bytes) -> frozenset[str]:
     """Read flags and keywords: system flags in the RFC's spelling, `\\Recent` left out because it
     belongs to a session.
     """
+    return _flags(raw) if len(raw) < _FLAGS_KEPT else _flags.__wrapped__(raw)
+
+
+@lru_cache(maxsize=4096)
+def _flags(raw: bytes) -> frozenset[str]:
     try:
         words = raw.decode("utf-8").split()
     except UnicodeDecodeError:
@@ -106,7 +114,7 @@ def flags_of(raw: bytes) -> frozenset[str]:
 
 def epoch(raw: bytes) -> int | None:
     """Read an INTERNALDATE (`17-Jul-1996 02:44:25 -0700`) as seconds since 1970; None for a date
-    that is none, or before it.
+    that is none, before it, or beyond the year 9999.
     """
     try:
         day, clock, zone = raw.split()
@@ -114,7 +122,7 @@ def epoch(raw: bytes) -> int | None:
         when = _day(day) + int(hours) * 3600 + int(minutes) * 60 + int(seconds) - _zone(zone)
     except (ValueError, KeyError, IndexError):
         return None
-    return when if when >= 0 else None
+    return when if 0 <= when < _LATEST else None
 
 
 @lru_cache(maxsize=4096)
@@ -131,6 +139,21 @@ def _zone(raw: bytes) -> int:
     return -seconds if raw[:1] == b"-" else seconds
 
 
+def _uid(number: object, answer: Answer, account: str) -> int:
+    uid = number_of(number, UID_LIMIT)
+    if not uid:
+        raise ProtocolViolation(
+            account, f"the server names a message by what is no UID: {shown(answer.line)}"
+        )
+    return uid
+
+
+def _object_id(name: object) -> str | None:
+    if not isinstance(name, bytes) or name.upper() == b"NIL":
+        return None
+    return name.decode("ascii", "replace")
+
+
 def _slow_line(answer: Answer, account: str) -> Line:
     fields = _fields(answer, account)
     flags = fields.get(b"FLAGS")
@@ -138,23 +161,18 @@ def _slow_line(answer: Answer, account: str) -> Line:
     name = fields.get(b"EMAILID") or fields.get(b"X-GM-MSGID")
     if isinstance(name, tuple):
         name = name[0] if name else None
+    uid = fields.get(b"UID")
     words = (
         [word if isinstance(word, bytes) else str(word).encode() for word in flags]
         if isinstance(flags, tuple)
         else None
     )
     return Line(
-        _number(fields.get(b"UID")),
+        None if uid is None else _uid(uid, answer, account),
         None if words is None else flags_of(b" ".join(words)),
-        _number(fields.get(b"RFC822.SIZE")),
+        number_of(fields.get(b"RFC822.SIZE"), NUMBER_LIMIT),
         epoch(when) if isinstance(when, bytes) else None,
-        (
-            name.decode("ascii", "replace")
-            if isinstance(name, bytes)
-            else str(name)
-            if isinstance(name, int)
-            else None
-        ),
+        _object_id(str(name).encode() if isinstance(name, int) else name),
     )
 
 
@@ -165,17 +183,19 @@ def _slow_body(answer: Answer, account: str) -> Body | None:
             if value is None or (
                 isinstance(value, bytes) and value.upper() == b"NIL" and len(answer) == 1
             ):
-                return Body(_number(fields.get(b"UID")), None)
+                return Body(number_of(fields.get(b"UID"), UID_LIMIT), None)
             if not isinstance(value, bytes):
                 raise ProtocolViolation(
                     account, f"the server sent a message that is none: {shown(answer.line)}"
                 )
-            return Body(_number(fields.get(b"UID")), value)
+            return Body(number_of(fields.get(b"UID"), UID_LIMIT), value)
     return None
 
 
 def _fields(answer: Answer, account: str) -> dict[bytes, object]:
     """Read a FETCH answer of any shape as {NAME: value}."""
+    if len(answer.line) > LINE_LIMIT:
+        raise ProtocolViolation(account, f"the server sent an endless answer: {shown(answer.line)}")
     try:
         parsed = parse_response(_records(answer))  # type: ignore[arg-type]  # its own annotation forgets the tuples it takes
         items: tuple[object, ...] = parsed[2]  # type: ignore[assignment]  # anything else fails below
@@ -202,7 +222,3 @@ def _records(answer: Answer) -> list[bytes | tuple[bytes, bytes]]:
         for index in range(0, len(answer) - 1, 2)
     ]
     return [*records, answer[-1]]
-
-
-def _number(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -40,6 +40,11 @@ class ReconnectingSession:
         assert self._session is not None  # noqa: S101  # `again` returns with a session, or raises
         return self._session
 
+    @property
+    def stands(self) -> bool:
+        """Whether there is a session that can be spoken to."""
+        return self._session is not None and self._session.queue.alive
+
     def connect(self) -> None:
         """Log in, unless that is done, in one try. Raises StoreUnavailable."""
         if self._session is None:

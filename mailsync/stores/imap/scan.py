@@ -9,17 +9,18 @@ mailbox is asked once more, in full.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from mailsync.errors import MailboxError, MailboxMissing, ProtocolViolation, StoreUnavailable
+from mailsync.errors import MailboxError, MailboxMissing, StoreUnavailable, Throttled
 from mailsync.model import INBOX, Scan, ScanRequest, SyncState, UidRef
 from mailsync.stores.imap.command_queue import Command, CommandQueue
 from mailsync.stores.imap.condstore import changed_since, continues, gaps, keeps_changes
-from mailsync.stores.imap.examine import Examined
+from mailsync.stores.imap.examine import Examined, state_of
 from mailsync.stores.imap.reconnect import ReconnectingSession
 from mailsync.stores.imap.response import Result
+from mailsync.stores.imap.scan_gaps import list_gaps
 from mailsync.stores.imap.scan_responses import ScanResponses
 from mailsync.stores.imap.search import all_uids
 from mailsync.stores.imap.session import Session
@@ -27,6 +28,9 @@ from mailsync.stores.refusals import is_missing, trouble
 
 WINDOW: Final = 20_000
 """Messages asked for by one command; a larger mailbox is listed in windows of UIDs."""
+
+WINDOWS: Final = 250
+"""A mailbox is listed in at most so many windows."""
 
 AHEAD_MESSAGES: Final = 50_000
 AHEAD_MAILBOXES: Final = 64
@@ -57,12 +61,30 @@ def scan(
             result = scans[0].finish(link)
         except StoreUnavailable as error:
             scans[0].ask_anew()
-            link.again(error)
+            _recover(link, scans, error)
             continue
         if result is not None:
             link.progressed()
             scans.popleft()
             yield result
+
+
+def _recover(
+    link: ReconnectingSession, scans: Iterable[_MailboxScan], error: StoreUnavailable
+) -> None:
+    """Wait, and have what was not answered asked again: on the same connection where it stands, so
+    that a busy server has no login more to deal with.
+    """
+    if link.stands:
+        try:
+            for one in scans:
+                one.settle(link)
+        except StoreUnavailable as worse:
+            error = worse
+        else:
+            link.pause(error)
+            return
+    link.again(error)
 
 
 def _room(scans: deque[_MailboxScan]) -> bool:
@@ -106,7 +128,7 @@ class _MailboxScan:
         self._full = since is None
         self._examined = link.examine(self._path, fresh=True)
         self._generation = link.generation
-        items = b" (UID FLAGS INTERNALDATE RFC822.SIZE" + _object_item(session) + b")"
+        items = _items(session)
         if since is not None:
             changed = changed_since(session, since)
             self._commands = [session.queue.send(b"UID FETCH 1:*" + items + changed)]
@@ -123,19 +145,18 @@ class _MailboxScan:
 
     def finish(self, link: ReconnectingSession) -> Scan | MailboxError | None:
         """Read the answers; None when the mailbox has to be asked again, which `send` will do."""
-        session = link.session
         examined = self._examined
         assert examined is not None  # noqa: S101  # `send` came before
         try:
             result = examined.wait()
         except StoreUnavailable as error:
-            if examined.refused and self._busy:
+            if examined.refused and self._busy and not isinstance(error, Throttled):
                 return self._error(str(error))  # the second time it is this mailbox, not the server
             self._busy = examined.refused
             raise
         if not result.ok:
             return self._unopened(result)
-        state = examined.state
+        state = state_of(examined, self._request.mailbox.state)
         if not state.uidvalidity:
             return self._error(
                 "has no UIDVALIDITY, so its messages cannot be told apart from one run to the next"
@@ -144,22 +165,27 @@ class _MailboxScan:
             self._again()
             return None
         responses = ScanResponses()
-        refusal = self._read(session.queue, responses)
-        if isinstance(refusal, MailboxError):
-            return refusal
-        if refusal is not None and state.messages:
-            stop = trouble(self._account, refusal.refusal, "listing a mailbox")
-            if stop is not None:
-                raise stop
-            if self._full:
-                return self._error(f"cannot be listed: {refusal.text}")
+        refusal = self._read(link.session.queue, responses)
+        if not state.messages:
+            refusal = None  # some servers refuse 1:* where there is nothing
+        stop = trouble(self._account, refusal.refusal if refusal else None, "listing a mailbox")
+        if stop is not None:
+            raise stop
+        if self._full:
+            return self._complete(link, state, responses, refusal)
+        if refusal is not None or responses.odd:
             self._again()
             return None
-        return (
-            self._complete(state, responses)
-            if self._full
-            else self._changes(link, state, responses)
-        )
+        return self._changes(link, state, responses)
+
+    def settle(self, link: ReconnectingSession) -> None:
+        """Read all that was asked for on this session; what was refused is to be asked again."""
+        if self._examined is None or self._generation != link.generation:
+            return
+        commands = [self._examined.command, *self._commands]
+        results = [link.session.queue.wait(command) for command in commands]
+        if not all(result.ok for result in results):
+            self.ask_anew()
 
     def _unopened(self, result: Result) -> MailboxError:
         if result.status == b"NO" and is_missing(result.said) and self._path != INBOX:
@@ -177,41 +203,60 @@ class _MailboxScan:
             return None
         return since if listed is None or continues(since, listed) else None
 
-    def _read(self, queue: CommandQueue, responses: ScanResponses) -> Result | MailboxError | None:
-        """Read all answers; a refusal, or an answer no one can read, instead of None."""
+    def _read(self, queue: CommandQueue, responses: ScanResponses) -> Result | None:
+        """Read all answers; returns a refusal, if there was one."""
         refusal = None
-        unreadable: ProtocolViolation | None = None
         for command in self._commands:
             for answer in queue.answers(command):
-                try:
-                    responses.take(answer, self._account)
-                except ProtocolViolation as error:
-                    unreadable = error
+                responses.take(answer, self._account)
             if command.result is not None and not command.result.ok:
                 refusal = command.result
-        return self._error(str(unreadable)) if unreadable is not None else refusal
+        return refusal
 
-    def _complete(self, state: SyncState, responses: ScanResponses) -> Scan | MailboxError | None:
-        """Make a full scan, unless fewer messages came than the server says there are."""
-        entries = responses.entries(self._path, state)
-        if len(entries) < state.messages - responses.expunged:
+    def _complete(
+        self,
+        link: ReconnectingSession,
+        state: SyncState,
+        responses: ScanResponses,
+        refusal: Result | None,
+    ) -> Scan | MailboxError | None:
+        """Make a full scan; where less came than the server says there is, the mailbox is asked
+        once more, then for each missing message, and what stays missing is named.
+        """
+        there = state.messages - responses.expunged
+        few = len(responses.lines) + len(responses.odd) < there
+        if few and refusal is None and not self._tries:
             self._tries += 1
-            if self._tries > 1:
-                return self._error(
-                    f"the server says it holds {state.messages} messages but lists only"
-                    f" {len(entries)}"
-                )
             self._again()
             return None
-        if not state.uidnext:
-            state = replace(
-                state,
-                uidnext=max(
-                    (entry.ref.uid for entry in entries if isinstance(entry.ref, UidRef)), default=0
-                )
-                + 1,
-            )
-        return Scan(self._request.mailbox, state, entries)
+        unlisted: Sequence[str] = ()
+        if few or responses.odd or refusal is not None:
+            unlisted = self._unlisted(link, state, responses, refusal)
+            if not responses.lines:
+                return self._error(f"cannot be listed: {unlisted[-1]}" if unlisted else "is empty")
+        entries = responses.entries(self._path, state)
+        if self._examined is not None and not self._examined.state.uidnext:
+            last = max((e.ref.uid for e in entries if isinstance(e.ref, UidRef)), default=0)
+            state = replace(state, uidnext=max(state.uidnext, last + 1))
+        return Scan(self._request.mailbox, state, entries, unlisted=tuple(unlisted))
+
+    def _unlisted(
+        self,
+        link: ReconnectingSession,
+        state: SyncState,
+        responses: ScanResponses,
+        refusal: Result | None,
+    ) -> Sequence[str]:
+        """Ask for what is missing, message by message; returns what is to be said of the rest."""
+        mailbox = self._path, state.uidvalidity
+        found = list_gaps(link, self._account, mailbox, _items(link.session), responses)
+        unlisted = responses.odd if found is None else found
+        few = len(responses.lines) + len(unlisted) < state.messages - responses.expunged
+        if few or (found is None and refusal is not None):
+            why = f": {refusal.text}" if refusal is not None else ""
+            counts = f"holds {state.messages} messages but lists only {len(responses.lines)}"
+            return [*unlisted, f"the server says it {counts}{why}"]
+        return unlisted
 
     def _changes(
         self, link: ReconnectingSession, state: SyncState, responses: ScanResponses
@@ -241,10 +286,12 @@ class _MailboxScan:
         return MailboxError(self._account, self._path, why)
 
 
-def _object_item(session: Session) -> bytes:
-    if session.has(b"OBJECTID"):
-        return b" EMAILID"
-    return b" X-GM-MSGID" if session.has(b"X-GM-EXT-1") else b""
+def _items(session: Session) -> bytes:
+    """Write what is asked of each message."""
+    own = b" EMAILID" if session.has(b"OBJECTID") else b""
+    if not own and session.has(b"X-GM-EXT-1"):
+        own = b" X-GM-MSGID"
+    return b" (UID FLAGS INTERNALDATE RFC822.SIZE" + own + b")"
 
 
 def _windows(state: SyncState | None) -> list[bytes]:
@@ -253,7 +300,8 @@ def _windows(state: SyncState | None) -> list[bytes]:
     """
     if state is None or state.messages <= WINDOW or state.uidnext < 2:
         return [b"1:*"]
-    count = -(-state.messages // WINDOW)
+    # There is at most one message a UID, whatever the server counts.
+    count = min(-(-min(state.messages, state.uidnext) // WINDOW), WINDOWS)
     width = -(-state.uidnext // count)
     starts = range(1, state.uidnext, width)
     return [b"%d:%d" % (start, start + width - 1) for start in starts[:-1]] + [b"%d:*" % starts[-1]]

@@ -4,34 +4,66 @@ section 7.4 and 7.5, RFC 7162).
 
 from __future__ import annotations
 
+from typing import Final
+
+from mailsync.errors import ProtocolViolation
 from mailsync.model import NO_FLAGS, Entry, SyncState, UidRef
 from mailsync.stores.imap.fetch_response import Line, line_of
 from mailsync.stores.imap.response import Answer
 from mailsync.stores.imap.uid_set import ranges_of
+
+LINES_LIMIT: Final = 5_000_000
+"""No mailbox has more messages; a server that lists more does not end."""
+
+ODD_KEPT: Final = 100
+"""So many messages that cannot be made out are named one by one."""
 
 
 class ScanResponses:
     """What the answers to one scan say."""
 
     def __init__(self) -> None:
+        self.odd: list[str] = []
         self.lines: dict[int, Line] = {}
         self.vanished: list[range] = []
         self.expunged = 0
         self.exists = 0
 
     def take(self, answer: Answer, account: str) -> None:
-        """Take in one answer of any kind. Raises ProtocolViolation for one that cannot be read."""
-        line = line_of(answer, account)
+        """Take in one answer of any kind.
+
+        What tells of a message that cannot be made out goes to `odd`. Raises ProtocolViolation
+        where the listing does not end.
+        """
+        try:
+            line = line_of(answer, account)
+        except ProtocolViolation as error:
+            self._put_aside(answer, str(error))
+            return
         if line is None:
             self._aside(answer)
-        elif line.uid is not None:
-            known = self.lines.get(line.uid)
-            if known is not None:
-                self.lines[line.uid] = _merged(known, line)
-            elif line.size is not None or line.internaldate is not None:
-                self.lines[line.uid] = line
-            # Else an unasked change of flags: its mod-sequence is above the state's, so the next
-            # scan names it.
+        elif line.uid is None:
+            if line.size is not None or line.internaldate is not None:
+                self._put_aside(answer, "the server lists a message without its UID")
+        else:
+            self._take_line(line.uid, line, account)
+
+    def _take_line(self, uid: int, line: Line, account: str) -> None:
+        known = self.lines.get(uid)
+        if known is not None:
+            self.lines[uid] = _merged(known, line)
+        elif line.size is not None or line.internaldate is not None:
+            if len(self.lines) >= LINES_LIMIT:
+                raise ProtocolViolation(
+                    account, f"the server lists more than {LINES_LIMIT:,} messages in one mailbox"
+                )
+            self.lines[uid] = line
+        # Else an unasked change of flags: its mod-sequence is above the state's, so the next scan
+        # names it.
+
+    def _put_aside(self, answer: Answer, why: str) -> None:
+        if answer.number and len(self.odd) < ODD_KEPT:  # there is no message number 0
+            self.odd.append(f"message number {answer.number}: {why}")
 
     def entries(self, path: tuple[str, ...], state: SyncState) -> tuple[Entry, ...]:
         """Make entries, by UID, and let go of the lines.

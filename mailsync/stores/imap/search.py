@@ -14,13 +14,27 @@ def all_uids(link: ReconnectingSession, path: MailboxPath, uidvalidity: int) -> 
     """Ask which UIDs there are, without QRESYNC the only way to learn which are not; None when
     that cannot be learned.
     """
+    found = existing_uids(link, path, uidvalidity)
+    if found is None:
+        return None
+    # Fewer than there are would make the others look vanished.
+    whole = sum(map(len, found)) >= link.examine(path).state.messages
+    return found if whole else None
+
+
+def existing_uids(
+    link: ReconnectingSession, path: MailboxPath, uidvalidity: int
+) -> list[range] | None:
+    """Ask which UIDs the server names, be they all or not; None when it does not say, or the UIDs
+    mean other messages by now.
+    """
     session = link.session
     examined = link.examine(path, fresh=True)
     short = session.has(b"ESEARCH")
     command = session.queue.send(b"UID SEARCH RETURN (ALL) ALL" if short else b"UID SEARCH ALL")
     if (
         not examined.wait().ok
-        or examined.state.uidvalidity != uidvalidity
+        or examined.state.uidvalidity not in {0, uidvalidity}
         or not session.queue.wait(command).ok
     ):
         return None
@@ -33,8 +47,7 @@ def all_uids(link: ReconnectingSession, path: MailboxPath, uidvalidity: int) -> 
             found += ranges_of(
                 answer.line[len(b"SEARCH") :].partition(b"(")[0].strip().replace(b" ", b",")
             )
-    # Fewer than there are would make the others look vanished.
-    return found if sum(map(len, found)) >= examined.state.messages else None
+    return found
 
 
 def searched(command: Command) -> list[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mailsync.stores.imap.response import UID_LIMIT
+
 
 def uid_set(uids: list[int]) -> bytes:
     """Write UIDs as a set (`3:7,9`), in the order given; only UIDs that follow each other directly
@@ -22,11 +24,14 @@ def uid_set(uids: list[int]) -> bytes:
 
 
 def ranges_of(raw: bytes) -> tuple[range, ...]:
-    """Read a set of UIDs (`3:7,9`); parts that are none, such as `*`, are left out."""
+    """Read a set of UIDs (`3:7,9`); parts that are none, such as `*`, or that no UID can be, are
+    left out.
+    """
     found = []
     for part in raw.split(b","):
         first, _, last = part.strip().partition(b":")
         if first.isdigit() and (last or first).isdigit() and len(part) < 40:
             low, high = sorted((int(first), int(last or first)))
-            found.append(range(low, high + 1))
+            if low <= UID_LIMIT:
+                found.append(range(max(low, 1), min(high, UID_LIMIT) + 1))
     return tuple(found)
