@@ -110,7 +110,8 @@ def pull_by(  # noqa: PLR0917  what a pull is about
         listed=listed,
     )
     if isinstance(keep, DeleteAfter) and isinstance(source, DeletingSource) and report.complete:
-        delete_from_server(source, run, report, progress, after=keep.delete_after)
+        whole = keep.compare == "content"
+        delete_from_server(source, run, report, progress, after=keep.delete_after, whole=whole)
     report.ended = int(time.time())
     # A pull of some mailboxes says nothing about how old the rest is.
     run.finish(complete=report.complete and not only, report=report.as_json())

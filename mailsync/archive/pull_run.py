@@ -130,6 +130,8 @@ class PullRun(Recognition, RunMemory):
                     self._placements.replace(mailbox, entry, stowed.file, print_.digest),
                     entry.flags,
                 )
+            if stowed.mended:
+                self._placements.hold_anew(stowed.file)
             self._group.take_in()
         kind = Kind.MENDED if stowed.mended else Kind.NEW if stowed.new else Kind.DUPLICATE
         return Stored(kind, stowed.digest, stowed.collides)

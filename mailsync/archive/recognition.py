@@ -84,20 +84,30 @@ class Recognition:
         """Read a message's file, hash it, and tell whether it is sound and has this header
         block.
         """
+        content = self._proven(digest)
+        if content is None:
+            return False
+        short = (header.entry.size or 0) + 2 == len(content)
+        return block(content).rstrip(b"\r\n") == header.content.rstrip(b"\r\n") and (
+            not short or content.endswith(b"\r\n")
+        )
+
+    def holds(self, digest: bytes, content: bytes) -> bool:
+        """Read a message's file, hash it, and tell whether it is sound and just this content."""
+        return identity.digest(content) == digest and self._proven(digest) is not None
+
+    def _proven(self, digest: bytes) -> bytes | None:
+        """Return a content as one of its files holds it, hashed just now; damage is marked."""
         with self._storing:
             for file in self._files(digest):
                 located = self._tree.locate(file.folder, file.base, file.flags)
                 if located is None:
                     continue
                 content = located.read()
-                if identity.digest(content) != digest:
-                    self._catalogue.files.mark(file.id, FileState.DAMAGED)
-                    continue
-                short = (header.entry.size or 0) + 2 == len(content)
-                return block(content).rstrip(b"\r\n") == header.content.rstrip(b"\r\n") and (
-                    not short or content.endswith(b"\r\n")
-                )
-        return False
+                if identity.digest(content) == digest:
+                    return content
+                self._catalogue.files.mark(file.id, FileState.DAMAGED)
+        return None
 
     def _files(self, digest: bytes) -> Sequence[FileRow]:
         message = self._catalogue.messages.find(digest)

@@ -58,6 +58,16 @@ class DeleteAfter(Section):
     provably does.
     """
 
+    compare: Annotated[
+        Literal["header", "content"],
+        Field(
+            description=(
+                "header: a message is fetched and compared before it is deleted unless its header"
+                " makes it unique. content: always."
+            )
+        ),
+    ] = "header"
+
     delete_after: Annotated[
         float,
         BeforeValidator(read_span),
@@ -75,9 +85,7 @@ class DeleteAfter(Section):
 def _keep_form(given: object) -> str | None:
     if given == "forever":
         return "word"
-    if isinstance(given, DeleteAfter) or (
-        isinstance(given, dict) and set(given) == {"delete_after"}
-    ):
+    if isinstance(given, DeleteAfter) or (isinstance(given, dict) and "delete_after" in given):
         return "age"
     return None
 

@@ -4,7 +4,7 @@ archive provably holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 
 from mailsync.archive import PullRun
 from mailsync.engine.memory import HeldMessages
@@ -12,42 +12,38 @@ from mailsync.engine.names import name_of_entry
 from mailsync.engine.report import Report
 from mailsync.errors import MailboxError, StoreUnavailable
 from mailsync.formats import header
-from mailsync.model import INBOX, Entry, Excerpt, Mailbox, Message, ScanRequest
+from mailsync.model import INBOX, Entry, Kind, Mailbox, Message, Ref, Scan, ScanRequest
 from mailsync.progress import Progress
 from mailsync.stores.base import DeletingSource, Source
 
 
 def delete_from_server(
-    source: DeletingSource, run: PullRun, report: Report, progress: Progress, *, after: float
+    source: DeletingSource,
+    run: PullRun,
+    report: Report,
+    progress: Progress,
+    *,
+    after: float,
+    whole: bool = False,
 ) -> None:
     """Delete messages that the archive has held for `after` seconds; count only what the server
     confirmed.
 
     A message goes only when, in this very session, its announced size and its header equal those of
-    the message in the archive, whose file was just read and hashed. The server deletes at the end
-    of the session, so a lost goodbye deletes nothing, and the next run finds that out.
+    the message in the archive, whose file was just read and hashed; without a Received line, whose
+    queue id no other message has, and with `whole` always, only when its content does. The server
+    deletes at the end of the session, so a lost goodbye deletes nothing, and the next run finds
+    that out.
     """
     run.flush()
     progress.begin(f"tidying {report.account}")
     try:
         for scan in source.scan([ScanRequest(Mailbox(INBOX))]):
-            if isinstance(scan, MailboxError):
-                continue
-            held = run.held(scan.entries, before=int(run.started - after))
-            proven = [
-                part.entry
-                for part in _shown(source, list(held))
-                if run.proves(held[part.entry], part)
-            ]
-            deleted = source.delete(proven)
-            report.of(INBOX).removed += len(deleted)
-            for entry in held.keys() - set(proven):
-                report.note(
-                    "kept",
-                    INBOX,
-                    name_of_entry(entry),
-                    "was not deleted on the server: it is not the message the archive holds",
-                )
+            if isinstance(scan, Scan) and not _clock_is_wrong(run, report, after):
+                held = run.held(scan.entries, before=int(run.started - after))
+                proven = _Proof(source, run, report, held).run(whole=whole)
+                run.flush()
+                report.of(INBOX).removed += len(source.delete(proven))
     except StoreUnavailable as error:
         report.note("kept", INBOX, "", f"nothing was deleted on the server: {error}")
     finally:
@@ -73,15 +69,73 @@ def rehearse_deletion(
             report.note("would-delete", INBOX, "", text)
 
 
-def _shown(source: DeletingSource, entries: Sequence[Entry]) -> Iterator[Excerpt]:
-    """Let the server show the messages' headers; by the whole messages where it cannot show headers
-    alone.
-    """
-    none = True
-    for part in source.headers(entries):
-        none = False
-        yield part
-    if none and entries:
-        for got in source.fetch(entries):
-            if isinstance(got, Message):
-                yield Excerpt(got.entry, header.block(got.content))
+def _clock_is_wrong(run: PullRun, report: Report, after: float) -> bool:
+    """Say that nothing is deleted where nobody knows for how long anything has been held."""
+    doubt = run.clock_doubt(after)
+    if doubt:
+        report.note("kept", INBOX, "", f"nothing was deleted on the server: {doubt}")
+    return bool(doubt)
+
+
+class _Proof:
+    """Compares what the server shows with what the archive holds, in one session."""
+
+    def __init__(
+        self, source: DeletingSource, run: PullRun, report: Report, held: Mapping[Entry, bytes]
+    ) -> None:
+        self._source = source
+        self._run = run
+        self._report = report
+        self._held = held
+        self._entries = {entry.ref: entry for entry in held}
+        self._other_header: set[Ref] = set()
+
+    def run(self, *, whole: bool) -> list[Entry]:
+        """Return the entries that are surely the messages the archive holds."""
+        proven = [] if whole else self._by_header()
+        done = set(proven)
+        rest = [entry for entry in self._held if entry not in done]
+        return proven + (self._by_content(rest) if rest else [])
+
+    def _by_header(self) -> list[Entry]:
+        proven = []
+        for part in self._source.headers(list(self._held)):
+            if not self._run.proves(self._held[part.entry], part):
+                self._other_header.add(part.entry.ref)
+            elif header.first(part.content, b"received") is not None:
+                proven.append(part.entry)
+        return proven
+
+    def _by_content(self, entries: list[Entry]) -> list[Entry]:
+        """Fetch messages and compare them; one that turns out to be another is kept like any that
+        is new.
+        """
+        proven = []
+        for got in self._source.fetch(entries):
+            if not isinstance(got, Message):
+                self._kept(got.entry, f"was not deleted on the server: {got.why}")
+                continue
+            entry = self._entries[got.entry.ref]
+            if not self._run.holds(self._held[entry], got.content):
+                self._take(got)
+            elif entry.ref in self._other_header:
+                self._kept(
+                    entry, "was not deleted on the server, which shows another header for it"
+                )
+            else:
+                proven.append(entry)
+        return proven
+
+    def _take(self, message: Message) -> None:
+        stored = self._run.add(message)
+        self._report.of(INBOX).count(stored, len(message.content))
+        self._kept(
+            message.entry,
+            "was not deleted on the server: it is not the message that the archive held under that"
+            " name, but another one, which was stored too"
+            if stored.kind is Kind.NEW
+            else "was not deleted on the server: it is not quite the message the archive holds",
+        )
+
+    def _kept(self, entry: Entry, text: str) -> None:
+        self._report.note("kept", INBOX, name_of_entry(entry), text)

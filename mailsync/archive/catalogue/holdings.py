@@ -34,7 +34,8 @@ class Holdings:
         """Return every message of a mailbox that has a UIDL."""
         rows = self._sql.each(
             f"SELECT p.uidl, {_KNOWN}"
-            " WHERE p.mailbox = ? AND p.uid IS NULL AND p.uidl IS NOT NULL ORDER BY p.id",
+            " WHERE p.mailbox = ? AND p.uid IS NULL AND p.uidl IS NOT NULL AND p.retired = 0"
+            " ORDER BY p.id",
             (mailbox,),
         )
         messages = self._known(rows)
@@ -105,6 +106,7 @@ class Holdings:
             " JOIN messages m ON m.id = f.message"
             " JOIN runs r ON r.id = p.first_run"
             " WHERE p.mailbox = ? AND p.uid IS NULL AND p.uidl = ? AND +p.size = ?"
+            " AND p.retired = 0"
             " AND p.digest = m.digest AND NOT p.matched AND f.state = 'sound' AND r.started <= ?",
             mailbox,
             uidl,

@@ -9,14 +9,14 @@ from collections.abc import Iterable
 from mailsync.archive.catalogue.connection import Connection
 from mailsync.archive.catalogue.files import FileState
 from mailsync.archive.catalogue.text import write_flags
-from mailsync.model import Entry, UidRef
+from mailsync.model import Entry, UidlRef, UidRef
 
 
 class Placements:
     """The placements that run `run` writes.
 
-    Their key is (mailbox, UIDVALIDITY, UID) unless they are retired, or (mailbox, UIDL, announced
-    size), or, where a server has no UIDL, (mailbox, digest).
+    Their key is (mailbox, UIDVALIDITY, UID), or (mailbox, UIDL, announced size), unless they are
+    retired, or, where a server has no UIDL, (mailbox, digest).
 
     The files' names say flags as well: after `replace` and `reflag` the caller renames the file
     whose row they return.
@@ -35,7 +35,8 @@ class Placements:
             where = "uidvalidity = ? AND uid = ? AND retired = 0"
             values = (ref.uidvalidity, ref.uid)
         elif ref.uidl is not None:
-            where, values = "uid IS NULL AND uidl = ? AND +size IS ?", (ref.uidl, entry.size)
+            where = "uid IS NULL AND uidl = ? AND +size IS ? AND retired = 0"
+            values = (ref.uidl, entry.size)
         elif digest is not None:
             where, values = "uid IS NULL AND uidl IS NULL AND digest = ?", (digest,)
         else:
@@ -107,10 +108,14 @@ class Placements:
         whose flags that changed, if any.
 
         Another content under a UID is another message (RFC 9051 section 2.3.1.1 forbids it): the
-        old one is kept, gone and retired, beside it.
+        old one is kept, gone and retired, beside it. So is another message under a UIDL (RFC 1939
+        section 7), only that it does not count as gone.
         """
         placement = self.find(mailbox, entry, digest)
         if placement is None:
+            return None
+        if isinstance(entry.ref, UidlRef) and _retired_uidl(self._sql, placement, file):
+            self.insert(mailbox, entry, file, digest, matched=False)
             return None
         retired = self._sql.execute(
             "UPDATE placements SET retired = 1, gone_run = coalesce(gone_run, ?)"
@@ -148,6 +153,16 @@ class Placements:
             (text, self._run, placement),
         )
         return int(file)
+
+    def hold_anew(self, file: int) -> None:
+        """Count the time for which POP3 messages are held from this run on, where one of their
+        message's files was mended: until then nothing was held.
+        """
+        self._sql.execute(
+            "UPDATE placements SET first_run = ?1 WHERE uid IS NULL AND file IN"
+            " (SELECT id FROM files WHERE message = (SELECT message FROM files WHERE id = ?2))",
+            (self._run, file),
+        )
 
     def mark_gone(self, mailbox: int, uidvalidity: int, uids: Iterable[int]) -> int:
         """Record that live messages left their mailbox; returns how many."""
@@ -243,6 +258,20 @@ class Placements:
         )
         self._sql.execute(f"DELETE FROM spans WHERE placement IN ({guessed})", (mailbox,))
         self._sql.execute(f"DELETE FROM placements WHERE id IN ({guessed})", (mailbox,))
+
+
+def _retired_uidl(sql: Connection, placement: int, file: int) -> bool:
+    """Retire the placement of a sound message that another one, in another file, has taken the
+    UIDL of; tells whether it is such a placement.
+    """
+    retired = sql.execute(
+        "UPDATE placements SET retired = 1"
+        " WHERE id = ?1 AND uidl IS NOT NULL AND file <> ?2 AND NOT unconfirmed"
+        " AND EXISTS (SELECT 1 FROM files f WHERE f.id = placements.file"
+        " AND f.state = 'sound')",
+        (placement, file),
+    )
+    return retired.rowcount == 1
 
 
 def _key(mailbox: int, entry: Entry, digest: bytes | None) -> tuple[object, ...]:

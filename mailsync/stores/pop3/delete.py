@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from mailsync.errors import StoreUnavailable
 from mailsync.model import Entry
@@ -22,8 +22,7 @@ def delete(connection: Pop3Connection, entries: Sequence[Entry]) -> Sequence[Ent
         return []
     marked: list[Entry] = []
     try:
-        numbered = [(entry, connection.listing.number(entry)) for entry in entries]
-        known = [(entry, number) for entry, number in numbered if number is not None]
+        known = list(_shown(connection, entries))
         together = WINDOW_COMMANDS if session.pipelines else 1
         for start in range(0, len(known), together):
             burst = known[start : start + together]
@@ -36,3 +35,12 @@ def delete(connection: Pop3Connection, entries: Sequence[Entry]) -> Sequence[Ent
     connection.session = None
     session.connection.close()
     return marked if confirmed else []
+
+
+def _shown(connection: Pop3Connection, entries: Sequence[Entry]) -> Iterator[tuple[Entry, int]]:
+    """Yield those that this session listed with this size and then showed, with their numbers."""
+    listing = connection.listing
+    for entry in entries:
+        number = listing.number(entry)
+        if number in connection.shown and listing.entries[number].size == entry.size:
+            yield entry, number

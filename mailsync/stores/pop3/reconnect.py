@@ -14,14 +14,15 @@ class Pop3Connection:
     """The one connection of an account, opened when first needed, and again after a failure as long
     as `retry` allows.
 
-    `shown` is the session that last brought headers or contents: only there may be deleted.
+    `shown` are the numbers of the messages whose headers or contents this session brought: only
+    these may be deleted there.
     """
 
     def __init__(
         self, open_session: Callable[[], Pop3Session], listing: Listing, retry: Retry
     ) -> None:
         self.session: Pop3Session | None = None
-        self.shown: Pop3Session | None = None
+        self.shown: set[int] = set()
         self.listing = listing
         self._listed: Pop3Session | None = None
         self._open = open_session
@@ -30,6 +31,7 @@ class Pop3Connection:
     def logged_in(self) -> Pop3Session:
         """Return a session. Raises StoreUnavailable once the retries are used up."""
         while self.session is None:
+            self.shown.clear()
             try:
                 self.session = self._open()
             except StoreUnavailable as error:
@@ -73,11 +75,11 @@ class Pop3Connection:
         self._retry.progressed()
 
     def deletable(self) -> Pop3Session | None:
-        """Return the session if it is the one that showed what it listed, and owes nothing."""
+        """Return the session if its listing is known and it owes nothing."""
         session = self.session
-        if session is None or session is not self.shown or session is not self._listed:
+        if session is None or session is not self._listed or session.owed:
             return None
-        return None if session.owed else session
+        return session
 
     def drop(self) -> None:
         """Give the connection up without a word."""

@@ -22,7 +22,7 @@ def retrieve(
 ) -> Iterator[tuple[Entry, bytes | Unfetched]]:
     """Ask for each entry by `command` (`RETR %d`) and yield what came, one result an entry."""
     flight = Flight(wanted)
-    session = connection.shown = connection.quiet()
+    session = connection.quiet()
     try:
         while True:
             ahead, unlisted = flight.ahead(
@@ -68,6 +68,7 @@ def _ask(
     if ok:
         content = session.content(_most(flight.flying[0]))
         connection.progressed()
+        connection.shown.add(connection.listing.number(flight.flying[0]) or 0)
         return content
     entry = flight.flying[0]
     busy = session.trouble(words, "fetching")
