@@ -14,6 +14,7 @@ from mailsync.app.accounts import Login, Secrets
 from mailsync.app.requests import CheckRequest
 from mailsync.config.account import ImapAccount, Pop3Account
 from mailsync.errors import MailsyncError, StoreError
+from mailsync.formats.redaction import Redactor
 from mailsync.model import Scan, ScanRequest
 from mailsync.progress import Progress
 from mailsync.stores.base import Source
@@ -66,11 +67,12 @@ def exit_code(findings: Sequence[Finding]) -> int:
 def _look(login: Login, secret: str, finding: Finding, progress: Progress) -> None:
     settings = login.settings
     with closing(stores.source(login, secret, progress)) as source:
-        finding.capabilities = list(source.capabilities())
+        announced = source.capabilities()
+        redactor = Redactor()
+        redactor.learn(secret)
+        finding.capabilities = [redactor.hidden(word) for word in announced]
         pipelining = settings.pipelining if isinstance(settings, Pop3Account) else "auto"
-        finding.abilities = abilities(
-            settings.protocol, finding.capabilities, pipelining=pipelining
-        )
+        finding.abilities = abilities(settings.protocol, announced, pipelining=pipelining)
         _count(source, finding)
     if isinstance(settings, Pop3Account):
         finding.imap_instead = _imap_instead(login, settings, secret)

@@ -7,7 +7,7 @@ The only list of such codes and words. No I/O.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from mailsync.errors import (
@@ -37,9 +37,19 @@ _OF_THE_NAME: Final = frozenset({"", "CANNOT", "CLIENTBUG", "BADCHARSET", "PARSE
 _THROTTLED_WORDS: Final = re.compile(
     r"throttl|back-?off|bandwidth limit|download.{0,20}limit", re.IGNORECASE
 )
+_CONNECTION_WORDS: Final = re.compile(
+    r"(?:too many|maximum|simultaneous|concurrent|limit|exceed).{0,40}"
+    r"\b(?:connection|session)s?\b"
+    r"|\b(?:connection|session)s?\b.{0,20}(?:limit|exceed|too many|maximum)"
+    r"|authenticated but not connected",
+    re.IGNORECASE,
+)
+"""These mean the connections, whatever code stands before them and whatever was asked for."""
+
 _BUSY_WORDS: Final = re.compile(
     r"too many(?! (?:failed|bad|wrong|invalid|incorrect|unsuccessful|authentication))"
-    r"|simultaneous|temporar|try again|in use|connection limit"
+    r"|simultaneous|temporar|try (?:again|later)|in use|overload"
+    r"|server (?:is )?(?:busy|unavailable)"
     r"|(?:maildrop|mailbox|mail drop)\b.*\b(?:locked|lock|busy)\b",
     re.IGNORECASE,
 )
@@ -73,34 +83,51 @@ _WAIT_BARE: Final = re.compile(r"back-?off\s*(?:time)?\s*[:=]?\s*(\d{1,9})\b", r
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a server said: its response code, upper case (empty: none), and its words, fit for
-    people.
+    """What a server said: its response code, upper case (empty: none), its `words` as they are, by
+    which alone it is judged, and what people are shown of them, without secrets.
     """
 
     code: str
-    words: str
+    words: str = field(repr=False)
+    shown: str
 
     def __str__(self) -> str:
-        return self.words or "no reason given"
+        return self.shown or "no reason given"
+
+
+NONE: Final = Refusal("", "", "")
+"""What was not refused, or without a word."""
 
 
 def trouble(
-    account: str, refusal: Refusal | None, doing: str, *, whole_account: bool = False
+    account: str,
+    refusal: Refusal | None,
+    doing: str,
+    *,
+    whole_account: bool = False,
+    adding: bool = False,
 ) -> StoreUnavailable | None:
     """Return the error where a refusal means that the account must wait or stop: Throttled,
     ServerBusy (both retryable) or OverQuota; None when it is about this one command, or is none.
 
     `doing` ends the sentence for people (`fetching messages`). `whole_account`: what was refused is
-    all there is (a login, a POP3 maildrop), so that words as vague as `in use` count too.
+    all there is (a login, a POP3 maildrop), so that words as vague as `in use` count too. `adding`:
+    something was to be stored there; only then is a quota the server's room, and else a limit of
+    what may be asked in a time (Gmail says [OVERQUOTA] to a FETCH).
     """
     if refusal is None:
         return None
-    if refusal.code in _FULL:
-        return _full(account, refusal)
     wait = stated_wait(refusal.words)
-    if refusal.code in _THROTTLED or _THROTTLED_WORDS.search(refusal.words):
+    slowed = refusal.code in _THROTTLED or _THROTTLED_WORDS.search(refusal.words)
+    if refusal.code in _FULL and adding and not slowed:
+        return _full(account, refusal)
+    if slowed or refusal.code in _FULL:
         return Throttled(account, f"the server slows us down while {doing}: {refusal}", wait)
-    if refusal.code in _BUSY or (whole_account and _is_vaguely_busy(refusal)):
+    if (
+        refusal.code in _BUSY
+        or _means_connections(refusal)
+        or (whole_account and _is_vaguely_busy(refusal))
+    ):
         message = f"the server is busy while {doing}: {refusal}"
         return ServerBusy(account, message) if wait is None else Throttled(account, message, wait)
     return None
@@ -140,9 +167,9 @@ def append_trouble(account: str, refusal: Refusal | None) -> StoreUnavailable | 
     """
     if refusal is None or is_too_big(refusal):
         return None
-    if _FULL_WORDS.search(refusal.words):
+    if _FULL_WORDS.search(refusal.words) and not _THROTTLED_WORDS.search(refusal.words):
         return _full(account, refusal)
-    return trouble(account, refusal, "appending messages")
+    return trouble(account, refusal, "appending messages", adding=True)
 
 
 def is_too_big(refusal: Refusal) -> bool:
@@ -183,6 +210,15 @@ def stated_wait(words: str) -> float | None:
 
 def _full(account: str, refusal: Refusal) -> OverQuota:
     return OverQuota(account, f"the server is full: {refusal}")
+
+
+def _means_connections(refusal: Refusal) -> bool:
+    """Whether there are too many of them; many a server gives that the code of a wrong password."""
+    return (
+        bool(_CONNECTION_WORDS.search(refusal.words))
+        and not _PASSWORD_WORDS.search(refusal.words)
+        and not is_missing(refusal)
+    )
 
 
 def _is_vaguely_busy(refusal: Refusal) -> bool:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from typing import Final
 
+from mailsync.formats.redaction import Redactor
 from mailsync.formats.terminal import plain
 
 _LONGEST: Final = 300
+_JUDGED: Final = 4 * _LONGEST
 
 
-def shown(words: bytes | str) -> str:
-    """Return a server's words without control characters, escapes and hidden direction changes,
-    and cut where they never end.
+def shown(words: bytes, redactor: Redactor) -> str:
+    """Return a server's words without what `redactor` hides, control characters, escapes and hidden
+    direction changes, and cut where they never end.
     """
-    if isinstance(words, bytes):
-        words = words[: 4 * _LONGEST].decode("utf-8", "replace")
-    words = plain(words.strip(), "?").strip()
-    return words if len(words) <= _LONGEST else words[:_LONGEST] + "…"
+    text = plain(redactor.hide(words).decode("utf-8", "replace").strip(), "?").strip()
+    # Once more: a secret may hold what stands for a control character now, or for the cut.
+    return redactor.hidden(text if len(text) <= _LONGEST else text[:_LONGEST] + "…")
+
+
+def judged(words: bytes) -> str:
+    """Return a server's words as they are, for whoever judges what they mean; never for people."""
+    return words[:_JUDGED].decode("utf-8", "replace").strip()

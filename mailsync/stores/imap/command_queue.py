@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from mailsync.errors import ConnectionLost, ProtocolViolation, ServerBusy, StoreUnavailable
+from mailsync.formats.redaction import Redactor
 from mailsync.stores.imap.response import Answer, Result, result_of
 from mailsync.stores.server_words import shown
 from mailsync.stores.transport import Connection
@@ -84,13 +85,20 @@ class CommandQueue:
 
     Any failure leaves it unusable (`alive` False): open another connection.
 
-    `note` hears what the server wants people to read (`[ALERT]`). Raises ConnectionLost, ServerBusy
+    `note` hears what the server wants people to read (`[ALERT]`), without what `redactor` takes
+    out of all its words. Raises ConnectionLost, ServerBusy
     (the server said BYE) or ProtocolViolation from every method that reads or writes; commands
     unfinished then stay unfinished.
     """
 
-    def __init__(self, connection: Connection, note: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        note: Callable[[str], None] | None = None,
+        redactor: Redactor | None = None,
+    ) -> None:
         self.connection = connection
+        self.redactor = redactor or Redactor()
         self.account = connection.account
         self.alive = True
         self.leaving = False
@@ -114,16 +122,22 @@ class CommandQueue:
         """Read the server's first line: OK or PREAUTH. Raises ServerBusy on BYE."""
         with _Guard(self):
             line = self._text()
-            result = result_of(line[2:]) if line.startswith(b"* ") else None
+            result = result_of(line[2:], self.redactor) if line.startswith(b"* ") else None
             if result is None:
                 raise ProtocolViolation(
                     self.account,
-                    f"{self.connection.endpoint} does not speak IMAP: it said {shown(line)!r}",
+                    f"{self.connection.endpoint} does not speak IMAP: it said {self.shown(line)!r}",
                 )
             if result.status == b"BYE":
                 raise self.goodbye(result)
             self._alert(result)
             return result
+
+    def shown(self, said: bytes) -> str:
+        """Return what the server said, fit for people: no secret, no control character, not
+        endless.
+        """
+        return shown(said, self.redactor)
 
     def send(self, *parts: Piece) -> Command:
         """Send one command of these parts, in order; see `send_parts`."""
@@ -220,17 +234,20 @@ class CommandQueue:
         elif line:
             tag, _, rest = line.partition(b" ")
             command = self._open.pop(tag, None)
-            result = result_of(rest)
+            result = result_of(rest, self.redactor)
             if command is None or result is None or result.status not in {b"OK", b"NO", b"BAD"}:
                 raise ProtocolViolation(
                     self.account,
-                    f"{self.connection.endpoint} answered out of turn: {shown(line)!r}",
+                    f"{self.connection.endpoint} answered out of turn: {self.shown(line)!r}",
                 )
             command.result = result
             self._alert(result)
 
     def _untagged(self, line: bytes) -> None:
-        if line[:2].upper() in _STATUS_START and (result := result_of(line)) is not None:
+        if (
+            line[:2].upper() in _STATUS_START
+            and (result := result_of(line, self.redactor)) is not None
+        ):
             # A status line is for people and may end in anything, even what looks like the start of
             # a literal.
             if result.status == b"BYE" and not self.leaving:
@@ -252,7 +269,8 @@ class CommandQueue:
             if octets > LITERAL_LIMIT:
                 raise ProtocolViolation(
                     self.account,
-                    f"{self.connection.endpoint} announced a message of {octets} octets",
+                    f"{self.connection.endpoint} announced a message of more than"
+                    f" {LITERAL_LIMIT >> 20:,} MB",
                 )
             parts.append(self.connection.read(octets))
             parts.append(self._text())

@@ -18,7 +18,6 @@ from imapclient.response_parser import parse_response
 from mailsync.errors import ProtocolViolation
 from mailsync.model import SYSTEM_FLAGS
 from mailsync.stores.imap.response import NUMBER_LIMIT, UID_LIMIT, Answer, number_of
-from mailsync.stores.server_words import shown
 
 _LINE: Final = re.compile(
     rb"\d+ FETCH \((?:(?:UID (\d{1,10})|FLAGS \(([^()\"{]*)\)|RFC822\.SIZE (\d{1,15})|INTERNALDATE"
@@ -143,7 +142,7 @@ def _uid(number: object, answer: Answer, account: str) -> int:
     uid = number_of(number, UID_LIMIT)
     if not uid:
         raise ProtocolViolation(
-            account, f"the server names a message by what is no UID: {shown(answer.line)}"
+            account, f"the server names message {answer.number} by what is no UID"
         )
     return uid
 
@@ -186,7 +185,7 @@ def _slow_body(answer: Answer, account: str) -> Body | None:
                 return Body(number_of(fields.get(b"UID"), UID_LIMIT), None)
             if not isinstance(value, bytes):
                 raise ProtocolViolation(
-                    account, f"the server sent a message that is none: {shown(answer.line)}"
+                    account, f"the server sent as message {answer.number} what is none"
                 )
             return Body(number_of(fields.get(b"UID"), UID_LIMIT), value)
     return None
@@ -195,7 +194,7 @@ def _slow_body(answer: Answer, account: str) -> Body | None:
 def _fields(answer: Answer, account: str) -> dict[bytes, object]:
     """Read a FETCH answer of any shape as {NAME: value}."""
     if len(answer.line) > LINE_LIMIT:
-        raise ProtocolViolation(account, f"the server sent an endless answer: {shown(answer.line)}")
+        raise ProtocolViolation(account, "the server sent an endless answer")
     try:
         parsed = parse_response(_records(answer))  # type: ignore[arg-type]  # its own annotation forgets the tuples it takes
         items: tuple[object, ...] = parsed[2]  # type: ignore[assignment]  # anything else fails below
@@ -211,7 +210,7 @@ def _fields(answer: Answer, account: str) -> dict[bytes, object]:
         AttributeError,
     ) as error:
         raise ProtocolViolation(
-            account, f"the server sent an answer that cannot be read: {shown(answer.line)}"
+            account, f"the server sent an answer about message {answer.number} that cannot be read"
         ) from error
 
 

@@ -15,7 +15,6 @@ from mailsync.stores.imap.list_response import listed, status
 from mailsync.stores.imap.response import Answer
 from mailsync.stores.imap.session import Session
 from mailsync.stores.refusals import trouble
-from mailsync.stores.server_words import shown
 
 OUTSTANDING: Final = 32 * 1024
 """Octets of commands in flight; more, and a server that cannot answer fast enough would no longer
@@ -148,7 +147,7 @@ class _Lister:
 
     def _note(self, answer: Answer) -> None:
         if len(self._unreadable) < UNREADABLE_KEPT:
-            self._unreadable.append(shown(b" ".join(answer)))
+            self._unreadable.append(self._session.queue.shown(b" ".join(answer)))
 
 
 def _ok(command: Command) -> bool:

@@ -5,11 +5,12 @@ people (RFC 9051 section 7). Sends nothing.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from mailsync.formats.redaction import Redactor
 from mailsync.stores.refusals import Refusal
-from mailsync.stores.server_words import shown
+from mailsync.stores.server_words import judged, shown
 
 _STATUS: Final = re.compile(
     rb"(OK|NO|BAD|BYE|PREAUTH)(?![^ ])(?: \[([^\s\]]+)(?: ([^\]]*))?\])? ?(.*)\Z",
@@ -65,14 +66,17 @@ def number_of(said: object, limit: int) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What OK, NO, BAD, BYE or PREAUTH said: `status` and `code` upper case, `argument` raw, `text`
-    fit for people.
+    """What OK, NO, BAD, BYE or PREAUTH said: `status` and `code` upper case, `argument` and `words`
+    raw.
+
+    Without a `redactor` nothing of it is for people.
     """
 
     status: bytes
     code: bytes = b""
     argument: bytes = b""
-    text: str = ""
+    words: bytes = field(default=b"", repr=False)
+    redactor: Redactor | None = field(default=None, repr=False, compare=False)
 
     @property
     def ok(self) -> bool:
@@ -80,9 +84,14 @@ class Result:
         return self.status == b"OK"
 
     @property
+    def text(self) -> str:
+        """The words, fit for people."""
+        return shown(self.words, self.redactor) if self.redactor is not None else ""
+
+    @property
     def said(self) -> Refusal:
         """The code and the words, for whoever judges a refusal."""
-        return Refusal(self.code.decode("ascii", "replace"), self.text)
+        return Refusal(self.code.decode("ascii", "replace"), judged(self.words), self.text)
 
     @property
     def refusal(self) -> Refusal | None:
@@ -90,11 +99,11 @@ class Result:
         return None if self.ok else self.said
 
 
-def result_of(line: bytes) -> Result | None:
+def result_of(line: bytes, redactor: Redactor | None = None) -> Result | None:
     """Read a status answer (`OK [CODE argument] text`, RFC 9051 section 7.1); None for any other
-    answer.
+    answer. `redactor` makes its words fit for people.
     """
     found = _STATUS.match(line)
     if not found:
         return None
-    return Result(found[1].upper(), (found[2] or b"").upper(), found[3] or b"", shown(found[4]))
+    return Result(found[1].upper(), (found[2] or b"").upper(), found[3] or b"", found[4], redactor)

@@ -19,6 +19,7 @@ from mailsync.errors import (
     StoreUnavailable,
     TlsError,
 )
+from mailsync.formats.terminal import plain as harmless
 from mailsync.mapping import show
 from mailsync.model import MailboxPath
 from mailsync.stores.credentials import Credentials
@@ -28,7 +29,6 @@ from mailsync.stores.imap.list_response import listed, namespaces
 from mailsync.stores.imap.mailbox_names import Names
 from mailsync.stores.imap.response import Result
 from mailsync.stores.refusals import login_refused, trouble
-from mailsync.stores.server_words import shown
 from mailsync.stores.transport import connect
 
 _REV2: Final = frozenset(
@@ -72,7 +72,8 @@ class Session:
         ProtocolViolation. ENABLE and NAMESPACE are on their way when this returns, not yet
         answered.
         """
-        session = cls(account, endpoint, CommandQueue(connect(endpoint, account), note))
+        queue = CommandQueue(connect(endpoint, account), note, credentials.redactor)
+        session = cls(account, endpoint, queue)
         try:
             session._start(credentials)  # an alternative constructor
             session._prepare(sync=sync)
@@ -197,7 +198,7 @@ class Session:
             raise AuthenticationFailed(
                 self.account, f"{self.endpoint} cannot open another user's mail (no AUTH=PLAIN)"
             )
-        user, secret = credentials.username, credentials.secret()
+        user, secret = credentials.username, credentials.password()
         if "\0" in user + secret:
             raise AuthenticationFailed(self.account, "user name and password cannot hold NUL")
         command = (
@@ -215,16 +216,13 @@ class Session:
             command = self._login_command(user, secret)
             result = self.queue.wait(command)
         if not result.ok:
-            raise login_refused(self.account, str(self.endpoint), shown(user), result.said)
+            raise login_refused(self.account, str(self.endpoint), harmless(user), result.said)
         if not self._take_capabilities(command):
             self._ask_capabilities()
 
     def _authenticate(self, credentials: Credentials, secret: str) -> Command:
         """Log in by SASL PLAIN (RFC 4616), in one round trip where SASL-IR is offered."""
-        message = f"{credentials.authorization_id or ''}\0{credentials.username}\0{secret}".encode(
-            "utf-8", "surrogateescape"
-        )
-        coded = base64.b64encode(message)
+        coded = base64.b64encode(credentials.sasl_plain(secret).encode("utf-8", "surrogateescape"))
         if self.has(b"SASL-IR"):
             return self.queue.send(b"AUTHENTICATE PLAIN " + coded)
         return self.queue.send(b"AUTHENTICATE PLAIN", Reply(coded))

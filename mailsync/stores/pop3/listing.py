@@ -84,12 +84,12 @@ class Listing:
 
 def _table(session: Pop3Session, *, required: bool) -> dict[int, bytes]:
     """Read a listing: message number to the rest of its line."""
-    ok, words = session.reply()
+    ok, said = session.reply()
     if not ok:
         doing = "listing the mailbox"
-        busy = session.trouble(words, doing)
+        busy = session.trouble(said, doing)
         if required or busy is not None:
-            raise busy or session.refused(words, doing)
+            raise busy or session.refused(said, doing)
         return {}
     parts = (line.split(None, 1) for line in session.lines())
     return {

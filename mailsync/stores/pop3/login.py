@@ -1,7 +1,5 @@
 """The POP3 login: APOP and USER/PASS (RFC 1939 section 7), SASL PLAIN (RFC 5034, RFC 4616), UTF8
 (RFC 6856) ahead of it.
-
-Secrets are hidden from every message while it lasts.
 """
 
 from __future__ import annotations
@@ -14,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 from mailsync.errors import AuthenticationFailed, ConnectionLost
 from mailsync.stores.credentials import Credentials
-from mailsync.stores.pop3.response import refusal_of
 from mailsync.stores.refusals import login_refused
 
 if TYPE_CHECKING:
@@ -38,8 +35,7 @@ class _Login:
     def __init__(self, session: Pop3Session, credentials: Credentials) -> None:
         self._session = session
         self._credentials = credentials
-        self._secret = credentials.secret()
-        session.hide(self._secret)
+        self._secret = credentials.password()
 
     def run(self, greeting: bytes) -> None:
         session, credentials = self._session, self._credentials
@@ -74,10 +70,7 @@ class _Login:
 
     def _plain(self, prelude: Sequence[bytes]) -> None:
         """Log in by SASL PLAIN, the only way that carries an authorization id."""
-        identity = self._credentials.authorization_id or ""
-        message = _octets(f"{identity}\0{self._credentials.username}\0{self._secret}")
-        response = base64.b64encode(message)
-        self._session.hide(response.decode("ascii"))
+        response = base64.b64encode(_octets(self._credentials.sasl_plain(self._secret)))
         self._dialogue(
             prelude,
             (
@@ -91,19 +84,19 @@ class _Login:
         """Log in without sending the password; False when the server will not."""
         session = self._session
         digest = hashlib.md5(timestamp + _octets(self._secret), usedforsecurity=False).hexdigest()
-        session.hide(digest)
+        session.redactor.learn(digest)
         for line in prelude:
             session.send(line)
             session.reply()
         user = _octets(self._credentials.username)
         session.send(b"APOP " + user + b" " + digest.encode("ascii"))
         try:
-            ok, words = session.reply()
+            ok, said = session.reply()
         except ConnectionLost:
             # Some servers show a timestamp, do not know APOP for this user, and hang up.
             session.experience.apop = False
             raise
-        busy = None if ok else session.trouble(words, "logging in")
+        busy = None if ok else session.trouble(said, "logging in")
         if busy is not None:
             raise busy
         session.experience.apop = ok
@@ -125,13 +118,10 @@ class _Login:
             if not together:
                 session.send(line)
             # The first refusal is the answer: many a server hangs up behind it.
-            ok, words = session.reply_or_prompt()
+            ok, said = session.reply_or_prompt()
             if not ok:
                 raise login_refused(
-                    session.account,
-                    str(session.endpoint),
-                    self._credentials.username,
-                    refusal_of(words),
+                    session.account, str(session.endpoint), self._credentials.username, said
                 )
 
 

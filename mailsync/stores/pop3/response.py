@@ -7,7 +7,9 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from mailsync.formats.redaction import Redactor
 from mailsync.stores.refusals import Refusal
+from mailsync.stores.server_words import judged, shown
 from mailsync.stores.transport import Connection
 
 _CODE: Final = re.compile(r"\[([A-Za-z/-]+)\]")
@@ -56,7 +58,8 @@ def unstuffed(data: bytes) -> bytes:
     return data.replace(b"\r\n..", b"\r\n.")
 
 
-def refusal_of(words: str) -> Refusal:
+def refusal_of(words: bytes, redactor: Redactor) -> Refusal:
     """Read the response code in a server's words (RFC 2449 section 8)."""
-    found = _CODE.search(words)
-    return Refusal(found[1].upper() if found else "", words)
+    said = judged(words)
+    found = _CODE.search(said)
+    return Refusal(found[1].upper() if found else "", said, shown(words, redactor))

@@ -64,20 +64,20 @@ def _ask(
     if ahead:
         numbers = map(connection.listing.number, ahead)
         session.send(*(command % number for number in numbers if number is not None))
-    ok, words = session.reply()
+    ok, said = session.reply()
     if ok:
         content = session.content(_most(flight.flying[0]))
         connection.progressed()
         connection.shown.add(connection.listing.number(flight.flying[0]) or 0)
         return content
     entry = flight.flying[0]
-    busy = session.trouble(words, "fetching")
+    busy = session.trouble(said, "fetching")
     if busy is not None and flight.hesitant is not entry:
         # Perhaps it means all messages, perhaps this one alone: a second refusal of the same
         # message tells.
         flight.hesitant = entry
         raise busy
-    return Unfetched(entry, f"the server will not give it: {words or 'no reason given'}")
+    return Unfetched(entry, f"the server will not give it: {said}")
 
 
 def _most(entry: Entry) -> int:

@@ -14,7 +14,7 @@ from mailsync.stores.endpoint import Endpoint
 from mailsync.stores.pop3.capabilities import Experience, read_capabilities
 from mailsync.stores.pop3.login import log_in
 from mailsync.stores.pop3.response import is_prompt, read_multiline, refusal_of, status_of
-from mailsync.stores.refusals import refused, trouble
+from mailsync.stores.refusals import NONE, Refusal, refused, trouble
 from mailsync.stores.server_words import shown
 from mailsync.stores.transport import Connection, connect
 
@@ -40,7 +40,7 @@ class Pop3Session:
         self.owed = 0
         self.brought = 0
         self.capabilities: dict[str, str] = {}
-        self._hidden: tuple[str, ...] = ()
+        self.redactor = credentials.redactor
         self.connection: Connection = connect(endpoint, account)
         try:
             greeting = self._greeting()
@@ -54,8 +54,6 @@ class Pop3Session:
                 self.broke()
             self.connection.abandon()
             raise
-        finally:
-            self._hidden = ()
 
     @property
     def pipelines(self) -> bool:
@@ -73,16 +71,16 @@ class Pop3Session:
         self.connection.write(b"".join(line + b"\r\n" for line in lines))
         self.owed += len(lines)
 
-    def reply(self) -> tuple[bool, str]:
-        """Read a status line: whether it is +OK, and its words, fit for people."""
+    def reply(self) -> tuple[bool, Refusal]:
+        """Read a status line: whether it is +OK, and what it refuses with."""
         return self._status(self.connection.readline(STATUS_OCTETS))
 
-    def reply_or_prompt(self) -> tuple[bool, str]:
+    def reply_or_prompt(self) -> tuple[bool, Refusal]:
         """Read a status line, or a prompt for more, which is as good as +OK."""
         line = self.connection.readline(STATUS_OCTETS)
         if is_prompt(line):
             self.owed -= 1
-            return True, ""
+            return True, NONE
         return self._status(line)
 
     def content(self, limit: int) -> bytes:
@@ -106,47 +104,31 @@ class Pop3Session:
         if ok:
             self.capabilities = read_capabilities(self.lines()) or self.capabilities
 
-    def trouble(self, words: str, doing: str) -> StoreUnavailable | None:
+    def trouble(self, said: Refusal, doing: str) -> StoreUnavailable | None:
         """Return the error where a refusal means: come back later."""
-        return trouble(self.account, refusal_of(words), doing, whole_account=True)
+        return trouble(self.account, said, doing, whole_account=True)
 
-    def refused(self, words: str, doing: str) -> StoreUnavailable:
+    def refused(self, said: Refusal, doing: str) -> StoreUnavailable:
         """Make the error of a refusal that nothing can go on without."""
-        return refused(self.account, str(self.endpoint), refusal_of(words), doing)
+        return refused(self.account, str(self.endpoint), said, doing)
 
-    def hide(self, secret: str) -> None:
-        """Keep `secret` out of all messages while the login lasts, also in the form in which
-        messages would show it.
-        """
-        forms = {secret, shown(secret.encode("utf-8", "surrogatepass"))} - {""}
-        self._hidden = tuple(sorted({*self._hidden, *forms}, key=len, reverse=True))
-
-    def _status(self, line: bytes) -> tuple[bool, str]:
+    def _status(self, line: bytes) -> tuple[bool, Refusal]:
         self.owed -= 1
         self.brought += 1
         status = status_of(line)
         if status is None:
+            said = shown(line, self.redactor)
             raise ProtocolViolation(
-                self.account,
-                f"{self.endpoint} does not speak POP3 there: it said {self._shown(line)!r}",
+                self.account, f"{self.endpoint} does not speak POP3 there: it said {said!r}"
             )
-        return status.ok, self._shown(status.words)
-
-    def _shown(self, raw: bytes) -> str:
-        """Make the server's words fit for a person's terminal; what is secret and was echoed is
-        left out.
-        """
-        words = shown(raw)
-        for secret in self._hidden:
-            words = words.replace(secret, "***")
-        return words
+        return status.ok, NONE if status.ok else refusal_of(status.words, self.redactor)
 
     def _greeting(self) -> bytes:
         self.owed += 1
         line = self.connection.readline(STATUS_OCTETS)
-        ok, words = self._status(line)
+        ok, said = self._status(line)
         if not ok:
-            raise self.refused(words, "the greeting")
+            raise self.refused(said, "the greeting")
         return line
 
     def _stls(self) -> None:
@@ -154,11 +136,11 @@ class Pop3Session:
         4).
         """
         self.send(b"STLS")
-        ok, words = self.reply()
+        ok, said = self.reply()
         if not ok:
             raise TlsError(
                 self.account,
-                f"{self.endpoint} offers no encryption (STLS: {words or 'refused'}); nothing was"
-                " sent. Try port 995 with `security: tls`",
+                f"{self.endpoint} offers no encryption (STLS: {said.shown or 'refused'}); nothing"
+                " was sent. Try port 995 with `security: tls`",
             )
         self.connection.start_tls()
