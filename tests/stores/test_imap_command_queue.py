@@ -469,6 +469,40 @@ def test_a_status_whose_numbers_cannot_be_true_tells_no_state(untrue: bytes) -> 
     assert list_response.status(Answer([line])) == (b"A", None)
 
 
+def test_a_line_that_is_no_answer_costs_nothing_else() -> None:
+    queue = wire(
+        b'* STATUS "a" (MAILBOXID (\r\n\xf7\0 garbage) MESSAGES 1)\r\n'
+        b'* STATUS "b" (MESSAGES 2 UIDNEXT 3 UIDVALIDITY 4)\r\nm1 OK done\r\n'
+    )
+    command = queue.send(b"LIST")
+    assert queue.wait(command).ok
+    assert list_response.status(command.answers[-1]) == (b"b", SyncState(4, 3, 2))
+
+
+def test_among_messages_a_line_that_is_no_answer_ends_the_connection() -> None:
+    queue = wire(b"* 1 FETCH (UID 1 BODY[] {2}\r\nab and\r\nmore\r\nm1 OK\r\n")
+    command = queue.send(b"UID FETCH 1:2 (UID BODY.PEEK[])")
+    with pytest.raises(ConnectionLost, match="no answer"):
+        queue.wait(command)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"* LIST () NIL a\r\n" * 250_001,
+        b"* OK still here\r\n" * 10_001,
+        b"what\r\n" * 1_001,
+        b"* LIST () NIL {1048577}\r\n",
+        b"* LIST () NIL {1}\r\na" + b"{1}\r\na" * 1_001,
+    ],
+    ids=["answers", "remarks", "garbage", "a name of 1 MB", "literals"],
+)
+def test_a_server_that_says_more_than_any_is_given_up(said: bytes) -> None:
+    queue = wire(said)
+    with pytest.raises(ProtocolViolation):
+        queue.wait(queue.send(b"LIST"))
+
+
 # Login
 
 
@@ -529,6 +563,44 @@ def test_a_server_that_forgets_how_to_authenticate_is_asked_in_the_old_way() -> 
 
     with session(Server(on={"AUTHENTICATE": authenticate})) as (_, scripted):
         assert heard(scripted, b"LOGIN")
+
+
+def test_plain_refused_before_the_password_was_sent_falls_back_to_login() -> None:
+    def authenticate(talk: Conversation, command: Command) -> bool:
+        talk.line(f"{command.tag} NO not by PLAIN")
+        return True
+
+    server = Server(capability="IMAP4rev1 AUTH=PLAIN LITERAL+", on={"AUTHENTICATE": authenticate})
+    with session(server) as (_, scripted):
+        assert len(heard(scripted, b"LOGIN")) == 1
+
+
+def test_plain_refused_by_a_busy_server_is_not_tried_in_another_way() -> None:
+    def authenticate(talk: Conversation, command: Command) -> bool:
+        talk.line(f"{command.tag} NO [UNAVAILABLE] later")
+        return True
+
+    server = Server(capability="IMAP4rev1 AUTH=PLAIN LITERAL+", on={"AUTHENTICATE": authenticate})
+    with Scripted(server) as scripted:
+        with pytest.raises(ServerBusy):
+            Session.open("old", endpoint(scripted.port), ALICE)
+        assert not heard(scripted, b"LOGIN")
+
+
+def test_the_program_says_who_it_is_before_all_else_where_that_is_asked_for() -> None:
+    def identify(talk: Conversation, command: Command) -> bool:
+        talk.line("* ID NIL", f"{command.tag} OK done")
+        return True
+
+    with session(Server(capability=Server().capability + " ID", on={"ID": identify})) as (
+        opened,
+        scripted,
+    ):
+        assert opened.names.delimiter == b"/"
+        words = [line.split()[1] for line in scripted.heard]
+        assert words == [b"AUTHENTICATE", b"ID", b"NAMESPACE", b"LIST"]
+    with session(Server()) as (_, scripted):
+        assert not heard(scripted, b" ID ")
 
 
 def refusing(answer: str) -> Server:

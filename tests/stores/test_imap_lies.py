@@ -253,3 +253,12 @@ def test_a_message_with_another_middle_is_fetched_unless_a_server_received_it(ri
     report = pull(rig, mail)
     assert (report.total.new, report.total.matched, report.exit_code) == (1, 0, 0)
     assert sorted(rig.archived(WORK)) == sorted([one, other])
+
+
+@pytest.mark.parametrize("lie", ["an answer to LIST never ends", "untagged OKs never end"])
+def test_what_never_ends_is_that_accounts_report(rig: Rig, lie: str) -> None:
+    mail = filled()
+    report = pull(rig, mail, LIES[lie])
+    assert report.exit_code == 16
+    assert pull(rig, mail).exit_code == 0
+    assert everything(rig) == mail.contents()

@@ -21,20 +21,17 @@ from typing import Final, TypeAlias
 
 from mailsync.errors import ConnectionLost, ProtocolViolation, ServerBusy, StoreUnavailable
 from mailsync.formats.redaction import Redactor
+from mailsync.stores.imap.limits import Limits
 from mailsync.stores.imap.response import Answer, Result, result_of
 from mailsync.stores.server_words import shown
 from mailsync.stores.transport import Connection
-
-LITERAL_LIMIT: Final = 1 << 30
-"""No message has more octets than this; a server that announces one is broken, or means to exhaust
-us.
-"""
 
 _JOIN: Final = 64 * 1024
 """Parts smaller than this are joined into one write; larger ones are written from where they lie.
 """
 
 _MARKER: Final = re.compile(rb"~?\{(\d{1,20})\+?\}\Z")
+_COMPLETION: Final = re.compile(rb"m\d+ (?:OK|NO|BAD)\b", re.IGNORECASE)
 _STATUS_START: Final = (b"OK", b"NO", b"BA", b"BY", b"PR")
 
 
@@ -63,14 +60,19 @@ Piece: TypeAlias = bytes | Literal | Reply
 class Command:
     """A command on its way; `answers` holds what came for it and was not taken yet, `result` is
     None until it is finished.
+
+    `whole`: all of it was sent. `fetches`: it asks for messages, or parts of them.
     """
 
-    __slots__ = ("answers", "name", "octets", "result", "tag")
+    __slots__ = ("answers", "fetches", "name", "octets", "remarks", "result", "tag", "whole")
 
     def __init__(self, tag: bytes, name: str) -> None:
         self.tag = tag
         self.name = name
         self.octets = 0
+        self.remarks = 0
+        self.whole = True
+        self.fetches = False
         self.answers: deque[Answer] = deque()
         self.result: Result | None = None
 
@@ -107,6 +109,7 @@ class CommandQueue:
         self._count = 0
         self._open: dict[bytes, Command] = {}
         self._asked = False
+        self._limits = Limits(self.account, connection.endpoint)
 
     @property
     def unfinished(self) -> int:
@@ -159,6 +162,7 @@ class CommandQueue:
             self._open[tag] = command
             for part in parts:
                 if isinstance(part, bytes):
+                    command.fetches |= b" BODY.PEEK[" in part[-80:]
                     if not command.name:
                         command.name = part.split(b"\r", 1)[0][:40].decode("ascii", "replace")
                     self._add(command, buffer, part)
@@ -171,6 +175,7 @@ class CommandQueue:
                 if waiting:
                     self._flush(command, buffer)
                     if not self._consent(command):
+                        command.whole = False
                         return command
                 self._add(command, buffer, part.data)
             buffer += b"\r\n"
@@ -228,11 +233,14 @@ class CommandQueue:
         """Read one answer of any kind and give it to whom it belongs."""
         line = self._text()
         if line.startswith(b"* "):
-            self._untagged(line[2:])
+            self._untagged(line[2:].lstrip(b" "))
         elif line.startswith(b"+"):
             self._asked = True
         elif line:
             tag, _, rest = line.partition(b" ")
+            if tag not in self._open and not _COMPLETION.match(line):
+                self._limits.garbage(self._oldest(), self.shown(line))
+                return
             command = self._open.pop(tag, None)
             result = result_of(rest, self.redactor)
             if command is None or result is None or result.status not in {b"OK", b"NO", b"BAD"}:
@@ -244,34 +252,34 @@ class CommandQueue:
             self._alert(result)
 
     def _untagged(self, line: bytes) -> None:
+        command = self._oldest()
         if (
             line[:2].upper() in _STATUS_START
             and (result := result_of(line, self.redactor)) is not None
         ):
-            # A status line is for people and may end in anything, even what looks like the start of
-            # a literal.
+            # It is for people and may end in anything, even what looks like the start of a literal.
             if result.status == b"BYE" and not self.leaving:
                 raise self.goodbye(result)
             self._alert(result)
             answer = Answer((line,))
+            if command is not None:
+                command.remarks += 1
         elif line.endswith(b"}") and _MARKER.search(line):
             answer = self._with_literals(line)
         else:
             answer = Answer((line,))
-        for command in self._open.values():  # the oldest one
+        if command is not None:
             command.answers.append(answer)
-            break
+            self._limits.answers(len(command.answers), command.remarks)
+
+    def _oldest(self) -> Command | None:
+        return next(iter(self._open.values()), None)
 
     def _with_literals(self, line: bytes) -> Answer:
         parts = [line]
         while marker := _MARKER.search(parts[-1]):
             octets = int(marker[1])
-            if octets > LITERAL_LIMIT:
-                raise ProtocolViolation(
-                    self.account,
-                    f"{self.connection.endpoint} announced a message of more than"
-                    f" {LITERAL_LIMIT >> 20:,} MB",
-                )
+            self._limits.literal(self._oldest(), octets, len(parts) // 2 + 1)
             parts.append(self.connection.read(octets))
             parts.append(self._text())
         return Answer(parts)

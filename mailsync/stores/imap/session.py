@@ -11,6 +11,7 @@ import base64
 from collections.abc import Callable
 from typing import Final
 
+from mailsync import __version__
 from mailsync.errors import (
     AuthenticationFailed,
     MailboxError,
@@ -36,6 +37,9 @@ _REV2: Final = frozenset(
     b" SEARCHRES SPECIAL-USE STATUS=SIZE UIDPLUS UNSELECT".split()
 )
 """What IMAP4rev2 includes without announcing it (RFC 9051 appendix E)."""
+
+
+_ID: Final = b'ID ("name" "mailsync" "version" "%b")' % __version__.encode("ascii")
 
 
 class Session:
@@ -206,13 +210,13 @@ class Session:
         )
         result = self.queue.wait(command)
         if (
-            result.status == b"BAD"
-            and plain
+            plain
+            and (result.status == b"BAD" or _refused_early(self.account, command, result))
             and not credentials.authorization_id
             and not self.has(b"LOGINDISABLED")
         ):
-            # Announced, yet unknown to it: not a wrong password, so asking in the older way locks
-            # nobody out.
+            # Announced, yet unknown to it, or refused before it had the password: not a wrong
+            # one, so asking in the older way locks nobody out.
             command = self._login_command(user, secret)
             result = self.queue.wait(command)
         if not result.ok:
@@ -234,6 +238,9 @@ class Session:
 
     def _prepare(self, *, sync: bool) -> None:
         """Send what every session wants to know, without waiting for it."""
+        if self.has(b"ID"):
+            # Before anything else: NetEase opens no mailbox to a program without a name (RFC 2971).
+            self._asked.append(self.queue.send(_ID))
         wanted = (
             [word for word in (b"CONDSTORE", b"QRESYNC") if self.has(word)]
             if sync and self.has(b"ENABLE")
@@ -267,6 +274,13 @@ class Session:
         said = result.text or "it gave no reason"
         limited = trouble(self.account, result.said, "talking to it")
         return limited or ServerBusy(self.account, f"{self.endpoint} ended the session: {said}")
+
+
+def _refused_early(account: str, command: Command, result: Result) -> bool:
+    """Whether a login was refused before the password was sent, by a server that is not busy."""
+    if result.status != b"NO" or command.whole:
+        return False
+    return trouble(account, result.refusal, "logging in", whole_account=True) is None
 
 
 def _words(raw: bytes) -> frozenset[bytes]:
