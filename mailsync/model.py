@@ -249,7 +249,8 @@ class LedgerLine:
 
     `pending`: an intent was written and no answer was seen; `uidnext` and `since` (time) are those
     of the intent. `uid` is None where the destination never told it. `removed`: it was there once,
-    and the user took it away.
+    and the user took it away. `mangled`: it was sent twice, and is there with another content.
+    `run` wrote the line.
     """
 
     uidvalidity: int | None
@@ -259,6 +260,8 @@ class LedgerLine:
     uidnext: int = 0
     since: int = 0
     removed: bool = False
+    mangled: bool = False
+    run: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from mailsync.app.rehearsals import rehearse_migration
 from mailsync.app.requests import MigrateRequest
 from mailsync.app.runs import begun, budget_of, collide, patience, rules_of
 from mailsync.archive import Archive, PushRun
-from mailsync.engine.proof import prove
+from mailsync.engine.proof import Question, prove
+from mailsync.engine.proof_outcome import Proof
 from mailsync.engine.pull import choose
 from mailsync.engine.push import AnnouncedProgress, PushSession, StreamingPush
 from mailsync.engine.report import Report
@@ -124,13 +125,13 @@ class Migration:
                 )
         self._at = self._pushed
         with pushing:
-            self._end(push, pushing)
+            self._end(push, pushing, destination)
 
-    def _end(self, push: StreamingPush, run: PushRun) -> None:
+    def _end(self, push: StreamingPush, run: PushRun, destination: Destination) -> None:
         """Send what the pull left to send, prove both sides, and write the push's report down."""
         targets = push.finish()
         if self._pulled.error is None and self._pushed.error is None:
-            self._prove(targets, run)
+            self._prove(push, targets, run, destination)
         self._pushed.ended = int(time.time())
         partly = self._pulled.error is not None or self._request.mailboxes
         complete = self._pushed.complete and not partly
@@ -158,17 +159,36 @@ class Migration:
         )
         return None if collide(targets.mapping, self._pushed) else targets
 
-    def _prove(self, targets: Targets, run: PushRun) -> None:
-        """Look for every message on the destination, by a connection that only reads."""
+    def _prove(
+        self, push: StreamingPush, targets: Targets, run: PushRun, destination: Destination
+    ) -> None:
+        """Look for every message on the destination, send once more what is not there as it was
+        sent, and look again.
+        """
+        proof = self._looked_at(targets, run, destination, last=False)
+        if proof is not None and proof.withdrawn:
+            targets = push.again(targets)
+            if self._pushed.error is None:
+                proof = self._looked_at(targets, run, destination, last=True)
+        if proof is not None:
+            proof.tell(self._pushed)
+
+    def _looked_at(
+        self, targets: Targets, run: PushRun, destination: Destination, *, last: bool
+    ) -> Proof | None:
+        """Return what a connection sees that only reads; None where the server gives up."""
         asked = self._request
         seen = {path: tally.seen for path, tally in self._pulled.mailboxes.items()}
+        # Some servers write what they were sent only when the connection that sent it ends.
+        destination.close()
         self._progress.begin(f"proving {self._pushed.destination}")
         try:
             with closing(
                 stores.source(asked.destination, self._secrets[1], self._progress)
             ) as source:
-                prove(targets, run, source, self._pushed, seen=seen, content=asked.prove_content)
+                return prove(targets, run, source, Question(seen, asked.prove_content, last))
         except StoreUnavailable as error:
             self._pushed.error = error
+            return None
         finally:
             self._progress.end()

@@ -95,7 +95,19 @@ class PushRun:
         """Take an intent back: the destination refused the message, or it was never sent."""
         with self._group.turn:
             self._catalogue.begin()
-            self._ledger.withdraw(mailbox, key)
+            self._ledger.withdraw(mailbox, key, "intent")
+
+    def disprove(self, mailbox: MailboxPath, key: LedgerKey) -> None:
+        """Take back that a message was sent: it is not there, or not as it was sent."""
+        with self._group.turn:
+            self._catalogue.begin()
+            self._ledger.withdraw(mailbox, key, "sent")
+
+    def mangled(self, mailbox: MailboxPath, key: LedgerKey) -> None:
+        """Write down that a message is there with another content, however often it is sent."""
+        with self._group.turn:
+            self._catalogue.begin()
+            self._ledger.mark(mailbox, [key], "mangled")
 
     def reflagged(self, mailbox: MailboxPath, key: LedgerKey, flags: frozenset[str]) -> None:
         """Write down the flags last sent for a message."""
@@ -107,7 +119,7 @@ class PushRun:
         """Write down that messages were taken away on the destination since."""
         with self._group.turn:
             self._catalogue.begin()
-            self._ledger.remove(mailbox, keys)
+            self._ledger.mark(mailbox, keys, "removed")
 
     def flush(self) -> None:
         """Make everything written down durable."""

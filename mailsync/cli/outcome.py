@@ -163,9 +163,10 @@ def _proved_in_a_line(report: Report) -> None:
         else f"{messages(total)} ({different:,} different ones)"
     )
     compared = sum(one.compared for one in report.proof)
-    checked = f"; {compared:,} downloaded and compared" if compared else ""
+    checked = f"; sizes of all, contents of {compared:,} compared" if compared else ""
     removed = sum(one.removed for one in report.proof)
-    but = f", but for {removed:,} that you removed there" if removed else ""
+    were = "was" if removed == 1 else "were"
+    but = f", but for {removed:,} that {were} removed there since" if removed else ""
     click.echo(
         f"proved: {held} at the source, all in the archive and on the destination{but}{checked}"
     )

@@ -61,6 +61,10 @@ class ArchiveLikeness:
         except IntegrityError:
             return False
 
+    def stays(self, message: ArchivedMessage, seen: Sighting) -> bool:
+        """See `plan.Likeness`."""
+        return self.may_be(message, seen)
+
     def clue(self, message: ArchivedMessage) -> bytes:
         """See `plan.Likeness`."""
         try:
@@ -71,11 +75,13 @@ class ArchiveLikeness:
 
 
 class Sceptic(ArchiveLikeness):
-    """A `plan.Likeness` that lets no header vouch for a body."""
+    """A `plan.Likeness` that lets no header and no UID vouch for a body."""
 
     def vouches(self, message: ArchivedMessage, seen: Sighting) -> bool:  # noqa: ARG002
         """Return that it does not."""
         return False
+
+    stays = vouches
 
 
 def messages_of(

@@ -2,18 +2,24 @@
 it is named.
 
 The destination is listed over a connection of its own that only reads, so that nothing a push
-believed can vouch for itself.
+believed can vouch for itself. What is said is what was compared: the sizes of all messages, and the
+contents of a sample, of those whose size does not fit, and of all where one of the sample is wrong.
+A line of the ledger that is wrong is withdrawn, so that its message is sent again, once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from heapq import nsmallest
 
-from mailsync import identity
-from mailsync.archive import Archive, PushRun
-from mailsync.engine.matching import ArchiveLikeness, forms_of, matched_by_bodies, sighting_of
-from mailsync.engine.names import name_of_message
-from mailsync.engine.report import Proved, Report
+from mailsync.archive import ArchivedMailbox, PushRun
+from mailsync.engine.matching import SAMPLE, ArchiveLikeness, Sceptic
+from mailsync.engine.proof_contents import THERE, Verdict, compared
+from mailsync.engine.proof_outcome import Proof, ProvedMailbox
+from mailsync.engine.proof_search import MailboxSearch
 from mailsync.engine.targets import Target, Targets
 from mailsync.errors import IntegrityError, MailboxError
 from mailsync.mapping import show
@@ -23,186 +29,158 @@ from mailsync.model import (
     LedgerKey,
     LedgerLine,
     MailboxPath,
-    Message,
     Scan,
     ScanRequest,
-    UidRef,
 )
-from mailsync.plan import Sighting, compare, has_moved, unlocated
-from mailsync.stores.base import HeaderSource, Source
+from mailsync.plan import has_moved
+from mailsync.stores.base import Source
 
 
-def prove(
-    targets: Targets,
-    run: PushRun,
-    source: Source,
-    report: Report,
-    *,
-    seen: Mapping[MailboxPath, int],
-    content: bool = False,
-) -> None:
-    """Look for every message of these targets on the destination, whose `source` this is; what is
-    missing goes to the report.
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a proof is asked.
 
-    A message is found by the UID the ledger has for it, else by its header; with `content` each is
-    downloaded and compared. `seen` says how many messages of a mailbox the source showed in this
-    run; of the others its last state tells it. Raises StoreUnavailable.
+    `seen` says how many messages of a mailbox the source showed in this run; of the others its last
+    state tells it. With `content` each message is downloaded and compared. After the `last` chance
+    of a run nothing is sent again: what a server changed twice stays as it is there.
     """
-    noted = {(note.mailbox, note.message) for note in report.notes}
-    scans = _scans(source, targets.by_destination)
-    boxes = {box.path: box for box in targets.archive.mailboxes(targets.account)}
-    memory = targets.archive.last_known(targets.account)
-    for path, aims in targets.by_destination.items():
-        search = _Search(targets.archive, source, run.ledger(path), scans.get(path))
-        for aim in aims:
-            origin = aim.source.path
-            state, box = memory.state(origin), boxes.get(origin)
-            held = box.live if box else 0
-            at_source = seen.get(origin) or (state.messages if state else held)
-            here = (one for one in targets.messages(aim) if not has_moved(one, targets.alive))
-            messages = {message.key: message for message in here}
-            found, removed = search.look_for(messages.values())
-            for key, message in messages.items():
-                if key not in found and key not in removed:
-                    _report_missing(aim, message, report, noted)
-            compared = search.compare(found, messages, report) if content else 0
-            counts = at_source, held, len(messages), len(found), len(removed), compared
-            report.proof.append(Proved(origin, path, *counts))
-            if held < at_source:
-                text = f"the source has {at_source:,} messages, and the archive {held:,} of them"
-                report.trouble_with("not-pulled", origin, "", text)
+
+    seen: Mapping[MailboxPath, int] = field(default_factory=dict)
+    content: bool = False
+    last: bool = False
 
 
-def _scans(source: Source, paths: Iterable[MailboxPath]) -> dict[MailboxPath, Scan]:
-    """List these mailboxes of the destination in full; those that are not there are left out."""
-    listed = {mailbox.path: mailbox for mailbox in source.mailboxes()}
-    requests = [ScanRequest(listed[path]) for path in paths if path in listed]
-    return {
-        scan.mailbox.path: scan
-        for scan in source.scan(requests)
-        if not isinstance(scan, MailboxError)
-    }
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A message that is there as far as its size tells."""
+
+    mailbox: ProvedMailbox
+    message: ArchivedMessage
+    entry: Entry
 
 
-def _report_missing(
-    aim: Target, message: ArchivedMessage, report: Report, noted: set[tuple[str, str]]
-) -> None:
-    """Report a message that was not found, unless something was said of it before."""
-    name = name_of_message(message)
-    if (show(aim.source.path), name) not in noted:
-        text = f"is not in {show(aim.destination)} on the destination; the next run looks again"
-        report.trouble_with("not-there", aim.source.path, name, text)
+def prove(targets: Targets, run: PushRun, source: Source, question: Question) -> Proof:
+    """Look for every message of these targets on the destination, whose `source` this is.
+
+    A message is found by the UID the ledger has for it, else by its header. The ledger is corrected
+    by what is found. Raises StoreUnavailable.
+    """
+    prover = _Prover(targets, run, source, question)
+    if prover.prove():
+        return prover.proof
+    whole = _Prover(targets, run, source, replace(question, content=True))
+    whole.prove()
+    return whole.proof
 
 
-class _Search:
-    """What is in one mailbox of the destination, found by what is known of it."""
+class _Prover:
+    """One look at a destination."""
 
-    def __init__(
-        self,
-        archive: Archive,
-        source: Source,
-        ledger: Mapping[LedgerKey, LedgerLine],
-        scan: Scan | None,
-    ) -> None:
-        self._archive = archive
+    def __init__(self, targets: Targets, run: PushRun, source: Source, question: Question) -> None:
+        self.proof = Proof(targets.account, run, last=question.last, content=question.content)
+        self._targets = targets
+        self._archive = targets.archive
+        self._run = run
         self._source = source
-        self._ledger = ledger
-        self._validity = scan.state.uidvalidity if scan else 0
-        self._entries = (
-            {entry.ref.uid: entry for entry in scan.entries if isinstance(entry.ref, UidRef)}
-            if scan
-            else {}
-        )
-        self._sightings: list[Sighting] | None = None
+        self._question = question
+        kind = Sceptic if question.content else ArchiveLikeness
+        self._likeness = kind(targets.archive)
+        self._sample: list[_Found] = []
+        self._boxes: Mapping[MailboxPath, ArchivedMailbox] = {}
+        self._memory = targets.archive.last_known(targets.account)
 
-    def look_for(
-        self, messages: Iterable[ArchivedMessage]
-    ) -> tuple[dict[LedgerKey, int], set[LedgerKey]]:
-        """Return the UIDs of the messages that are there, and those that were taken away there
-        since they were sent.
+    def prove(self) -> bool:
+        """Look at all mailboxes; False, with nothing written down, where a message of the sample is
+        another one than its size told.
         """
-        found: dict[LedgerKey, int] = {}
-        removed: set[LedgerKey] = set()
-        rest: list[ArchivedMessage] = []
-        for message in messages:
-            line = self._ledger.get(message.key)
-            if line is None or line.pending:
-                continue
-            if line.removed:
-                removed.add(message.key)
-            elif line.uid in self._entries and line.uidvalidity == self._validity:
-                found[message.key] = line.uid or 0
-            elif unlocated(line, self._validity):
-                rest.append(message)
-        if rest:
-            outcome = compare(rest, self._seen(), ArchiveLikeness(self._archive), found.values())
-            found |= {message.key: uid for message, uid in outcome.found}
-            found |= self._matched(outcome.ambiguous, set(found.values()))
-        return found, removed
-
-    def compare(
-        self,
-        found: Mapping[LedgerKey, int],
-        messages: Mapping[LedgerKey, ArchivedMessage],
-        report: Report,
-    ) -> int:
-        """Download these messages and compare them with the archive's; returns how many are the
-        same, what differs goes to the report.
-        """
-        by_uid = {uid: messages[key] for key, uid in found.items()}
-        same = 0
-        for entry, brought in self._fetched(self._entries[uid] for uid in by_uid):
-            message = by_uid[entry.ref.uid] if isinstance(entry.ref, UidRef) else None
-            if message is not None:
-                same += self._is_same(message, brought, report)
-        return same
-
-    def _is_same(self, message: ArchivedMessage, brought: bytes, report: Report) -> bool:
-        """Return whether a message of the destination is this one, as far as a server may change
-        it; what changed is reported.
-        """
-        path, name = message.mailbox, name_of_message(message)
-        try:
-            held = self._archive.content(message.digest)
-        except IntegrityError as error:
-            report.trouble_with("damaged", path, name, str(error))
+        archive, account = self._archive, self._targets.account
+        self._boxes = {box.path: box for box in archive.mailboxes(account)}
+        scans = self._scans()
+        for path, aims in self._targets.by_destination.items():
+            scan, ledger = scans.get(path), self._run.ledger(path)
+            listed = None if isinstance(scan, MailboxError) else scan
+            search = MailboxSearch(
+                self._archive, self._source, self._likeness, path, ledger=ledger, scan=listed
+            )
+            for aim in aims:
+                mailbox = self._begun(aim)
+                if isinstance(scan, MailboxError):
+                    text = f"{show(path)} could not be looked at on the destination: {scan}"
+                    self.proof.trouble("unproved", aim.source.path, None, text)
+                else:
+                    self._look(mailbox, search, ledger)
+        if not self._sample_is_right():
             return False
-        if held == brought:
-            return True
-        if identity.original_of(brought) == message.digest:
-            report.note("repaired", path, name, "is there as the repaired copy that was sent")
-        elif identity.same_message(held, brought):
-            text = "the server changed line ends or 8-bit octets in it"
-            report.note("rewritten", path, name, text)
-        else:
-            text = "is there with another content than was sent"
-            report.trouble_with("differs", path, name, text)
-            return False
+        self.proof.write_down()
         return True
 
-    def _seen(self) -> Sequence[Sighting]:
-        if self._sightings is None:
-            source, entries = self._source, list(self._entries.values())
-            parts = source.headers(entries) if isinstance(source, HeaderSource) else ()
-            self._sightings = [sighting_of(part.entry, part.content) for part in parts]
-        return self._sightings
-
-    def _matched(
-        self, ambiguous: Sequence[tuple[ArchivedMessage, tuple[int, ...]]], used: set[int]
-    ) -> dict[LedgerKey, int]:
-        """Return which of the UIDs named for them messages are, by bodies that are brought in one
-        flight.
+    def _scans(self) -> dict[MailboxPath, Scan | MailboxError]:
+        """List these mailboxes of the destination in full; those that are not there are left
+        out.
         """
-        uids = dict.fromkeys(uid for _, candidates in ambiguous for uid in candidates)
-        forms = forms_of(
-            (entry.ref.uid, content)
-            for entry, content in self._fetched(self._entries[uid] for uid in uids)
-            if isinstance(entry.ref, UidRef)
-        )
-        by_bodies = matched_by_bodies(self._archive, ambiguous, forms, used)
-        return {message.key: uid for message, uid in by_bodies}
+        listed = {mailbox.path: mailbox for mailbox in self._source.mailboxes()}
+        paths = [path for path in self._targets.by_destination if path in listed]
+        scans = self._source.scan(ScanRequest(listed[path]) for path in paths)
+        return dict(zip(paths, scans, strict=True))
 
-    def _fetched(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes]]:
-        for got in self._source.fetch(entries):
-            if isinstance(got, Message):
-                yield got.entry, got.content
+    def _begun(self, aim: Target) -> ProvedMailbox:
+        """Count what the source and the archive have, the archive by its files."""
+        archive, account, origin = self._archive, self._targets.account, aim.source.path
+        box, state = self._boxes.get(origin), self._memory.state(origin)
+        lost = archive.lost(account, origin)
+        live = box.live if box else 0
+        held = max(0, live - len(lost))
+        at_source = self._question.seen.get(origin) or (state.messages if state else live)
+        for digest in lost:
+            with suppress(IntegrityError):
+                archive.content(digest)  # which remembers the damage, for the next pull to mend
+        alive = self._targets.alive
+        here = (one for one in self._targets.messages(aim) if not has_moved(one, alive))
+        messages = {message.key: message for message in here}
+        return self.proof.begin(aim, at_source, held, messages, len(lost))
+
+    def _look(
+        self,
+        mailbox: ProvedMailbox,
+        search: MailboxSearch,
+        ledger: Mapping[LedgerKey, LedgerLine],
+    ) -> None:
+        """Look for the messages of one mailbox, and compare those whose size does not fit."""
+        messages, proof = mailbox.messages, self.proof
+        result = search.sort(messages.values())
+        mailbox.removed += len(result.removed)
+        mailbox.found += len(result.found) + len(result.proven)
+        mailbox.compared += len(result.proven)
+        for message in result.unsent:
+            proof.not_sent(mailbox, message)
+        asked = {**result.doubtful, **(result.found if self._question.content else {})}
+        mailbox.found -= len(asked) - len(result.doubtful)
+        absent = list(result.absent)
+        pairs = [(messages[key], entry) for key, entry in asked.items()]
+        for message, verdict in compared(self._archive, self._source, pairs):
+            if verdict is Verdict.GONE:
+                absent.append(message)
+            else:
+                proof.judge(mailbox, message, verdict, ledger[message.key])
+        for message in result.supplanted:
+            proof.judge(mailbox, message, Verdict.DIFFERS, ledger[message.key])
+        proof.absent(mailbox, absent, ledger, search.uidvalidity)
+        if not self._question.content:
+            found = (_Found(mailbox, messages[key], entry) for key, entry in result.found.items())
+            self._sample = nsmallest(SAMPLE, [*self._sample, *found], key=self._rank)
+        mailbox.messages = {}
+
+    def _rank(self, one: _Found) -> bytes:
+        """Order messages otherwise in every run."""
+        return hashlib.sha256(b"%d" % self._run.id + one.message.digest).digest()
+
+    def _sample_is_right(self) -> bool:
+        """Compare the sample, in one flight; False where one of it is another message."""
+        by_message = {id(one.message): one for one in self._sample}
+        pairs = [(one.message, one.entry) for one in self._sample]
+        for message, verdict in compared(self._archive, self._source, pairs):
+            if verdict in THERE:
+                by_message[id(message)].mailbox.compared += 1
+            elif verdict in {Verdict.DIFFERS, Verdict.GONE}:
+                return False
+        return True

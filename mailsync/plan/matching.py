@@ -43,6 +43,11 @@ class Likeness(Protocol):
     def may_be(self, message: ArchivedMessage, seen: Sighting) -> bool:
         """Return whether the size seen may be the message's under another header."""
 
+    def stays(self, message: ArchivedMessage, seen: Sighting) -> bool:
+        """Return whether what is seen under the UID told for the message may vouch for its body,
+        with any header.
+        """
+
     def clue(self, message: ArchivedMessage) -> bytes:
         """Return the mark of its date, else that of its subject; empty where it has neither."""
 
@@ -142,7 +147,7 @@ def _known_again(
         if one.uid not in used:
             return one
     there = seen.by_uid.get(told) if told is not None else None
-    if there is not None and there.uid not in used and likeness.may_be(message, there):
+    if there is not None and there.uid not in used and likeness.stays(message, there):
         alike = there.presence == message.presence or (
             there.message_id == message.message_id
             if message.message_id

@@ -147,12 +147,13 @@ def rivals(
 @dataclass(frozen=True, slots=True)
 class Located:
     """A message that was found on the destination, and the flags that it was sent with as far as
-    anybody knows.
+    anybody knows. A `mangled` one is there with another content, and sending it again is no use.
     """
 
     key: LedgerKey
     uid: int
     flags: frozenset[str]
+    mangled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +199,10 @@ class SourcePlan:
 
 @dataclass(frozen=True, slots=True)
 class MailboxPlan:
-    """What a push has to do in one mailbox of the destination; see `Evidence` and `SourcePlan`."""
+    """What a push has to do in one mailbox of the destination; see `Evidence` and `SourcePlan`.
+
+    `made_anew`: the mailbox is another one than that to which the `removed` messages were sent.
+    """
 
     path: MailboxPath
     state: SyncState
@@ -208,6 +212,7 @@ class MailboxPlan:
     removed: tuple[ArchivedMessage, ...]
     to_make: bool
     usable: bool
+    made_anew: bool = False
 
     @property
     def new(self) -> int:
@@ -288,6 +293,7 @@ def plan_mailbox(
     located = {one.key: one for one in evidence.located}
     chosen: set[bytes] = set()  # ledger keys as octets: pairs would take twice the memory
     flags: list[FlagChange] = []
+    gone: list[ArchivedMessage] = []
     for message in messages:
         draft, key = drafts[message.mailbox], message.key
         if has_moved(message, evidence.alive):
@@ -297,6 +303,8 @@ def plan_mailbox(
         line, identity = evidence.ledger.get(key), message.identity + message.copy.to_bytes(4)
         if key in located or identity in chosen or _arrived(line, evidence):
             draft.already += key not in evidence.sent_ahead
+            if line is not None and _went_with_its_mailbox(line, key, evidence):
+                gone.append(message)
             flags.extend(_flag_changes(message, evidence, located.get(key)))
             continue
         if key not in evidence.sent_ahead:
@@ -308,7 +316,7 @@ def plan_mailbox(
         elif key not in evidence.sent_ahead:
             draft.append += file_key(message)
     sourced = tuple(draft.finished(source) for source, draft in drafts.items())
-    return _planned(path, sourced, tuple(flags), evidence)
+    return _planned(path, sourced, tuple(flags), gone, evidence)
 
 
 def _arrived(line: LedgerLine | None, evidence: Evidence) -> bool:
@@ -320,6 +328,7 @@ def _planned(
     path: MailboxPath,
     sources: tuple[SourcePlan, ...],
     flags: tuple[FlagChange, ...],
+    gone: Sequence[ArchivedMessage],
     evidence: Evidence,
 ) -> MailboxPlan:
     return MailboxPlan(
@@ -328,9 +337,21 @@ def _planned(
         sources,
         flags,
         tuple(evidence.located),
-        tuple(evidence.removed),
+        (*evidence.removed, *gone),
         evidence.usable and evidence.state is None,
         evidence.usable,
+        bool(gone),
+    )
+
+
+def _went_with_its_mailbox(line: LedgerLine, key: LedgerKey, evidence: Evidence) -> bool:
+    """Return whether a message was sent to a mailbox in whose place there is an empty one now."""
+    state = evidence.state or EMPTY
+    return (
+        evidence.trusted
+        and key not in evidence.sent_ahead
+        and not (line.pending or line.removed or state.messages)
+        and line.uidvalidity not in {None, state.uidvalidity}
     )
 
 

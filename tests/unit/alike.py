@@ -22,6 +22,9 @@ class Alike:
     def may_be(self, message: ArchivedMessage, seen: Sighting) -> bool:  # noqa: ARG002
         return self.fitting
 
+    def stays(self, message: ArchivedMessage, seen: Sighting) -> bool:  # noqa: ARG002
+        return self.fitting
+
     def clue(self, message: ArchivedMessage) -> bytes:
         return self.clues.get(message.digest, b"")
 

@@ -20,15 +20,23 @@ class Ledger:
         """Return what is known of one mailbox, by (identity, copy)."""
         read = self._sql.flags.read
         rows = self._sql.all(
-            "SELECT identity, copy, uidvalidity, uid, flags, state, uidnext, since FROM ledger"
+            "SELECT identity, copy, uidvalidity, uid, flags, state, uidnext, since, run FROM ledger"
             " WHERE destination = ? AND mailbox = ?",
             (self._destination, write_path(mailbox)),
         )
         return {
             (identity, copy): LedgerLine(
-                validity, uid, read(flags), state == "intent", uidnext, since, state == "removed"
+                validity,
+                uid,
+                read(flags),
+                state == "intent",
+                uidnext,
+                since,
+                state == "removed",
+                state == "mangled",
+                run,
             )
-            for identity, copy, validity, uid, flags, state, uidnext, since in rows
+            for identity, copy, validity, uid, flags, state, uidnext, since, run in rows
         }
 
     def intend(
@@ -87,12 +95,14 @@ class Ledger:
             ),
         )
 
-    def withdraw(self, mailbox: MailboxPath, key: LedgerKey) -> None:
-        """Drop an intent that came to nothing."""
+    def withdraw(self, mailbox: MailboxPath, key: LedgerKey, state: str) -> None:
+        """Drop a line that is in this state: an intent that came to nothing, or a message sent that
+        is not there.
+        """
         self._sql.execute(
             "DELETE FROM ledger WHERE destination = ? AND mailbox = ?"
-            " AND identity = ? AND copy = ? AND state = 'intent'",
-            (self._destination, write_path(mailbox), *key),
+            " AND identity = ? AND copy = ? AND state = ?",
+            (self._destination, write_path(mailbox), *key, state),
         )
 
     def set_flags(self, mailbox: MailboxPath, key: LedgerKey, flags: frozenset[str]) -> None:
@@ -103,10 +113,12 @@ class Ledger:
             (write_flags(flags), self._destination, write_path(mailbox), *key),
         )
 
-    def remove(self, mailbox: MailboxPath, keys: Iterable[LedgerKey]) -> None:
-        """Record that messages were taken away on the destination since."""
+    def mark(self, mailbox: MailboxPath, keys: Iterable[LedgerKey], state: str) -> None:
+        """Record of messages that were sent that they were `removed` on the destination since, or
+        are there `mangled`.
+        """
         self._sql.execute_each(
-            "UPDATE ledger SET state = 'removed'"
+            "UPDATE ledger SET state = ?"
             " WHERE destination = ? AND mailbox = ? AND identity = ? AND copy = ?",
-            ((self._destination, write_path(mailbox), *key) for key in keys),
+            ((state, self._destination, write_path(mailbox), *key) for key in keys),
         )

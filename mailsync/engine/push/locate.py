@@ -4,7 +4,7 @@ where headers do not tell.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mailsync.archive import Archive
@@ -18,6 +18,7 @@ from mailsync.engine.matching import (
     sample_of,
     sighting_of,
 )
+from mailsync.engine.names import name_of_message
 from mailsync.engine.push.session import PushSession
 from mailsync.engine.targets import Targets
 from mailsync.errors import MailboxError
@@ -62,8 +63,15 @@ def locate(
     arrived = {key for key, line in others.items() if unlocated(line, validity)}
     first = first_uid(search, ledger, validity)
     also = rivals(messages_of(targets, path, arrived), search, first)
-    taken = {line.uid for line in others.values() if line.uid and line.uidvalidity == validity}
-    taken.update(session.wrong.get(path, ()))
+    identities = {identity for identity, _ in unknown}
+    taken = {
+        line.uid
+        for key, line in others.items()
+        if line.uid
+        and line.uidvalidity == validity
+        # A body that is compared tells better than the ledger whose it is.
+        and (not session.sceptical or key[0] in identities)
+    }
     sightings = _sightings(session.destination, mailbox, 1 if also else first)
     matches = _Matches(session, targets.archive, mailbox, taken)
     located = tuple(
@@ -74,7 +82,29 @@ def locate(
         )
         for message, uid in matches.among([*also, *search.unknown], sightings)
     )
+    located += tuple(_mangled(session, mailbox, search, located, sightings))
     return Found(located, tuple(one for one in search.unlocated if one.key in matches.missing))
+
+
+def _mangled(
+    session: PushSession,
+    mailbox: DestinationMailbox,
+    search: Search,
+    located: Iterable[Located],
+    sightings: Iterable[Sighting],
+) -> Iterator[Located]:
+    """Yield, and report, those that were not found because the server changed them twice: they are
+    still there, and a third copy would be no better.
+    """
+    found, there = {one.key for one in located}, {one.uid for one in sightings}
+    for message in search.unknown:
+        line = mailbox.ledger.get(message.key)
+        if line is None or not line.mangled or message.key in found:
+            continue
+        if line.uid in there and line.uidvalidity == mailbox.state.uidvalidity:
+            text = "is there with another content than was sent, twice: delete it there first"
+            session.report.trouble_with("differs", message.mailbox, name_of_message(message), text)
+            yield Located(message.key, line.uid or 0, line.flags, mangled=True)
 
 
 def _sightings(
@@ -127,7 +157,7 @@ class _Matches:
         """Return the messages that are there, with their UIDs. Where the body of one of those that
         headers vouched for is another, all bodies are compared.
         """
-        likeness = ArchiveLikeness(self._archive)
+        likeness = (Sceptic if self._session.sceptical else ArchiveLikeness)(self._archive)
         outcome = compare(messages, sightings, likeness, self._taken, self._told)
         repaired = {one.uid for one in sightings if one.original}
         verbatim = ((message, uid) for message, uid in outcome.found if uid not in repaired)
@@ -135,7 +165,7 @@ class _Matches:
         forms = self._forms(outcome.ambiguous, sample)
         if any(disproved(self._archive, sample, forms)):
             sceptic = Sceptic(self._archive)
-            outcome = compare(messages, sightings, sceptic, self._taken)
+            outcome = compare(messages, sightings, sceptic, self._taken, self._told)
             forms |= self._forms(outcome.ambiguous, ())
         self.missing = {message.key for message in outcome.missing}
         by_bodies = matched_by_bodies(self._archive, outcome.ambiguous, forms)

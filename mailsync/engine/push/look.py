@@ -77,10 +77,16 @@ def _states(
     states: dict[MailboxPath, SyncState] = {}
     unusable = set(made.refused)
     for path in targets.by_destination:
-        if path not in unusable and (path in listed or path in made.renamed):
+        if path in unusable:
+            continue
+        # A mailbox that messages were sent to, and that a list leaves out, may be there.
+        sent_to = path not in listed and any(session.run.ledger(path).values())
+        if path in listed or path in made.renamed or sent_to:
             try:
                 states[path] = listed.get(path) or session.destination.state(path)
             except MailboxError as error:
+                if sent_to and session.report.dry_run:
+                    continue
                 unusable.add(path)
                 session.report.trouble_with("mailbox", path, "", str(error))
     return states, unusable

@@ -30,6 +30,13 @@ def count_plan(plan: PushPlan, report: Report, progress: Progress) -> None:
             progress.expect(source.new, source.octets)
         for change in mailbox.flags:
             report.of(change.message.mailbox).flags += 1
+        if mailbox.made_anew:
+            text = (
+                f"{show(mailbox.path)} was made anew on the destination since: what had been sent"
+                " is gone with the old one; `mailsync restore` brings it back"
+            )
+            for source in mailbox.sources[:1]:
+                report.trouble_with("made-anew", source.path, "", text)
 
 
 def count_as_sent(plan: PushPlan, report: Report) -> None:

@@ -5,6 +5,7 @@ out.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 
 from mailsync.engine.push.look import HeadStart, look
@@ -66,7 +67,21 @@ def send_all(
     plan = look(session, made, restore=restore, head_start=head_start)
     count_plan(plan, session.report, session.progress)
     _carry_out(session, made.targets, plan, sender)
+    note_flags_left_out(sender.flags_left_out, session.report)
+    note_moved(plan, session.report)
+    session.budget.raise_if_exhausted(session.report.destination)
     return made.targets
+
+
+def send_again(session: PushSession, targets: Targets) -> Targets:
+    """Send what a proof took back, once each; nothing there is believed but bodies. Raises
+    StoreUnavailable.
+    """
+    session = replace(session, sceptical=True)
+    targets = replace(targets, listed=session.destination.mailboxes())
+    plan, sender = look(session, MadeMailboxes(targets)), Sender(session)
+    _carry_out(session, targets, plan, sender)
+    return targets
 
 
 def _verb(restore: bool) -> str:  # noqa: FBT001  the caller's own keyword
@@ -86,9 +101,6 @@ def _carry_out(session: PushSession, targets: Targets, plan: PushPlan, sender: S
         if mailbox.usable and mailbox.flags and not sender.change_flags(mailbox)
     }
     Reconciler(session, targets, sender, plan, unusable).reconcile(unanswered=unanswered > 0)
-    note_flags_left_out(sender.flags_left_out, session.report)
-    note_moved(plan, session.report)
-    session.budget.raise_if_exhausted(session.report.destination)
 
 
 def _parcels(

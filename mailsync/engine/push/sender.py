@@ -93,7 +93,8 @@ class Sender:
         run = self._session.run
         for mailbox in plan.mailboxes:
             for one in mailbox.located:
-                run.settle(mailbox.path, one.key, mailbox.state.uidvalidity, one.uid, one.flags)
+                if not one.mangled:
+                    run.settle(mailbox.path, one.key, mailbox.state.uidvalidity, one.uid, one.flags)
             for message in mailbox.removed:
                 self._record_removed(mailbox.path, message)
         run.flush()

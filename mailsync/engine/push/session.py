@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -10,7 +10,6 @@ from mailsync.archive import PushRun
 from mailsync.engine.budget import Budget, unlimited
 from mailsync.engine.report import Report
 from mailsync.errors import StoreUnavailable
-from mailsync.model import MailboxPath
 from mailsync.progress import Progress
 from mailsync.stores.base import Destination
 
@@ -30,7 +29,7 @@ class Patience:
 class PushSession:
     """The ledger's run, the destination, and who hears of it.
 
-    `wrong` are UIDs of copies that a proof found to be other messages than was believed.
+    A `sceptical` push lets no header and no UID vouch for a body: something there turned out wrong.
     """
 
     run: PushRun
@@ -39,7 +38,7 @@ class PushSession:
     progress: Progress
     patience: Patience
     budget: Budget = field(default_factory=unlimited)
-    wrong: Mapping[MailboxPath, Collection[int]] = field(default_factory=dict)
+    sceptical: bool = False
 
     @contextmanager
     def phase(self, verb: str) -> Iterator[None]:

@@ -19,7 +19,7 @@ from mailsync.engine.matching import ArchiveLikeness
 from mailsync.engine.push.look import HeadStart
 from mailsync.engine.push.names import fit_names
 from mailsync.engine.push.openings import Openings
-from mailsync.engine.push.run import send_all
+from mailsync.engine.push.run import send_again, send_all
 from mailsync.engine.push.sender import INTENTS_TOGETHER, Sender
 from mailsync.engine.push.session import PushSession
 from mailsync.engine.targets import Targets, refreshed
@@ -131,6 +131,13 @@ class StreamingPush:
             session.report.error = error
         finally:
             session.progress.end()
+        return targets
+
+    def again(self, targets: Targets) -> Targets:
+        """Send what a proof took back, once; returns the targets as they are listed now."""
+        session = self._session
+        with session.phase("sending again"):
+            return send_again(session, targets)
         return targets
 
     def __exit__(

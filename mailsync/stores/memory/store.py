@@ -233,7 +233,9 @@ class MemoryStore:
             box = self._server.boxes[parcel.mailbox]
             uidvalidity, uid = (box.uidvalidity, answer) if self._server.uidplus else (None, None)
             repaired = repairs[id(parcel)][1] if id(parcel) in repairs else ""
-            yield Appended(parcel, uidvalidity, uid, box.messages[answer].flags, repaired)
+            kept = box.messages.get(answer)
+            flags = kept.flags if kept else parcel.message.flags
+            yield Appended(parcel, uidvalidity, uid, flags, repaired)
         yield from (Unanswered(parcel) for parcel in flight[len(answers) :])
         if broken is not None and broken.final:
             raise ConnectionLost(self.account, "the connection broke, and retries are used up")

@@ -6,7 +6,7 @@ import pytest
 
 from mailsync.cli import outcome
 from mailsync.cli.session import Session
-from mailsync.engine.report import Report
+from mailsync.engine.report import Proved, Report
 from mailsync.errors import (
     AuthenticationFailed,
     ConnectionLost,
@@ -135,3 +135,16 @@ def test_damage_and_a_full_disk_win_over_everything() -> None:
     assert outcome.show([login, login], session) == 12
     assert outcome.show([login, pulled()], session) == 3
     assert outcome.show([pulled(), pulled()], session) == 0
+
+
+def test_a_proof_says_what_was_compared_and_what_was_removed_since(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report = Report("push", "old", "new", started=1000, ended=1000)
+    report.proof.append(Proved(("INBOX",), ("INBOX",), 2117, 2117, 2117, 2112, 5, 20))
+    code, out, _ = said(capsys, report)
+    assert code == 0
+    assert out.splitlines()[0] == (
+        "proved: 2,117 messages at the source, all in the archive and on the destination, but for 5"
+        " that were removed there since; sizes of all, contents of 20 compared"
+    )

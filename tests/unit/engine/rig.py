@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,11 +16,13 @@ from mailsync.engine.push import Patience, PushSession, push, rehearse_push
 from mailsync.engine.report import Report
 from mailsync.engine.selection import Selection
 from mailsync.engine.targets import Targets, find_targets
+from mailsync.formats import header
 from mailsync.mapping import MappingRules
-from mailsync.model import ArchivedMessage, MailboxPath
+from mailsync.model import ArchivedMessage, MailboxPath, Parcel
 from mailsync.progress import Silence
 from mailsync.stores.base import Destination, Source
 from mailsync.stores.memory import MemoryServer, MemoryStore
+from tests.messages import plain
 
 ACCOUNT = "old"
 PATIENCE = 30.0
@@ -44,14 +46,53 @@ class Clock:
         self.while_asleep()
 
 
+class Keeper(MemoryServer):
+    """A server that keeps of each message it takes what `keeps` makes of it, and says the UID that
+    `told` makes of it.
+    """
+
+    told: Callable[[int], int] = staticmethod(lambda uid: uid)
+    keeps: Callable[[bytes], Iterable[bytes]] = staticmethod(lambda content: [content])
+
+    def _keep(self, parcel: Parcel) -> int:
+        date = parcel.message.internaldate
+        uid = self.told(self.boxes[parcel.mailbox].uidnext)
+        self.taken += 1
+        for content in self.keeps(parcel.content):
+            self.deliver(parcel.mailbox, content, *parcel.message.flags, internaldate=date)
+        return uid
+
+
+def routed(number: int) -> bytes:
+    """A message that was delivered, under a queue id of its own."""
+    return b"Received: from a by b with ESMTP id %d;\r\n\tMon, 2 Jun 2014 10:00:00 +0000\r\n" % (
+        number
+    ) + plain(number)
+
+
+def headed(content: bytes) -> bytes:
+    return header.block(content)
+
+
+def swapped(content: bytes) -> bytes:
+    """Another body of the same size under the same header."""
+    head = header.block(content)
+    return head + content[len(head) :].swapcase()
+
+
 @dataclass(slots=True)
 class Rig:
     directory: Path
     old: MemoryServer = field(default_factory=lambda: MemoryServer(condstore=True))
-    new: MemoryServer = field(default_factory=MemoryServer)
+    new: MemoryServer = field(default_factory=Keeper)
     clock: Clock = field(default_factory=Clock)
     dedupe: str = "message-id"
     container: str = "maildir"
+
+    @property
+    def keeper(self) -> Keeper:
+        assert isinstance(self.new, Keeper)
+        return self.new
 
     def archive(self) -> Archive:
         return Archive.open(

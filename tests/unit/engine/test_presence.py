@@ -5,48 +5,15 @@ is, and what is there under another header may be it all the same.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from mailsync.formats import header
-from mailsync.model import INBOX, Parcel
-from mailsync.stores.memory import MemoryServer
-from tests.messages import plain
-from tests.unit.engine.rig import Rig
+from mailsync.model import INBOX
+from tests.unit.engine.rig import Keeper, Rig, headed, routed, swapped
 
 MESSAGES = 30
-
-
-class Keeper(MemoryServer):
-    """A server that keeps of each message it takes what `keeps` makes of it."""
-
-    keeps: Callable[[bytes], Iterable[bytes]] = staticmethod(lambda content: [content])
-
-    def _keep(self, parcel: Parcel) -> int:
-        date = parcel.message.internaldate
-        uid = self.boxes[parcel.mailbox].uidnext
-        for content in self.keeps(parcel.content):
-            self.deliver(parcel.mailbox, content, *parcel.message.flags, internaldate=date)
-        return uid
-
-
-def routed(number: int) -> bytes:
-    """A message that was delivered, under a queue id of its own."""
-    return b"Received: from a by b with ESMTP id %d;\r\n\tMon, 2 Jun 2014 10:00:00 +0000\r\n" % (
-        number
-    ) + plain(number)
-
-
-def headed(content: bytes) -> bytes:
-    return header.block(content)
-
-
-def swapped(content: bytes) -> bytes:
-    """Another body of the same size under the same header."""
-    head = header.block(content)
-    return head + content[len(head) :].swapcase()
 
 
 def identified(content: bytes) -> bytes:
@@ -116,8 +83,7 @@ def test_restoring_thrice_to_a_server_that_rewrites_headers_doubles_nothing(
     for number in range(MESSAGES, MESSAGES + 3):
         rig.old.deliver(INBOX, nameless(number))
     rig.pull()
-    assert isinstance(rig.new, Keeper)
-    rig.new.keeps = lambda content: [change(content)]
+    rig.keeper.keeps = lambda content: [change(content)]
 
     for expected in (MESSAGES + 3, 0, 0):
         assert rig.push(restore=True).total.new == expected
