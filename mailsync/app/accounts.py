@@ -4,6 +4,7 @@ whoever drives the work.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,9 @@ from mailsync.config.account import ImapAccount, Pop3Account
 from mailsync.config.file import Configuration, find, load
 from mailsync.config.url import is_url, parse_url
 from mailsync.errors import ConfigError
+from mailsync.formats.redaction import without_password
 
+_SCHEME: Final = re.compile(r"\A(?:pop3s?|imaps?)(?::/*|/+)", re.IGNORECASE)
 URL_ARCHIVES: Final = Path("mailsync-archive")
 
 
@@ -107,8 +110,11 @@ class Accounts:
             known = False
         if not known:
             user, _, host = text.rpartition("@")
+            # A scheme that is written wrong, and a password, which nobody should write there.
+            user = _SCHEME.sub("", user).partition(":")[0] or "USER"
             raise ConfigError(
-                f"{text} is no URL: write imaps://{user}@{host} or pop3s://{user}@{host}"
+                f"{without_password(text)} is no URL: write imaps://{user}@{host} or"
+                f" pop3s://{user}@{host}"
             )
 
 

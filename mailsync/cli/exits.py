@@ -10,6 +10,7 @@ import errno
 import json
 import sys
 import traceback
+from collections.abc import Sequence
 
 import click
 
@@ -17,27 +18,38 @@ from mailsync import exit_codes
 from mailsync.cli.session import Session
 from mailsync.engine.report import JSON_VERSION
 from mailsync.errors import ConfigError, MailsyncError
+from mailsync.formats.redaction import Redactor, password_in
 from mailsync.formats.terminal import plain
 
 
-def report(error: BaseException, session: Session) -> int:
-    """Return what ended the command, for people on standard error and with `--json` for programs;
-    returns the exit code.
+def report(error: BaseException, session: Session, arguments: Sequence[str] = ()) -> int:
+    """Tell what ended the command, people on standard error and with `--json` programs too; return
+    the exit code.
+
+    A password that was written into one of the `arguments` is not repeated.
     """
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else exit_codes.UNEXPECTED
+    redactor = Redactor()
+    for argument in arguments:
+        redactor.learn(password_in(argument))
     if session.debug and not isinstance(error, click.ClickException):
-        traceback.print_exception(error)
-    code, lines = explain(error)
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            click.echo(redactor.hidden(line), err=True)
+    code, said = explain(error)
+    lines = [redactor.hidden(line) for line in said]
     try:
         if isinstance(error, click.UsageError):
-            error.show()
+            click.UsageError(redactor.hidden(error.format_message()), error.ctx).show()
         else:
             for line in lines:
                 click.echo(f"{click.style('mailsync:', fg='red')} {plain(line)}", err=True)
         if session.json:
             problems = (
-                [{"where": problem.where, "what": problem.what} for problem in error.problems]
+                [
+                    {"where": problem.where, "what": redactor.hidden(problem.what)}
+                    for problem in error.problems
+                ]
                 if isinstance(error, ConfigError)
                 else []
             )

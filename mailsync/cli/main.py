@@ -18,6 +18,7 @@ from typing import Any, Final
 import click
 
 from mailsync import __version__, exit_codes
+from mailsync.cli import streams
 from mailsync.cli.session import Session
 
 COMMANDS: Final = {
@@ -139,7 +140,7 @@ def run(arguments: Sequence[str], session: Session) -> int:
     except BaseException as error:  # noqa: BLE001  the one place where every failure becomes an exit code
         from mailsync.cli import exits  # noqa: PLC0415  only a failure needs it
 
-        return exits.report(error, session)
+        return exits.report(error, session, arguments)
     return code if isinstance(code, int) else 0
 
 
@@ -148,10 +149,8 @@ def main() -> None:
     # A service manager's SIGTERM is a Ctrl-C without a keyboard: unwind, leave a safe state, say
     # so.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-    sys.exit(run(sys.argv[1:], Session(environ=os.environ)))
+    streams.prepare()
+    sys.exit(streams.ended(run(sys.argv[1:], Session(environ=os.environ))))
 
 
 if __name__ == "__main__":

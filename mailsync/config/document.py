@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 import yaml
 
 from mailsync.errors import ConfigError, Problem
+from mailsync.formats.redaction import without_password
 
 Value: TypeAlias = "str | list[Value] | dict[str, Value] | None"
 Path: TypeAlias = tuple[str | int, ...]
@@ -128,7 +129,7 @@ class _Reader:
             elif key in result:
                 first = self.lines[*path, key]
                 # A key below `password` may be the password itself, written the wrong way.
-                shown = "a key" if "password" in path else f"`{key}`"
+                shown = "a key" if "password" in path else f"`{without_password(key)}`"
                 self._problem(key_node, f"{shown} is given twice (first on line {first}): keep one")
             else:
                 self.lines[*path, key] = _line(key_node)

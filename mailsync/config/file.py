@@ -14,6 +14,7 @@ from mailsync.config.mistakes import problems
 from mailsync.config.settings import Settings
 from mailsync.config.values import safe_name
 from mailsync.errors import ConfigError, Problem
+from mailsync.formats.redaction import without_password
 
 NAME = "mailsync.yaml"
 
@@ -29,8 +30,10 @@ class Configuration:
         """Return the account of that name. Raises ConfigError that names those there are."""
         account = self.settings.accounts.get(name)
         if account is None:
+            # Behind a colon may stand a password: no account has one in its name.
+            called = f"account {name!r}" if ":" not in name else "account of that name"
             raise ConfigError(
-                f"there is no account {name!r} in {self.path}; there is:"
+                f"there is no {called} in {self.path}; there is:"
                 f" {', '.join(self.settings.accounts)}"
             )
         return account
@@ -100,7 +103,10 @@ def _unusable_names(document: Document) -> Iterator[Problem]:
         try:
             safe_name(name)
         except ValueError as error:
-            yield Problem(document.where(("accounts", name)), f"the account name {name!r} {error}")
+            yield Problem(
+                document.where(("accounts", name)),
+                f"the account name {without_password(name)!r} {error}",
+            )
 
 
 def _line(problem: Problem) -> int:

@@ -14,6 +14,7 @@ from mailsync.config.account import ImapAccount, Pop3Account, meant_protocol
 from mailsync.config.document import Document, Path, Value
 from mailsync.config.settings import ArchiveSettings, Settings
 from mailsync.errors import Problem
+from mailsync.formats.redaction import without_password
 
 _OTHER_WORDS: Final = {
     "user": "username",
@@ -47,6 +48,10 @@ _MISSING: Final = {
 }
 
 
+_UNQUOTED: Final = frozenset({"plaintext", "dict_type", "model_type", "model_attributes_type"})
+"""Findings for which nothing is quoted: words where lines should stand may be a password."""
+
+
 def problems(errors: Iterable[Mapping[str, Any]], document: Document) -> list[Problem]:
     """Turn the errors of a ValidationError into problems."""
     return [_problem(error, document) for error in errors]
@@ -60,7 +65,7 @@ def _problem(error: Mapping[str, Any], document: Document) -> Problem:
     elif kind == "extra_forbidden":
         what = _unknown(path, document.value)
     else:
-        instead = "" if kind == "plaintext" else _instead_of(path, document.value)
+        instead = "" if kind in _UNQUOTED else _instead_of(path, document.value)
         what = f"{_shown(path)} {_wrong(error)}{instead}" if path else f"the file {_wrong(error)}"
     return Problem(document.where(path), what)
 
@@ -87,7 +92,11 @@ def _shown(path: Path) -> str:
         path = path[: path.index("password") + 1]
     name = ""
     for step in path:
-        name += f"[{step + 1}]" if isinstance(step, int) else f"{'.' if name else ''}{step}"
+        name += (
+            f"[{step + 1}]"
+            if isinstance(step, int)
+            else f"{'.' if name else ''}{without_password(step)}"
+        )
     return f"`{name}`"
 
 
@@ -145,7 +154,7 @@ def _instead_of(path: Path, value: Value) -> str:
         except (LookupError, TypeError):
             return ""
     return (
-        f" (not {value!r})"
+        f" (not {without_password(value)!r})"
         if isinstance(value, str) and len(value) <= 60 and value.isprintable()
         else ""
     )

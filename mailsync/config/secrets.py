@@ -7,11 +7,12 @@ key ring.
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import shlex
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -22,6 +23,13 @@ from mailsync.errors import ConfigError
 
 COMMAND_TIMEOUT: Final = 120.0
 _STDERR_SHOWN: Final = 400
+_FILE_READ: Final = 65_536
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+"""Octets with which some editors and shells begin a text, and the encoding they announce."""
 
 
 def _splittable(command: str) -> str:
@@ -198,18 +206,28 @@ def _run(
 def _read(path: Path, whose: str) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.readline(65536)
+            return file.read(_FILE_READ)
     except OSError as error:
         raise ConfigError(
             f"the password file of {whose} cannot be read: {path}: {error.strerror}"
         ) from None
 
 
-def _first_line(output: bytes, what: str, decode: Callable[[bytes], str] = bytes.decode) -> str:
-    line = output.split(b"\n", 1)[0].rstrip(b"\r")
-    if not line:
-        raise ConfigError(f"{what} gave nothing: its first line must be the password")
+def _first_line(output: bytes, what: str) -> str:
+    """Read the password; a byte order mark before it, and the CR of a line end, are none of it."""
+    mark, encoding = next(
+        (known for known in _MARKS if output.startswith(known[0])), (b"", "utf-8")
+    )
+    text = output.removeprefix(mark)
+    if encoding == "utf-8":
+        text = text.partition(b"\n")[0]  # what follows is nobody's business
     try:
-        return decode(line)
+        password = text.decode(encoding).partition("\n")[0].rstrip("\r")
     except UnicodeDecodeError:
-        raise ConfigError(f"{what} gave something that is not UTF-8 text") from None
+        raise ConfigError(
+            f"{what} gave something that is not UTF-8 text; if it is Latin-1, or another encoding,"
+            " save it as UTF-8"
+        ) from None
+    if not password:
+        raise ConfigError(f"{what} gave nothing: its first line must be the password")
+    return password

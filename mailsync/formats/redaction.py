@@ -41,6 +41,25 @@ _CODECS: Final = ("utf-8", "latin-1", "cp1252")
 _ALONE: Final = (rb"(?<![0-9A-Za-z\x80-\xff])(?:", rb")(?![0-9A-Za-z\x80-\xff])")
 
 
+_IN_ADDRESS: Final = re.compile(
+    r"(?P<before>(?>(?:[^:/@\s]*:/+)?)[^:]*:)(?P<secret>.+)(?P<behind>@)", re.DOTALL
+)
+"""`alice:SECRET@host`, `imaps://alice:SECRET@host`, `imaps:/alice:SECRET@host`."""
+
+
+def password_in(address: str) -> str:
+    """Return what stands where people write a password into an address or a URL, however mistyped;
+    empty when there is none.
+    """
+    found = _IN_ADDRESS.match(address)
+    return found["secret"] if found else ""
+
+
+def without_password(address: str) -> str:
+    """Return an address or a URL with MASK for the password in it."""
+    return _IN_ADDRESS.sub(rf"\g<before>{MASK.decode()}\g<behind>", address, count=1)
+
+
 class Redactor:
     """Knows secrets and takes them out of text; it never tells them, not even in a `repr`."""
 

@@ -108,3 +108,21 @@ def test_a_password_that_would_end_a_protocol_line_is_refused_unseen(password: s
     with pytest.raises(ConfigError) as caught:
         reveal(SecretStr(password), "home", {})
     assert repr(password)[1:-1] not in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\r\nSecond line\r\n"])
+def test_a_byte_order_mark_and_a_line_end_are_no_part_of_the_password(
+    tmp_path: Path, encoding: str, end: str
+) -> None:
+    file = tmp_path / "password"
+    file.write_bytes(f"pässwörd Ċ{end}".encode(encoding))
+    assert reveal(FromFile(file=file), "home", {}) == "pässwörd Ċ"
+
+
+def test_a_password_file_in_latin_1_is_said_to_be_one_and_not_shown(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_bytes("pässwörd\n".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"Latin-1.* save it as UTF-8") as caught:
+        reveal(FromFile(file=file), "home", {})
+    assert "ssw" not in str(caught.value).replace("password", "")
