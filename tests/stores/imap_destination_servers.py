@@ -33,13 +33,21 @@ def destination(
 
 @dataclass(frozen=True, slots=True)
 class ImapAccount:
-    """One account of a server, read by IMAPClient; `kept` is what the server makes of a message."""
+    """One account of a server, read by IMAPClient; `kept` is what the server makes of a message.
+
+    `prefix` and `delimiter` are how the server writes names; a `strict` one refuses some messages;
+    `shown` takes off what it adds to them.
+    """
 
     port: int
     user: str
     password: str
     kept: Callable[[bytes], bytes]
     keywords: bool = True
+    prefix: str = ""
+    delimiter: str = "/"
+    strict: bool = False
+    shown: Callable[[bytes], bytes] = bytes
 
     def destination(self, *, repair: bool = True) -> ImapDestination:
         return destination(self.port, self.user, self.password, repair=repair)
@@ -53,22 +61,30 @@ class ImapAccount:
 
     def arrived(self, mailbox: MailboxPath) -> list[Arrived]:
         with self.client() as client:
-            if not client.select_folder("/".join(mailbox), readonly=True)[b"EXISTS"]:
+            if not client.select_folder(self._written(mailbox), readonly=True)[b"EXISTS"]:
                 return []
             got = client.fetch(client.search("ALL"), ["BODY.PEEK[]", "FLAGS", "INTERNALDATE"])
         return [
             Arrived(
                 uid,
-                one[b"BODY[]"],
+                self.shown(one[b"BODY[]"]),
                 frozenset(flag.decode() for flag in one[b"FLAGS"] if flag != b"\\Recent"),
                 int(one[b"INTERNALDATE"].timestamp()),
+                len(one[b"BODY[]"]) - len(self.shown(one[b"BODY[]"])),
             )
             for uid, one in sorted(got.items())
         ]
 
     def subscribed(self) -> set[MailboxPath]:
         with self.client() as client:
-            return {tuple(name.split("/")) for _, _, name in client.list_sub_folders()}
+            return {
+                tuple(name.removeprefix(self.prefix).split(self.delimiter))
+                for _, _, name in client.list_sub_folders()
+            }
+
+    def _written(self, mailbox: MailboxPath) -> str:
+        name = self.delimiter.join(mailbox)
+        return name if mailbox == ("INBOX",) else self.prefix + name
 
 
 def dovecot_keeps(content: bytes) -> bytes:
@@ -88,6 +104,26 @@ def pymap_keeps(content: bytes) -> bytes:
         if re.search(rb"(?:\n|\A)[ \t]*\r?\n", content)
         else re.sub(rb"\n\Z|((?:\A|\n)\r*)\r\Z", rb"\1", content)
     )
+
+
+def courier_keeps(content: bytes) -> bytes:
+    """What Courier delivers: no CR but in line ends, and a line end at the end."""
+    lined = content.replace(b"\r", b"").replace(b"\n", b"\r\n")
+    return lined if lined.endswith(b"\n") else lined + b"\r\n"
+
+
+def mailutils_shows(content: bytes) -> bytes:
+    """What Mailutils delivers, without what it writes into its files: headers of its own, and marks
+    before lines that begin with a dash.
+    """
+    return re.sub(rb"(?m)^(?:(?:X-IMAPbase|X-UID|Status):.*\r\n|>From (?=-))", b"", content)
+
+
+def cyrus_keeps(content: bytes) -> bytes:
+    """What Cyrus delivers: X for octets beyond ASCII in the header."""
+    end = content.find(b"\r\n\r\n")
+    head = content if end < 0 else content[:end]
+    return re.sub(rb"[\x80-\xff]", b"X", head) + content[len(head) :]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
-"""The whole way with servers out of Debian packages: pulled from Courier, Cyrus and GNU Mailutils;
-pushed into Cyrus while messages are there; resumed after a cut with Courier and Cyrus; restored to
-Cyrus.
+"""The whole way with servers out of Debian packages, Courier, Cyrus and GNU Mailutils: pulled from
+them, pushed into mailboxes that hold messages, resumed after a cut, restored.
 """
 
 from __future__ import annotations
@@ -71,7 +70,6 @@ def test_everything_is_pulled_and_a_second_pull_has_nothing_to_do(
     assert home.archived("a") == first
 
 
-@pytest.mark.parametrize("server", ["cyrus"], indirect=True)
 def test_a_push_into_a_mailbox_that_holds_messages_adds_what_is_missing_once(
     server: DebianServer, home: Home, dovecot: Dovecot
 ) -> None:
@@ -86,7 +84,6 @@ def test_a_push_into_a_mailbox_that_holds_messages_adds_what_is_missing_once(
     assert there(server, user) == Counter(plain(number) for number in range(8))
 
 
-@pytest.mark.parametrize("server", ["courier", "cyrus"], indirect=True)
 def test_a_migration_that_was_cut_goes_on_and_doubles_nothing(
     server: DebianServer, home: Home, dovecot: Dovecot
 ) -> None:
@@ -103,7 +100,6 @@ def test_a_migration_that_was_cut_goes_on_and_doubles_nothing(
     assert there(server, user) == Counter(plain(number) for number in range(40))
 
 
-@pytest.mark.parametrize("server", ["cyrus"], indirect=True)
 def test_lost_messages_are_restored_to_where_they_were(server: DebianServer, home: Home) -> None:
     user = server.user()
     put(server, user, range(8))

@@ -125,7 +125,12 @@ def append_uids(result: Result, count: int) -> tuple[int | None, list[int | None
     the server did not tell.
     """
     validity, _, uids = result.argument.partition(b" ")
-    if result.code == b"APPENDUID" and validity.isdigit() and len(validity) <= 10:
+    if (
+        result.code == b"APPENDUID"
+        and validity.isdigit()
+        and len(validity) <= 10
+        and int(validity) < 1 << 32
+    ):
         spans = ranges_of(uids)
         if (
             all(0 < span.start < span.stop <= 1 << 32 for span in spans)

@@ -89,7 +89,9 @@ class MailboxMaker:
         can be selected.
         """
         flights = self._send(session, wanted, special=special)
-        link.forget_selected()
+        if flights:
+            link.forget_selected()
+            link.leave()
         found: dict[MailboxPath, Result | None] = {}
         for mailbox, made, selected in flights:
             result = session.queue.wait(selected)

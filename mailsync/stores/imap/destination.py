@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from mailsync.errors import MailboxError, StoreUnavailable
-from mailsync.mapping import show
 from mailsync.model import (
     Appended,
     Mailbox,
@@ -32,7 +31,6 @@ from mailsync.stores.endpoint import Endpoint
 from mailsync.stores.imap.append_responses import AppendPolicy
 from mailsync.stores.imap.create import MailboxMaker
 from mailsync.stores.imap.list import list_mailboxes
-from mailsync.stores.imap.list_response import status
 from mailsync.stores.imap.mailbox_names import Names
 from mailsync.stores.imap.parallel_append import append_in_parallel
 from mailsync.stores.imap.pipelined_append import Pace, append_pipelined
@@ -40,6 +38,7 @@ from mailsync.stores.imap.plainer_names import fitted
 from mailsync.stores.imap.presence import list_bodies, list_present
 from mailsync.stores.imap.quota import rooms
 from mailsync.stores.imap.reconnect import ReconnectingSession
+from mailsync.stores.imap.search_check import asked_state
 from mailsync.stores.imap.session import Session
 from mailsync.stores.imap.store_flags import store_flags
 from mailsync.stores.retry import RETRIES, Retry
@@ -141,21 +140,7 @@ class ImapDestination:
 
     def state(self, mailbox: MailboxPath) -> SyncState:
         """Return the mailbox's state now (STATUS). Raises MailboxError."""
-
-        def ask() -> SyncState:
-            session = self._link.session
-            name = session.mailbox(session.names.written(mailbox))
-            command = session.queue.send(b"STATUS ", name, b" (MESSAGES UIDNEXT UIDVALIDITY)")
-            session.done(command, mailbox)
-            for answer in command.answers:
-                found = status(answer)
-                if found is not None and found[1] is not None:
-                    return found[1]
-            raise MailboxError(
-                self.account, mailbox, f"the server does not tell the state of {show(mailbox)}"
-            )
-
-        return self._trying(ask)
+        return self._trying(lambda: asked_state(self._link.session, mailbox))
 
     def presence(self, mailbox: MailboxPath, first_uid: int = 1) -> Iterator[Present]:
         """List messages from `first_uid` on with their header blocks, each once, also when the

@@ -39,7 +39,7 @@ _MONTHS: Final = {
 }
 _SYSTEM: Final = {flag.lower(): flag for flag in SYSTEM_FLAGS}
 _EPOCH: Final = date(1970, 1, 1).toordinal()
-_LATEST: Final = (date.max.toordinal() - _EPOCH) * 86400
+_LATEST: Final = (date.max.toordinal() + 1 - _EPOCH) * 86400
 _FLAGS_KEPT: Final = 1000
 
 LINE_LIMIT: Final = 1 << 20

@@ -104,7 +104,9 @@ class _Pipeline:
                 self._held = self._batches.take(self._pace.messages)
         group = self._held
         if self._flying and (
-            self._octets + _octets(group) > WINDOW_OCTETS
+            _is_empty(group)
+            or _is_empty(self._flying[-1][1])
+            or self._octets + _octets(group) > WINDOW_OCTETS
             or self._messages + len(group) > self._pace.messages
             or len(self._flying) >= WINDOW_COMMANDS
         ):
@@ -115,6 +117,7 @@ class _Pipeline:
     def _send(self, group: list[Send]) -> Iterator[AppendOutcome]:
         try:
             session = self._link.session
+            self._link.leave()
             name = session.mailbox(session.names.written(group[0].parcel.mailbox))
         except StoreUnavailable as error:
             self._again.appendleft(group)
@@ -238,6 +241,11 @@ class _Pipeline:
         yield from self._take()
         if self._stopped is None:
             self._link.again(error)
+
+
+def _is_empty(group: list[Send]) -> bool:
+    """Whether this is an empty message, which nothing else may fly with: some servers hang up."""
+    return not any(send.content for send in group)
 
 
 def _octets(group: list[Send]) -> int:

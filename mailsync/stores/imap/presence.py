@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Container, Iterator, Sequence
-from typing import Final
+from typing import Final, cast
 
 from mailsync.model import NO_FLAGS, Entry, MailboxPath, Present, UidRef
 from mailsync.stores.imap.command_queue import Command
@@ -18,7 +18,7 @@ from mailsync.stores.imap.fetch_response import body_of, epoch, flags_of, line_o
 from mailsync.stores.imap.list import OUTSTANDING
 from mailsync.stores.imap.reconnect import ReconnectingSession
 from mailsync.stores.imap.response import Answer
-from mailsync.stores.imap.search import searched
+from mailsync.stores.imap.search_check import asked_again, doubt, uids_listed
 from mailsync.stores.imap.session import Session
 from mailsync.stores.imap.uid_set import uid_set
 
@@ -48,7 +48,8 @@ def list_present(
 ) -> Iterator[Present]:
     """List the messages from `first_uid` on, by UID as a rule; some may come twice.
 
-    Raises MailboxError, StoreUnavailable.
+    Raises MailboxError, also where what the server tells of the mailbox does not add up however it
+    is asked; StoreUnavailable.
 
     Those `seen` before a line broke are not asked for again: a line that lasts for a part only
     would never bring the rest.
@@ -57,21 +58,22 @@ def list_present(
     examined = link.examine(mailbox, fresh=True)
     search = session.queue.send(b"UID SEARCH UID %d:*" % first_uid)
     _opened(mailbox, examined)
-    state = examined.state
-    if not state.messages:
-        session.queue.wait(search)
-        return
-    session.done(search, mailbox)
     # `n:*` names the last message even when its UID is below n (RFC 9051 section 9).
-    uids = sorted(
-        uid
-        for uid in searched(search)
-        if uid >= first_uid and UidRef(mailbox, state.uidvalidity, uid) not in seen
-    )
-    for answer in _headers(session, mailbox, uids):
-        present = present_of(answer, account, mailbox, state.uidvalidity)
-        if present is not None:
-            yield present
+    uids, validity = uids_listed(examined, search, first_uid)
+    wanted = {uid for uid in uids if uid >= first_uid}
+    wanted -= {uid for uid in wanted if UidRef(mailbox, validity, uid) in seen}
+    for attempt in (1, 2):
+        for answer in _headers(session, mailbox, sorted(wanted)):
+            present = present_of(answer, account, mailbox, validity)
+            uid = None if present is None else cast("UidRef", present.entry.ref).uid
+            if present is not None and uid in wanted:
+                wanted.discard(uid)
+                yield present
+        if not wanted:
+            return
+        if attempt == 1:
+            wanted &= set(asked_again(session, mailbox))
+    raise doubt(account, mailbox, f"does not show {len(wanted)} messages that it lists")
 
 
 def _headers(session: Session, mailbox: MailboxPath, uids: Sequence[int]) -> Iterator[Answer]:
@@ -127,10 +129,11 @@ def list_bodies(
     """Bring the contents of these messages, one command each, some ahead; those that are gone are
     left out.
 
-    Raises MailboxError, StoreUnavailable.
+    Raises MailboxError, also where some are listed but not brought; StoreUnavailable.
     """
     session, examined = link.session, link.examine(mailbox, fresh=True)
     rest, flights = deque(uids), deque[Command]()
+    wanted = set(uids)
     while rest or flights:
         while rest and len(flights) < BODIES_AHEAD and session.queue.outstanding < OUTSTANDING:
             ask = b"UID FETCH %d (UID BODY.PEEK[])" % rest.popleft()
@@ -139,9 +142,12 @@ def list_bodies(
         command = flights.popleft()
         for answer in session.queue.answers(command):
             body = body_of(answer, account)
-            if body is not None and body.uid is not None and body.content is not None:
+            if body is not None and body.uid in wanted and body.content is not None:
+                wanted.discard(body.uid)
                 yield body.uid, body.content
         session.done(command, mailbox)
+    if wanted and (kept := wanted.intersection(asked_again(session, mailbox))):
+        raise doubt(account, mailbox, f"does not bring {len(kept)} messages that it lists")
 
 
 def _opened(mailbox: MailboxPath, examined: Examined) -> None:

@@ -27,6 +27,7 @@ class ReconnectingSession:
         self._retry = retry
         self._session: Session | None = None
         self._selected: Examined | None = None
+        self._writable = False
         self._names: Names | None = None
 
     @property
@@ -66,7 +67,7 @@ class ReconnectingSession:
         command = session.queue.send(
             b"EXAMINE ", session.mailbox(session.names.written(path)), option
         )
-        self._selected = Examined(path, session, command)
+        self._selected, self._writable = Examined(path, session, command), False
         return self._selected
 
     def progressed(self) -> None:
@@ -94,14 +95,32 @@ class ReconnectingSession:
         self._retry.wait(error)
 
     def forget_selected(self) -> None:
-        """Another command selected a mailbox."""
-        self._selected = None
+        """Another command selected a mailbox, for writing."""
+        self._selected, self._writable = None, True
+
+    def leave(self) -> None:
+        """Leave the mailbox that is selected, if any, without waiting: to be done before APPEND.
+
+        Courier refuses what comes for a mailbox that is open for reading, and GNU Mailutils writes
+        back what it knew of the open one, without what came meanwhile. Without UNSELECT (RFC 3691)
+        only what is open for reading can be left so that nothing in it is expunged.
+        """
+        chosen, writable = self._selected, self._writable
+        self._selected, self._writable = None, False
+        session = self._session
+        if session is None or not (writable or (chosen is not None and not chosen.refused)):
+            return
+        if session.has(b"UNSELECT"):
+            session.queue.send(b"UNSELECT")
+        elif not writable:
+            session.queue.send(b"CLOSE")
 
     def close(self) -> None:
         """Say goodbye without waiting; idempotent."""
         if self._session is not None:
             self._session.close()
         self._session = self._selected = None
+        self._writable = False
 
     def _connect(self) -> None:
         session = self._open()
@@ -117,3 +136,4 @@ class ReconnectingSession:
             self._session.queue.alive = False
             self._session.queue.connection.abandon()
         self._session = self._selected = None
+        self._writable = False

@@ -51,11 +51,15 @@ def existing_uids(
 
 
 def searched(command: Command) -> list[int]:
-    """Read the answers to a UID SEARCH."""
+    """Read the answers to a UID SEARCH; what cannot be a UID is left out."""
     words = [
         word
         for answer in command.answers
         if answer.word == b"SEARCH"
         for word in answer.line.split()[1:]
     ]
-    return [int(word) for word in words if word.isdigit() and len(word) <= 10]
+    return [
+        int(word)
+        for word in words
+        if word.isdigit() and len(word) <= 10 and 0 < int(word) < 1 << 32
+    ]

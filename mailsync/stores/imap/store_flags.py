@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from mailsync.model import SYSTEM_FLAGS, MailboxPath
 from mailsync.stores.imap.command_queue import Command
+from mailsync.stores.imap.fetch_response import line_of
 from mailsync.stores.imap.list import OUTSTANDING
 from mailsync.stores.imap.permanent_flags import allowed, permanent_flags
 from mailsync.stores.imap.presence import WINDOW
@@ -45,10 +46,27 @@ def store_flags(
     ]
     for command in _in_flight(session, [_store(one) for one in system]):
         session.done(command, mailbox)
+    existing = _existing(session, mailbox, changes.keys(), flights)
+    link.leave()  # GNU Mailutils makes flags known when the mailbox is left
+    return [uid for uid in changes if uid in existing]
+
+
+def _existing(
+    session: Session, mailbox: MailboxPath, uids: Collection[int], flights: Sequence[Command]
+) -> set[int]:
+    """Return which messages are there. What is called gone is never sent again, so a search alone
+    does not settle it. Raises MailboxError.
+    """
     # Dovecot answers a search before it says that an earlier change is done, so any command may
     # have got the answer.
     existing = {uid for command in flights for uid in searched(command)}
-    return [uid for uid in changes if uid in existing]
+    unseen = [uid for uid in uids if uid not in existing]
+    asks = [b"UID FETCH " + some + b" (UID FLAGS)" for some in _sets(unseen)]
+    for command in _in_flight(session, asks):
+        session.done(command, mailbox)
+        lines = (line_of(answer, session.account) for answer in command.answers)
+        existing |= {line.uid for line in lines if line is not None and line.uid}
+    return existing
 
 
 def _alike(
