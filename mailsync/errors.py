@@ -19,6 +19,7 @@ MailsyncError                         exit 1
 └─ ArchiveError                       1   everything stops, nothing is half-written
    ├─ ArchiveNotFound                10
    ├─ ArchiveLocked                  11
+   ├─ OtherServer                     2   the account is at another server than its mail came from
    ├─ IntegrityError                 13
    ├─ SchemaTooNew                   17
    ├─ SchemaTooOld                    1   only for who may not write: a writer brings it up to date
@@ -145,6 +146,10 @@ class ArchiveNotFound(ArchiveError):
 
 class ArchiveLocked(ArchiveError):
     """Another process is writing this archive."""
+
+
+class OtherServer(ArchiveError):
+    """The mail of an account came from another server than the one it names now."""
 
 
 class IntegrityError(ArchiveError):

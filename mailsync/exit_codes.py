@@ -40,8 +40,9 @@ TABLE: Final = (
     ),
     ExitCode(
         USAGE,
-        "the configuration or the command line is wrong; every problem is listed with its line",
-        (errors.ConfigError,),
+        "the configuration or the command line is wrong; every problem is listed with its line"
+        " (also: an account names another server than its mail came from)",
+        (errors.ConfigError, errors.OtherServer),
     ),
     ExitCode(
         INCOMPLETE,

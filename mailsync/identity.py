@@ -28,11 +28,22 @@ TRACE_FIELDS: Final = frozenset(
 """Fields that a message's way adds, not its writer: two deliveries of one message differ in these.
 """
 
+SIGNATURES: Final = frozenset(
+    (
+        b"dkim-signature arc-seal arc-message-signature domainkey-signature x-google-dkim-signature"
+    ).split()
+)
+"""Trace fields that prove something of the message they stand in, and prove it of its octets only.
+"""
+
 Pieces: TypeAlias = Iterable[tuple[bytes, bytes]]
 
 _HIGH: Final = bytes(range(128)) + b"X" * 128
 _HIGH_NAME: Final = bytes(range(128)) + b"x" * 128
 _SPACE: Final = re.compile(rb"[ \t\r\n]+")
+_BINARY: Final = re.compile(
+    rb"^content-transfer-encoding:[ \t]*binary", re.IGNORECASE | re.MULTILINE
+)
 _BARE_CR: Final = re.compile(rb"\r(?!\n)")
 _SAID_KEPT: Final = 64
 
@@ -48,6 +59,8 @@ class Fingerprint:
     `presence_key`.
 
     `header` is 16 octets of the SHA-256 of its header block; `subject` and `sender` are raw.
+    `signed`: it bears one of SIGNATURES. `delivered`: it bears a Received field, whose queue id no
+    other message has.
     """
 
     digest: bytes
@@ -57,6 +70,8 @@ class Fingerprint:
     header: bytes
     subject: bytes
     sender: bytes
+    signed: bool
+    delivered: bool
 
 
 def header_digest(block: bytes) -> bytes:
@@ -73,13 +88,20 @@ def fingerprint(content: bytes) -> Fingerprint:
     first = dict(reversed(pieces))
     return Fingerprint(
         own,
-        _identity(lasting, content, len(block), own),
+        _identity(pieces, content, len(block), own),
         _message_id_key(lasting),
         _presence_key(lasting if (stored := _as_stored(block)) == block else header.fields(stored)),
         header_digest(block),
         first.get(b"subject", b""),
         first.get(b"from", b""),
+        not SIGNATURES.isdisjoint(first),
+        b"received" in first,
     )
+
+
+def is_signed(block: bytes) -> bool:
+    """Return whether a header block bears one of SIGNATURES."""
+    return any(name in SIGNATURES for name, _ in header.fields(block))
 
 
 def identity(content: bytes, digest: bytes) -> bytes:
@@ -87,7 +109,9 @@ def identity(content: bytes, digest: bytes) -> bytes:
 
     Only a message with exactly one non-empty Message-ID and a Date has an identity of its own; any
     other is itself alone, so that a device that mails the same alert daily has sent as many
-    messages as it sent. Line ends and a missing last newline are folded.
+    messages as it sent. Folded are what servers change on the way: line ends (of a message with an
+    identity of its own), a missing last one, and NUL, which some show as 0x80. Nothing is folded in
+    a message whose Content-Transfer-Encoding is binary.
     """
     block = header.block(content)
     return _identity(header.pieces(block), content, len(block), digest)
@@ -96,22 +120,46 @@ def identity(content: bytes, digest: bytes) -> bytes:
 def _identity(pieces: Pieces, content: bytes, start: int, digest: bytes) -> bytes:
     ids = []
     kept = []
-    dated = False
+    dated = binary = False
+    # Where the blank line is missing the body begins somewhere in the block: with its first line
+    # that is no field, and nobody knows where if all of them look like fields. Whatever stands in a
+    # body belongs to the message, be it called Status.
+    in_header = content.endswith((b"\n\n", b"\n\r\n"), 0, start)
     for name, value in pieces:
-        if name in TRACE_FIELDS:
+        in_header = in_header and bool(name)
+        if in_header and name in TRACE_FIELDS:
             continue
-        # Lines that are no field count too: where the blank line is missing, they are the body.
         kept.append(name + b":" + value)
         if name == b"message-id":
             ids.append(header.message_id(value))
         elif name == b"date":
             dated = dated or bool(value.strip())
+        elif name == b"content-transfer-encoding":
+            binary = binary or _SPACE.sub(b"", value).lower() == b"binary"
     ids = [one for one in ids if one]
     if len(ids) != 1 or not dated:
-        return digest
-    hashed = hashlib.sha256(b"\n".join((*kept, b"", ids[0], b"")).replace(b"\r\n", b"\n"))
-    hashed.update(_body(content, start))
+        return digest if binary else _digest_whatever_the_way(content, digest)
+    head = b"\n".join((*kept, b"", ids[0], b"")).replace(b"\r\n", b"\n")
+    if binary:
+        hashed = hashlib.sha256(head)
+        hashed.update(memoryview(content)[start:])
+    else:
+        hashed = hashlib.sha256(head.replace(b"\0", b"\x80"))
+        hashed.update(_body(content, start))
     return hashed.digest()
+
+
+def _digest_whatever_the_way(content: bytes, digest: bytes) -> bytes:
+    """Return the digest of a content as it is with its last line end, which POP3 adds, and without
+    NUL, which IMAP cannot show.
+    """
+    ended = content.endswith(b"\n") or not content
+    has_nul = b"\0" in content
+    if (ended and not has_nul) or (has_nul and _BINARY.search(content)):
+        return digest
+    return hashlib.sha256(
+        (content if ended else content + b"\r\n").replace(b"\0", b"\x80")
+    ).digest()
 
 
 def message_id_key(content: bytes) -> str:
@@ -238,13 +286,17 @@ def _said(head: bytes, name: bytes) -> bytes:
 
 
 def _body(content: bytes, start: int) -> bytes | memoryview:
-    """Return the body with CRLF line ends and none at its end, without a copy where it has them
-    already.
+    """Return the body with CRLF line ends and none at its end, and without NUL; without a copy
+    where it is so already, and as it is where a part of it is binary.
     """
     body: bytes | memoryview = memoryview(content)[start:]
     # Counting single octets is much faster than counting pairs. Where a bare CR makes up for a bare
     # LF nothing is folded, which can keep two deliveries of such a message apart, but never take
     # two messages for one.
-    if content.count(b"\n", start) != content.count(b"\r", start):
-        body = content[start:].replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    lines_differ = content.count(b"\n", start) != content.count(b"\r", start)
+    has_nul = content.find(b"\0", start) >= 0
+    if (lines_differ or has_nul) and not _BINARY.search(content, start):
+        body = content[start:].replace(b"\0", b"\x80")
+        if lines_differ:
+            body = body.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     return body[:-2] if body[-2:] == b"\r\n" else body

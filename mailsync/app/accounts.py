@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from mailsync.config.account import ImapAccount, Pop3Account
+from mailsync.archive import Archive
+from mailsync.config.account import STANDARD_PORTS, ImapAccount, Pop3Account, port_of
 from mailsync.config.file import Configuration, find, load
 from mailsync.config.url import is_url, parse_url
-from mailsync.errors import ConfigError
+from mailsync.errors import ArchiveError, ConfigError
 from mailsync.formats.redaction import without_password
 
 _SCHEME: Final = re.compile(r"\A(?:pop3s?|imaps?)(?::/*|/+)", re.IGNORECASE)
@@ -32,6 +33,18 @@ class Login:
     directory: Path
     container: str = "maildir"
     dedupe: str = "message-id"
+
+    @property
+    def server(self) -> str:
+        """Return whose mail this is: what tells this login's server and mailboxes from any other.
+
+        The two ports that are standard for a protocol are one server's.
+        """
+        settings = self.settings
+        port = port_of(settings)
+        at = "" if port in STANDARD_PORTS[settings.protocol] else f":{port}"
+        owner = settings.authorization_id or settings.username
+        return f"{settings.protocol}://{owner}@{settings.host.lower()}{at}"
 
     @property
     def globs(self) -> Sequence[str]:
@@ -63,7 +76,11 @@ class Accounts:
         """
         if is_url(text):
             url = parse_url(text)
-            return Login(url.name, url.settings, archive or URL_ARCHIVES / url.directory)
+            login = Login(url.name, url.settings, archive or URL_ARCHIVES / url.directory)
+            before = URL_ARCHIVES / url.older_directory
+            if archive is None and not login.directory.exists() and _holds(before, login):
+                return replace(login, directory=before)
+            return login
         self._demand_scheme(text)
         return self._configured(text, archive)
 
@@ -120,3 +137,15 @@ class Accounts:
 
 def _is_kept(account: Pop3Account | ImapAccount) -> bool:
     return account.backup if isinstance(account, ImapAccount) else True
+
+
+def _holds(directory: Path, login: Login) -> bool:
+    """Return whether an archive from before ports had archives of their own may be this login's."""
+    if not directory.exists():
+        return False
+    try:
+        with Archive.read(directory) as archive:
+            return archive.server(login.name) in {"", login.server}
+    except ArchiveError:
+        # Whoever opens it says what is wrong with it.
+        return True

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mailsync.app.accounts import Login
 from mailsync.archive import Archive
-from mailsync.errors import ArchiveError, ArchiveNotFound
+from mailsync.errors import ArchiveError, ArchiveNotFound, OtherServer
 
 
 def open_archive(login: Login, wait: float) -> Archive:
@@ -41,4 +41,18 @@ def demand_account(archive: Archive, login: Login) -> None:
     raise ArchiveNotFound(
         f"the archive {login.directory} holds no mail of {login.name}, only of"
         f" {', '.join(accounts)}"
+    )
+
+
+def demand_server(archive: Archive, login: Login) -> None:
+    """Raise OtherServer where an account's mail came from another server than it names now."""
+    known = archive.server(login.name)
+    if known in {"", login.server}:
+        return
+    raise OtherServer(
+        f"the mail of {login.name} in {login.directory} came from {known}, and the account is at"
+        f" {login.server} now; what is known of the one says nothing about the other. If the same"
+        f" mail is on the new server, say so once: `mailsync pull --moved {login.name}` matches it"
+        " by its content. If it is another mailbox, give it an archive of its own (`archive:`, or"
+        " --archive)"
     )

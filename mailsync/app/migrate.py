@@ -10,11 +10,11 @@ from contextlib import closing
 
 from mailsync.app import stores
 from mailsync.app.accounts import Secrets
-from mailsync.app.pull import opened, pull_by, pull_into
+from mailsync.app.pull import opened, pull_by
 from mailsync.app.rehearsals import rehearse_migration
 from mailsync.app.requests import MigrateRequest
 from mailsync.app.runs import begun, budget_of, collide, patience, rules_of
-from mailsync.archive import Archive, PushRun
+from mailsync.archive import Archive, PushRun, ServerOf
 from mailsync.engine.proof import Question, prove
 from mailsync.engine.proof_outcome import Proof
 from mailsync.engine.pull import choose
@@ -96,11 +96,12 @@ class Migration:
         chosen = choose(listed, login.globs, only)
         targets = self._targets(archive, destination, chosen) if chosen else None
         if targets is None:
-            pull_into(archive, login, source, self._pulled, self._progress, only=only)
+            with archive.pull(login.name, ServerOf(login.server)) as run:
+                pull_by(run, archive, login, source, self._pulled, self._progress, only=only)
             self._at = self._pushed if chosen else self._pulled
             self._pushed.ended = int(time.time())
             return
-        with archive.pull(login.name) as pulling:
+        with archive.pull(login.name, ServerOf(login.server)) as pulling:
             pushing = archive.push(login.name, destination.key)
             session = PushSession(
                 pushing,

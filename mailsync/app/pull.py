@@ -13,11 +13,11 @@ from contextlib import ExitStack, closing, contextmanager
 
 from mailsync.app import stores
 from mailsync.app.accounts import Login, Secrets
-from mailsync.app.archives import open_archive
+from mailsync.app.archives import demand_server, open_archive
 from mailsync.app.rehearsals import rehearse_pull
 from mailsync.app.requests import PullRequest
 from mailsync.app.runs import begun, budget_of
-from mailsync.archive import Archive, PullRun
+from mailsync.archive import Archive, PullRun, ServerOf
 from mailsync.config.account import Pop3Account
 from mailsync.config.policies import DeleteAfter
 from mailsync.engine import pull as engine
@@ -40,13 +40,13 @@ def pull(request: PullRequest, secrets: Secrets, progress: Progress) -> list[Rep
     for login in request.accounts:
         report = begun("pull", login, dry_run=request.dry_run)
         reports.append(report)
+        only = request.mailboxes
         try:
             secret = secrets(login)
             if request.dry_run:
-                rehearse_pull(login, secret, report, progress, request.mailboxes)
+                rehearse_pull(login, secret, report, progress, only, moved=request.moved)
             else:
-                with opened(login, secret, progress, request.wait) as (archive, source):
-                    pull_into(archive, login, source, report, progress, only=request.mailboxes)
+                _pull_one(login, secret, report, progress, request)
         except MailsyncError as error:
             report.error = error
         report.ended = int(time.time())
@@ -57,12 +57,17 @@ def pull(request: PullRequest, secrets: Secrets, progress: Progress) -> list[Rep
 
 @contextmanager
 def opened(
-    login: Login, secret: str, progress: Progress, wait: float
+    login: Login, secret: str, progress: Progress, wait: float, *, moved: bool = False
 ) -> Iterator[tuple[Archive, Source]]:
-    """Open the archive and the source of a login, in the order that leaves least behind."""
+    """Open the archive and the source of a login, in the order that leaves least behind.
+
+    Raises OtherServer unless the archive's mail came from this server, or `moved` to it.
+    """
     with ExitStack() as stack:
         if login.directory.exists():
             archive = stack.enter_context(open_archive(login, wait))
+            if not moved:
+                demand_server(archive, login)
             yield archive, stack.enter_context(closing(stores.source(login, secret, progress)))
         else:
             source = stack.enter_context(closing(stores.source(login, secret, progress)))
@@ -70,18 +75,16 @@ def opened(
             yield stack.enter_context(open_archive(login, wait)), source
 
 
-def pull_into(
-    archive: Archive,
-    login: Login,
-    source: Source,
-    report: Report,
-    progress: Progress,
-    *,
-    only: Sequence[str],
+def _pull_one(
+    login: Login, secret: str, report: Report, progress: Progress, request: PullRequest
 ) -> None:
-    """Pull into an archive that is open."""
-    with archive.pull(login.name) as run:
-        pull_by(run, archive, login, source, report, progress, only=only)
+    """Pull one account, as asked for."""
+    moved = request.moved
+    with (
+        opened(login, secret, progress, request.wait, moved=moved) as (archive, source),
+        archive.pull(login.name, ServerOf(login.server, moved)) as run,
+    ):
+        pull_by(run, archive, login, source, report, progress, only=request.mailboxes)
 
 
 def pull_by(  # noqa: PLR0917  what a pull is about

@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing
 
 from mailsync.app import stores
 from mailsync.app.accounts import Login
-from mailsync.app.archives import demand_place
+from mailsync.app.archives import demand_place, demand_server
 from mailsync.app.push import push_from
 from mailsync.app.requests import Choice, MigrateRequest, PushRequest
 from mailsync.app.runs import begun, collide, rules_of
@@ -51,13 +51,24 @@ class Nothing:
 
 
 def rehearse_pull(
-    login: Login, secret: str, report: Report, progress: Progress, only: Sequence[str]
+    login: Login,
+    secret: str,
+    report: Report,
+    progress: Progress,
+    only: Sequence[str],
+    *,
+    moved: bool = False,
 ) -> list[Mailbox]:
-    """Find out what a pull would do; returns the mailboxes it is about. Raises MailsyncError."""
+    """Find out what a pull would do; returns the mailboxes it is about. Raises MailsyncError.
+
+    Of an account that `moved` to another server nothing is known by UID or UIDL there.
+    """
     with ExitStack() as stack:
         archive = _archive(stack, login)
+        if archive is not None and not moved:
+            demand_server(archive, login)
         source = stack.enter_context(closing(stores.source(login, secret, progress)))
-        memory = archive.last_known(login.name) if archive else Nothing()
+        memory = archive.last_known(login.name) if archive and not moved else Nothing()
         chosen = engine.rehearse_pull(source, memory, report, only=only, among=login.globs)
         keep = login.settings.keep if isinstance(login.settings, Pop3Account) else "forever"
         if isinstance(keep, DeleteAfter) and report.complete:

@@ -47,10 +47,14 @@ EVERYTHING: Final = Choice()
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """Bring what these accounts have and their archives lack."""
+    """Bring what these accounts have and their archives lack.
+
+    `moved`: their mail has other servers than it came from, and is matched by its content.
+    """
 
     accounts: Sequence[Login]
     mailboxes: tuple[str, ...] = ()
+    moved: bool = False
     dry_run: bool = False
     wait: float = 0.0
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from mailsync import exit_codes
 from mailsync.app import stores
 from mailsync.app.accounts import Login, Secrets
+from mailsync.app.archives import demand_server
 from mailsync.app.requests import VerifyRequest
 from mailsync.archive import Archive, Damage
 from mailsync.engine.coverage import Coverage, cover
@@ -178,6 +179,7 @@ def _compare(login: Login, secrets: Secrets, progress: Progress) -> Comparison:
             Archive.read(login.directory) as opened,
             closing(stores.source(login, secret, progress)) as source,
         ):
+            demand_server(opened, login)
             listed = source.mailboxes()
             if isinstance(source, ListingSource):
                 comparison.unreadable = list(source.unreadable())

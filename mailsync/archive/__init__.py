@@ -2,7 +2,7 @@
 
 from mailsync.archive.archive import Archive
 from mailsync.archive.catalogue import ArchivedMailbox, Different, Prunable, RunRecord, Same
-from mailsync.archive.pull_run import PullRun
+from mailsync.archive.pull_run import PullRun, ServerOf
 from mailsync.archive.push_run import PushRun
 from mailsync.archive.reindex import Reindexed, reindex
 from mailsync.archive.verification import Damage
@@ -18,5 +18,6 @@ __all__ = [
     "Reindexed",
     "RunRecord",
     "Same",
+    "ServerOf",
     "reindex",
 ]

@@ -15,7 +15,7 @@ from typing import Self
 from mailsync.archive.catalogue import NAME, REINDEX, Catalogue, Prunable
 from mailsync.archive.group_commit import GroupCommit
 from mailsync.archive.prune import demand_prunable, find_prunable, prune
-from mailsync.archive.pull_run import PullRun
+from mailsync.archive.pull_run import PullRun, ServerOf
 from mailsync.archive.push_run import PushRun
 from mailsync.archive.questions import Questions
 from mailsync.archive.recovery import Recovery
@@ -126,13 +126,15 @@ class Archive(Questions):
 
     # runs
 
-    def pull(self, account: str) -> PullRun:
-        """Begin a pull into this archive. A push beside it begins after it."""
+    def pull(self, account: str, server: ServerOf = ServerOf()) -> PullRun:  # noqa: B008  frozen
+        """Begin a pull into this archive; it remembers the server once that has answered. A push
+        beside it begins after it.
+        """
         if self._ran:
             # An earlier run of this process may have broken off.
             self._recover()
         self._ran = True
-        return PullRun(self._group, account, dedupe=self._dedupe, clock=self._clock)
+        return PullRun(self._group, account, server, dedupe=self._dedupe, clock=self._clock)
 
     def push(self, account: str, destination: str, *, rehearsal: bool = False) -> PushRun:
         """Begin a push out of it, or a rehearsal of one, for which it may be open for looking;

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from mailsync.archive.catalogue import Catalogue, FileRow, FileState
 from mailsync.archive.storage.base import Located, Origin, Removing, Storage
 from mailsync.archive.storage.disk import is_of_the_reader
+from mailsync.archive.stored_as import StoredAs
 from mailsync.formats import header, maildir
-from mailsync.formats.folders import folder_name, is_shortened
+from mailsync.formats.folders import folder_name
 from mailsync.identity import Fingerprint, fingerprint
 from mailsync.model import MailboxPath
 
@@ -27,24 +28,6 @@ class Stowed:
     new: bool
     mended: bool = False
     collides: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What is stored already: the content (row, digest) that counts as the same, or else another
-    message with its Message-ID.
-
-    `lost` are contents of the same message that no sound file holds any more. `variant`: others are
-    stored, which `dedupe` does not let count.
-    """
-
-    stored: tuple[int, bytes] | None = None
-    lost: Sequence[int] = ()
-    collides: bytes | None = None
-    variant: bool = False
-
-
-_NOTHING = _Found()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +53,7 @@ class ContentStore:
         self._tree = tree
         self._dedupe = dedupe
         self._run = run
+        self._stored_as = StoredAs(catalogue, tree, dedupe)
         self._folders: dict[MailboxPath, tuple[int, str]] = {}
 
     def folder(self, path: MailboxPath) -> tuple[int, str]:
@@ -83,7 +67,7 @@ class ContentStore:
                 )
                 found = (self._catalogue.folders.make(path, name), name)
             else:
-                self._tree.make_folder(path, hashed=is_shortened(found[1]), recorded=True)
+                self._tree.make_folder(path, recorded=found[1])
             known = self._folders[path] = found
         return known
 
@@ -113,7 +97,7 @@ class ContentStore:
         content, print_ = received
         digest = print_.digest
         spot = _Spot(path, internaldate, flags)
-        found = _stored_as(self._catalogue, print_, self._dedupe)
+        found = self._stored_as.find(print_)
         if found.lost:
             return self._succeed(spot, found.lost, content, print_)
         if found.stored is None:
@@ -170,13 +154,14 @@ class ContentStore:
         return True
 
     def _claim(self, file: int, flags: frozenset[str]) -> bool:
-        """Return an adopted file, which no placement names yet, the flags of its first one; tells
-        whether it was such a file.
+        """Give a file that no placement surely names the flags of its first one; tells whether it
+        was adopted from a run that was killed, which could not say that it is new.
         """
         if self._catalogue.files.is_placed(file):
             return False
+        known = self._catalogue.files.is_known(file)
         self.reflag(file, flags)
-        return True
+        return not known
 
     def _record(self, print_: Fingerprint, size: int) -> int:
         shown = (header.text(print_.subject), header.text(print_.sender))
@@ -302,32 +287,6 @@ class ContentStore:
         return self._catalogue.files.insert(
             self.folder(spot.path)[0], message, copy, base, spot.internaldate, spot.flags
         )
-
-
-def _stored_as(catalogue: Catalogue, print_: Fingerprint, dedupe: str) -> _Found:
-    """Find the stored content this one counts as, and, failing that, another message with its
-    Message-ID.
-    """
-    rows = catalogue.messages.alike(print_)
-    if not rows:
-        return _NOTHING
-    collides = next((digest for _, digest, known in rows if known != print_.identity), None)
-    own = next((row for row, digest, _ in rows if digest == print_.digest), None)
-    alike = sorted((row, digest) for row, digest, known in rows if known == print_.identity)
-    if dedupe != "message-id":
-        return (
-            _Found((own, print_.digest))
-            if own is not None
-            else _Found(collides=collides, variant=bool(alike))
-        )
-    # Its own content first, if that is sound; then the one that came first.
-    alike.sort(key=lambda one: one[0] != own)
-    for row, digest in alike:
-        if any(file.sound for file in catalogue.files.of(row)):
-            return _Found((row, digest))
-    if own is not None:
-        return _Found((own, print_.digest))
-    return _Found(lost=[row for row, _ in alike], collides=collides)
 
 
 def remove_condemned(catalogue: Catalogue, tree: Storage) -> None:

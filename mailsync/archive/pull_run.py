@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -23,6 +24,17 @@ from mailsync.model import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class ServerOf:
+    """The server a pull is about, as text that tells it from any other; empty for one that needs
+    no telling. `moved`: the same mail has another server now, so that nothing is matched by UID,
+    UIDL or any other id.
+    """
+
+    name: str = ""
+    moved: bool = False
+
+
 class PullRun(Recognition, RunMemory):
     """A context manager; an exception leaves the last commit as the truth and the run unfinished.
 
@@ -31,7 +43,13 @@ class PullRun(Recognition, RunMemory):
     """
 
     def __init__(
-        self, group: GroupCommit, account: str, *, dedupe: str, clock: Callable[[], float]
+        self,
+        group: GroupCommit,
+        account: str,
+        server: ServerOf,
+        *,
+        dedupe: str,
+        clock: Callable[[], float],
     ) -> None:
         self._group = group
         catalogue = group.catalogue
@@ -39,6 +57,7 @@ class PullRun(Recognition, RunMemory):
         self.started = int(clock())
         self._dedupe = dedupe
         self._guesses: bool | None = None
+        self._server: ServerOf | None = server
         self._mailboxes: dict[MailboxPath, int] = {}
         with group.turn:
             catalogue.begin()
@@ -79,6 +98,7 @@ class PullRun(Recognition, RunMemory):
     def mailbox(self, mailbox: Mailbox) -> None:
         """Remember that a mailbox is on the server, with its roles and subscription."""
         with self._group.storing:
+            self._settle_server()
             self._catalogue.mailboxes.listed(self._mailbox(mailbox.path), mailbox)
 
     def absent(self, listed: Collection[MailboxPath]) -> dict[MailboxPath, int]:
@@ -223,6 +243,14 @@ class PullRun(Recognition, RunMemory):
             self._catalogue.runs.end(self.id, int(self._clock()), complete=complete, report=report)
             self._group.end_pull()
 
+    def _settle_server(self) -> None:
+        """Remember which server it is, once it has answered."""
+        server, self._server = self._server, None
+        if server is not None and server.moved:
+            self._catalogue.moves.make(self._account, server.name, self.id)
+        elif server is not None and server.name:
+            self._catalogue.accounts.remember(self._account, server.name)
+
     def _own_file(self, mailbox: int, entry: Entry, digest: bytes) -> int | None:
         """Return the file of the placement a message is fetched for again, where no other placement
         shares it.
@@ -240,9 +268,14 @@ class PullRun(Recognition, RunMemory):
         return self.started if entry.internaldate is None else entry.internaldate
 
     def _has_unconfirmed(self) -> bool:
-        """Return whether a reindex may have left messages whose places are guesses."""
+        """Return whether a reindex, or a move to another server, may have left messages whose
+        places are guesses.
+        """
         if self._guesses is None:
-            self._guesses = self._catalogue.runs.has_reindex()
+            self._guesses = (
+                self._catalogue.runs.has_reindex()
+                or self._catalogue.accounts.has_moved(self._account)
+            )
         return self._guesses
 
     def _mailbox(self, path: MailboxPath) -> int:

@@ -32,6 +32,13 @@ class Questions:
         """Return the names of the accounts whose mail is here."""
         return self._catalogue.accounts.names()
 
+    def server(self, account: str) -> str:
+        """Return the server that an account's mail came from, as the pull named it; empty where
+        nobody knows.
+        """
+        row = self._catalogue.accounts.find(account)
+        return "" if row is None else self._catalogue.accounts.server(row)
+
     def mailboxes(self, account: str) -> Sequence[ArchivedMailbox]:
         """Return what is held of an account's mailboxes, the inbox first."""
         row = self._catalogue.accounts.find(account)

@@ -23,6 +23,7 @@ from mailsync.archive.storage.base import Located
 from mailsync.archive.storage.disk import disk_errors_translated
 from mailsync.archive.storage.lock import Lock
 from mailsync.archive.storage.quarantine import Quarantine
+from mailsync.archive.stored_as import StoredAs
 from mailsync.archive.verification import Verification
 from mailsync.errors import ArchiveNotFound
 from mailsync.model import INBOX
@@ -173,6 +174,7 @@ class _Rebuilding:
         recovery.run(int(self._clock()), progress)
         catalogue.begin()
         missing, damaged = self._prove(newest, progress)
+        StoredAs(catalogue, self._tree, self._dedupe).renew()
         unplaced = self._place(row, run, by_uid=by_uid)
         files, octets = catalogue.files.count()
         report = {

@@ -190,7 +190,15 @@ archive: Final = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     help=(
         "Where the archive lies. Default: the configured place; for a URL"
-        " ./mailsync-archive/USER@HOST."
+        " ./mailsync-archive/USER@HOST, or USER@HOST,PORT where the port is not a standard one."
+    ),
+)
+moved: Final = click.option(
+    "--moved",
+    is_flag=True,
+    help=(
+        "The account's mail has another server than it came from: match it by its content, not by"
+        " what only the old server knew. Said once."
     ),
 )
 dry_run: Final = click.option(

@@ -36,6 +36,11 @@ DEFAULT_PORTS: Final = {
     ("imap", "plain"): 143,
 }
 
+STANDARD_PORTS: Final = {
+    protocol: {port for (kind, _), port in DEFAULT_PORTS.items() if kind == protocol}
+    for protocol in ("pop3", "imap")
+}
+
 
 class _Account(Section):
     """What POP3 and IMAP accounts have in common."""

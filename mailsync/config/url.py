@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from pydantic import ValidationError
 
-from mailsync.config.account import ImapAccount, Pop3Account
+from mailsync.config.account import STANDARD_PORTS, ImapAccount, Pop3Account, port_of
 from mailsync.config.document import Document
 from mailsync.config.mistakes import problems
 from mailsync.errors import ConfigError
@@ -35,11 +35,13 @@ class UrlAccount:
     """An account from a URL.
 
     `name` (`imap://alice@host`) is its name in archive and reports; `directory` one for its
-    archive.
+    archive, which no other server has; `older_directory` the one without a port that it had in
+    earlier versions.
     """
 
     name: str
     directory: str
+    older_directory: str
     settings: Pop3Account | ImapAccount
 
 
@@ -74,9 +76,10 @@ def parse_url(text: str) -> UrlAccount:
         raise ConfigError(
             f"the URL cannot be used: {'; '.join(problem.what for problem in found)}"
         ) from None
-    return UrlAccount(
-        f"{protocol}://{user}@{settings.host}", _directory(f"{user}@{settings.host}"), settings
-    )
+    place = f"{user}@{settings.host}"
+    # Two servers may listen on one host; the standard ports lead to the same one.
+    own = "" if port_of(settings) in STANDARD_PORTS[protocol] else f",{port_of(settings)}"
+    return UrlAccount(f"{protocol}://{place}", _directory(place + own), _directory(place), settings)
 
 
 def _split(rest: str) -> tuple[str, str]:

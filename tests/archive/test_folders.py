@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 import unicodedata
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from mailsync.archive.reindex import reindex
 from mailsync.model import MailboxPath
 from tests.archive.archive_steps import (
     damages,
@@ -154,3 +157,43 @@ def test_a_link_in_the_tree_is_not_followed_out_of_it(tmp_path: Path) -> None:
         assert damages(archive) == []
     assert outside.read_bytes() == b"mine"
     assert not only_file(tmp_path / "a").is_symlink()
+
+
+def named_before(directory: Path, name: str, before: str) -> None:
+    """Give a folder the name that an earlier version gave it, on disk and in the catalogue."""
+    with closing(sqlite3.connect(directory / "catalogue.sqlite3")) as catalogue, catalogue:
+        changed = catalogue.execute("UPDATE folders SET name = ? WHERE name = ?", (before, name))
+        assert changed.rowcount == 1
+    (directory / "mail" / name).rename(directory / "mail" / before)
+
+
+@pytest.mark.parametrize("catalogue", ["kept", "lost"])
+def test_a_folder_that_an_earlier_version_named_stays_the_mailboxs_own(
+    tmp_path: Path, catalogue: str
+) -> None:
+    directory, path = tmp_path / "a", ("a.b", "c:d")
+    with opened(directory) as archive:
+        pull(archive, [uid(1, plain(1), path)])
+    named_before(directory, ".a%2eb.c%3ad", ".a\\2eb.c\\3ad")
+    if catalogue == "lost":
+        (directory / "catalogue.sqlite3").unlink()
+        reindex(directory, "alice", by_uid=True)
+    with opened(directory) as archive:
+        pull(archive, [uid(2, plain(2), path)])
+        assert len(messages(archive, path)) == 2
+        assert damages(archive) == []
+    assert {file.parent.parent.name for file in files(directory)} == {".a\\2eb.c\\3ad"}
+
+
+def test_a_name_that_an_earlier_version_gave_another_mailbox_is_not_given_twice(
+    tmp_path: Path,
+) -> None:
+    directory, before, now = tmp_path / "a", ("a%2eb",), ("a.b",)
+    with opened(directory) as archive:
+        pull(archive, [uid(1, plain(1), before)])
+    named_before(directory, ".a%252eb", ".a%2eb")
+    with opened(directory) as archive:
+        pull(archive, [uid(1, plain(2), now)])
+        for path, number in ((before, 1), (now, 2)):
+            assert [one.digest for one in messages(archive, path)] == [sha256(plain(number))]
+    assert len({file.parent.parent for file in files(directory)}) == 2

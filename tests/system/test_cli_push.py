@@ -38,7 +38,7 @@ def test_a_whole_migration_by_urls_and_again_with_nothing_left_to_do(
     assert "complete: 20 messages" in first
     assert "complete: sent 20 messages" in first
     assert arrived(dovecot, user) == sorted(messages)
-    assert (home.directory / "mailsync-archive" / f"demo@{old.host}" / "mail").is_dir()
+    assert (home.directory / "mailsync-archive" / f"demo@{old.host},{old.port}" / "mail").is_dir()
 
     again = home.well(*command, "--json")
     pulled, pushed = json.loads(again)["reports"]

@@ -139,6 +139,64 @@ def test_without_one_message_id_and_a_date_a_message_is_itself_alone(content: by
     assert of(content) != of(b"Received: again\r\n" + content)
 
 
+@given(st.binary(max_size=40).filter(bool), st.booleans())
+def test_alone_a_message_is_the_same_with_its_last_line_end_and_with_80_for_nul(
+    content: bytes, dated: bool
+) -> None:
+    """POP3 ends a message's last line, and IMAP shows no NUL: the two routes bring one message."""
+    head = b"Date: now\r\n" if dated else b"Subject: alert\r\n"
+    bare = head + b"\r\n" + content.rstrip(b"\r\n") + b"x"
+    assert of(bare) == of(bare + b"\r\n") == of((bare + b"\r\n").replace(b"\0", b"\x80"))
+    assert of(bare) != of(bare + b"y") != of(bare + b"\r\n\r\n")
+    whole = bare.replace(b"\0", b"\x80") + b"\r\n"
+    assert of(whole) == hashlib.sha256(whole).digest()
+
+
+@given(BODIES, st.sampled_from([b"binary", b" Binary ", b"BINARY"]))
+def test_of_a_binary_message_nothing_is_folded(body: bytes, word: bytes) -> None:
+    for start in (HEAD, b""):
+        head = start + b"Content-Transfer-Encoding:" + word + b"\r\n\r\n"
+        contents = {
+            head + body + b"1\n2\r\n",
+            head + body + b"1\r\n2\r\n",
+            head + body + b"1\r\n2",
+            head + body + b"1\r\n2\0",
+            head + body + b"1\r\n2\x80",
+        }
+        assert len({of(content) for content in contents}) == 5
+
+
+def test_of_a_binary_part_nothing_is_folded() -> None:
+    part = b"\r\n--x\r\nContent-Transfer-Encoding: binary\r\n\r\n"
+    for start in (HEAD, b"Subject: x\r\n"):
+        assert len({of(start + part + data) for data in (b"\n\0\r\n", b"\n\x80\r\n")}) == 2
+    assert of(HEAD + part + b"a\nb\r\n") != of(HEAD + part + b"a\r\nb\r\n")
+
+
+@given(st.sampled_from(sorted(identity.TRACE_FIELDS)), VALUES, VALUES, st.booleans())
+def test_without_its_blank_line_no_line_of_a_message_is_a_trace(
+    name: bytes, one: bytes, other: bytes, prose: bool
+) -> None:
+    """Nobody knows where the body begins, and what stands in a body is the message."""
+    said = b"The decision is:\r\n" if prose else b""
+    # Behind prose there may be a blank line as well, that of a paragraph.
+    end = b"\r\nRegards\r\n" if prose else b""
+    first, second = (HEAD + said + name + b": " + value + b"\r\n" + end for value in (one, other))
+    assert (of(first) == of(second)) == (one == other)
+
+
+def test_signatures_and_deliveries_are_told_by_the_header_alone() -> None:
+    def told(content: bytes) -> tuple[bool, bool]:
+        print_ = identity.fingerprint(content)
+        assert identity.is_signed(header.block(content)) == print_.signed
+        return print_.signed, print_.delivered
+
+    assert told(MESSAGE) == (False, False)
+    assert told(b"DKIM-Signature: v=1\r\n" + MESSAGE) == (True, False)
+    assert told(b"ARC-Seal: i=1\r\nReceived: by mx\r\n" + MESSAGE) == (True, True)
+    assert told(MESSAGE + b"Received: by mx\r\nDKIM-Signature: v=1\r\n") == (False, False)
+
+
 @given(st.binary())
 def test_any_bytes_have_an_identity_and_a_presence_key(content: bytes) -> None:
     assert len(of(content)) == 32

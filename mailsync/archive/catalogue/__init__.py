@@ -4,7 +4,7 @@ from mailsync.archive.catalogue.backup import COPY, begin_from_copy, is_sound
 from mailsync.archive.catalogue.catalogue import Catalogue
 from mailsync.archive.catalogue.connection import NAME, REINDEX
 from mailsync.archive.catalogue.duplicates import Different, Same
-from mailsync.archive.catalogue.files import FileRow, FileState
+from mailsync.archive.catalogue.files import Alike, FileRow, FileState
 from mailsync.archive.catalogue.mailboxes import ArchivedMailbox
 from mailsync.archive.catalogue.placements import Placements
 from mailsync.archive.catalogue.pruning import Prunable
@@ -14,6 +14,7 @@ __all__ = [
     "COPY",
     "NAME",
     "REINDEX",
+    "Alike",
     "ArchivedMailbox",
     "Catalogue",
     "Different",

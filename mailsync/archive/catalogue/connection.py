@@ -34,7 +34,8 @@ ROOM: Final = 1 << 20
 
 WAITING_COLUMNS: Final = {
     "messages": (
-        "(id, digest, size, identity, message_id, header, presence, subject, sender, first_run)"
+        "(id, digest, size, identity, message_id, header, presence, subject, sender, first_run,"
+        " signed)"
     ),
     "files": "(id, folder, message, copy, base, internaldate, flags)",
     "placements": (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 from mailsync.archive.catalogue.connection import Connection
 from mailsync.archive.catalogue.text import storable, write_flags, write_path
@@ -22,6 +22,10 @@ class FileState(StrEnum):
     """It does not hold what it should, or is not there; a pull fetches the message again."""
     CONDEMNED = "condemned"
     """`prune` is removing it; no placement names it any more."""
+
+
+Alike: TypeAlias = tuple[int, bytes, bytes, int | None]
+"""A stored content as (row, digest, identity, whether it is signed: None if nobody knows)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +78,17 @@ class Messages:
         )
         return [digest for (digest,) in rows]
 
-    def alike(self, print_: Fingerprint) -> list[tuple[int, bytes, bytes]]:
+    def alike(self, print_: Fingerprint) -> list[Alike]:
         """Return the contents with this digest or this identity, and one of those that only share
-        its Message-ID, as (row, digest, identity).
+        its Message-ID.
         """
         # The condition on the empty text lets SQLite use the index, which leaves messages without a
         # Message-ID out; a device that writes one Message-ID into every message has thousands of
         # them, of which one is enough.
         return self._sql.look_up(
-            "SELECT id, digest, identity FROM messages WHERE digest = ?1 OR identity = ?2"
+            "SELECT id, digest, identity, signed FROM messages WHERE digest = ?1 OR identity = ?2"
             " UNION ALL"
-            " SELECT * FROM (SELECT id, digest, identity FROM messages"
+            " SELECT * FROM (SELECT id, digest, identity, signed FROM messages"
             " WHERE message_id = ?3 AND message_id <> '' AND +identity <> ?2 LIMIT 1)",
             (print_.digest, print_.identity, print_.message_id),
             print_.digest,
@@ -107,11 +111,34 @@ class Messages:
                 storable(subject),
                 storable(sender),
                 run,
+                print_.signed,
             ),
             print_.digest,
             print_.identity,
             print_.message_id or print_.digest,
         )
+
+    def set_signed(self, message: int, *, signed: bool) -> None:
+        """Record whether a content's header bears signatures."""
+        self._sql.execute("UPDATE messages SET signed = ? WHERE id = ?", (signed, message))
+
+    def alone(self) -> list[tuple[int, bytes]]:
+        """Return the contents that are the same message as no other one, as (row, digest)."""
+        return self._sql.all("SELECT id, digest FROM messages WHERE identity = digest")
+
+    def set_identity(self, message: int, identity: bytes) -> None:
+        """Record another identity of a content than an earlier version gave it, under which what
+        was sent of it is known too.
+        """
+        self._sql.execute(
+            "INSERT OR IGNORE INTO ledger (destination, mailbox, identity, copy, state,"
+            " uidvalidity, uid, flags, uidnext, since, run)"
+            " SELECT l.destination, l.mailbox, ?1, l.copy, l.state,"
+            " l.uidvalidity, l.uid, l.flags, l.uidnext, l.since, l.run"
+            " FROM messages m JOIN ledger l ON l.identity = m.identity WHERE m.id = ?2",
+            (identity, message),
+        )
+        self._sql.execute("UPDATE messages SET identity = ? WHERE id = ?", (identity, message))
 
     def of_size(self, size: int, before_run: int) -> list[MessageRow]:
         """Return the contents stored before a run that have this size, or had it where their server
@@ -282,6 +309,10 @@ class Files:
             "SELECT 1 FROM placements WHERE file = ? AND NOT unconfirmed LIMIT 1", file
         )
         return row is not None
+
+    def is_known(self, file: int) -> bool:
+        """Return whether any message is in this file, if only as a guess."""
+        return bool(self._sql.one("SELECT 1 FROM placements WHERE file = ? LIMIT 1", file))
 
     # what prune takes out
 

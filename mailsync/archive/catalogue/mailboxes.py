@@ -77,11 +77,8 @@ class Folders:
         return read_path(row[0]) if row else None
 
     def clashes(self, name: str) -> bool:
-        """Return whether another folder's name differs in case only."""
-        row = self._sql.one(
-            "SELECT 1 FROM folders WHERE lower(name) = lower(?) AND name <> ?", name, name
-        )
-        return bool(row)
+        """Return whether another folder has this name, or one that differs in case only."""
+        return bool(self._sql.one("SELECT 1 FROM folders WHERE lower(name) = lower(?)", name))
 
     def make(self, path: MailboxPath, name: str) -> int:
         """Record a folder, and return its row."""

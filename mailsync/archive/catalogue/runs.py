@@ -47,6 +47,22 @@ class Accounts:
         self._sql.execute("INSERT OR IGNORE INTO accounts (name) VALUES (?)", (name,))
         return int(self._sql.one("SELECT id FROM accounts WHERE name = ?", name)[0])
 
+    def server(self, account: int) -> str:
+        """Return the server that an account's mail came from, empty where nobody knows."""
+        row = self._sql.one("SELECT coalesce(server, '') FROM accounts WHERE id = ?", account)
+        return str(row[0])
+
+    def remember(self, account: int, server: str) -> None:
+        """Record the server that an account's mail comes from, unless one is recorded."""
+        self._sql.execute(
+            "UPDATE accounts SET server = ? WHERE id = ? AND server IS NULL", (server, account)
+        )
+
+    def has_moved(self, account: int) -> bool:
+        """Return whether an account's server was ever another one."""
+        row = self._sql.one("SELECT moved_run IS NOT NULL FROM accounts WHERE id = ?", account)
+        return bool(row[0])
+
 
 class Runs:
     """The runs, numbered as they came."""

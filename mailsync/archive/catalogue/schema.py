@@ -8,6 +8,9 @@ placement is what the server announced, `digest` the content it had there; its f
 content of the same message. A *retired* placement has a UID that names nothing on the server any
 more, since the mailbox's UIDs mean other messages now, or that nobody knows yet. `uid` is NULL for
 messages of a POP3 server.
+
+An account's `server` is the one its UIDs and UIDLs are of; `moved_run` the last run that was told
+that the same mail has another one.
 """
 
 from __future__ import annotations
@@ -114,7 +117,16 @@ CREATE INDEX placements_mailbox ON placements (mailbox, gone_run, retired, uidva
 had its own negative number as UIDVALIDITY.
 """
 
-MIGRATIONS: Final = (_FIRST, _STATES_AND_RETIRED)
+_SERVERS: Final = """
+ALTER TABLE accounts ADD COLUMN server TEXT;
+ALTER TABLE accounts ADD COLUMN moved_run INTEGER;
+ALTER TABLE messages ADD COLUMN signed INTEGER;
+"""
+"""Which server an account's mail came from was not known (NULL: the next one it is pulled
+from), nor whether a message's header bears signatures (NULL: its file tells).
+"""
+
+MIGRATIONS: Final = (_FIRST, _STATES_AND_RETIRED, _SERVERS)
 """Scripts that lead from each version to the next; the number of them is the version of this
 mailsync.
 """

@@ -106,13 +106,14 @@ class Storage(StorageReader, Protocol):
     """What the one writer may ask of it besides."""
 
     def make_folder(
-        self, path: MailboxPath, *, hashed: bool = False, recorded: bool = False
+        self, path: MailboxPath, *, hashed: bool = False, recorded: str | None = None
     ) -> str:
         """Make the folder of a mailbox unless it is there, and return its name; it is on disk after
         `sync`.
 
         `hashed`: under a name that no other mailbox's can meet on a disk that ignores case.
-        `recorded`: the catalogue names it, so it is on disk already if it is there.
+        `recorded` is the name that the catalogue has for it, which stays, and so it is on disk
+        already if it is there.
         """
 
     def write(self, folder: str, base: str, content: bytes, flags: frozenset[str]) -> None:

@@ -131,7 +131,7 @@ class MaildirStorage:
     # what waits
 
     def make_folder(
-        self, path: MailboxPath, *, hashed: bool = False, recorded: bool = False
+        self, path: MailboxPath, *, hashed: bool = False, recorded: str | None = None
     ) -> str:
         """Make the directories of a mailbox unless they are there, and return the folder's name."""
         return self._folders.make(path, hashed=hashed, recorded=recorded)

@@ -54,11 +54,11 @@ class Folders:
         if (self._root / "cur").is_dir():
             yield "", path_of("")
 
-    def make(self, path: MailboxPath, *, hashed: bool, recorded: bool) -> str:
+    def make(self, path: MailboxPath, *, hashed: bool, recorded: str | None) -> str:
         """Make the directories of a mailbox unless they are there, and return the folder's name;
         their entries are durable once `unsynced` was forced to disk. Raises OSError.
         """
-        name = folder_name(path, hashed=hashed)
+        name = folder_name(path, hashed=hashed) if recorded is None else recorded
         if name not in self._made:
             directory = self.directory(name)
             made = [make_directory(directory / part, sync=False) for part in _SUBDIRECTORIES]
@@ -68,7 +68,7 @@ class Folders:
                 made.append(True)
             # Once for all folders of a group: a thousand new mailboxes would wait for the disk
             # several thousand times.
-            if any(made) or not recorded:
+            if any(made) or recorded is None:
                 self.unsynced |= {str(directory), str(self._root)}
             if is_shortened(name) and not (directory / _NAME_FILE).exists():
                 replace_file(directory / _NAME_FILE, json.dumps(list(path)).encode())

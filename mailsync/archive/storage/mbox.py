@@ -117,7 +117,12 @@ class MboxStorage:
         """Return the file of a folder."""
         plain = folder.removeprefix(".") or "INBOX"
         if len(plain) > _LONGEST:
-            plain = f"{plain[:100]}\\~{sha256(plain.encode()).hexdigest()[:32]}"
+            kept, mark = plain[:100], sha256(plain.encode()).hexdigest()[:32]
+            before = self._root / f"{kept}\\~{mark}{SUFFIX}"
+            if before.exists():
+                # Earlier versions marked it so, where the disk allows it.
+                return before
+            plain = f"{kept}%~{mark}"
         return self._root / f"{plain}{SUFFIX}"
 
     def folders(self) -> Iterator[tuple[str, MailboxPath]]:
@@ -158,17 +163,17 @@ class MboxStorage:
     # what waits
 
     def make_folder(
-        self, path: MailboxPath, *, hashed: bool = False, recorded: bool = False
+        self, path: MailboxPath, *, hashed: bool = False, recorded: str | None = None
     ) -> str:
         """Make the file of a mailbox unless it is there, and return the folder's name."""
-        name = folder_name(path, hashed=hashed)
+        name = folder_name(path, hashed=hashed) if recorded is None else recorded
         file = self.file_of(name)
-        if not file.exists():
+        made = not file.exists()
+        if made:
             os.close(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600))
             file.chmod(0o600)
-            recorded = False
         # A run that was killed may have made it, and not forced its entry to disk.
-        self._unsynced = self._unsynced or not recorded
+        self._unsynced = self._unsynced or made or recorded is None
         told = file.with_name(f"{file.name}{_NAME_SUFFIX}")
         if (
             is_shortened(name) or file.name != f"{name.removeprefix('.') or 'INBOX'}{SUFFIX}"

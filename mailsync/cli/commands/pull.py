@@ -13,11 +13,13 @@ from mailsync.cli import options, outcome
 from mailsync.cli.bars import progress_for
 from mailsync.cli.passwords import secrets
 from mailsync.cli.session import Session
+from mailsync.errors import ConfigError
 
 
 @click.command("pull")
 @click.argument("accounts", nargs=-1, metavar="[ACCOUNT]…")
 @options.mailbox
+@options.moved
 @options.dry_run
 @options.archive
 @options.wait
@@ -30,6 +32,7 @@ def command(
     accounts: tuple[str, ...],
     *,
     globs: tuple[str, ...],
+    moved: bool,
     dry_run: bool,
     archive: Path | None,
     wait: float,
@@ -41,10 +44,12 @@ def command(
     configured accounts when none is named. Nothing on the server changes. The first pull brings
     everything, later ones only what is new; what is deleted on the server stays in the archive.
     """
+    if moved and len(accounts) != 1:
+        raise ConfigError("--moved is said of one account: name the one that has another server")
     logins = session.accounts().several(accounts, archive, kept=True)
     given = options.given(passwords, "source")
     reports = pull(
-        PullRequest(logins, globs, dry_run=dry_run, wait=wait),
+        PullRequest(logins, globs, moved, dry_run=dry_run, wait=wait),
         secrets(session, given),
         progress_for(session, sys.stderr),
     )

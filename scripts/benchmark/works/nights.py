@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,12 +45,16 @@ def _again(bench: Bench, program: Program, mail: Mail, place: Path) -> Entrant:
         login = bench.login(mail.user, way)
         if program.name == WIRE:
             return Job(folder, programs.wire_look(login))
-        if not any(own.iterdir()):
-            measure.run(program.pull(own, bench.direct(mail.user)), own)
+        # mailsync refuses an account whose port changed: to it that is another server.
+        ours = program.name == OURS
+        kept = own / re.sub(r"\W+", "-", way.name) if ours else own
+        kept.mkdir(exist_ok=True)
+        if not any(kept.iterdir()):
+            measure.run(program.pull(kept, login if ours else bench.direct(mail.user)), kept)
         return Job(
-            own,
-            program.pull(own, login),
-            lambda: mail.arrived(program.kept(own), exactly=program.name == OURS),
+            kept,
+            program.pull(kept, login),
+            lambda: mail.arrived(program.kept(kept), exactly=ours),
         )
 
     # Far away a thousand mailboxes asked one by one take minutes: their waits are counted near.

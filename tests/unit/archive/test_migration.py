@@ -113,8 +113,11 @@ def first_schema(directory: Path) -> Path:
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
         old.executescript(FIRST)
         for table, found in {**rows, "files": stored, "placements": placed}.items():
-            marks = ", ".join("?" * len(found[0]))
-            old.executemany(f"INSERT INTO {table} VALUES ({marks})", found)
+            # Columns that came later stand behind the first ones.
+            width = len(old.execute(f"PRAGMA table_info({table})").fetchall())
+            marks = ", ".join("?" * width)
+            then = [row[:width] for row in found]
+            old.executemany(f"INSERT INTO {table} VALUES ({marks})", then)
         old.executescript(
             "UPDATE files SET damaged = 1 WHERE id = 2;"
             "UPDATE placements SET gone_run = 1 WHERE id = 4;"

@@ -23,6 +23,11 @@ PARTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.samp
         "&AOk-",
         "\\2e",
         "\\_",
+        "%_",
+        "%2e",
+        "%25",
+        "%~" + "0" * 32,
+        "end ",
         "\\~" + "0" * 32,
         "INBOX",
         "inbox",
@@ -62,7 +67,9 @@ def test_no_mailbox_leaves_the_tree_or_breaks_the_disk(path: MailboxPath, hashed
     assert len(name) <= folders.NAME_LIMIT
     assert "/" not in name
     assert name not in {".", ".."}
-    assert not set(name) & set(':*?"<>|\0')
+    # None that FAT, exFAT, NTFS or a network share refuse, nor an end that they drop.
+    assert not set(name) & set(':*?"<>|\0\\')
+    assert not name.endswith(" ")
     assert (name == "") == (path == INBOX)
     assert name == "" or (name[0] == "." and ".." not in name and not name.endswith("."))
 
@@ -91,8 +98,10 @@ def test_hashed_names_of_mailboxes_that_differ_in_case_differ_in_more(path: Mail
         (INBOX, ""),
         (("Archive", "2024"), ".Archive.2024"),
         (("Entwürfe",), ".Entw&APw-rfe"),
-        (("a.b", "c/d"), ".a\\2eb.c\\2fd"),
-        (("..",), ".\\2e\\2e"),
+        (("a.b", "c/d"), ".a%2eb.c%2fd"),
+        (("..",), ".%2e%2e"),
+        (("50%", "%2e", " "), ".50%25.%252e.%20"),
+        (("a:b\\c", ""), ".a%3ab%5cc.%_"),
         (("INBOX", "x"), ".INBOX.x"),
         (("bell\x07",), ".bell&AAc-"),
     ],
@@ -100,6 +109,26 @@ def test_hashed_names_of_mailboxes_that_differ_in_case_differ_in_more(path: Mail
 def test_folder_names_are_those_other_programs_know(path: MailboxPath, name: str) -> None:
     assert folders.folder_name(path) == name
     assert folders.path_of(name) == path
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        (".a\\2eb.c\\2fd", ("a.b", "c/d")),
+        (".\\_.x", ("", "x")),
+        (".a\\3ab.50%.%2e", ("a:b", "50%", "%2e")),
+        (".50% off.100%ab", ("50% off", "100%ab")),
+        (".end ", ("end ",)),
+    ],
+)
+def test_folders_that_earlier_versions_named_tell_their_mailboxes(
+    name: str, path: MailboxPath
+) -> None:
+    assert folders.path_of(name) == path
+
+
+def test_names_that_earlier_versions_shortened_are_known_as_such() -> None:
+    assert folders.is_shortened("." + "x" * 100 + "\\~" + "0" * 32)
 
 
 @given(st.text())
