@@ -1,6 +1,7 @@
 """The whole exception tree, split by how far the damage reaches.
 
 MailsyncError                         exit 1
+├─ UnexpectedError                    1   a mistake of our own; `__cause__` is what it was
 ├─ ConfigError(problems)              2   every problem at once, with file and line
 ├─ StoreError(account)
 │  ├─ MessageError                    3   one message; the run goes on
@@ -37,6 +38,10 @@ from dataclasses import dataclass
 
 class MailsyncError(Exception):
     """Anything mailsync tells its user; `mailsync.exit_codes` has what the process ends with."""
+
+
+class UnexpectedError(MailsyncError):
+    """A mistake in mailsync itself, or memory that is not enough."""
 
 
 @dataclass(frozen=True, slots=True)

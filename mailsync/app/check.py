@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Final, Literal
 
 from mailsync import exit_codes
 from mailsync.app import stores
 from mailsync.app.abilities import Ability, abilities
 from mailsync.app.accounts import Login, Secrets
+from mailsync.app.containment import contained
 from mailsync.app.requests import CheckRequest
 from mailsync.config.account import ImapAccount, Pop3Account
 from mailsync.errors import MailsyncError, StoreError
@@ -38,24 +39,30 @@ class Finding:
     capabilities: list[str] = field(default_factory=list)
     abilities: list[Ability] = field(default_factory=list)
     imap_instead: str | None = None
+    failure: MailsyncError | None = None
+
+    def fail(self, error: MailsyncError) -> None:
+        """Take down what the check failed for."""
+        self.failure = error
+        self.error = str(error)
+        self.exit_code = exit_codes.of_error(error)
 
     def as_json(self) -> dict[str, object]:
         """Return it as plain values."""
-        return asdict(self)
+        values = asdict(replace(self, failure=None))
+        del values["failure"]
+        return values
 
 
 def check(request: CheckRequest, secrets: Secrets, progress: Progress) -> Iterator[Finding]:
     """Connect to one account after the other and yield what was found; changes nothing anywhere.
 
-    No MailsyncError is raised: it stands in the finding.
+    No error is raised: it stands in the finding.
     """
     for login in request.accounts:
         finding = Finding(login.name, str(stores.endpoint(login.settings)))
-        try:
+        with contained(finding.fail):
             _look(login, secrets(login), finding, progress)
-        except MailsyncError as error:
-            finding.error = str(error)
-            finding.exit_code = exit_codes.of_error(error)
         yield finding
 
 

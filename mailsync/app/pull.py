@@ -10,10 +10,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 
 from mailsync.app import stores
 from mailsync.app.accounts import Login, Secrets
 from mailsync.app.archives import demand_server, open_archive
+from mailsync.app.containment import contained
 from mailsync.app.rehearsals import rehearse_pull
 from mailsync.app.requests import PullRequest
 from mailsync.app.runs import begun, budget_of
@@ -23,7 +25,7 @@ from mailsync.config.policies import DeleteAfter
 from mailsync.engine import pull as engine
 from mailsync.engine.report import Report
 from mailsync.engine.server_deletion import delete_from_server
-from mailsync.errors import DiskFull, MailsyncError
+from mailsync.errors import DiskFull
 from mailsync.model import Mailbox
 from mailsync.progress import Progress
 from mailsync.stores.base import DeletingSource, Source
@@ -33,22 +35,19 @@ def pull(request: PullRequest, secrets: Secrets, progress: Progress) -> list[Rep
     """Pull one account after the other; one's trouble is not another's, except for the disk they
     share.
 
-    Returns a report for each account that was begun. No MailsyncError is raised: it stands in the
-    report.
+    Returns a report for each account that was begun. No error is raised: it stands in the report.
     """
     reports: list[Report] = []
     for login in request.accounts:
         report = begun("pull", login, dry_run=request.dry_run)
         reports.append(report)
         only = request.mailboxes
-        try:
+        with contained(partial(setattr, report, "error")):
             secret = secrets(login)
             if request.dry_run:
                 rehearse_pull(login, secret, report, progress, only, moved=request.moved)
             else:
                 _pull_one(login, secret, report, progress, request)
-        except MailsyncError as error:
-            report.error = error
         report.ended = int(time.time())
         if isinstance(report.error, DiskFull):
             break

@@ -7,18 +7,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from mailsync import exit_codes
 from mailsync.app import stores
 from mailsync.app.accounts import Login, Secrets
 from mailsync.app.archives import demand_server
+from mailsync.app.containment import contained
 from mailsync.app.requests import VerifyRequest
 from mailsync.archive import Archive, Damage
 from mailsync.engine.coverage import Coverage, cover
 from mailsync.engine.names import name_of_entry
 from mailsync.engine.pull import choose
-from mailsync.errors import ArchiveError, ArchiveNotFound, ConfigError, MailsyncError
+from mailsync.errors import ArchiveNotFound, MailsyncError
 from mailsync.mapping import show
 from mailsync.model import Entry, MailboxPath
 from mailsync.progress import Progress
@@ -38,7 +40,7 @@ class Proof:
     files: int = 0
     octets: int = 0
     damages: list[Damage] = field(default_factory=list)
-    error: ArchiveError | None = None
+    error: MailsyncError | None = None
 
     @property
     def damaged(self) -> bool:
@@ -159,12 +161,9 @@ def _prove(directory: Path, progress: Progress) -> Proof:
     proof = Proof(directory)
     progress.begin(f"verifying {directory.name}")
     try:
-        with Archive.read(directory) as opened:
+        with contained(partial(setattr, proof, "error")), Archive.read(directory) as opened:
             proof.messages, proof.files, proof.octets = opened.size()
             proof.damages = list(opened.verify(progress))
-    except ArchiveError as error:
-        # One archive's trouble is not another's.
-        proof.error = error
     finally:
         progress.end()
     return proof
@@ -172,40 +171,39 @@ def _prove(directory: Path, progress: Progress) -> Proof:
 
 def _compare(login: Login, secrets: Secrets, progress: Progress) -> Comparison:
     comparison = Comparison(login.name)
+    secret = secrets(login)
     progress.begin(f"comparing with {login.name}")
     try:
-        secret = secrets(login)
-        with (
-            Archive.read(login.directory) as opened,
-            closing(stores.source(login, secret, progress)) as source,
-        ):
-            demand_server(opened, login)
-            listed = source.mailboxes()
-            if isinstance(source, ListingSource):
-                comparison.unreadable = list(source.unreadable())
-            chosen = choose(listed, login.globs, ())
-            paths = {mailbox.path for mailbox in chosen}
-            comparison.left_out = [
-                mailbox.path
-                for mailbox in listed
-                if mailbox.selectable and mailbox.path not in paths
-            ]
-            live = {box.path: box.live for box in opened.mailboxes(login.name)}
-            comparison.mailboxes = list(cover(source, opened.last_known(login.name), live, chosen))
-            # A pull that trusts its counters would not see what they do not tell.
-            opened.doubt(
-                login.name,
-                [one.mailbox for one in comparison.mailboxes if one.missing or one.short],
-            )
-    except ArchiveNotFound:
-        comparison.error = ArchiveNotFound(f"there is no archive of {login.name} to compare with")
-    except ConfigError:
-        raise
-    except MailsyncError as error:
-        comparison.error = error
+        with contained(partial(setattr, comparison, "error")):
+            _compare_into(comparison, login, secret, progress)
     finally:
         progress.end()
+    if isinstance(comparison.error, ArchiveNotFound):
+        comparison.error = ArchiveNotFound(f"there is no archive of {login.name} to compare with")
     return comparison
+
+
+def _compare_into(comparison: Comparison, login: Login, secret: str, progress: Progress) -> None:
+    with (
+        Archive.read(login.directory) as opened,
+        closing(stores.source(login, secret, progress)) as source,
+    ):
+        demand_server(opened, login)
+        listed = source.mailboxes()
+        if isinstance(source, ListingSource):
+            comparison.unreadable = list(source.unreadable())
+        chosen = choose(listed, login.globs, ())
+        paths = {mailbox.path for mailbox in chosen}
+        comparison.left_out = [
+            mailbox.path for mailbox in listed if mailbox.selectable and mailbox.path not in paths
+        ]
+        live = {box.path: box.live for box in opened.mailboxes(login.name)}
+        comparison.mailboxes = list(cover(source, opened.last_known(login.name), live, chosen))
+        # A pull that trusts its counters would not see what they do not tell.
+        opened.doubt(
+            login.name,
+            [one.mailbox for one in comparison.mailboxes if one.missing or one.short],
+        )
 
 
 def _coverage_as_json(one: Coverage) -> dict[str, object]:

@@ -16,6 +16,8 @@ from mailsync.progress import Progress, Silence
 
 EVERY: Final = 15.0
 """Seconds between two lines where there is no terminal."""
+TELLING: Final = 5
+"""Messages after the first that tell how long the others will take."""
 
 
 def progress_for(session: Session, stream: TextIO, row: int = 0) -> Progress:
@@ -27,13 +29,46 @@ def progress_for(session: Session, stream: TextIO, row: int = 0) -> Progress:
     return Bars(stream, row) if stream.isatty() else Lines(stream)
 
 
+class _TimeLeft:
+    """Guesses how long it still takes, from what came since the first message did: what was spent
+    on logging in and listing tells nothing, nor do a few messages.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._since = 0.0
+        self._first = 0
+        self._messages = 0
+
+    def advance(self, messages: int, octets: int) -> None:
+        """Take in what came; the first does not count."""
+        if not self._since:
+            self._since, self._first = self._clock(), octets
+        else:
+            self._messages += messages
+
+    def words(self, done: int, expected: int) -> str:
+        """Return `, about 3 min left`, or nothing as long as nobody can tell; `done` and `expected`
+        are octets.
+        """
+        came = done - self._first
+        elapsed = self._clock() - self._since
+        if self._messages < TELLING or came <= 0 or elapsed <= 0 or expected <= done:
+            return ""
+        return f", about {span((expected - done) * elapsed / came)} left"
+
+
 class Bars:
     """A `Progress` as one tqdm bar a phase, measured in octets because messages differ a
     thousandfold, counting messages beside.
     """
 
-    def __init__(self, stream: TextIO, row: int = 0) -> None:
+    def __init__(
+        self, stream: TextIO, row: int = 0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._stream = stream
+        self._clock = clock
+        self._left = _TimeLeft(clock)
         self._row = row
         self._bar: tqdm[Never] | None = None
         self._done = 0
@@ -43,6 +78,7 @@ class Bars:
         """Open a bar; one that is still open is closed."""
         self.end()
         self._done = self._expected = 0
+        self._left = _TimeLeft(self._clock)
         # tqdm's watching thread would only redraw a bar that stands still.
         tqdm.monitor_interval = 0
         with _harmless():
@@ -57,7 +93,7 @@ class Bars:
                 leave=False,
                 bar_format=(
                     "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}B of {total_fmt}B{postfix},"
-                    " {rate_fmt}, ETA {remaining}"
+                    " {rate_fmt}"
                 ),
             )
 
@@ -71,6 +107,7 @@ class Bars:
     def advance(self, messages: int, octets: int) -> None:
         """Move the bar."""
         self._done += messages
+        self._left.advance(messages, octets)
         self._show(octets)
 
     def note(self, text: str) -> None:
@@ -88,8 +125,9 @@ class Bars:
     def _show(self, more: int) -> None:
         if self._bar is not None:
             with _harmless():
+                left = self._left.words(int(self._bar.n) + more, int(self._bar.total or 0))
                 self._bar.set_postfix_str(
-                    f"{self._done:,}/{self._expected:,} messages", refresh=False
+                    f"{self._done:,}/{self._expected:,} messages{left}", refresh=False
                 )
                 self._bar.update(more)
 
@@ -104,6 +142,7 @@ class Lines:
         self._done = [0, 0]
         self._expected = [0, 0]
         self._began = self._said = clock()
+        self._left = _TimeLeft(clock)
 
     def begin(self, what: str) -> None:
         """Say what begins."""
@@ -111,6 +150,7 @@ class Lines:
         self._done = [0, 0]
         self._expected = [0, 0]
         self._began = self._said = self._clock()
+        self._left = _TimeLeft(self._clock)
         self._say(f"{self._what} …")
 
     def expect(self, messages: int, octets: int) -> None:
@@ -122,6 +162,7 @@ class Lines:
         """Count, and say so when it is time."""
         self._done[0] += messages
         self._done[1] += octets
+        self._left.advance(messages, octets)
         now = self._clock()
         if now - self._said >= EVERY:
             self._said = now
@@ -136,11 +177,7 @@ class Lines:
 
     def _state(self, elapsed: float) -> str:
         rate = self._done[1] / elapsed if elapsed > 0 else 0.0
-        left = (
-            f", about {span((self._expected[1] - self._done[1]) / rate)} left"
-            if rate > 0 and self._expected[1] > self._done[1]
-            else ""
-        )
+        left = self._left.words(self._done[1], self._expected[1])
         counted = (
             f"{self._done[0]:,} of {self._expected[0]:,} messages, {octets(self._done[1])} of"
             f" {octets(self._expected[1])}"

@@ -6,7 +6,6 @@ The codes themselves, and how those of several accounts become one, stand in `ma
 
 from __future__ import annotations
 
-import errno
 import json
 import sys
 import traceback
@@ -15,9 +14,10 @@ from collections.abc import Sequence
 import click
 
 from mailsync import exit_codes
+from mailsync.app.containment import in_words
 from mailsync.cli.session import Session
 from mailsync.engine.report import JSON_VERSION
-from mailsync.errors import ConfigError, MailsyncError
+from mailsync.errors import ConfigError, MailsyncError, UnexpectedError
 from mailsync.formats.redaction import Redactor, password_in
 from mailsync.formats.terminal import plain
 
@@ -69,21 +69,14 @@ def explain(error: BaseException) -> tuple[int, list[str]]:
         ]
     if isinstance(error, click.ClickException):
         return error.exit_code, [error.format_message()]
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return exit_codes.DISK_FULL, [
-            "no space left on the disk; make room and run the same command again"
-        ]
-    if isinstance(error, OSError) and error.strerror:
-        return exit_codes.UNEXPECTED, [
-            f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-        ]
-    # Not the exception's own words: a library may have put anything into them, a password included.
-    return exit_codes.UNEXPECTED, [
-        (
-            f"a mistake in mailsync ({type(error).__name__}); "
-            "please report it with what `mailsync --debug …` shows"
-        )
-    ]
+    told = in_words(error)
+    return exit_codes.of_error(told), [str(told)]
+
+
+def trace(error: MailsyncError, session: Session) -> None:
+    """Show with --debug where a mistake of our own that stands in a report came from."""
+    if session.debug and isinstance(error, UnexpectedError):
+        traceback.print_exception(error)
 
 
 def head(session: Session, code: int) -> dict[str, object]:

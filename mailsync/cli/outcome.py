@@ -11,7 +11,7 @@ from mailsync import exit_codes
 from mailsync.cli import exits
 from mailsync.cli.session import Session
 from mailsync.cli.tables import table
-from mailsync.engine.report import Note, Proved, Report, Tally
+from mailsync.engine.report import Proved, Report, Tally
 from mailsync.formats.quantities import messages, octets, span
 from mailsync.formats.terminal import plain, short
 from mailsync.mapping import show as name_of
@@ -80,16 +80,11 @@ def show(
     for report in reports:
         if not session.quiet:
             _table(report, session, click.echo)
-            for kind in dict.fromkeys(note.kind for note in report.notes if note.kind in REMARKS):
-                _notes(
-                    [note for note in report.notes if note.kind == kind],
-                    session,
-                    _echo_plain,
-                    ALIKE_SHOWN,
-                )
+            for kind in [kind for kind in report.noted if kind in REMARKS]:
+                _notes(report, {kind}, session, _echo_plain, ALIKE_SHOWN)
             _proof(report, session)
         # What is wrong goes to standard error, so that it is there with -q and in cron's mail too.
-        _notes([note for note in report.notes if note.kind not in REMARKS], session, _echo_trouble)
+        _notes(report, report.noted.keys() - REMARKS, session, _echo_trouble)
         _last_words(report, session)
     return code
 
@@ -190,17 +185,24 @@ def _news(tally: Tally) -> bool:
 
 
 def _notes(
-    notes: Sequence[Note], session: Session, echo: Callable[[str], None], most: int = NOTES_SHOWN
+    report: Report,
+    kinds: Collection[str],
+    session: Session,
+    echo: Callable[[str], None],
+    most: int = NOTES_SHOWN,
 ) -> None:
-    limit = len(notes) if session.verbose or len(notes) == most + 1 else most
+    """Print the remarks of these kinds, at most so many without -v, and how many more there are."""
+    notes = [note for note in report.notes if note.kind in kinds]
+    dropped = sum(report.noted[kind] for kind in kinds) - len(notes)
+    limit = len(notes) if session.verbose or len(notes) == most + 1 else min(most, len(notes))
     for note in notes[:limit]:
         where = ", ".join(plain(part) for part in (note.mailbox, short(note.message, 90)) if part)
         echo(f"{where}: {plain(note.text)}" if where else plain(note.text))
-    if len(notes) > limit:
-        echo(
-            f"… and {len(notes) - limit:,} more like {'it' if limit == 1 else 'these'} (-v shows"
-            " them)"
-        )
+    more = len(notes) - limit + dropped
+    if more:
+        shows = f"-v shows {f'the first {len(notes):,}' if dropped else 'them'}"
+        why = "only their number was kept" if session.verbose else shows
+        echo(f"… and {more:,} more like {'it' if limit == 1 else 'these'} ({why})")
 
 
 def _echo_plain(line: str) -> None:
@@ -217,6 +219,7 @@ def _last_words(report: Report, session: Session) -> None:
         f"{report.account} → {report.destination}" if report.destination else report.account
     )
     if report.error is not None:
+        exits.trace(report.error, session)
         for line in str(report.error).splitlines():
             click.echo(f"{click.style(f'{who}:', fg='red')} {plain(line)}", err=True)
         if not session.quiet and report.total.new:
@@ -239,6 +242,10 @@ def _success(report: Report) -> str:
     )
     brought = total.new + total.mended
     amount = f"{messages(brought)}, {octets(total.octets)}" if brought else "nothing new"
+    again = 0 if report.destination or report.dry_run else total.duplicate + total.matched
+    if brought and again:
+        # Messages are counted as the mailboxes show them, contents as they are stored.
+        amount = f"{messages(brought + again)} ({brought:,} new contents, {octets(total.octets)})"
     if report.dry_run:
         # What a pull would recognise, or a push find there, only those runs can tell.
         upto = (

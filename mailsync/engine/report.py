@@ -11,8 +11,8 @@ from mailsync.model import Kind, MailboxPath, Stored
 
 JSON_VERSION = 2
 NOTES_KEPT = 10_000
-"""A run over a broken mailbox may have a remark on every message; beyond this many only their count
-is kept.
+"""A run over a broken mailbox may have a remark on every message; of each kind only the number is
+kept beyond this many, so that no kind crowds out another.
 """
 
 
@@ -105,7 +105,7 @@ class Report:
     mailboxes: dict[MailboxPath, Tally] = field(default_factory=dict)
     unchanged: int = 0
     notes: list[Note] = field(default_factory=list)
-    notes_dropped: int = 0
+    noted: dict[str, int] = field(default_factory=dict)
     error: MailsyncError | None = None
     proof: list[Proved] = field(default_factory=list)
     trouble: bool = False
@@ -117,15 +117,19 @@ class Report:
 
     def note(self, kind: str, mailbox: MailboxPath | None, message: str, text: str) -> None:
         """Keep a remark that does not make the run incomplete."""
-        if len(self.notes) >= NOTES_KEPT:
-            self.notes_dropped += 1
-            return
-        self.notes.append(Note(kind, show(mailbox) if mailbox else "", message, text))
+        self.noted[kind] = self.noted.get(kind, 0) + 1
+        if self.noted[kind] <= NOTES_KEPT:
+            self.notes.append(Note(kind, show(mailbox) if mailbox else "", message, text))
 
     def trouble_with(self, kind: str, mailbox: MailboxPath | None, message: str, text: str) -> None:
         """Keep a remark that makes the run end as incomplete."""
         self.trouble = True
         self.note(kind, mailbox, message, text)
+
+    @property
+    def notes_dropped(self) -> int:
+        """How many remarks are not among `notes`; `noted` counts all of them by kind."""
+        return sum(self.noted.values()) - len(self.notes)
 
     @property
     def total(self) -> Tally:

@@ -54,6 +54,8 @@ def command(
 
 def _print(session: Session, finding: Finding) -> None:
     name = plain(finding.account)
+    if finding.failure is not None:
+        exits.trace(finding.failure, session)
     if finding.error is not None:
         for line in finding.error.splitlines():
             click.echo(f"{click.style(f'{name}:', fg='red')} {plain(line)}", err=True)

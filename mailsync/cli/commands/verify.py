@@ -75,6 +75,7 @@ def command(
 
 def _print_proof(session: Session, proof: Proof) -> None:
     if proof.error:
+        exits.trace(proof.error, session)
         _complain(plain(str(proof.error)))
         return
     hurt = 0
@@ -104,6 +105,7 @@ def _print_proof(session: Session, proof: Proof) -> None:
 def _print_comparison(session: Session, comparison: Comparison) -> None:
     who = plain(comparison.account)
     if comparison.error:
+        exits.trace(comparison.error, session)
         _complain(f"{who}: {plain(str(comparison.error))}")
         return
     if not session.quiet:

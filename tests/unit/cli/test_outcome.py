@@ -6,7 +6,7 @@ import pytest
 
 from mailsync.cli import outcome
 from mailsync.cli.session import Session
-from mailsync.engine.report import Proved, Report
+from mailsync.engine.report import NOTES_KEPT, Proved, Report
 from mailsync.errors import (
     AuthenticationFailed,
     ConnectionLost,
@@ -42,7 +42,7 @@ def test_a_pull_ends_with_a_table_and_a_sentence(capsys: pytest.CaptureFixture[s
     assert lines[3].split() == ["Work/Sent", "5", "-", "-", "1", "-", "-"]
     assert lines[4].split()[:3] == ["all", "2,005", "1,990"]
     assert "Work/Sent, UID 7: was deleted on the server meanwhile" in lines[5]
-    assert lines[-1] == "old: complete: 1,990 messages, 63.1 MB in 65 s"
+    assert lines[-1] == "old: complete: 2,000 messages (1,990 new contents, 63.1 MB) in 65 s"
     assert (code, err) == (0, "")
 
 
@@ -148,3 +148,32 @@ def test_a_proof_says_what_was_compared_and_what_was_removed_since(
         "proved: 2,117 messages at the source, all in the archive and on the destination, but for 5"
         " that were removed there since; sizes of all, contents of 20 compared"
     )
+
+
+@pytest.mark.parametrize("kind", ["failed", "expunged"])
+@pytest.mark.parametrize(
+    ("verbose", "words"),
+    [(False, "(-v shows the first 10,000)"), (True, "(only their number was kept)")],
+)
+def test_remarks_beyond_those_that_are_kept_are_counted(
+    kind: str, verbose: bool, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = Report("pull", "old")
+    for number in range(NOTES_KEPT + 2345):
+        report.note(kind, None, f"UID {number}", "is odd")
+    _, out, err = said(capsys, report, session=Session({}, verbose=verbose))
+    last = [line for line in (out + err).splitlines() if "…" in line][-1]
+    shown = (out + err).count("is odd")
+    assert last.endswith(f"… and {12_345 - shown:,} more like these {words}")
+    assert report.as_json()["notes_dropped"] == 2345
+
+
+def test_remarks_of_one_kind_do_not_crowd_out_those_of_another(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report = Report("pull", "old")
+    for number in range(NOTES_KEPT + 1):
+        report.note("expunged", None, f"UID {number}", "was deleted")
+    report.trouble_with("failed", None, "UID 5", "did not come")
+    _, _, err = said(capsys, report)
+    assert "! UID 5: did not come" in err
