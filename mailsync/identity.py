@@ -44,7 +44,6 @@ _SPACE: Final = re.compile(rb"[ \t\r\n]+")
 _BINARY: Final = re.compile(
     rb"^content-transfer-encoding:[ \t]*binary", re.IGNORECASE | re.MULTILINE
 )
-_BARE_CR: Final = re.compile(rb"\r(?!\n)")
 _SAID_KEPT: Final = 64
 
 
@@ -191,7 +190,7 @@ def _as_stored(head: bytes) -> bytes:
     it, and another end of the block.
     """
     if head.count(b"\r") != head.count(b"\r\n"):
-        head = _BARE_CR.sub(b"", head)
+        head = head.replace(b"\r", b"")  # line ends are no part of a key
     return head.replace(b"\0", b"\x80")
 
 

@@ -13,6 +13,7 @@ from email.errors import HeaderParseError
 from email.header import decode_header
 from email.utils import mktime_tz, parsedate_tz
 from functools import lru_cache
+from itertools import islice
 from typing import Final
 
 from mailsync.formats import terminal
@@ -21,6 +22,7 @@ _BLANK: Final = re.compile(rb"\n\r?\n")
 _NAME: Final = re.compile(rb"[!-9;-~\x80-\xff]+")
 _END: Final = re.compile(rb"\n(?![ \t])")
 _NAME_KEPT: Final = 80
+_ID_LIMIT: Final = 2_000
 _SPACE: Final = re.compile(rb"[ \t\r\n]+")
 _COMMENT: Final = re.compile(rb"\([^()]*\)")
 _DAY: Final = 86_400
@@ -28,6 +30,11 @@ _NO_CHARSETS: Final = frozenset(
     {"unicode-escape", "raw-unicode-escape", "idna", "punycode", "undefined"}
 )
 """Codecs of Python's that no message is written in; some warn, some are slow."""
+
+LINES_LIMIT: Final = 10_000
+"""No header has more fields. A body without a blank line before it may seem to, and would take many
+times its size in memory, line by line.
+"""
 
 _CUT: Final = 9_000
 _TEXT_LIMIT: Final = 10_000
@@ -56,8 +63,10 @@ def fields(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 def pieces(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield what `fields` returns and, with an empty name, the lines between them that are no
     field; no mbox "From " line at the top.
+
+    What follows the first LINES_LIMIT lines is one of those, however it begins.
     """
-    for number, raw in enumerate(_END.split(block(content))):
+    for number, raw in enumerate(_lines(block(content))):
         name, colon, value = raw.partition(b":")
         known = (
             _field_name(name)
@@ -66,12 +75,21 @@ def pieces(content: bytes) -> Iterator[tuple[bytes, bytes]]:
             if colon
             else b""
         )
-        if known:
+        if known and number < LINES_LIMIT:
             yield known, value.rstrip(b"\r\n")
         elif number or not _mbox_line(raw):
             rest = raw.rstrip(b"\r\n")
             if rest:
                 yield b"", rest
+
+
+def _lines(head: bytes) -> Iterator[bytes]:
+    """Yield the lines of a header block, unfolded; what follows the first LINES_LIMIT is one."""
+    start = 0
+    for found in islice(_END.finditer(head), LINES_LIMIT):
+        yield head[start : found.start()]
+        start = found.end()
+    yield head[start:]
 
 
 def _named(raw: bytes) -> bytes:
@@ -108,8 +126,10 @@ def message_ids(content: bytes) -> list[bytes]:
 
 def message_id(value: bytes) -> bytes:
     """Normalise one Message-ID value: what stands in angle brackets if anything does, else all of
-    it.
+    it; empty for what is too long to be one.
     """
+    if len(value) > _ID_LIMIT:
+        return b""
     bare = _SPACE.sub(b"", value)
     opened = bare.find(b"<")
     closed = bare.find(b">", opened + 1)

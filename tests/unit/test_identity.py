@@ -5,6 +5,7 @@ header.
 from __future__ import annotations
 
 import hashlib
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -326,3 +327,16 @@ def test_a_message_is_known_by_its_body_also_when_its_header_ends_elsewhere_with
     theirs = b"From: a\r\nTo: b\r\n\r\nSubject: c\r\n\r\nd\r\n"
     assert identity.same_message(ours, theirs)
     assert not identity.same_message(ours, theirs.replace(b"d", b"e"))
+
+
+@pytest.mark.parametrize("line", [b"a\r\n", b"a:\n", b"Received: b\r\n", b" c\r\n", b"\r\r\n"])
+def test_a_header_of_many_short_lines_takes_few_times_its_size_in_memory(line: bytes) -> None:
+    head = b"Message-ID: <a@b>\r\nDate: x\r\n"
+    content = head + line * (2_000_000 // len(line)) + b"\r\nbody\r\n"
+    tracemalloc.start()
+    try:
+        identity.fingerprint(content)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * len(content)

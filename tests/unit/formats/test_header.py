@@ -276,3 +276,17 @@ def test_reading_anything_costs_no_more_than_its_size_says(piece: bytes) -> None
         header.received_or_date(b"Date: " + content, NOW)
 
     assert growth(read, SIZE) < LINEAR
+
+
+def test_a_header_of_very_many_lines_keeps_every_octet_in_few_pieces() -> None:
+    head = b"Subject: a\r\n" + b"x\r\n" * 100_000 + b"To: b\r\n\r\n"
+    found = list(header.pieces(head))
+    assert len(found) == header.LINES_LIMIT + 1
+    assert found[0] == (b"subject", b" a")
+    assert found[-1][0] == b""
+    assert found[-1][1].endswith(b"x\r\nTo: b")
+    assert sum(value.count(b"x") for _, value in found) == 100_000
+
+
+def test_a_message_id_longer_than_any_is_none() -> None:
+    assert header.message_ids(b"Message-ID: <%b@b>\r\n\r\n" % (b"a" * 1_000_000)) == []
