@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -108,6 +109,21 @@ class _Batch:
         octets = 0 if probe else self.octets * len(missing) // max(len(self.missing), 1)
         return _Batch(self.path, self.uidvalidity, self.item, missing, octets, probe, alone, why)
 
+    def take(self, uid: int, content: bytes | None) -> Message | None:
+        """Take what came for a message; None, and why, where it cannot be what was asked for."""
+        entry = self.missing[uid]
+        if content is None:
+            self.why = "the server has no content for it (NIL)"
+            return None
+        if not content and entry.size and self.item == _WHOLE:
+            self.why = f"the server sent an empty message instead of {entry.size} octets"
+            return None
+        if self.renumbered and self.item == _WHOLE and entry.size != len(content):
+            self.why = _RENUMBERED
+            return None
+        del self.missing[uid]
+        return Message(entry, content)
+
 
 class BodyFetch:
     """One pass over wanted entries; iterate it once."""
@@ -152,7 +168,9 @@ class BodyFetch:
             self._flight.popleft()
             if batch.generation == self._link.generation:
                 batch.losses += not isinstance(error, Throttled)
-                self._link.again(error)
+                if self._link.stands:
+                    yield from self._settle()
+                self._link.recover(error)
             yield from self._retry(batch, error)
             return
         self._flight.popleft()
@@ -160,6 +178,18 @@ class BodyFetch:
             yield from (Unfetched(entry, refusal) for entry in batch.missing.values())
         elif batch.missing:
             yield from self._judge(batch)
+
+    def _settle(self) -> Iterator[Message]:
+        """Take what else is in flight to a server that has no time for us, and have what it does
+        not bring asked for again.
+        """
+        while self._flight:
+            batch = self._flight.popleft()
+            with suppress(StoreUnavailable):
+                if self._opened(batch) is None:
+                    yield from self._receive(batch)
+            if batch.missing:
+                self._ready.append(batch)
 
     def _retry(self, batch: _Batch, error: StoreUnavailable) -> Iterator[Unfetched]:
         """Ask again for what a broken connection did not bring.
@@ -291,18 +321,7 @@ class BodyFetch:
         asked = None if body is None or body.uid is None else self._asker(batch, body.uid)
         if asked is None or body is None or body.uid is None:
             return None
-        entry = asked.missing[body.uid]
-        if body.content is None:
-            asked.why = "the server has no content for it (NIL)"
-            return None
-        if not body.content and entry.size and asked.item == _WHOLE:
-            asked.why = f"the server sent an empty message instead of {entry.size} octets"
-            return None
-        if asked.renumbered and asked.item == _WHOLE and entry.size != len(body.content):
-            asked.why = _RENUMBERED
-            return None
-        del asked.missing[body.uid]
-        return Message(entry, body.content)
+        return asked.take(body.uid, body.content)
 
     def _asker(self, batch: _Batch, uid: int) -> _Batch | None:
         """Find the batch that waits for a message: this one, or a later one in the same opened

@@ -88,6 +88,15 @@ class ReconnectingSession:
             else:
                 return
 
+    def recover(self, error: StoreUnavailable) -> None:
+        """Wait after `error`: on the same connection where it stands, so that a busy server has no
+        login more to deal with, else as `again` does.
+        """
+        if self.stands:
+            self.pause(error)
+        else:
+            self.again(error)
+
     def pause(self, error: StoreUnavailable) -> None:
         """Wait as a busy server asks, on the same connection; raises `error` once the retries are
         used up.

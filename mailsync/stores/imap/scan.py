@@ -20,7 +20,7 @@ from mailsync.stores.imap.condstore import changed_since, continues, gaps, keeps
 from mailsync.stores.imap.examine import Examined, state_of
 from mailsync.stores.imap.reconnect import ReconnectingSession
 from mailsync.stores.imap.response import Result
-from mailsync.stores.imap.scan_gaps import list_gaps
+from mailsync.stores.imap.scan_gaps import drop_unknown, list_gaps
 from mailsync.stores.imap.scan_responses import ScanResponses
 from mailsync.stores.imap.search import all_uids
 from mailsync.stores.imap.session import Session
@@ -72,19 +72,14 @@ def scan(
 def _recover(
     link: ReconnectingSession, scans: Iterable[_MailboxScan], error: StoreUnavailable
 ) -> None:
-    """Wait, and have what was not answered asked again: on the same connection where it stands, so
-    that a busy server has no login more to deal with.
-    """
+    """Wait, and have what was not answered asked again."""
     if link.stands:
         try:
             for one in scans:
                 one.settle(link)
         except StoreUnavailable as worse:
             error = worse
-        else:
-            link.pause(error)
-            return
-    link.again(error)
+    link.recover(error)
 
 
 def _room(scans: deque[_MailboxScan]) -> bool:
@@ -229,11 +224,13 @@ class _MailboxScan:
             self._tries += 1
             self._again()
             return None
+        if len(responses.lines) > max(state.messages, responses.exists):
+            drop_unknown(link, (self._path, state.uidvalidity), responses)
         unlisted: Sequence[str] = ()
         if few or responses.odd or refusal is not None:
             unlisted = self._unlisted(link, state, responses, refusal)
-            if not responses.lines:
-                return self._error(f"cannot be listed: {unlisted[-1]}" if unlisted else "is empty")
+            if unlisted and not responses.lines:
+                return self._error(f"cannot be listed: {unlisted[-1]}")
         entries = responses.entries(self._path, state)
         if self._examined is not None and not self._examined.state.uidnext:
             last = max((e.ref.uid for e in entries if isinstance(e.ref, UidRef)), default=0)

@@ -9,7 +9,7 @@ from typing import Final
 
 from mailsync.model import MailboxPath
 from mailsync.stores.imap.reconnect import ReconnectingSession
-from mailsync.stores.imap.scan_responses import ScanResponses
+from mailsync.stores.imap.scan_responses import LINES_LIMIT, ScanResponses
 from mailsync.stores.imap.search import existing_uids
 
 GAPS_KEPT: Final = 500
@@ -47,3 +47,16 @@ def list_gaps(
             )
             said.append(f"UID {uid}: {'; '.join(responses.odd[odd:]) or why}")
     return said
+
+
+def drop_unknown(
+    link: ReconnectingSession, mailbox: tuple[MailboxPath, int], responses: ScanResponses
+) -> None:
+    """Let go of lines about messages that UID SEARCH does not name, where more came than there are
+    messages; nobody asked for them.
+    """
+    existing = existing_uids(link, *mailbox)
+    if existing is not None and sum(map(len, existing)) <= LINES_LIMIT:
+        known = set(chain(*existing))
+        for uid in responses.lines.keys() - known:
+            del responses.lines[uid]
