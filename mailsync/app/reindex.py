@@ -38,7 +38,7 @@ class ReindexReport:
 
 
 def reindex(request: ReindexRequest, progress: Progress) -> ReindexReport:
-    """Build the catalogue again; no message needs to be fetched again. Raises ArchiveError."""
+    """Build the catalogue again. Raises ArchiveError."""
     login = request.account
     progress.begin(f"reindexing {login.name}")
     try:

@@ -138,8 +138,10 @@ class ContentStore:
         self._catalogue.files.set_flags(file, flags)
         self._tree.reflag(row.folder, row.base, flags, row.flags)
 
-    def adopt(self, path: MailboxPath, file: Located, base: str) -> bool:
-        """Take in a file that has no row, if it is what its name says; returns whether it was."""
+    def adopt(self, path: MailboxPath, file: Located, base: str) -> Fingerprint | None:
+        """Take in a file that has no row, and return what it is; None if that is not what its name
+        says.
+        """
         name = maildir.parse(base)
         content = file.read()
         print_ = fingerprint(content)
@@ -148,10 +150,10 @@ class ContentStore:
             or name.size != len(content)
             or name.digest_prefix != print_.digest[: maildir.DIGEST_SHOWN]
         ):
-            return False
+            return None
         message = self._catalogue.messages.find(print_.digest) or self._record(print_, len(content))
         self._insert_file(_Spot(path, name.internaldate, file.flags), message, base, name.copy)
-        return True
+        return print_
 
     def _claim(self, file: int, flags: frozenset[str]) -> bool:
         """Give a file that no placement surely names the flags of its first one; tells whether it

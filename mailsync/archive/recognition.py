@@ -50,22 +50,29 @@ class Recognition:
             return self._catalogue.holdings.same_object(self._account, entry)
 
     def recognise(self, header: Excerpt) -> bytes | None:
-        """Return the digest of a stored content of that size with the same one Message-ID and an
-        equal header block.
+        """Return the digest of a stored content of that size with an equal header block.
+
+        That proves something of the body only where the header is no other message's.
         """
-        message_id = identity.message_id_key(header.content)
-        if not message_id or header.entry.size is None:
+        if header.entry.size is None:
             return None
         wanted = identity.header_digest(header.content)
         with self._turn:
             for row in self._catalogue.messages.of_size(header.entry.size, self.id):
-                if (
-                    row.message_id == message_id
-                    and row.header == wanted
-                    and any(file.sound for file in self._catalogue.files.of(row.id))
+                if row.header == wanted and any(
+                    file.sound for file in self._catalogue.files.of(row.id)
                 ):
                     return row.digest
         return None
+
+    def recognise_place(self, header: Excerpt) -> bytes | None:
+        """Return the digest of the one content that this very mailbox held, under a UID that nobody
+        knows any more, with that size, INTERNALDATE and an equal header block: after a reindex, a
+        change of UIDVALIDITY or a move to another server.
+        """
+        wanted = identity.header_digest(header.content)
+        with self._turn:
+            return self._catalogue.holdings.same_place(self._account, header.entry, wanted)
 
     def tail_equals(self, digest: bytes, tail: Excerpt) -> bool:
         """Return whether the stored content ends in these octets."""

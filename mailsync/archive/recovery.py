@@ -25,9 +25,11 @@ class Recovery:
         run = max(self._unfinished, default=0)
         self._contents = ContentStore(catalogue, tree, dedupe, run)
         self._progress: Progress = Silence()
-        self.adopted = 0
+        self.adopted = self.undelivered = 0
         self.refused: list[Located] = []
-        """How many files were taken in, and which were not what their names say."""
+        """How many files were taken in, how many of these bear no Received line, and which files
+        were not what their names say.
+        """
 
     @property
     def needed(self) -> bool:
@@ -68,8 +70,10 @@ class Recovery:
             known.add(base)
             size = file.stat().size
             self._progress.expect(1, size)
-            if self._contents.adopt(path, file, base):
+            print_ = self._contents.adopt(path, file, base)
+            if print_ is not None:
                 self.adopted += 1
+                self.undelivered += not print_.delivered
             else:
                 file.set_aside("is not what its name says")
                 self.refused.append(file)

@@ -40,7 +40,8 @@ class Reindexed:
 
     `as_of` is when the copy was made (epoch seconds, None for another basis): what happened since
     is known by the tree alone. `adopted` files had no row; `unplaced` messages have no known place
-    on a server until a pull confirms them; `damaged` files were put in quarantine, `missing` ones
+    on a server until a pull confirms them, and `unrecognisable` ones among them can only be
+    recognised by fetching them again; `damaged` files were put in quarantine, `missing` ones
     are not there; `aside` is where the catalogue lies that could not be used.
     """
 
@@ -50,6 +51,7 @@ class Reindexed:
     octets: int
     adopted: int
     unplaced: int
+    unrecognisable: int
     damaged: tuple[Path, ...]
     missing: int
     aside: Path | None = None
@@ -70,7 +72,8 @@ def reindex(
     Raises ArchiveError and its children.
 
     Messages that no catalogue knows are given to `account`, unconfirmed: the next pull finds them
-    on the server, fetches none of them, and what it does not find there is gone. `by_uid` says that
+    on the server, fetches none of them that it can recognise, and what it does not find there is
+    gone. `by_uid` says that
     the account is an IMAP one; of a POP3 account nothing is ever gone. A catalogue that cannot be
     read goes to quarantine, as damaged files do; nothing is deleted. A killed run changes nothing
     that the next one would not do again.
@@ -161,9 +164,9 @@ class _Rebuilding:
 
     def run(
         self, account: str, progress: Progress, *, by_uid: bool
-    ) -> tuple[int, int, int, int, tuple[Path, ...], int]:
-        """Return files, octets, adopted files, unplaced messages, damaged files, and how many are
-        missing.
+    ) -> tuple[int, int, int, int, int, tuple[Path, ...], int]:
+        """Return files, octets, adopted files, unplaced messages, unrecognisable ones, damaged
+        files, and how many are missing.
         """
         catalogue = self._catalogue
         catalogue.begin()
@@ -188,7 +191,9 @@ class _Rebuilding:
         catalogue.commit()
         self._tree.close()
         aside = tuple(one.place for one in (*damaged, *recovery.refused))
-        return files, octets, recovery.adopted, unplaced, aside, missing
+        # Over IMAP size, INTERNALDATE and header recognise those, which POP3 does not tell.
+        unrecognisable = 0 if by_uid else min(recovery.undelivered, unplaced)
+        return files, octets, recovery.adopted, unplaced, unrecognisable, aside, missing
 
     def _prove(self, newest: int, progress: Progress) -> tuple[int, list[Located]]:
         """Hash what was known before (what was taken in just now was read for that); what is

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from mailsync.archive.reindex import reindex
 from mailsync.formats import header
 from mailsync.model import INBOX, Excerpt, Kind
 from tests.archive.archive_steps import (
@@ -17,6 +18,7 @@ from tests.archive.archive_steps import (
     pull_whole,
     pulling,
     rot,
+    scan,
     sha256,
     uid,
     uidl,
@@ -67,9 +69,8 @@ def test_a_message_is_recognised_by_its_whole_header_and_its_tail(tmp_path: Path
 
 def test_what_differs_in_anything_is_not_recognised(tmp_path: Path) -> None:
     entry = uid(5, plain(1), WORK).entry
-    without_id = b"Subject: alert\r\nDate: now\r\n\r\n"
     with opened(tmp_path / "a") as archive:
-        pull(archive, [uid(1, plain(1)), uid(2, without_id)])
+        pull(archive, [uid(1, plain(1))])
         with pulling(archive) as run:
             assert (
                 run.recognise(Excerpt(entry, head(plain(1)).replace(b"Message", b"message")))
@@ -80,7 +81,6 @@ def test_what_differs_in_anything_is_not_recognised(tmp_path: Path) -> None:
                 is None
             )
             assert run.recognise(Excerpt(replace(entry, size=None), head(plain(1)))) is None
-            assert run.recognise(Excerpt(replace(entry, size=len(without_id)), without_id)) is None
 
 
 def test_a_match_is_a_placement_without_a_fetch(tmp_path: Path) -> None:
@@ -175,3 +175,57 @@ def test_a_message_is_proved_by_its_file_and_header(tmp_path: Path) -> None:
             rot(only_file(tmp_path / "a"))
             assert not run.proves(sha256(plain(1)), Excerpt(entry, head(plain(1))))
         assert archive.last_known("alice").state(INBOX) is None
+
+
+DRAFT = b"Subject: no id, no way\r\n\r\nbody\r\n"
+
+
+def test_after_a_lost_catalogue_a_mailbox_knows_its_message_by_size_date_and_header(
+    tmp_path: Path,
+) -> None:
+    directory = tmp_path / "a"
+    with opened(directory) as archive:
+        pull(archive, [uid(1, DRAFT), uid(2, plain(2))])
+    (directory / "catalogue.sqlite3").unlink()
+    reindex(directory, "alice", by_uid=True)
+    with opened(directory) as archive:
+        with pulling(archive) as run:
+            there = uid(71, DRAFT).entry
+            assert run.recognise_place(Excerpt(there, head(DRAFT))) == sha256(DRAFT)
+            other_day = replace(there, internaldate=1_600_000_000)
+            elsewhere = uid(71, DRAFT, WORK).entry
+            for entry in (other_day, elsewhere, replace(there, size=len(DRAFT) + 1)):
+                assert run.recognise_place(Excerpt(entry, head(DRAFT))) is None
+            assert run.recognise_place(Excerpt(there, head(plain(2)))) is None
+            stored = run.match(there, sha256(DRAFT))
+            assert stored is not None
+            run.complete(scan([uid(71, DRAFT)]))
+        # Its UID is known now.
+        with pulling(archive) as run:
+            assert run.recognise_place(Excerpt(uid(72, DRAFT).entry, head(DRAFT))) is None
+
+
+def test_of_two_messages_that_only_their_middle_tells_apart_none_is_recognised_by_its_place(
+    tmp_path: Path,
+) -> None:
+    directory, other = tmp_path / "a", DRAFT.replace(b"body", b"soul")
+    with opened(directory) as archive:
+        pull(archive, [uid(1, DRAFT), uid(2, other)])
+    (directory / "catalogue.sqlite3").unlink()
+    reindex(directory, "alice", by_uid=True)
+    with opened(directory) as archive, pulling(archive) as run:
+        assert run.recognise_place(Excerpt(uid(1, DRAFT).entry, head(DRAFT))) is None
+
+
+def test_what_pop3_cannot_recognise_is_told_beforehand_and_is_not_new(tmp_path: Path) -> None:
+    directory, delivered = tmp_path / "a", b"Received: by mx with id 7\r\n" + plain(2)
+    there = [uidl(b"a", DRAFT), uidl(b"b", delivered)]
+    with opened(directory) as archive:
+        pull(archive, there)
+    (directory / "catalogue.sqlite3").unlink()
+    done = reindex(directory, "alice", by_uid=False)
+    assert (done.unplaced, done.unrecognisable) == (2, 1)
+    with opened(directory) as archive, pulling(archive) as run:
+        assert run.recognise(Excerpt(there[1].entry, head(delivered))) == sha256(delivered)
+        assert run.add(there[0]).kind is Kind.DUPLICATE
+    assert len(files(directory)) == 2

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from mailsync.archive.catalogue.connection import Connection
-from mailsync.archive.catalogue.text import read_path
+from mailsync.archive.catalogue.text import read_path, write_path
 from mailsync.model import ArchivedMessage, Entry, Known, KnownMessage, MailboxPath, SyncState
 
 _CHUNK: Final = 500
@@ -127,6 +127,24 @@ class Holdings:
             " WHERE p.object_id = ? AND m.account = ? AND f.state = 'sound'"
             " AND +p.size = ? AND +p.internaldate = ? LIMIT 2",
             (entry.object_id, account, entry.size, entry.internaldate),
+        )
+        return rows[0][0] if len(rows) == 1 else None
+
+    def same_place(self, account: int, entry: Entry, header: bytes) -> bytes | None:
+        """Return the digest of the sound content of a mailbox, if it is the only one, that has lost
+        its UID and has this size, INTERNALDATE and header.
+        """
+        # CROSS JOIN: begin with the few contents of that size.
+        rows = self._sql.all(
+            "SELECT DISTINCT m.digest FROM messages m"
+            " CROSS JOIN files f ON f.message = m.id"
+            " CROSS JOIN placements p ON p.file = f.id"
+            " CROSS JOIN mailboxes b ON b.id = p.mailbox"
+            " CROSS JOIN folders d ON d.id = b.folder"
+            " WHERE m.size = ? AND m.header = ? AND f.internaldate = ? AND f.state = 'sound'"
+            " AND (p.retired OR p.unconfirmed) AND p.uid IS NOT NULL"
+            " AND b.account = ? AND d.path = ? LIMIT 2",
+            (entry.size, header, entry.internaldate, account, write_path(entry.ref.mailbox)),
         )
         return rows[0][0] if len(rows) == 1 else None
 

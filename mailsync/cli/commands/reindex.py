@@ -23,8 +23,8 @@ from mailsync.formats.terminal import plain
 @options.common
 @click.pass_obj
 def command(session: Session, account: str, *, archive: Path | None, wait: float) -> int:
-    """Build the catalogue of ACCOUNT's archive again, when it was lost or damaged: no message needs
-    to be fetched again.
+    """Build the catalogue of ACCOUNT's archive again, when it was lost or damaged: no message that
+    can be recognised is fetched again, and it says beforehand which cannot.
 
     Every file is read and proved. What the mail itself cannot tell (what was gone, which messages
     were pushed where) is taken from the catalogue, or from its copy of an earlier day. Damaged
@@ -78,9 +78,26 @@ def _sentences(report: ReindexReport) -> list[str]:
         lines.append(f"the catalogue that could not be read lies in {done.aside}")
     if done.adopted:
         lines.append(f"taken in that it did not know: {messages(done.adopted)}")
+    return lines + _next(report)
+
+
+def _next(report: ReindexReport) -> list[str]:
+    """Say what the next pull has to do, and what it must fetch for that."""
+    done = report.outcome
+    lines = []
+    if done.unrecognisable:
+        lines.append(
+            f"{messages(done.unrecognisable)} have no Received line, by which POP3 messages are"
+            " recognised: the next pull fetches these again, and adds no file for what is here"
+        )
+    elif done.basis != "catalogue" and done.unplaced:
+        lines.append(
+            "messages that came by several ways and were kept once are fetched again where the"
+            " server has them in another form than the one kept, and no file is added for them"
+        )
     if done.unplaced or done.damaged or done.missing:
         lines.append(
-            f"next: mailsync pull {account} (it finds every message on the server again, and"
-            " fetches only what is damaged or new)"
+            f"next: mailsync pull {report.account} (it finds every message on the server again, and"
+            " stores only what is damaged or new)"
         )
     return lines

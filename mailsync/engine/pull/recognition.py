@@ -130,8 +130,11 @@ class Recognition:
         alike: dict[Hashable, tuple[bytes, int | None]] = {}
         delivered: list[Entry] = []
         for part in source.headers(candidates):
-            digest = self._run.recognise(part)
-            if digest is not None and header.first(part.content, b"received") is not None:
+            # A Received line makes a header unique by its queue id. Without one, only what this
+            # mailbox held at this second is believed.
+            unique = header.first(part.content, b"received") is not None
+            digest = self._run.recognise(part) if unique else self._run.recognise_place(part)
+            if digest is not None:
                 date = header.received_or_date(part.content, self._run.started)
                 alike[_key(part.entry)] = digest, date
                 delivered.append(part.entry)
