@@ -21,6 +21,9 @@ _CHUNK: Final = 256 * 1024
 _RECORDS: Final = 64 * 1024
 """Octets encrypted at a time."""
 
+_TELLING: Final = 11
+"""Octets of a ServerHello up to its version."""
+
 _NOTHING: Final = memoryview(b"")
 
 
@@ -60,6 +63,8 @@ class TlsSocket:
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
         self._unsent = _NOTHING
+        self.first = b""
+        """The first octets of the server, which tell whether it speaks TLS at all, and which."""
 
     def handshake(self) -> None:
         """Agree on keys and verify the certificate. Raises ssl.SSLError, OSError."""
@@ -147,6 +152,8 @@ class TlsSocket:
 
     def _feed(self) -> bool:
         data = self._sock.recv(_CHUNK)
+        if len(self.first) < _TELLING:
+            self.first += data[:_TELLING]
         self._heard(len(data))
         if data:
             self._incoming.write(data)

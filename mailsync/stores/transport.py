@@ -16,7 +16,13 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from mailsync.errors import ConnectionLost, ProtocolViolation, TlsError, Unreachable
+from mailsync.errors import (
+    ConnectionLost,
+    ProtocolViolation,
+    StoreUnavailable,
+    TlsError,
+    Unreachable,
+)
 from mailsync.stores.endpoint import Endpoint
 from mailsync.stores.pace import Pace, TooSlow
 from mailsync.stores.tls import TlsSocket, tls_context
@@ -83,21 +89,10 @@ class Connection:
             )
         self._reading.begin()
         try:
-            context = tls_context(self.account, self.endpoint.ca_file)
-            encrypted = TlsSocket(
-                self._plain(),
-                context,
-                self.endpoint.tls_name or self.endpoint.host,
-                self._reading.moved,
-            )
-            encrypted.handshake()
-            self._sock = encrypted
-        except TlsError:
+            self._sock = _encrypted(self._plain(), self.endpoint, self.account, self._reading.moved)
+        except StoreUnavailable:
             self.abandon()
             raise
-        except OSError as error:
-            self.abandon()
-            raise handshake_trouble(error, self.endpoint, self.account) from error
 
     def readline(self, limit: int = LINE_LIMIT) -> bytes:
         """Read one line of any length up to `limit` octets, with its line end.
@@ -293,6 +288,19 @@ class Connection:
         return ConnectionLost(
             self.account, f"the connection to {self.endpoint} broke: {reason(error)}"
         )
+
+
+def _encrypted(
+    sock: socket.socket, endpoint: Endpoint, account: str, moved: Callable[[int], None]
+) -> TlsSocket:
+    """Return a socket over which TLS is agreed on. Raises TlsError, ConnectionLost."""
+    context = tls_context(account, endpoint.ca_file)
+    encrypted = TlsSocket(sock, context, endpoint.tls_name or endpoint.host, moved)
+    try:
+        encrypted.handshake()
+    except OSError as error:
+        raise handshake_trouble(error, endpoint, account, encrypted.first) from error
+    return encrypted
 
 
 def connect(endpoint: Endpoint, account: str) -> Connection:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import socket
 import ssl
 import threading
@@ -195,6 +196,38 @@ def test_a_server_that_speaks_no_tls_there_gets_a_hint() -> None:
         ),
     ):
         connect(endpoint(server.port, "tls"), "home")
+
+
+def server_hello(version: bytes) -> bytes:
+    """Return the beginning of an old server's handshake (RFC 2246 section 7.4.1.3)."""
+    hello = version + bytes(32) + b"\0" + b"\0\x2f" + b"\0"
+    return b"\x16" + version + b"\0\x2a" + b"\2\0\0\x26" + hello
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (server_hello(b"\3\0"), "speaks only SSL 3.0, which is not safe; TLS 1.2 is needed"),
+        (server_hello(b"\3\1"), "speaks only TLS 1.0, which is not safe; TLS 1.2 is needed"),
+        (server_hello(b"\3\2"), "speaks only TLS 1.1, which is not safe; TLS 1.2 is needed"),
+        (b"\x15\3\1\0\2\2\x46", "speaks only TLS older than 1.2, which is not safe"),
+        (b"\x15\3\1\0\2\2\x28", "speaks TLS, but not as safely as is needed"),
+    ],
+    ids=["SSL 3.0", "TLS 1.0", "TLS 1.1", "alert protocol_version", "alert handshake_failure"],
+)
+@pytest.mark.parametrize("pieces", [1, 64])
+def test_a_server_with_old_tls_is_told_as_such(answer: bytes, words: str, pieces: int) -> None:
+    def speak_as_of_old(talk: Conversation) -> None:
+        for start in range(0, len(answer), pieces):
+            talk.send(answer[start : start + pieces])
+        talk.silence(1)
+
+    with (
+        Scripted(speak_as_of_old) as server,
+        pytest.raises(TlsError, match=re.escape(words)) as caught,
+    ):
+        connect(endpoint(server.port, "tls"), "home")
+    assert "operator" in str(caught.value)
 
 
 @pytest.mark.parametrize("trusted", [True, False])

@@ -26,6 +26,9 @@ from mailsync.stores.imap.response import Answer, Result, result_of
 from mailsync.stores.server_words import shown
 from mailsync.stores.transport import Connection
 
+_NAMED: Final = 12
+"""Octets that tell what a command is (`AUTHENTICATE`), and not what comes with it."""
+
 _JOIN: Final = 64 * 1024
 """Parts smaller than this are joined into one write; larger ones are written from where they lie.
 """
@@ -164,7 +167,7 @@ class CommandQueue:
                 if isinstance(part, bytes):
                     command.fetches |= b" BODY.PEEK[" in part[-80:]
                     if not command.name:
-                        command.name = part.split(b"\r", 1)[0][:40].decode("ascii", "replace")
+                        command.name = part[:_NAMED].decode("ascii", "replace")
                     self._add(command, buffer, part)
                     continue
                 waiting = True
