@@ -22,7 +22,7 @@ from mailsync.engine.names import name_of_entry
 from mailsync.engine.pull import choose
 from mailsync.errors import ArchiveNotFound, MailsyncError
 from mailsync.mapping import show
-from mailsync.model import Entry, MailboxPath
+from mailsync.model import INBOX, Entry, MailboxPath
 from mailsync.progress import Progress
 from mailsync.stores.base import ListingSource
 
@@ -192,6 +192,8 @@ def _compare_into(comparison: Comparison, login: Login, secret: str, progress: P
         listed = source.mailboxes()
         if isinstance(source, ListingSource):
             comparison.unreadable = list(source.unreadable())
+        if all(mailbox.path != INBOX for mailbox in listed):
+            comparison.unreadable.append("INBOX, which every account has, is not listed")
         chosen = choose(listed, login.globs, ())
         paths = {mailbox.path for mailbox in chosen}
         comparison.left_out = [

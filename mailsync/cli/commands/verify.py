@@ -155,7 +155,7 @@ def _print_mailboxes(session: Session, comparison: Comparison) -> None:
         names = ", ".join(plain(show(path)) for path in comparison.left_out)
         click.echo(f"left out, as in a pull: {names}")
     for line in comparison.unreadable:
-        click.echo(f"the server lists a mailbox in a way that cannot be read: {line}")
+        click.echo(f"the server lists its mailboxes in a way that cannot be read whole: {line}")
     if any(one.nameless for one in comparison.mailboxes):
         click.echo(
             "this server gives messages no names, so that only their number could be compared"

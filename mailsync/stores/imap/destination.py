@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from mailsync.errors import MailboxError, StoreUnavailable
 from mailsync.model import (
+    INBOX,
     Appended,
     Mailbox,
     MailboxPath,
@@ -30,7 +31,7 @@ from mailsync.stores.credentials import Credentials
 from mailsync.stores.endpoint import Endpoint
 from mailsync.stores.imap.append_responses import AppendPolicy
 from mailsync.stores.imap.create import MailboxMaker
-from mailsync.stores.imap.list import list_mailboxes
+from mailsync.stores.imap.list import inbox_state, list_mailboxes
 from mailsync.stores.imap.mailbox_names import Names
 from mailsync.stores.imap.parallel_append import append_in_parallel
 from mailsync.stores.imap.pipelined_append import Pace, append_pipelined
@@ -102,8 +103,13 @@ class ImapDestination:
         return sorted(word.decode("ascii", "replace") for word in self._link.session.capabilities)
 
     def mailboxes(self) -> Sequence[Mailbox]:
-        """List the personal mailboxes, in the server's order, with their states."""
+        """List the personal mailboxes, in the server's order, with their states; INBOX also where
+        the server leaves it out, lest what it holds is sent again.
+        """
         found = self._trying(lambda: list_mailboxes(self._link.session).mailboxes)
+        if all(mailbox.path != INBOX for mailbox in found):
+            state = self._trying(lambda: inbox_state(self._link.session))
+            found.append(Mailbox(INBOX, subscribed=True, state=state))
         self._names = self._link.session.names
         # One that has no state may be a name without a mailbox: Dovecot lists the parents of what
         # exists. Making it anew does no harm.

@@ -55,6 +55,14 @@ def list_mailboxes(session: Session, pause: Pause = _raise) -> Listing:
     return _Lister(session, pause).listing()
 
 
+def inbox_state(session: Session) -> SyncState | None:
+    """Ask for the state of the INBOX, which every account has (RFC 9051 section 5.1), whatever the
+    list says; None where the server does not tell it.
+    """
+    boxes = {b"INBOX": Mailbox(INBOX)}
+    return _with_states(boxes, _ask_states(session, boxes))[0].state
+
+
 class _Lister:
     def __init__(self, session: Session, pause: Pause) -> None:
         self._session = session
