@@ -18,6 +18,7 @@ from typing import Final, TypeAlias
 
 from mailsync.errors import ProtocolViolation, StoreUnavailable, Throttled
 from mailsync.model import Entry, MailboxPath, Message, UidRef, Unfetched
+from mailsync.stores.imap.body_size import BodySizes
 from mailsync.stores.imap.command_queue import Command
 from mailsync.stores.imap.examine import Examined
 from mailsync.stores.imap.fetch_response import body_of, line_of
@@ -47,6 +48,7 @@ and it is given up.
 
 _UNKNOWN_SIZE: Final = 64 * 1024
 _WHOLE: Final = b"BODY.PEEK[]"
+_HEADER: Final = b"BODY.PEEK[HEADER]"
 
 _RENUMBERED: Final = (
     "the server has renumbered the mailbox meanwhile (UIDVALIDITY changed); the next run looks at"
@@ -64,7 +66,7 @@ def whole(entry: Entry) -> tuple[bytes, int]:
 
 def header(entry: Entry) -> tuple[bytes, int]:
     """Ask for the header block."""
-    return b"BODY.PEEK[HEADER]", min(entry.size or 4096, 4096)
+    return _HEADER, min(entry.size or 4096, 4096)
 
 
 def tail(octets: int) -> Ask:
@@ -80,8 +82,9 @@ def tail(octets: int) -> Ask:
 class _Batch:
     """Messages of one mailbox asked for by one command; `missing` are those that have not come.
 
-    `probe` asks only which of them exist; `alone` is a message's last chance; `why` says what went
-    wrong before.
+    `probe` asks only which of them exist; `alone` is a message's last chance; `content` came for it
+    with another size than the one listed, and its header is asked for; `why` says what went wrong
+    before.
     """
 
     path: MailboxPath
@@ -92,6 +95,7 @@ class _Batch:
     probe: bool = False
     alone: bool = False
     why: str = ""
+    content: bytes | None = None
     losses: int = 0
     generation: int = 0
     examined: Examined | None = None
@@ -109,8 +113,12 @@ class _Batch:
         octets = 0 if probe else self.octets * len(missing) // max(len(self.missing), 1)
         return _Batch(self.path, self.uidvalidity, self.item, missing, octets, probe, alone, why)
 
-    def take(self, uid: int, content: bytes | None) -> Message | None:
-        """Take what came for a message; None, and why, where it cannot be what was asked for."""
+    def take(
+        self, sizes: BodySizes, ready: deque[_Batch], uid: int, content: bytes | None
+    ) -> Message | None:
+        """Take what came for a message; None, and why, where it cannot be what was asked for, or
+        its header, which is `ready` to be asked for, must speak for it.
+        """
         entry = self.missing[uid]
         if content is None:
             self.why = "the server has no content for it (NIL)"
@@ -121,6 +129,20 @@ class _Batch:
         if self.renumbered and self.item == _WHOLE and entry.size != len(content):
             self.why = _RENUMBERED
             return None
+        if self.content is not None:
+            if not sizes.is_shown(self.content, content):
+                self.why = "the server sends another message than the one whose header it has"
+                return None
+            content = self.content
+        elif self.item == _WHOLE:
+            if doubt := sizes.doubt(entry, content, alone=self.alone):
+                self.why = doubt
+                return None
+            if sizes.needs_header(entry, content):
+                del self.missing[uid]
+                place = self.path, self.uidvalidity
+                ready.append(_Batch(*place, _HEADER, {uid: entry}, 4096, content=content))
+                return None
         del self.missing[uid]
         return Message(entry, content)
 
@@ -141,6 +163,7 @@ class BodyFetch:
         self._suspects: deque[_Batch] = deque()
         self._seen: set[int] = set()
         self._brought = 0
+        self._sizes = BodySizes()
 
     def __iter__(self) -> Iterator[Message | Unfetched]:
         """Bring every wanted entry, in the order it arrives; exactly one result an entry."""
@@ -321,7 +344,7 @@ class BodyFetch:
         asked = None if body is None or body.uid is None else self._asker(batch, body.uid)
         if asked is None or body is None or body.uid is None:
             return None
-        return asked.take(body.uid, body.content)
+        return asked.take(self._sizes, self._ready, body.uid, body.content)
 
     def _asker(self, batch: _Batch, uid: int) -> _Batch | None:
         """Find the batch that waits for a message: this one, or a later one in the same opened
@@ -347,6 +370,8 @@ class BodyFetch:
         )
         if batch.renumbered:
             yield from (Unfetched(entry, _RENUMBERED) for entry in batch.missing.values())
+        elif batch.content is not None:
+            yield from (Unfetched(entry, why) for entry in batch.missing.values())
         elif batch.probe:
             yield from self._probed(batch, result)
         elif not result.ok and len(batch.missing) > 1:
