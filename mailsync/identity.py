@@ -247,19 +247,21 @@ def same_message(ours: bytes, theirs: bytes) -> bool:
 
 
 def is_copy(ours: StoredForm, theirs: StoredForm) -> bool:
-    """Return whether a message of a destination can be ours: the same body under the same
-    Message-ID, or under the same sender and date.
+    """Return whether a message of a destination can be ours: the same body of the same sender and
+    date, under the same subject.
 
-    Servers put words before a subject, and add a Date where there is none.
+    Servers put words before a subject, and add a Date where there is none. An equal Message-ID
+    proves nothing: what a mailing list sends on bears the one of the message sent directly.
     """
     if ours.body != theirs.body:
         return False
-    if ours.key == theirs.key or (ours.message_id and ours.message_id == theirs.message_id):
+    if ours.key == theirs.key:
         return True
+    one = ours.message_id and ours.message_id == theirs.message_id
     return (
         ours.sender == theirs.sender
         and ours.date in {theirs.date, b""}
-        and (theirs.subject.endswith(ours.subject) if ours.subject else not theirs.subject)
+        and (theirs.subject.endswith(ours.subject) if ours.subject or one else not theirs.subject)
     )
 
 

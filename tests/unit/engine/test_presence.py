@@ -58,6 +58,36 @@ def test_what_an_earlier_tool_left_of_a_message_does_not_keep_it_away(
     assert all(there.count(routed(number)) == 1 for number in range(MESSAGES))
 
 
+@pytest.mark.parametrize(
+    ("pattern", "other"),
+    [
+        (rb"Subject: ", b"Subject: Fwd of "),
+        (rb"Subject: [^\r]*", b"Subject: something else"),
+        (rb"From: [^\r]*", b"From: Alice via a list <list@example.org>"),
+        (rb"Date: [^\r]*", b"Date: Tue, 2 Jan 2024 00:00:00 +0000"),
+    ],
+)
+@pytest.mark.parametrize("restore", [True, False])
+def test_what_a_list_sent_on_under_the_same_message_id_does_not_keep_the_message_away(
+    rig: Rig, pattern: bytes, other: bytes, restore: bool
+) -> None:
+    """The archive holds both as different messages, so the destination has to."""
+    changed = [re.sub(pattern, other, routed(number), count=1) for number in range(MESSAGES)]
+    for content in changed:
+        rig.old.deliver(INBOX, content)
+    rig.pull()
+    for content in [routed(number) for number in range(MESSAGES)]:
+        rig.new.deliver(INBOX, content)
+    for number in range(MESSAGES):
+        rig.old.expunge(INBOX, number + 1)
+    rig.pull()
+
+    assert rig.push(restore=restore).total.new == MESSAGES
+    there = rig.there(INBOX)
+    assert all(there.count(content) == 1 for content in changed)
+    assert rig.push(restore=restore).total.new == 0
+
+
 def test_one_forged_message_among_all_the_genuine_ones_is_not_taken_for_delivery(rig: Rig) -> None:
     rig.push()
     rig.forget_ledger()
