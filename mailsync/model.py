@@ -76,10 +76,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An entry with its content: RFC 5322 bytes exactly as the server sent them."""
+    """An entry with its content: RFC 5322 bytes exactly as the server sent them.
+
+    `lacking` tells a person what speaks for the content being a part only; empty when nothing does.
+    """
 
     entry: Entry
     content: bytes
+    lacking: str = ""
 
 
 @dataclass(frozen=True, slots=True)

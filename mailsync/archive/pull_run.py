@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
 from mailsync import identity
-from mailsync.archive.catalogue import FileState
+from mailsync.archive.catalogue import LACKING, FileState
 from mailsync.archive.content_store import ContentStore
 from mailsync.archive.group_commit import GroupCommit
 from mailsync.archive.last_known import LastKnown, RunMemory
@@ -132,7 +132,7 @@ class PullRun(Recognition, RunMemory):
         It is durable after `flush`, which comes by itself once a group is full.
         """
         with self._group.storing:
-            entry, content = message.entry, message.content
+            entry, content = _recorded(message), message.content
             path = entry.ref.mailbox
             mailbox = self._mailbox(path)
             print_ = identity.fingerprint(content)
@@ -285,3 +285,8 @@ class PullRun(Recognition, RunMemory):
             folder, _ = self._contents.folder(path)
             row = self._mailboxes[path] = self._catalogue.mailboxes.make(self._account, folder)
         return row
+
+
+def _recorded(message: Message) -> Entry:
+    """Return the entry to record for a message; of a part only, under a size no listing shows."""
+    return replace(message.entry, size=LACKING) if message.lacking else message.entry

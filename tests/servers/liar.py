@@ -612,8 +612,10 @@ class _Pop3:
         return [b"+OK\r\n", stuffed(ended(self._message(int(asked.line)).content)), b".\r\n"]
 
     def do_top(self, asked: Exchange) -> list[bytes]:
-        head, blank, _ = self._message(int(asked.line.split()[0])).content.partition(b"\r\n\r\n")
-        return [b"+OK\r\n", stuffed(ended(head + blank)), b".\r\n"]
+        number, lines = map(int, asked.line.split())
+        head, blank, body = self._message(number).content.partition(b"\r\n\r\n")
+        shown = b"".join(body.splitlines(keepends=True)[:lines])
+        return [b"+OK\r\n", stuffed(ended(head + blank + shown)), b".\r\n"]
 
     def do_dele(self, asked: Exchange) -> list[bytes]:
         self._message(int(asked.line))

@@ -114,8 +114,9 @@ def test_a_single_dot_that_the_server_forgot_to_double_is_kept() -> None:
             talk.send(b"+OK\r\n.hidden\r\n..twice\r\n.\r\n")
         return line == b"RETR 1"
 
-    with Scripted(Drop(drop_of(1), override=forgetful)) as server:
-        assert contents(source(server.port)) == [b".hidden\r\n.twice\r\n"]
+    put = b".hidden\r\n.twice\r\n"
+    with Scripted(Drop([(b"a", put)], override=forgetful)) as server:
+        assert contents(source(server.port)) == [put]
 
 
 @pytest.mark.parametrize("answer", [b"+OK\r\n.\r\n", b"+OK 0 octets\r\n\r\n.\r\n"])
@@ -125,11 +126,9 @@ def test_an_empty_message_comes_as_the_server_sends_it(answer: bytes) -> None:
             talk.send(answer)
         return line == b"RETR 1"
 
-    with Scripted(Drop(drop_of(2), override=empty)) as server:
-        assert contents(source(server.port)) == [
-            answer.partition(b"\r\n")[2].removesuffix(b".\r\n"),
-            messages.plain(2),
-        ]
+    put = answer.partition(b"\r\n")[2].removesuffix(b".\r\n")
+    with Scripted(Drop([(b"a", put), *drop_of(2)[1:]], override=empty)) as server:
+        assert contents(source(server.port)) == [put, messages.plain(2)]
 
 
 # The listing

@@ -6,12 +6,13 @@ from mailsync.archive.catalogue.connection import NAME, REINDEX
 from mailsync.archive.catalogue.duplicates import Different, Same
 from mailsync.archive.catalogue.files import Alike, FileRow, FileState
 from mailsync.archive.catalogue.mailboxes import ArchivedMailbox
-from mailsync.archive.catalogue.placements import Placements
+from mailsync.archive.catalogue.placements import LACKING, Placements
 from mailsync.archive.catalogue.pruning import Prunable
 from mailsync.archive.catalogue.runs import RunRecord
 
 __all__ = [
     "COPY",
+    "LACKING",
     "NAME",
     "REINDEX",
     "Alike",

@@ -5,11 +5,15 @@ which name of its server, with which flags, from when to when.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from mailsync.archive.catalogue.connection import Connection
 from mailsync.archive.catalogue.files import FileState
 from mailsync.archive.catalogue.text import write_flags
 from mailsync.model import Entry, UidlRef, UidRef
+
+LACKING: Final = -1
+"""The size of a message of which only a part came: no listing shows it, so it is fetched again."""
 
 
 class Placements:
@@ -35,7 +39,9 @@ class Placements:
             where = "uidvalidity = ? AND uid = ? AND retired = 0"
             values = (ref.uidvalidity, ref.uid)
         elif ref.uidl is not None:
-            where = "uid IS NULL AND uidl = ? AND +size IS ? AND retired = 0"
+            where = f"uid IS NULL AND uidl = ? AND +size IN (?, {LACKING}) AND retired = 0"
+            if entry.size is None:
+                where = "uid IS NULL AND uidl = ? AND +size IS ? AND retired = 0"
             values = (ref.uidl, entry.size)
         elif digest is not None:
             where, values = "uid IS NULL AND uidl IS NULL AND digest = ?", (digest,)
@@ -266,7 +272,8 @@ def _retired_uidl(sql: Connection, placement: int, file: int) -> bool:
     """
     retired = sql.execute(
         "UPDATE placements SET retired = 1"
-        " WHERE id = ?1 AND uidl IS NOT NULL AND file <> ?2 AND NOT unconfirmed"
+        f" WHERE id = ?1 AND uidl IS NOT NULL AND file <> ?2 AND NOT unconfirmed"
+        f" AND size IS NOT {LACKING}"
         " AND EXISTS (SELECT 1 FROM files f WHERE f.id = placements.file"
         " AND f.state = 'sound')",
         (placement, file),

@@ -45,6 +45,8 @@ class Intake:
         """Put a message into the archive; `arrived` is the caller's to say."""
         stored = self._run.add(self._dated(message))
         self._count(message.entry, stored, len(message.content))
+        if message.lacking:
+            self._lacks(message)
         self._progress.advance(1, message.entry.size or 0)
         return stored
 
@@ -56,6 +58,13 @@ class Intake:
             return message
         date = header.received_or_date(message.content, self._run.started)
         return replace(message, entry=replace(message.entry, internaldate=date))
+
+    def _lacks(self, message: Message) -> None:
+        """Report a message that came in part; its mailbox stays open."""
+        path = message.entry.ref.mailbox
+        text = f"{message.lacking}; what came is kept, and the next run asks again"
+        self._report.trouble_with("short", path, name_of_entry(message.entry), text)
+        self._open[path].failed += 1
 
     def match(self, entry: Entry, digest: bytes) -> bool:
         """Record a message without fetching it; False when the archive cannot vouch for that

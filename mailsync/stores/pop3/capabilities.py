@@ -14,6 +14,8 @@ _STUMBLES: Final = 2
 server cannot pipeline.
 """
 
+_TELLING: Final = 8
+
 
 def read_capabilities(lines: Iterable[bytes]) -> dict[str, str]:
     """Read the lines of a CAPA answer: each capability, upper case, with its arguments."""
@@ -24,12 +26,30 @@ def read_capabilities(lines: Iterable[bytes]) -> dict[str, str]:
 @dataclass(slots=True)
 class Experience:
     """What was learnt about a server and outlives its connections: whether it takes several
-    commands at once, and APOP.
+    commands at once, APOP, and LIST of one message; whether its answers went astray, and its sizes
+    are estimates.
     """
 
     one_at_a_time: bool = False
     apop: bool = True
+    lists_one: bool = True
+    astray: bool = False
     stumbles: int = 0
+    _estimates: int = 0
+
+    @property
+    def estimates(self) -> bool:
+        """Whether its sizes were found too large so often that they are estimates."""
+        return self._estimates >= _TELLING
+
+    def greeted(self, line: bytes) -> None:
+        """Learn from the greeting: Exchange estimates sizes unless told otherwise."""
+        if b"microsoft exchange" in line.lower():
+            self._estimates = _TELLING
+
+    def estimated(self) -> None:
+        """Learn that a message is smaller than announced, though surely whole."""
+        self._estimates += 1
 
     def broke(self, *, answers: int, several_owed: bool) -> None:
         """Learn from a connection that broke after so many answers: some servers announce

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from mailsync.model import Entry, Unfetched
+from mailsync.stores.refusals import Refusal
 
 WINDOW_OCTETS: Final = 32 << 20
 WINDOW_COMMANDS: Final = 2048
@@ -18,6 +20,23 @@ KB, which any socket buffer takes.
 They lie in the network, not in memory: a message is read when it is given.
 """
 
+_DOUBTS: Final = 8
+"""So many doubtful answers are looked at before more is asked for."""
+
+_NEAR_BY: Final = 2
+
+
+@dataclass(slots=True)
+class Doubt:
+    """A message whose answer may be another's, or a part; `digest` is that of what came, or
+    `refusal` what was said instead.
+    """
+
+    entry: Entry
+    digest: bytes = b""
+    refusal: Refusal | None = None
+    attempts: int = 0
+
 
 class Flight:
     """Which messages are asked for and not yet answered, in order, and which come next; bounded in
@@ -26,9 +45,12 @@ class Flight:
 
     def __init__(self, wanted: Iterable[Entry]) -> None:
         self.flying: deque[Entry] = deque()
+        self.marked: deque[bool] = deque()
+        self.doubts: deque[Doubt] = deque()
         self.hesitant: Entry | None = None
         self._rest = iter(wanted)
         self._again: deque[Entry] = deque()
+        self._sizes: deque[int | None] = deque(maxlen=_NEAR_BY)
         self._octets = 0
 
     def ahead(
@@ -40,7 +62,8 @@ class Flight:
         taken: list[Entry] = []
         missing: list[Unfetched] = []
         octets = self._octets
-        room = limit - len(self.flying) if len(self.flying) <= limit // 2 else 0
+        few = len(self.flying) <= limit // 2 and len(self.doubts) < _DOUBTS
+        room = limit - len(self.flying) if few else 0
         while len(taken) + len(missing) < room and (
             octets < WINDOW_OCTETS or not (self.flying or taken)
         ):
@@ -55,15 +78,21 @@ class Flight:
             octets += entry.size or 0
         return taken, missing
 
-    def begin(self, entries: Iterable[Entry]) -> None:
-        """Count entries as asked for."""
-        for entry in entries:
-            self.flying.append(entry)
-            self._octets += entry.size or 0
+    def begin(self, entry: Entry, *, mark: bool) -> bool:
+        """Count an entry as asked for. With `mark` it is marked, and told, that its size is that of
+        one asked for just before it, so that by size nobody could tell their answers apart.
+        """
+        marked = mark and entry.size in self._sizes
+        self.flying.append(entry)
+        self.marked.append(marked)
+        self._sizes.append(entry.size)
+        self._octets += entry.size or 0
+        return marked
 
     def landed(self) -> Entry:
         """Return the entry that was answered."""
         entry = self.flying.popleft()
+        self.marked.popleft()
         self._octets -= entry.size or 0
         return entry
 
@@ -71,4 +100,6 @@ class Flight:
         """Take back everything in flight, and `more`: it is to be asked for again."""
         self._again.extendleft(reversed([*self.flying, *more]))
         self.flying.clear()
+        self.marked.clear()
+        self._sizes.clear()
         self._octets = 0

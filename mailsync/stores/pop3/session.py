@@ -75,6 +75,12 @@ class Pop3Session:
         """Read a status line: whether it is +OK, and what it refuses with."""
         return self._status(self.connection.readline(STATUS_OCTETS))
 
+    def line(self) -> bytes:
+        """Read a status line as it stands."""
+        line = self.connection.readline(STATUS_OCTETS)
+        self.owed -= 1
+        return line
+
     def reply_or_prompt(self) -> tuple[bool, Refusal]:
         """Read a status line, or a prompt for more, which is as good as +OK."""
         line = self.connection.readline(STATUS_OCTETS)
@@ -129,6 +135,7 @@ class Pop3Session:
         ok, said = self._status(line)
         if not ok:
             raise self.refused(said, "the greeting")
+        self.experience.greeted(line)
         return line
 
     def _stls(self) -> None:

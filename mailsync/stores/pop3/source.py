@@ -25,6 +25,7 @@ from mailsync.model import (
 from mailsync.progress import Progress, Silence
 from mailsync.stores.credentials import Credentials
 from mailsync.stores.endpoint import Endpoint
+from mailsync.stores.pop3.alone import Part
 from mailsync.stores.pop3.capabilities import Experience
 from mailsync.stores.pop3.delete import delete
 from mailsync.stores.pop3.listing import Listing
@@ -95,7 +96,12 @@ class Pop3Source:
     def fetch(self, wanted: Iterable[Entry]) -> Iterator[Message | Unfetched]:
         """Bring messages, several asked for ahead where the server pipelines."""
         for entry, got in retrieve(self._connection, wanted, b"RETR %d"):
-            yield got if isinstance(got, Unfetched) else self._message(entry, got)
+            if isinstance(got, Unfetched):
+                yield got
+            elif isinstance(got, Part):
+                yield self._message(entry, got.content, got.why)
+            else:
+                yield self._message(entry, got)
 
     def headers(self, wanted: Iterable[Entry]) -> Iterator[Excerpt]:
         """Bring header blocks by TOP, an optional command: nothing comes from a server without
@@ -105,7 +111,7 @@ class Pop3Source:
         if capabilities and "TOP" not in capabilities:
             return
         for entry, got in retrieve(self._connection, wanted, b"TOP %d 0"):
-            if not isinstance(got, Unfetched):
+            if isinstance(got, bytes):
                 yield Excerpt(entry, header.block(got))
 
     def delete(self, entries: Sequence[Entry]) -> Sequence[Entry]:
@@ -125,10 +131,10 @@ class Pop3Source:
             finally:
                 session.connection.close()
 
-    def _message(self, entry: Entry, content: bytes) -> Message:
+    def _message(self, entry: Entry, content: bytes, lacking: str = "") -> Message:
         now = int(self._clock())
         date = header.received_or_date(content, now)
         flags = entry.flags
         if not isinstance(self._mark, str):
             flags = _SEEN if date is not None and date < now - self._mark else NO_FLAGS
-        return Message(replace(entry, internaldate=date, flags=flags), content)
+        return Message(replace(entry, internaldate=date, flags=flags), content, lacking)
