@@ -195,7 +195,7 @@ class Scan:
 @dataclass(frozen=True, slots=True)
 class KnownMessage:
     """What the catalogue holds of one placement: the size its server announced, its flags, whether
-    it is gone or damaged.
+    it is gone or damaged. A negative size: only a part of it came.
     """
 
     size: int | None

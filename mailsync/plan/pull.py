@@ -36,11 +36,12 @@ def stands_still(mailbox: Mailbox, last: SyncState | None) -> bool:
 class PullPlan:
     """What one scan asks of a pull.
 
-    `new` was never seen: to be recognised or fetched. `damaged` must be fetched again whatever is
-    recognised. `reflag` has other flags now, or was gone and is back. `gone` are UIDs that were
-    live and are not there. `renewed`: the mailbox's UIDs mean other messages than before, so what
-    is known of it must be retired first. `doubtful`: a delta does not add up with the number of
-    messages there; only a full scan can be believed. `alarming`: very many vanished at once.
+    `new` was never seen: to be recognised or fetched. `damaged`, or come in part only, must be
+    fetched again whatever is recognised. `reflag` has other flags now, or was gone and is back.
+    `gone` are UIDs that were live and are not there. `renewed`: the mailbox's UIDs mean other
+    messages than before, so what is known of it must be retired first. `doubtful`: a delta does not
+    add up with the number of messages there; only a full scan can be believed. `alarming`: very
+    many vanished at once.
     """
 
     new: tuple[Entry, ...] = ()
@@ -72,7 +73,7 @@ def plan_pull(scan: Scan, known: Known) -> PullPlan:
         message = None if key is None else known.messages.get(key)
         if message is None or _other_size(entry, message):
             new.append(entry)
-        elif message.damaged:
+        elif message.damaged or _came_in_part(message):
             damaged.append(entry)
             returned += message.gone
         elif message.gone or (isinstance(entry.ref, UidRef) and message.flags != entry.flags):
@@ -95,7 +96,13 @@ def _key(entry: Entry) -> int | bytes | None:
 
 
 def _other_size(entry: Entry, message: KnownMessage) -> bool:
+    if isinstance(entry.ref, UidRef) and _came_in_part(message):
+        return False
     return entry.size is not None and message.size is not None and entry.size != message.size
+
+
+def _came_in_part(message: KnownMessage) -> bool:
+    return message.size is not None and message.size < 0
 
 
 def _reuses_uids(scan: Scan, known: Known) -> bool:

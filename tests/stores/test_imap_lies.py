@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mailsync.engine.report import Report
+from mailsync.identity import digest
 from mailsync.model import INBOX
 from mailsync.stores.credentials import Credentials
 from mailsync.stores.imap import ImapSource
@@ -291,3 +292,43 @@ def test_an_odd_line_about_nothing_in_an_empty_mailbox_is_no_trouble(rig: Rig) -
 
     report = pull(rig, mail, Lie("what a test says", "as it says", "imap", answer=answer))
     assert (report.total.new, report.exit_code) == (0, 0)
+
+
+def test_a_mailbox_that_cannot_be_opened_but_has_a_state_is_not_gone(rig: Rig) -> None:
+    mail = filled()
+    pull(rig, mail)
+    report = pull(rig, mail, LIES["a mailbox vanishes between LIST and SELECT"])
+    assert report.exit_code == 3
+    assert not any(message.gone for message in rig.messages(WORK))
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        "a body is cut to its half, and so is its literal",
+        "each body comes under its neighbour's UID",
+    ],
+)
+def test_bodies_of_another_size_are_named_and_asked_for_again_until_they_are_whole(
+    rig: Rig, lie: str
+) -> None:
+    mail = Mail()
+    for number in range(5):
+        mail.put(b"INBOX", messages.plain(number) + b"more" * 100 * number)
+    for _ in range(2):
+        report = pull(rig, mail, LIES[lie])
+        assert report.exit_code == 3
+        assert troubles(report)
+    assert pull(rig, mail).exit_code == 0
+    live = {message.digest for message in rig.messages(INBOX) if not message.gone}
+    assert live == {digest(one.content) for one in mail.boxes[b"INBOX"].messages}
+    assert pull(rig, mail).total.new == 0
+
+
+def test_sizes_that_are_estimates_are_no_trouble(rig: Rig) -> None:
+    mail = Mail()
+    for number in range(30):
+        mail.put(b"INBOX", messages.plain(number) + b"x" * 7 * number)
+    report = pull(rig, mail, LIES["sizes are ten octets too many"])
+    assert (report.total.new, report.exit_code) == (30, 0)
+    assert len(rig.messages(INBOX)) == 30

@@ -145,6 +145,17 @@ def test_a_known_uid_with_another_size_means_every_message_is_another_one() -> N
     assert plan_pull(scan, known).new == scan.entries
 
 
+def test_a_uid_of_which_only_a_part_came_is_the_same_message_and_fetched_again() -> None:
+    known = Known(state(3, 1), {1: KnownMessage(-1, frozenset())}, 1)
+    plan = plan_pull(Scan(BOX, state(3, 1), (entry(1),)), known)
+    assert (plan.damaged, plan.new, plan.renewed) == ((entry(1),), (), False)
+
+
+def test_a_listing_with_gaps_means_no_message_gone() -> None:
+    known = Known(state(3, 1), {1: KnownMessage(100, frozenset())}, 1)
+    assert plan_pull(Scan(BOX, state(3, 1), (), unlisted=("UID 1",)), known).gone == ()
+
+
 def test_uidnext_going_backwards_means_every_message_is_another_one() -> None:
     known = Known(state(10, 2), {1: KnownMessage(100, frozenset())}, 1)
     assert plan_pull(Scan(BOX, state(5, 1), (entry(1),)), known).renewed

@@ -78,7 +78,7 @@ def state_of(examined: Examined, listed: SyncState | None) -> SyncState:
     state = examined.state
     if state.uidvalidity and state.uidnext:
         return state
-    told = listed if _fits(listed, state) else _asked(examined)
+    told = listed if _fits(listed, state) else status_of(examined)
     if told is None or not _fits(told, state):
         return state
     return replace(state, uidvalidity=told.uidvalidity, uidnext=state.uidnext or told.uidnext)
@@ -93,7 +93,8 @@ def _fits(told: SyncState | None, state: SyncState) -> bool:
     )
 
 
-def _asked(examined: Examined) -> SyncState | None:
+def status_of(examined: Examined) -> SyncState | None:
+    """Ask STATUS what the mailbox of an EXAMINE is like; None when the server does not say."""
     session = examined.session
     name = session.mailbox(session.names.written(examined.path))
     command = session.queue.send(b"STATUS ", name, b" (MESSAGES UIDNEXT UIDVALIDITY)")

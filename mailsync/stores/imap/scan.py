@@ -17,7 +17,7 @@ from mailsync.errors import MailboxError, MailboxMissing, StoreUnavailable, Thro
 from mailsync.model import INBOX, Scan, ScanRequest, SyncState, UidRef
 from mailsync.stores.imap.command_queue import Command, CommandQueue
 from mailsync.stores.imap.condstore import changed_since, continues, gaps, keeps_changes
-from mailsync.stores.imap.examine import Examined, state_of
+from mailsync.stores.imap.examine import Examined, state_of, status_of
 from mailsync.stores.imap.reconnect import ReconnectingSession
 from mailsync.stores.imap.response import Result
 from mailsync.stores.imap.scan_gaps import drop_unknown, list_gaps
@@ -183,7 +183,14 @@ class _MailboxScan:
             self.ask_anew()
 
     def _unopened(self, result: Result) -> MailboxError:
-        if result.status == b"NO" and is_missing(result.said) and self._path != INBOX:
+        told = self._request.mailbox.state
+        if (
+            result.status == b"NO"
+            and is_missing(result.said)
+            and self._path != INBOX
+            # A server that lists a state of what is missing may be wrong in the one or the other.
+            and (told is None or self._examined is None or status_of(self._examined) is None)
+        ):
             return MailboxMissing(
                 self._account, self._path, f"is in the server's list but not there: {result.text}"
             )
