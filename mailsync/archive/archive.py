@@ -101,8 +101,17 @@ class Archive(Questions):
         return cls(directory, None, "message-id", clock)
 
     def close(self) -> None:
-        """Close; idempotent. Once a day an archive that is not new copies its catalogue first."""
-        self._tree.close()
+        """Close; idempotent. Once a day an archive that is not new copies its catalogue first.
+
+        However it is interrupted, the lock is let go of.
+        """
+        with contextlib.ExitStack() as steps:
+            if self._lock is not None:
+                steps.callback(self._lock.release)
+            steps.callback(self._close_catalogue)
+            self._tree.close()
+
+    def _close_catalogue(self) -> None:
         with contextlib.suppress(ArchiveError), self._group.turn:
             try:
                 if self._ran and not self._is_new and not self._catalogue.in_transaction:
@@ -110,8 +119,6 @@ class Archive(Questions):
             finally:
                 self._ran = False
                 self._catalogue.close()
-        if self._lock is not None:
-            self._lock.release()
 
     def __enter__(self) -> Self:
         return self

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from mailsync.archive import Archive
+from mailsync.archive.catalogue import backup
 from mailsync.errors import (
     ArchiveError,
     ArchiveLocked,
@@ -199,3 +200,22 @@ def test_a_lock_that_is_a_link_empties_nothing(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match="lock"):
         opened(tmp_path / "a")
     assert (tmp_path / "precious").read_bytes() == b"mine"
+
+
+def test_an_interrupted_closing_lets_go_of_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that drives mailsync may outlive its user's Ctrl-C."""
+    with opened(tmp_path / "a") as archive:
+        pull(archive, [uid(1, plain(1))])
+    archive = opened(tmp_path / "a")
+    pull(archive, [uid(2, plain(2))])
+
+    def interrupted(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(backup, "sync_file", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        archive.close()
+    monkeypatch.undo()
+    opened(tmp_path / "a").close()
