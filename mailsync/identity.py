@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from mailsync.formats import header
+from mailsync.formats.mime import parts_digest
 
 TRACE_FIELDS: Final = frozenset(
     (
@@ -207,12 +208,14 @@ def _presence_key(pieces: Pieces) -> bytes:
 class StoredForm:
     """What recognises a message fetched from a destination, as its server stores it.
 
-    `key` is 16 octets over subject, date, sender and body; `body` 16 octets over the body alone.
-    The others are what the header says, without white space, the ends of long values only.
+    `key` is 16 octets over subject, date, sender and body; `body` 16 octets over the body alone,
+    `parts` over what is in it, whatever the encoding, empty where nothing is. The others are what
+    the header says, without white space, the ends of long values only.
     """
 
     key: bytes
     body: bytes
+    parts: bytes
     message_id: bytes
     date: bytes
     sender: bytes
@@ -236,7 +239,8 @@ def stored_form(content: bytes) -> StoredForm:
     key = hashlib.sha256(b"\n".join((*said, body.digest()))).digest()[:16]
     sender, date, subject = (value[-_SAID_KEPT:] for value in said)
     one = _said(head, b"message-id")[-_SAID_KEPT:]
-    return StoredForm(key, body.digest()[:16], one, date, sender, subject)
+    parts = parts_digest(content)
+    return StoredForm(key, body.digest()[:16], parts, one, date, sender, subject)
 
 
 def same_message(ours: bytes, theirs: bytes) -> bool:
@@ -247,13 +251,13 @@ def same_message(ours: bytes, theirs: bytes) -> bool:
 
 
 def is_copy(ours: StoredForm, theirs: StoredForm) -> bool:
-    """Return whether a message of a destination can be ours: the same body of the same sender and
-    date, under the same subject.
+    """Return whether a message of a destination can be ours: the same body, or the same parts
+    encoded otherwise, of the same sender and date, under the same subject.
 
     Servers put words before a subject, and add a Date where there is none. An equal Message-ID
     proves nothing: what a mailing list sends on bears the one of the message sent directly.
     """
-    if ours.body != theirs.body:
+    if ours.body != theirs.body and not (ours.parts and ours.parts == theirs.parts):
         return False
     if ours.key == theirs.key:
         return True

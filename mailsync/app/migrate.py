@@ -15,7 +15,7 @@ from mailsync.app.rehearsals import rehearse_migration
 from mailsync.app.requests import MigrateRequest
 from mailsync.app.runs import begun, budget_of, collide, patience, rules_of
 from mailsync.archive import Archive, PushRun, ServerOf
-from mailsync.engine.proof import Question, prove
+from mailsync.engine.proof import Question, prove, settle
 from mailsync.engine.proof_outcome import Proof
 from mailsync.engine.pull import choose
 from mailsync.engine.push import AnnouncedProgress, PushSession, StreamingPush
@@ -166,18 +166,20 @@ class Migration:
         """Look for every message on the destination, send once more what is not there as it was
         sent, and look again.
         """
-        proof = self._looked_at(targets, run, destination, last=False)
-        if proof is not None and proof.withdrawn:
-            targets = push.again(targets)
-            if self._pushed.error is None:
-                proof = self._looked_at(targets, run, destination, last=True)
-        if proof is not None:
+        try:
+            proof = settle(
+                lambda before: self._looked_at(targets, run, destination, before),
+                lambda: push.again(targets),
+            )
+        except StoreUnavailable as error:
+            self._pushed.error = error
+        else:
             proof.tell(self._pushed)
 
     def _looked_at(
-        self, targets: Targets, run: PushRun, destination: Destination, *, last: bool
-    ) -> Proof | None:
-        """Return what a connection sees that only reads; None where the server gives up."""
+        self, targets: Targets, run: PushRun, destination: Destination, before: Proof | None
+    ) -> Proof:
+        """Return what a connection sees that only reads. Raises StoreUnavailable."""
         asked = self._request
         seen = {path: tally.seen for path, tally in self._pulled.mailboxes.items()}
         # Some servers write what they were sent only when the connection that sent it ends.
@@ -187,9 +189,7 @@ class Migration:
             with closing(
                 stores.source(asked.destination, self._secrets[1], self._progress)
             ) as source:
-                return prove(targets, run, source, Question(seen, asked.prove_content, last))
-        except StoreUnavailable as error:
-            self._pushed.error = error
-            return None
+                question = Question(seen, asked.prove_content, before)
+                return prove(targets, run, source, question)
         finally:
             self._progress.end()

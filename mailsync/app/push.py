@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 
 from mailsync.app import stores
 from mailsync.app.accounts import Secrets
@@ -11,14 +13,17 @@ from mailsync.app.archives import demand_account, open_archive
 from mailsync.app.choice import demand_match, selection_of
 from mailsync.app.requests import PushRequest, RestoreRequest
 from mailsync.app.runs import begun, budget_of, collide, patience, rules_of
-from mailsync.archive import Archive
+from mailsync.archive import Archive, ArchivedMailbox
 from mailsync.engine import push as engine
+from mailsync.engine.proof import Question, confirm, settle
+from mailsync.engine.proof_outcome import Proof
 from mailsync.engine.report import Report
-from mailsync.engine.targets import find_targets
-from mailsync.errors import ArchiveNotFound, MailsyncError
+from mailsync.engine.selection import Selection
+from mailsync.engine.targets import Targets, find_targets
+from mailsync.errors import ArchiveNotFound, MailsyncError, StoreUnavailable
 from mailsync.formats.quantities import messages
 from mailsync.progress import Progress
-from mailsync.stores.base import Destination
+from mailsync.stores.base import Destination, Source
 
 
 def push(request: PushRequest, secrets: Secrets, progress: Progress) -> Report:
@@ -52,7 +57,8 @@ def _sent(command: str, request: PushRequest, secrets: Secrets, progress: Progre
             closing(stores.destination(target, secret, progress)) as destination,
         ):
             demand_account(archive, login)
-            push_from(archive, destination, request, report, progress)
+            again = partial(stores.source, target, secret, progress)
+            push_from(archive, destination, request, report, progress, again=again)
     except MailsyncError as error:
         report.error = error
     report.ended = int(time.time())
@@ -65,23 +71,20 @@ def push_from(
     request: PushRequest,
     report: Report,
     progress: Progress,
+    *,
+    again: Callable[[], Source] | None = None,
 ) -> None:
-    """Push from an archive that is open to a destination that is connected."""
+    """Push from an archive that is open to a destination that is connected; what was sent is looked
+    at by a connection of its own, which `again` opens.
+    """
     login = request.source
     restoring = isinstance(request, RestoreRequest)
     selection = selection_of(request.choice, archive, login, report)
     boxes = archive.mailboxes(login.name)
     if selection.globs:
         boxes = demand_match(selection, boxes, login)
-    gone = sum(box.gone for box in boxes)
-    if restoring and gone and not selection.include_gone and selection.as_of is None:
-        report.note(
-            "gone",
-            None,
-            "",
-            f"{messages(gone)} that left the server are not among these; --include-gone brings them"
-            " back too",
-        )
+    if restoring:
+        _note_gone(boxes, selection, report)
     rules = rules_of(request.destination, request.renamed, request.into)
     targets = find_targets(archive, login.name, destination.mailboxes(), rules, selection)
     if collide(targets.mapping, report):
@@ -92,6 +95,39 @@ def push_from(
         if report.dry_run:
             engine.rehearse_push(session, targets, restore=restoring)
         else:
-            engine.push(session, targets, restore=restoring)
+            targets = engine.push(session, targets, restore=restoring)
+            if again is not None and report.total.new and report.error is None:
+                _confirm(session, targets, again)
         report.ended = int(time.time())
         run.finish(complete=report.complete and selection.everything, report=report.as_json())
+
+
+def _note_gone(boxes: Sequence[ArchivedMailbox], selection: Selection, report: Report) -> None:
+    """Say of how many messages a restore would have to be asked for expressly."""
+    gone = sum(box.gone for box in boxes)
+    if gone and not selection.include_gone and selection.as_of is None:
+        report.note(
+            "gone",
+            None,
+            "",
+            f"{messages(gone)} that left the server are not among these; --include-gone brings them"
+            " back too",
+        )
+
+
+def _confirm(session: engine.PushSession, targets: Targets, again: Callable[[], Source]) -> None:
+    """Look at what was sent, and send once more what is not there as it was sent."""
+
+    def look(before: Proof | None) -> Proof:
+        # Some servers write what they were sent only when the connection that sent it ends.
+        session.destination.close()
+        with closing(again()) as source:
+            return confirm(targets, session.run, source, Question(before=before))
+
+    try:
+        proof = settle(look, lambda: engine.send_again(session, targets))
+    except StoreUnavailable as error:
+        text = f"what was sent could not be looked at: {error}"
+        session.report.trouble_with("unproved", None, "", text)
+    else:
+        proof.tell(session.report, numbers=False)

@@ -101,7 +101,8 @@ class PushRun:
         """Take back that a message was sent: it is not there, or not as it was sent."""
         with self._group.turn:
             self._catalogue.begin()
-            self._ledger.withdraw(mailbox, key, "sent")
+            for state in ("sent", "mangled"):
+                self._ledger.withdraw(mailbox, key, state)
 
     def mangled(self, mailbox: MailboxPath, key: LedgerKey) -> None:
         """Write down that a message is there with another content, however often it is sent."""

@@ -10,7 +10,7 @@ A line of the ledger that is wrong is withdrawn, so that its message is sent aga
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from heapq import nsmallest
@@ -21,13 +21,14 @@ from mailsync.engine.proof_contents import THERE, Verdict, compared
 from mailsync.engine.proof_outcome import Proof, ProvedMailbox
 from mailsync.engine.proof_search import MailboxSearch
 from mailsync.engine.targets import Target, Targets
-from mailsync.errors import IntegrityError, MailboxError
+from mailsync.errors import IntegrityError, MailboxError, MailboxMissing
 from mailsync.mapping import show
 from mailsync.model import (
     ArchivedMessage,
     Entry,
     LedgerKey,
     LedgerLine,
+    Mailbox,
     MailboxPath,
     Scan,
     ScanRequest,
@@ -41,13 +42,13 @@ class Question:
     """What a proof is asked.
 
     `seen` says how many messages of a mailbox the source showed in this run; of the others its last
-    state tells it. With `content` each message is downloaded and compared. After the `last` chance
-    of a run nothing is sent again: what a server changed twice stays as it is there.
+    state tells it. With `content` each message is downloaded and compared. `before` is the proof
+    ahead of this one in the same run, after which something was sent again.
     """
 
     seen: Mapping[MailboxPath, int] = field(default_factory=dict)
     content: bool = False
-    last: bool = False
+    before: Proof | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,17 @@ class _Found:
     mailbox: ProvedMailbox
     message: ArchivedMessage
     entry: Entry
+
+
+def settle(look: Callable[[Proof | None], Proof], send_again: Callable[[], object]) -> Proof:
+    """Prove, and send again what is not there as it was sent, as long as that helps; returns the
+    last proof. `look` makes one after the one it is given.
+    """
+    proof = look(None)
+    while proof.calls_for_sending:
+        send_again()
+        proof = look(proof)
+    return proof
 
 
 def prove(targets: Targets, run: PushRun, source: Source, question: Question) -> Proof:
@@ -73,11 +85,21 @@ def prove(targets: Targets, run: PushRun, source: Source, question: Question) ->
     return whole.proof
 
 
+def confirm(targets: Targets, run: PushRun, source: Source, question: Question) -> Proof:
+    """Look for what this run sent, as `prove` does. Raises StoreUnavailable."""
+    confirmer = _Confirmer(targets, run, source, question)
+    if confirmer.prove():
+        return confirmer.proof
+    whole = _Confirmer(targets, run, source, replace(question, content=True))
+    whole.prove()
+    return whole.proof
+
+
 class _Prover:
     """One look at a destination."""
 
     def __init__(self, targets: Targets, run: PushRun, source: Source, question: Question) -> None:
-        self.proof = Proof(targets.account, run, last=question.last, content=question.content)
+        self.proof = Proof(targets.account, run, question.before, content=question.content)
         self._targets = targets
         self._archive = targets.archive
         self._run = run
@@ -95,15 +117,16 @@ class _Prover:
         """
         archive, account = self._archive, self._targets.account
         self._boxes = {box.path: box for box in archive.mailboxes(account)}
-        scans = self._scans()
-        for path, aims in self._targets.by_destination.items():
-            scan, ledger = scans.get(path), self._run.ledger(path)
+        places = self._places()
+        scans = self._scans(places)
+        for path, aims in places.items():
+            scan, ledger = scans[path], self._run.ledger(path)
             listed = None if isinstance(scan, MailboxError) else scan
             search = MailboxSearch(
                 self._archive, self._source, self._likeness, path, ledger=ledger, scan=listed
             )
             for aim in aims:
-                mailbox = self._begun(aim)
+                mailbox = self._begun(aim, ledger)
                 if isinstance(scan, MailboxError):
                     text = f"{show(path)} could not be looked at on the destination: {scan}"
                     self.proof.trouble("unproved", aim.source.path, None, text)
@@ -114,16 +137,30 @@ class _Prover:
         self.proof.write_down()
         return True
 
-    def _scans(self) -> dict[MailboxPath, Scan | MailboxError]:
-        """List these mailboxes of the destination in full; those that are not there are left
-        out.
+    def _places(self) -> Mapping[MailboxPath, Sequence[Target]]:
+        """Return what is to be proved, by mailbox of the destination."""
+        return self._targets.by_destination
+
+    def _scans(self, paths: Iterable[MailboxPath]) -> dict[MailboxPath, Scan | MailboxError | None]:
+        """List these mailboxes of the destination, also such as its list leaves out; None for those
+        that are not there.
         """
         listed = {mailbox.path: mailbox for mailbox in self._source.mailboxes()}
-        paths = [path for path in self._targets.by_destination if path in listed]
-        scans = self._source.scan(ScanRequest(listed[path]) for path in paths)
-        return dict(zip(paths, scans, strict=True))
+        mailboxes = [listed.get(path) or Mailbox(path) for path in paths]
+        scans = self._source.scan(self._request(mailbox) for mailbox in mailboxes)
+        return {
+            mailbox.path: None if isinstance(scan, MailboxMissing) else scan
+            for mailbox, scan in zip(mailboxes, scans, strict=True)
+        }
 
-    def _begun(self, aim: Target) -> ProvedMailbox:
+    def _request(self, mailbox: Mailbox) -> ScanRequest:
+        return ScanRequest(mailbox)
+
+    def _begun(
+        self,
+        aim: Target,
+        ledger: Mapping[LedgerKey, LedgerLine],  # noqa: ARG002  others choose by it
+    ) -> ProvedMailbox:
         """Count what the source and the archive have, the archive by its files."""
         archive, account, origin = self._archive, self._targets.account, aim.source.path
         box, state = self._boxes.get(origin), self._memory.state(origin)
@@ -155,7 +192,11 @@ class _Prover:
             proof.not_sent(mailbox, message)
         asked = {**result.doubtful, **(result.found if self._question.content else {})}
         mailbox.found -= len(asked) - len(result.doubtful)
-        absent = list(result.absent)
+        absent = list(result.absent) if search.is_whole else []
+        if len(absent) < len(result.absent):
+            where = show(mailbox.aim.destination)
+            text = f"the server shows less of {where} than it says is there; look again later"
+            proof.trouble("unproved", mailbox.path, None, text)
         pairs = [(messages[key], entry) for key, entry in asked.items()]
         for message, verdict in compared(self._archive, self._source, pairs):
             if verdict is Verdict.GONE:
@@ -184,3 +225,29 @@ class _Prover:
             elif verdict in {Verdict.DIFFERS, Verdict.GONE}:
                 return False
         return True
+
+
+class _Confirmer(_Prover):
+    """A look at what this run sent, and at nothing else."""
+
+    def _places(self) -> Mapping[MailboxPath, Sequence[Target]]:
+        run = self._run.id
+        return {
+            path: aims
+            for path, aims in self._targets.by_destination.items()
+            if any(line.run == run for line in self._run.ledger(path).values())
+        }
+
+    def _request(self, mailbox: Mailbox) -> ScanRequest:
+        """Ask for what came since, where the server can tell."""
+        before = {one.path: one.state for one in self._targets.listed}.get(mailbox.path)
+        return ScanRequest(mailbox, before if before and before.highestmodseq else None)
+
+    def _begun(self, aim: Target, ledger: Mapping[LedgerKey, LedgerLine]) -> ProvedMailbox:
+        run = self._run.id
+        messages = {
+            message.key: message
+            for message in self._targets.held(aim.source.path)
+            if (line := ledger.get(message.key)) and line.run == run and not line.removed
+        }
+        return self.proof.begin(aim, 0, 0, messages, 0)

@@ -24,6 +24,10 @@ _WORDS: Final = {
 }
 
 
+PROBES: Final = 3
+"""Messages sent again before all others that differ."""
+
+
 @dataclass(slots=True)
 class ProvedMailbox:
     """A mailbox of the source while it is proved: `messages` by their ledger keys, and numbers as
@@ -69,10 +73,30 @@ class _Said:
     trouble: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Differing:
+    """A message that is there with another content."""
+
+    mailbox: ProvedMailbox
+    message: ArchivedMessage
+    line: LedgerLine
+
+    @property
+    def place(self) -> tuple[MailboxPath, LedgerKey]:
+        """How the ledger knows it."""
+        return self.mailbox.aim.destination, self.message.key
+
+
 @dataclass(slots=True)
 class _Corrections:
-    """What is to be written into the ledger, as (mailbox of the destination, message)."""
+    """What is to be written into the ledger, as (mailbox of the destination, message).
 
+    `probes` are some of the `withdrawn`; of the `mangled` some are `held` back until these have
+    arrived.
+    """
+
+    probes: set[tuple[MailboxPath, LedgerKey]] = field(default_factory=set)
+    held: set[tuple[MailboxPath, LedgerKey]] = field(default_factory=set)
     withdrawn: list[tuple[MailboxPath, LedgerKey]] = field(default_factory=list)
     removed: list[tuple[MailboxPath, LedgerKey]] = field(default_factory=list)
     mangled: list[tuple[MailboxPath, LedgerKey]] = field(default_factory=list)
@@ -82,23 +106,27 @@ class _Corrections:
 class Proof:
     """What one proof found; it is told once it is the last one of a run.
 
-    With `last` nothing is sent again in this run; with `content` all contents are compared.
+    What differs is sent again a few at first: a server that changes all it takes would hold
+    everything twice. Only when these are right the others follow. `before` is the proof ahead of
+    this one in the same run; with `content` all contents are compared.
     """
 
-    def __init__(self, account: str, run: PushRun, *, last: bool, content: bool) -> None:
+    def __init__(self, account: str, run: PushRun, before: Proof | None, *, content: bool) -> None:
         self._account = account
         self._run = run
-        self._last = last
+        self._before = before
         self._content = content
+        self._differing: list[_Differing] = []
+        self._released = False
         self._mailboxes: list[ProvedMailbox] = []
         self._removed: list[ArchivedMessage] = []
         self._said: list[_Said] = []
-        self._corrections = _Corrections()
+        self.corrections = _Corrections()
 
     @property
-    def withdrawn(self) -> int:
-        """How many messages are not there as they were sent, and may be sent again."""
-        return len(self._corrections.withdrawn)
+    def calls_for_sending(self) -> bool:
+        """Whether messages are not there as they were sent, and sending them again may help."""
+        return bool(self.corrections.withdrawn) and (self._before is None or self._released)
 
     def begin(
         self,
@@ -139,28 +167,17 @@ class Proof:
         line: LedgerLine,
     ) -> None:
         """Count a message that was downloaded, by what it turned out to be."""
-        place = mailbox.aim.destination, message.key
         if verdict in THERE:
             mailbox.found += 1
             mailbox.compared += 1
             if line.mangled:
-                self._corrections.sound.append((*place, line))
-        if verdict is not Verdict.DIFFERS:
-            if verdict in _WORDS and (self._content or verdict not in THERE):
-                kind, text = _WORDS[verdict]
-                said = _Said(kind, mailbox.path, message, text, trouble=verdict not in THERE)
-                self._said.append(said)
-        elif line.mangled or (self._last and line.run == self._run.id):
-            self._corrections.mangled.append(place)
-            text = (
-                "is there with another content than was sent, although it was sent twice; it is"
-                f" not sent a third time: delete it there, and {self._restore()} sends it again"
-            )
-            self.trouble("differs", mailbox.path, message, text)
-        else:
-            self._corrections.withdrawn.append(place)
-            text = "is there with another content than was sent; the next run sends it again"
-            self.trouble("differs", mailbox.path, message, text)
+                self.corrections.sound.append((mailbox.aim.destination, message.key, line))
+        if verdict is Verdict.DIFFERS:
+            self._differing.append(_Differing(mailbox, message, line))
+        elif verdict in _WORDS and (self._content or verdict not in THERE):
+            kind, text = _WORDS[verdict]
+            there = verdict in THERE
+            self._said.append(_Said(kind, mailbox.path, message, text, trouble=not there))
 
     def absent(
         self,
@@ -176,13 +193,13 @@ class Proof:
         for message in messages:
             line = ledger[message.key]
             if line.run == self._run.id:
-                self._corrections.withdrawn.append((path, message.key))
+                self.corrections.withdrawn.append((path, message.key))
                 text = f"the server took it, and it is not in {show(path)} there"
                 self.trouble("not-there", mailbox.path, message, text)
                 continue
             mailbox.removed += 1
             renumbered += line.uidvalidity not in {None, uidvalidity}
-            self._corrections.removed.append((path, message.key))
+            self.corrections.removed.append((path, message.key))
             self._removed.append(message)
         if renumbered and not mailbox.found:
             text = (
@@ -193,7 +210,8 @@ class Proof:
 
     def write_down(self) -> None:
         """Correct the ledger by what was found."""
-        run, corrections = self._run, self._corrections
+        self._decide()
+        run, corrections = self._run, self.corrections
         for path, key in corrections.withdrawn:
             run.disprove(path, key)
         for path, key in corrections.mangled:
@@ -204,10 +222,39 @@ class Proof:
             run.settle(path, key, line.uidvalidity, line.uid, line.flags)
         run.flush()
 
-    def tell(self, report: Report) -> None:
-        """Write it into a report, but for what was said there of a message before."""
+    def _decide(self) -> None:
+        """Choose what becomes of the messages that differ."""
+        corrections, before = self.corrections, self._before
+        fresh = [one for one in self._differing if not one.line.mangled]
+        if before is None:
+            fresh.sort(key=lambda one: one.message.size)
+            corrections.probes = {one.place for one in fresh[:PROBES]}
+            corrections.held = {one.place for one in fresh[PROBES:]}
+            again = corrections.probes
+        else:
+            sent, held = before.corrections.probes, before.corrections.held
+            differing = {one.place for one in self._differing}
+            self._released = bool(sent) and not sent & differing and bool(held & differing)
+            ours = {one.place for one in fresh if one.line.run != self._run.id}
+            again = (held & differing if self._released else set()) | ours
+        for one in self._differing:
+            if one.place in again:
+                corrections.withdrawn.append(one.place)
+                text = "is there with another content than was sent; the next run sends it again"
+            else:
+                corrections.mangled.append(one.place)
+                text = (
+                    "is there with another content than was sent, and sending again is no use;"
+                    f" delete it there, and {self._restore()} sends it again"
+                )
+            self.trouble("differs", one.mailbox.path, one.message, text)
+
+    def tell(self, report: Report, *, numbers: bool = True) -> None:
+        """Write it into a report, but for what was said there of a message before; without
+        `numbers` only what is wrong.
+        """
         noted = {(note.mailbox, note.message) for note in report.notes}
-        report.proof.extend(mailbox.proved() for mailbox in self._mailboxes)
+        report.proof.extend(mailbox.proved() for mailbox in self._mailboxes if numbers)
         for message in self._removed:
             note_removed(message, report)
         for said in self._said:

@@ -68,8 +68,15 @@ class MailboxSearch:
             for entry in (scan.entries if scan else ())
             if isinstance(entry.ref, UidRef)
         }
+        self._is_full = scan is None or scan.since is None
+        self._counted = scan.state.messages if scan else 0
         self._claimed: dict[int, LedgerKey] = {}
         self._sightings: list[Sighting] | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether what the listing does not show is not there."""
+        return not self._is_full or len(self._entries) >= self._counted
 
     def sort(self, messages: Iterable[ArchivedMessage]) -> Sorted:
         """Look for these messages; each UID serves one."""

@@ -8,7 +8,7 @@ out reads them from the archive again, one after the other.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from mailsync.model import ArchivedMessage, LedgerKey, LedgerLine, MailboxPath, SyncState
@@ -202,6 +202,7 @@ class MailboxPlan:
     """What a push has to do in one mailbox of the destination; see `Evidence` and `SourcePlan`.
 
     `made_anew`: the mailbox is another one than that to which the `removed` messages were sent.
+    `mangled` messages are there with another content, and sending them again is no use.
     """
 
     path: MailboxPath
@@ -213,6 +214,7 @@ class MailboxPlan:
     to_make: bool
     usable: bool
     made_anew: bool = False
+    mangled: tuple[ArchivedMessage, ...] = ()
 
     @property
     def new(self) -> int:
@@ -294,6 +296,7 @@ def plan_mailbox(
     chosen: set[bytes] = set()  # ledger keys as octets: pairs would take twice the memory
     flags: list[FlagChange] = []
     gone: list[ArchivedMessage] = []
+    mangled: list[ArchivedMessage] = []
     for message in messages:
         draft, key = drafts[message.mailbox], message.key
         if has_moved(message, evidence.alive):
@@ -303,8 +306,10 @@ def plan_mailbox(
         line, identity = evidence.ledger.get(key), message.identity + message.copy.to_bytes(4)
         if key in located or identity in chosen or _arrived(line, evidence):
             draft.already += key not in evidence.sent_ahead
-            if line is not None and _went_with_its_mailbox(line, key, evidence):
+            if _went_with_its_mailbox(line, key, evidence):
                 gone.append(message)
+            elif _is_mangled(line, located.get(key)):
+                mangled.append(message)
             flags.extend(_flag_changes(message, evidence, located.get(key)))
             continue
         if key not in evidence.sent_ahead:
@@ -315,8 +320,8 @@ def plan_mailbox(
             draft.doubtful += file_key(message)
         elif key not in evidence.sent_ahead:
             draft.append += file_key(message)
-    sourced = tuple(draft.finished(source) for source, draft in drafts.items())
-    return _planned(path, sourced, tuple(flags), gone, evidence)
+    plan = _planned(path, drafts, tuple(flags), gone, evidence)
+    return replace(plan, mangled=tuple(mangled))
 
 
 def _arrived(line: LedgerLine | None, evidence: Evidence) -> bool:
@@ -326,7 +331,7 @@ def _arrived(line: LedgerLine | None, evidence: Evidence) -> bool:
 
 def _planned(
     path: MailboxPath,
-    sources: tuple[SourcePlan, ...],
+    drafts: Mapping[MailboxPath, _Draft],
     flags: tuple[FlagChange, ...],
     gone: Sequence[ArchivedMessage],
     evidence: Evidence,
@@ -334,7 +339,7 @@ def _planned(
     return MailboxPlan(
         path,
         evidence.state or EMPTY,
-        sources,
+        tuple(draft.finished(source) for source, draft in drafts.items()),
         flags,
         tuple(evidence.located),
         (*evidence.removed, *gone),
@@ -344,11 +349,17 @@ def _planned(
     )
 
 
-def _went_with_its_mailbox(line: LedgerLine, key: LedgerKey, evidence: Evidence) -> bool:
+def _is_mangled(line: LedgerLine | None, located: Located | None) -> bool:
+    """Return whether a message that is there has another content than was sent."""
+    return located.mangled if located else line is not None and line.mangled
+
+
+def _went_with_its_mailbox(line: LedgerLine | None, key: LedgerKey, evidence: Evidence) -> bool:
     """Return whether a message was sent to a mailbox in whose place there is an empty one now."""
     state = evidence.state or EMPTY
     return (
-        evidence.trusted
+        line is not None
+        and evidence.trusted
         and key not in evidence.sent_ahead
         and not (line.pending or line.removed or state.messages)
         and line.uidvalidity not in {None, state.uidvalidity}

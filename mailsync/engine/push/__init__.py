@@ -7,7 +7,7 @@ ledger once (`look`), which gives a `PushPlan`; report it (a rehearsal ends here
 (`sender`), with a second look at whatever stayed without an answer (`reconciler`).
 """
 
-from mailsync.engine.push.run import push, rehearse_push
+from mailsync.engine.push.run import push, rehearse_push, send_again
 from mailsync.engine.push.session import Patience, PushSession
 from mailsync.engine.push.streaming_push import AnnouncedProgress, StreamingPush
 
@@ -18,4 +18,5 @@ __all__ = [
     "StreamingPush",
     "push",
     "rehearse_push",
+    "send_again",
 ]

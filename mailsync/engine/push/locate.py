@@ -18,7 +18,6 @@ from mailsync.engine.matching import (
     sample_of,
     sighting_of,
 )
-from mailsync.engine.names import name_of_message
 from mailsync.engine.push.session import PushSession
 from mailsync.engine.targets import Targets
 from mailsync.errors import MailboxError
@@ -82,19 +81,18 @@ def locate(
         )
         for message, uid in matches.among([*also, *search.unknown], sightings)
     )
-    located += tuple(_mangled(session, mailbox, search, located, sightings))
+    located += tuple(_mangled(mailbox, search, located, sightings))
     return Found(located, tuple(one for one in search.unlocated if one.key in matches.missing))
 
 
 def _mangled(
-    session: PushSession,
     mailbox: DestinationMailbox,
     search: Search,
     located: Iterable[Located],
     sightings: Iterable[Sighting],
 ) -> Iterator[Located]:
-    """Yield, and report, those that were not found because the server changed them twice: they are
-    still there, and a third copy would be no better.
+    """Yield those that were not found because the server changed them: they are still there, and
+    another copy would be no better.
     """
     found, there = {one.key for one in located}, {one.uid for one in sightings}
     for message in search.unknown:
@@ -102,8 +100,6 @@ def _mangled(
         if line is None or not line.mangled or message.key in found:
             continue
         if line.uid in there and line.uidvalidity == mailbox.state.uidvalidity:
-            text = "is there with another content than was sent, twice: delete it there first"
-            session.report.trouble_with("differs", message.mailbox, name_of_message(message), text)
             yield Located(message.key, line.uid or 0, line.flags, mangled=True)
 
 

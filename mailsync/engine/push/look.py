@@ -11,7 +11,7 @@ from mailsync.engine.push.names import MadeMailboxes
 from mailsync.engine.push.session import PushSession
 from mailsync.engine.targets import Targets
 from mailsync.errors import MailboxError
-from mailsync.model import ArchivedMessage, LedgerKey, MailboxPath, SyncState
+from mailsync.model import INBOX, ArchivedMessage, LedgerKey, MailboxPath, SyncState
 from mailsync.plan import (
     Evidence,
     MailboxPlan,
@@ -58,7 +58,9 @@ def look(
             usable=path not in unusable,
         )
         messages: Iterable[ArchivedMessage] = chain.from_iterable(map(targets.messages, sources))
-        if evidence.usable and evidence.state is not None and evidence.state.messages:
+        state = evidence.state
+        # One that is said to be empty and has given UIDs is looked at all the same.
+        if evidence.usable and state is not None and (state.messages or state.uidnext > 1):
             messages = list(messages)
             evidence = _looked_for(session, targets, path, messages, evidence)
         paths = [target.source.path for target in sources]
@@ -79,8 +81,8 @@ def _states(
     for path in targets.by_destination:
         if path in unusable:
             continue
-        # A mailbox that messages were sent to, and that a list leaves out, may be there.
-        sent_to = path not in listed and any(session.run.ledger(path).values())
+        # A mailbox that messages were sent to, and that a list leaves out, may be there; INBOX is.
+        sent_to = path not in listed and (path == INBOX or bool(session.run.ledger(path)))
         if path in listed or path in made.renamed or sent_to:
             try:
                 states[path] = listed.get(path) or session.destination.state(path)

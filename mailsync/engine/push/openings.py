@@ -12,7 +12,7 @@ from mailsync.engine.matching import sighting_of
 from mailsync.engine.push.session import PushSession
 from mailsync.engine.targets import Targets
 from mailsync.errors import MailboxError
-from mailsync.model import ArchivedMessage, LedgerKey, MailboxPath, SyncState
+from mailsync.model import INBOX, ArchivedMessage, LedgerKey, MailboxPath, SyncState
 from mailsync.plan import EMPTY, Likeness, Sighting
 from mailsync.stores.base import NamingDestination
 
@@ -104,9 +104,10 @@ class Openings:
         """Make these mailboxes of the destination, and open those that are empty."""
         self._make(paths)
         for path in self._made.intersection(paths):
-            state = self._listed.get(path, EMPTY)
-            if state is not None and not state.messages:
-                self._looked_at[path] = Opening(state, self._session.run.ledger(path).keys())
+            state, ledger = self._listed.get(path, EMPTY), self._session.run.ledger(path)
+            left_out = path not in self._listed and (path == INBOX or ledger)
+            if state is not None and not state.messages and not left_out:
+                self._looked_at[path] = Opening(state, ledger.keys())
 
     def _make(self, paths: Iterable[MailboxPath]) -> None:
         """Make mailboxes, in one flight."""

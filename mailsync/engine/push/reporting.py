@@ -30,6 +30,12 @@ def count_plan(plan: PushPlan, report: Report, progress: Progress) -> None:
             progress.expect(source.new, source.octets)
         for change in mailbox.flags:
             report.of(change.message.mailbox).flags += 1
+        for message in mailbox.mangled:
+            text = (
+                "is there with another content than was sent, and sending again is no use: delete"
+                " it there, and `mailsync restore` sends it again"
+            )
+            report.trouble_with("differs", message.mailbox, name_of_message(message), text)
         if mailbox.made_anew:
             text = (
                 f"{show(mailbox.path)} was made anew on the destination since: what had been sent"

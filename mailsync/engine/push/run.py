@@ -73,15 +73,18 @@ def send_all(
     return made.targets
 
 
-def send_again(session: PushSession, targets: Targets) -> Targets:
+def send_again(session: PushSession, targets: Targets) -> None:
     """Send what a proof took back, once each; nothing there is believed but bodies. Raises
     StoreUnavailable.
     """
     session = replace(session, sceptical=True)
-    targets = replace(targets, listed=session.destination.mailboxes())
-    plan, sender = look(session, MadeMailboxes(targets)), Sender(session)
-    _carry_out(session, targets, plan, sender)
-    return targets
+    session.begin("sending again")
+    try:
+        targets = replace(targets, listed=session.destination.mailboxes())
+        plan = look(session, MadeMailboxes(targets))
+        _carry_out(session, targets, plan, Sender(session))
+    finally:
+        session.progress.end()
 
 
 def _verb(restore: bool) -> str:  # noqa: FBT001  the caller's own keyword

@@ -133,12 +133,9 @@ class StreamingPush:
             session.progress.end()
         return targets
 
-    def again(self, targets: Targets) -> Targets:
-        """Send what a proof took back, once; returns the targets as they are listed now."""
-        session = self._session
-        with session.phase("sending again"):
-            return send_again(session, targets)
-        return targets
+    def again(self, targets: Targets) -> None:
+        """Send what a proof took back, once. Raises StoreUnavailable."""
+        send_again(self._session, targets)
 
     def __exit__(
         self,

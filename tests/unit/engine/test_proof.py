@@ -4,17 +4,17 @@ vouch for itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mailsync.engine.proof import Question, prove
-from mailsync.engine.push import push
-from mailsync.engine.push.run import send_again
+from mailsync.engine.proof import Question, confirm, prove, settle
+from mailsync.engine.proof_outcome import PROBES, Proof
+from mailsync.engine.push import push, send_again
 from mailsync.engine.report import Report
-from mailsync.model import INBOX
+from mailsync.model import INBOX, Mailbox, SyncState
 from mailsync.stores.memory import MemoryStore
 from tests.messages import plain
 from tests.unit.engine.rig import ACCOUNT, Keeper, Rig, headed, kinds, routed, swapped
@@ -44,12 +44,12 @@ def proved(
         with archive.push(ACCOUNT, destination.key) as run:
             session = rig.session(run, destination, report)
             targets = push(session, targets)
-            question = Question(seen or {}, content)
-            proof = prove(targets, run, MemoryStore(rig.new, "new"), question)
-            if proof.withdrawn:
-                targets = send_again(session, targets)
-                last = replace(question, last=True)
-                proof = prove(targets, run, MemoryStore(rig.new, "new"), last)
+
+            def look(before: Proof | None) -> Proof:
+                question = Question(seen or {}, content, before)
+                return prove(targets, run, MemoryStore(rig.new, "new"), question)
+
+            proof = settle(look, lambda: send_again(session, targets))
             proof.tell(report)
             run.finish(complete=report.complete, report=report.as_json())
     return report
@@ -149,17 +149,17 @@ def test_a_mailbox_that_was_deleted_is_made_again_and_told_of(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("kept", [lambda content: content[:200], swapped, headed])
-def test_a_server_that_goes_on_changing_what_it_is_sent_is_sent_it_twice_and_named(
+def test_a_server_that_changes_all_it_is_sent_gets_a_few_messages_twice_and_all_are_named(
     tmp_path: Path, kept: Callable[[bytes], bytes]
 ) -> None:
     rig = filled(tmp_path)
     rig.keeper.keeps = lambda content: [kept(content)]
     report = proved(rig)
     assert (report.exit_code, kinds(report)["differs"]) == (3, 30)
-    assert len(rig.there(INBOX)) == 60
+    assert len(rig.there(INBOX)) == 30 + PROBES
     assert proved(rig).exit_code == 3
     assert rig.push(restore=True).exit_code == 3
-    assert len(rig.there(INBOX)) == 60
+    assert len(rig.there(INBOX)) == 30 + PROBES
 
 
 def test_what_a_server_changed_once_is_whole_in_the_end(tmp_path: Path) -> None:
@@ -214,6 +214,83 @@ def test_files_that_are_not_there_are_no_messages_of_the_archive(rig: Rig) -> No
     assert (inbox.at_source, inbox.in_archive) == (3, 2)
     rig.pull()
     assert proved(rig).exit_code == 0
+
+
+def pushed(rig: Rig) -> Report:
+    """Push, and look at what was sent, as the command does."""
+    report = Report("push", ACCOUNT, "new")
+    destination = MemoryStore(rig.new, "new")
+    with rig.archive() as archive:
+        targets = rig.targets(archive, destination)
+        with archive.push(ACCOUNT, destination.key) as run:
+            session = rig.session(run, destination, report)
+            targets = push(session, targets)
+
+            def look(before: Proof | None) -> Proof:
+                store = MemoryStore(rig.new, "new")
+                return confirm(targets, run, store, Question(before=before))
+
+            proof = settle(look, lambda: send_again(session, targets))
+            proof.tell(report, numbers=False)
+    return report
+
+
+@pytest.mark.parametrize("condstore", [True, False])
+def test_a_push_looks_at_what_it_sent_and_at_nothing_else(tmp_path: Path, condstore: bool) -> None:
+    rig = filled(tmp_path)
+    rig.new.condstore = condstore
+    rig.keeper.keeps = lambda content: [content[:200]] if content == routed(7) else [content]
+    report = pushed(rig)
+    assert (report.exit_code, kinds(report)["differs"]) == (3, 1)
+    report = pushed(rig)
+    assert (report.exit_code, report.total.new, kinds(report)["differs"]) == (3, 0, 1)
+    uid = next(uid for uid, one in rig.new.boxes[INBOX].messages.items() if len(one.content) == 200)
+    rig.new.expunge(INBOX, uid)
+    rig.new.expunge(INBOX, max(rig.new.boxes[INBOX].messages))
+    rig.keeper.keeps = lambda content: [content]
+    assert rig.push(restore=True).total.new == 1
+    rig.old.deliver(INBOX, routed(31))
+    rig.pull()
+    report = pushed(rig)
+    assert (report.exit_code, report.total.new, report.proof) == (0, 1, [])
+
+
+def test_a_push_names_what_the_server_took_and_has_not(tmp_path: Path) -> None:
+    rig = filled(tmp_path)
+    rig.keeper.keeps = lambda content: [] if content == routed(7) else [content]
+    assert (pushed(rig).exit_code, len(rig.there(INBOX))) == (3, 29)
+    rig.keeper.keeps = lambda content: [content]
+    assert (pushed(rig).exit_code, len(rig.there(INBOX))) == (0, 30)
+
+
+class Shy(MemoryStore):
+    """A server whose list leaves the inbox out, or says that mailboxes are empty."""
+
+    empty = False
+
+    def mailboxes(self) -> Sequence[Mailbox]:
+        found = super().mailboxes()
+        if self.empty:
+            state = rig_state
+            return [replace(one, state=state(one)) for one in found]
+        return [one for one in found if one.path != INBOX]
+
+
+def rig_state(mailbox: Mailbox) -> SyncState | None:
+    return replace(mailbox.state, messages=0) if mailbox.state else None
+
+
+@pytest.mark.parametrize("empty", [True, False])
+@pytest.mark.parametrize("restore", [True, False])
+def test_a_mailbox_that_a_list_leaves_out_or_calls_empty_gets_nothing_twice(
+    tmp_path: Path, empty: bool, restore: bool
+) -> None:
+    rig = filled(tmp_path)
+    rig.push()
+    store = Shy(rig.new, "new")
+    store.empty = empty
+    rig.forget_ledger()
+    assert rig.push(store=store, restore=restore).total.new == 0
 
 
 def filled(tmp_path: Path) -> Rig:
