@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
+from mailsync.archive.bounds import LARGEST, storable, storable_uids
 from mailsync.archive.catalogue import Catalogue
 from mailsync.model import INBOX, Entry, Known, MailboxPath, Scan, SyncState, UidlRef, UidRef
 from mailsync.plan.clock import implausible
@@ -37,8 +38,15 @@ class LastKnown:
             return holdings.by_uidl(row, state)
         if scan.since is None:
             return holdings.by_uid(row, scan.state.uidvalidity, state)
-        uids = [entry.ref.uid for entry in scan.entries if isinstance(entry.ref, UidRef)]
-        return holdings.named_by_delta(row, scan.state.uidvalidity, state, uids, scan.vanished)
+        uids = storable_uids(
+            entry.ref.uid for entry in scan.entries if isinstance(entry.ref, UidRef)
+        )
+        spans = [
+            range(span.start, min(span.stop, LARGEST))
+            for span in scan.vanished
+            if span.start <= LARGEST
+        ]
+        return holdings.named_by_delta(row, scan.state.uidvalidity, state, uids, spans)
 
     def held(self, entries: Sequence[Entry], before: int) -> dict[Entry, bytes]:
         """Return the messages of a POP3 listing that were fetched before that time and are stored
@@ -52,13 +60,12 @@ class LastKnown:
         if row is None:
             return found
         for entry in entries:
-            if not isinstance(entry.ref, UidlRef) or entry.ref.uidl is None or entry.size is None:
+            size = storable(entry).size
+            if not isinstance(entry.ref, UidlRef) or entry.ref.uidl is None or size is None:
                 continue
-            stored = self._catalogue.holdings.stored_as_fetched(
-                row, entry.ref.uidl, entry.size, before
-            )
+            stored = self._catalogue.holdings.stored_as_fetched(row, entry.ref.uidl, size, before)
             # A server that adds a missing last line end sends two octets more than it announced.
-            if stored is not None and stored[1] - entry.size in {0, 2}:
+            if stored is not None and stored[1] - size in {0, 2}:
                 found[entry] = stored[0]
         return found
 

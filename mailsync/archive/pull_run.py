@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from mailsync import identity
+from mailsync.archive.bounds import storable, storable_state, storable_uids
 from mailsync.archive.catalogue import LACKING, FileState
 from mailsync.archive.content_store import ContentStore
 from mailsync.archive.group_commit import GroupCommit
@@ -132,7 +133,7 @@ class PullRun(Recognition, RunMemory):
         It is durable after `flush`, which comes by itself once a group is full.
         """
         with self._group.storing:
-            entry, content = _recorded(message), message.content
+            entry, content = storable(_recorded(message)), message.content
             path = entry.ref.mailbox
             mailbox = self._mailbox(path)
             print_ = identity.fingerprint(content)
@@ -163,6 +164,7 @@ class PullRun(Recognition, RunMemory):
         None: no file holds that content soundly any more, nothing was recorded, and the message
         must be fetched.
         """
+        entry = storable(entry)
         with self._group.storing:
             mailbox = self._mailbox(entry.ref.mailbox)
             known = self._placements.find(mailbox, entry, digest)
@@ -185,7 +187,7 @@ class PullRun(Recognition, RunMemory):
         """
         changed = 0
         with self._group.storing:
-            for entry in entries:
+            for entry in map(storable, entries):
                 placement = self._placements.find(self._mailbox(entry.ref.mailbox), entry, None)
                 if placement is not None:
                     file = self._placements.reflag(placement, entry.flags)
@@ -200,7 +202,9 @@ class PullRun(Recognition, RunMemory):
         Returns how many.
         """
         with self._group.storing:
-            return self._placements.mark_gone(self._mailbox(mailbox), uidvalidity, uids)
+            return self._placements.mark_gone(
+                self._mailbox(mailbox), uidvalidity, storable_uids(uids)
+            )
 
     def complete(self, scan: Scan) -> int:
         """Advance a mailbox to the state of a scan whose messages were all taken in.
@@ -209,15 +213,15 @@ class PullRun(Recognition, RunMemory):
         again under the new one.
         """
         with self._group.storing:
-            row = self._mailbox(scan.mailbox.path)
+            row, state = self._mailbox(scan.mailbox.path), storable_state(scan.state)
             if self._has_unconfirmed():
                 self._placements.confirm(row)
             missed = (
-                self._placements.end_retired(row, scan.state.uidvalidity)
+                self._placements.end_retired(row, state.uidvalidity)
                 if scan.absence_means_gone
                 else 0
             )
-            self._catalogue.mailboxes.complete(row, scan.state, self.id, self.started)
+            self._catalogue.mailboxes.complete(row, state, self.id, self.started)
         return missed
 
     def incomplete(self, mailbox: MailboxPath) -> None:
@@ -268,14 +272,8 @@ class PullRun(Recognition, RunMemory):
         return self.started if entry.internaldate is None else entry.internaldate
 
     def _has_unconfirmed(self) -> bool:
-        """Return whether a reindex, or a move to another server, may have left messages whose
-        places are guesses.
-        """
         if self._guesses is None:
-            self._guesses = (
-                self._catalogue.runs.has_reindex()
-                or self._catalogue.accounts.has_moved(self._account)
-            )
+            self._guesses = self._catalogue.runs.has_guesses(self._account)
         return self._guesses
 
     def _mailbox(self, path: MailboxPath) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
 from mailsync import identity
+from mailsync.archive.bounds import storable
 from mailsync.archive.catalogue import Catalogue, FileRow, FileState
 from mailsync.archive.storage.base import Storage
 from mailsync.formats.header import block
@@ -39,7 +40,9 @@ class Recognition:
             if not messages.has_any(self.id):
                 return []
             return [
-                entry for entry in entries if entry.size and messages.has_size(entry.size, self.id)
+                entry
+                for entry in entries
+                if (size := storable(entry).size) and messages.has_size(size, self.id)
             ]
 
     def same_object(self, entry: Entry) -> bytes | None:
@@ -47,18 +50,19 @@ class Recognition:
         object id, size and INTERNALDATE.
         """
         with self._turn:
-            return self._catalogue.holdings.same_object(self._account, entry)
+            return self._catalogue.holdings.same_object(self._account, storable(entry))
 
     def recognise(self, header: Excerpt) -> bytes | None:
         """Return the digest of a stored content of that size with an equal header block.
 
         That proves something of the body only where the header is no other message's.
         """
-        if header.entry.size is None:
+        size = storable(header.entry).size
+        if size is None:
             return None
         wanted = identity.header_digest(header.content)
         with self._turn:
-            for row in self._catalogue.messages.of_size(header.entry.size, self.id):
+            for row in self._catalogue.messages.of_size(size, self.id):
                 if row.header == wanted and any(
                     file.sound for file in self._catalogue.files.of(row.id)
                 ):
@@ -72,7 +76,9 @@ class Recognition:
         """
         wanted = identity.header_digest(header.content)
         with self._turn:
-            return self._catalogue.holdings.same_place(self._account, header.entry, wanted)
+            return self._catalogue.holdings.same_place(
+                self._account, storable(header.entry), wanted
+            )
 
     def tail_equals(self, digest: bytes, tail: Excerpt) -> bool:
         """Return whether the stored content ends in these octets."""

@@ -50,6 +50,11 @@ _INSERTS: Final = {
     for table, columns in WAITING_COLUMNS.items()
 }
 
+_REFUSALS: Final = (sqlite3.Error, OverflowError, UnicodeEncodeError)
+"""What `sqlite3` raises: also for numbers and text that SQLite cannot hold, which nobody may hand
+over, but which must not look like a mistake of mailsync's own.
+"""
+
 Values: TypeAlias = Sequence[object] | Mapping[str, object]
 
 
@@ -73,7 +78,7 @@ class Connection:
             self._insert_waiting()
         try:
             return self.sqlite.execute(statement, values)
-        except sqlite3.Error as error:
+        except _REFUSALS as error:
             raise self._translated(error) from error
 
     def execute_each(self, statement: str, rows: Iterable[Sequence[object]]) -> sqlite3.Cursor:
@@ -82,7 +87,7 @@ class Connection:
             self._insert_waiting()
         try:
             return self.sqlite.executemany(statement, rows)
-        except sqlite3.Error as error:
+        except _REFUSALS as error:
             raise self._translated(error) from error
 
     def one(self, query: str, *values: object) -> Any:  # noqa: ANN401  a row of SQLite is untyped
@@ -90,7 +95,7 @@ class Connection:
         cursor = self.execute(query, values)
         try:
             return cursor.fetchone()
-        except sqlite3.Error as error:
+        except _REFUSALS as error:
             raise self._translated(error) from error
 
     def all(self, query: str, values: Values = ()) -> list[Any]:
@@ -98,7 +103,7 @@ class Connection:
         cursor = self.execute(query, values)
         try:
             return cursor.fetchall()
-        except sqlite3.Error as error:
+        except _REFUSALS as error:
             raise self._translated(error) from error
 
     def each(self, query: str, values: Values = ()) -> Iterator[Any]:
@@ -106,7 +111,7 @@ class Connection:
         cursor = self.execute(query, values)
         try:
             yield from cursor
-        except sqlite3.Error as error:
+        except _REFUSALS as error:
             raise self._translated(error) from error
 
     # rows that wait
@@ -141,7 +146,7 @@ class Connection:
             self._insert_waiting()
         try:
             return self.sqlite.execute(query, values).fetchall()
-        except sqlite3.Error as error:
+        except _REFUSALS as error:
             raise self._translated(error) from error
 
     def _insert_waiting(self) -> None:
@@ -149,7 +154,7 @@ class Connection:
             for table, rows in self._waiting.items():
                 if rows:
                     self.sqlite.executemany(_INSERTS[table], rows)
-        except sqlite3.Error as error:
+        except _REFUSALS as error:
             raise self._translated(error) from error
         self._drop_waiting()
 
@@ -188,10 +193,10 @@ class Connection:
         self._drop_waiting()
         try:
             self.sqlite.close()
-        except sqlite3.Error as error:
+        except _REFUSALS as error:
             raise self._translated(error) from error
 
-    def _translated(self, error: sqlite3.Error) -> ArchiveError:
+    def _translated(self, error: Exception) -> ArchiveError:
         return translated_error(error, self._directory)
 
 
@@ -250,7 +255,7 @@ def _prepare(sqlite: sqlite3.Connection, directory: Path, *, writing: bool) -> N
     sqlite.execute("PRAGMA foreign_keys = ON")
 
 
-def translated_error(error: sqlite3.Error, directory: Path) -> ArchiveError:
+def translated_error(error: Exception, directory: Path) -> ArchiveError:
     """Return what to raise for an error of SQLite over the catalogue of an archive."""
     text = str(error)
     # Without room for its journal SQLite only says that it cannot open the file.

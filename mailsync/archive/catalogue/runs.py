@@ -58,11 +58,6 @@ class Accounts:
             "UPDATE accounts SET server = ? WHERE id = ? AND server IS NULL", (server, account)
         )
 
-    def has_moved(self, account: int) -> bool:
-        """Return whether an account's server was ever another one."""
-        row = self._sql.one("SELECT moved_run IS NOT NULL FROM accounts WHERE id = ?", account)
-        return bool(row[0])
-
 
 class Runs:
     """The runs, numbered as they came."""
@@ -106,9 +101,16 @@ class Runs:
         """Return whether any run was ever recorded."""
         return bool(self._sql.one("SELECT EXISTS (SELECT 1 FROM runs)")[0])
 
-    def has_reindex(self) -> bool:
-        """Return whether this catalogue was ever built from the tree."""
-        return bool(self._sql.one("SELECT EXISTS (SELECT 1 FROM runs WHERE kind = 'reindex')")[0])
+    def has_guesses(self, account: int) -> bool:
+        """Return whether a reindex, or a move of the account to another server, may have left
+        messages whose places are guesses.
+        """
+        row = self._sql.one(
+            "SELECT EXISTS (SELECT 1 FROM runs WHERE kind = 'reindex')"
+            " OR EXISTS (SELECT 1 FROM accounts WHERE id = ? AND moved_run IS NOT NULL)",
+            account,
+        )
+        return bool(row[0])
 
     def newest(self, account: str | None, limit: int) -> list[RunRecord]:
         """Return the newest runs of an account, or of all, newest first."""
