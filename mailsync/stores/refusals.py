@@ -60,6 +60,14 @@ _PASSWORD_WORDS: Final = re.compile(
 the same password locks people out.
 """
 
+_LOGIN_FAILED_WORDS: Final = re.compile(
+    r"\b(?:log-?in|logon|sign-?in|authentication|authori[sz]ation|password)"
+    r" (?:has |was |is )?(?:failed|failure|incorrect|invalid|rejected|denied|not accepted)",
+    re.IGNORECASE,
+)
+_TRY_AGAIN: Final = re.compile(r"try again(?! later)", re.IGNORECASE)
+"""Behind a login that failed this is said to whoever mistyped a password, and no sign of haste."""
+
 _FULL_WORDS: Final = re.compile(r"quota|mailbox is full|over limit|no space", re.IGNORECASE)
 _TOO_BIG_WORDS: Final = re.compile(
     r"(mail|message|letter) (size|is) .{0,30}(larger|too large|too big)|too large|too big",
@@ -223,8 +231,11 @@ def _means_connections(refusal: Refusal) -> bool:
 
 def _is_vaguely_busy(refusal: Refusal) -> bool:
     """Whether only the words say so, and no code says something else."""
+    words = refusal.words
+    if _LOGIN_FAILED_WORDS.search(words):
+        words = _TRY_AGAIN.sub("", words)
     return (
         refusal.code not in _WRONG_PASSWORD | _UNENCRYPTED | _BROKEN
-        and bool(_BUSY_WORDS.search(refusal.words))
-        and not _PASSWORD_WORDS.search(refusal.words)
+        and bool(_BUSY_WORDS.search(words))
+        and not _PASSWORD_WORDS.search(words)
     )
