@@ -14,9 +14,9 @@ from mailsync.app.accounts import Login, Secrets
 from mailsync.app.containment import contained
 from mailsync.app.requests import CheckRequest
 from mailsync.config.account import ImapAccount, Pop3Account
-from mailsync.errors import MailsyncError, StoreError
+from mailsync.errors import MailboxError, MailboxMissing, MailsyncError, StoreError
 from mailsync.formats.redaction import Redactor
-from mailsync.model import Scan, ScanRequest
+from mailsync.model import Mailbox, Scan, ScanRequest
 from mailsync.progress import Progress
 from mailsync.stores.base import Source
 from mailsync.stores.transport import is_loopback
@@ -86,8 +86,10 @@ def _look(login: Login, secret: str, finding: Finding, progress: Progress) -> No
 
 
 def _count(source: Source, finding: Finding) -> None:
-    """Count mailboxes and messages, as far as the server tells without every mailbox being
-    opened.
+    """Count mailboxes and messages, as far as the server tells without every mailbox being opened;
+    one is, since some servers show mailboxes to anybody and open none.
+
+    Raises MailboxError where that fails.
     """
     listed = [mailbox for mailbox in source.mailboxes() if mailbox.selectable]
     finding.mailboxes = len(listed)
@@ -95,11 +97,20 @@ def _count(source: Source, finding: Finding) -> None:
         finding.messages = sum(
             mailbox.state.messages for mailbox in listed if mailbox.state and not mailbox.is_view
         )
+        smallest = min(listed, key=_messages, default=None)
+        requests = [] if smallest is None else [ScanRequest(smallest)]
+        for scan in source.scan(requests):
+            if isinstance(scan, MailboxError) and not isinstance(scan, MailboxMissing):
+                raise scan
     elif len(listed) == 1:
         for scan in source.scan([ScanRequest(listed[0])]):
             if isinstance(scan, Scan):
                 finding.messages = len(scan.entries)
                 finding.octets = sum(entry.size or 0 for entry in scan.entries)
+
+
+def _messages(mailbox: Mailbox) -> int:
+    return mailbox.state.messages if mailbox.state is not None else 0
 
 
 def _imap_instead(login: Login, settings: Pop3Account, secret: str) -> str | None:

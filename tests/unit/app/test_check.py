@@ -1,10 +1,20 @@
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
-from mailsync.app.check import _imap_places
+from mailsync.app.check import Finding, _count, _imap_places
 from mailsync.config.account import Pop3Account
 from mailsync.config.url import parse_url
+from mailsync.errors import MailboxError
+from mailsync.stores.credentials import Credentials
+from mailsync.stores.imap import ImapSource
+from tests.messages import plain
+from tests.servers import liar
+from tests.servers.liar import Lie, Mail
+from tests.servers.lies import refusing
+from tests.stores.imap_source_servers import endpoint
 
 
 @pytest.mark.parametrize(
@@ -26,3 +36,16 @@ def test_imap_is_looked_for_never_with_less_security_than_the_pop3_account_has(
     settings = parse_url(url).settings
     assert isinstance(settings, Pop3Account)
     assert list(_imap_places(settings)) == places
+
+
+def test_a_server_that_lists_mailboxes_and_opens_none_is_found_out() -> None:
+    words = b"EXAMINE Unsafe Login. Please contact us"
+    lie = Lie("mailboxes stay shut", "NO", "imap", instead=refusing("EXAMINE", words))
+    mail = Mail()
+    mail.put(b"INBOX", plain(1))
+    with liar.imap(mail, lie) as server:
+        source = ImapSource(
+            "old", endpoint(server.port), Credentials.fixed(mail.user, mail.password)
+        )
+        with closing(source), pytest.raises(MailboxError, match="Unsafe Login"):
+            _count(source, Finding("old"))
