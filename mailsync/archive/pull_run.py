@@ -133,7 +133,7 @@ class PullRun(Recognition, RunMemory):
         It is durable after `flush`, which comes by itself once a group is full.
         """
         with self._group.storing:
-            entry, content = storable(_recorded(message)), message.content
+            entry, content = _recorded(message), message.content
             path = entry.ref.mailbox
             mailbox = self._mailbox(path)
             print_ = identity.fingerprint(content)
@@ -287,4 +287,5 @@ class PullRun(Recognition, RunMemory):
 
 def _recorded(message: Message) -> Entry:
     """Return the entry to record for a message; of a part only, under a size no listing shows."""
-    return replace(message.entry, size=LACKING) if message.lacking else message.entry
+    entry = storable(message.entry)
+    return replace(entry, size=LACKING) if message.lacking else entry

@@ -121,3 +121,14 @@ def test_what_can_be_stored_stays_and_what_cannot_is_not_told(
         text.encode()
     assert found.ref == entry.ref
     assert storable(found) is found
+
+
+def test_of_a_message_that_came_in_part_it_stays_known_that_the_rest_is_lacking(
+    tmp_path: Path,
+) -> None:
+    part = replace(uidl(b"a", plain(1)), lacking="its end")
+    with opened(tmp_path / "a") as archive:
+        pull(archive, [part])
+        with pulling(archive) as run:
+            known = run.known(Scan(Mailbox(INBOX), SyncState(0, 0, 1), (part.entry,)))
+            assert known.messages[b"a"].size not in {None, part.entry.size}

@@ -23,7 +23,7 @@ class Moves:
             "UPDATE accounts SET server = ?, moved_run = ? WHERE id = ?", (server, run, account)
         )
         self._sql.execute(
-            "UPDATE placements SET retired = uid IS NOT NULL, unconfirmed = uid IS NULL,"
+            "UPDATE placements SET retired = retired OR uid IS NOT NULL, unconfirmed = uid IS NULL,"
             " uidl = NULL, object_id = NULL"
             " WHERE mailbox IN (SELECT id FROM mailboxes WHERE account = ?)",
             (account,),
