@@ -14,7 +14,7 @@ from mailsync.app.pull import opened, pull_by
 from mailsync.app.rehearsals import rehearse_migration
 from mailsync.app.requests import MigrateRequest
 from mailsync.app.runs import begun, budget_of, collide, patience, rules_of
-from mailsync.archive import Archive, PushRun, ServerOf
+from mailsync.archive import Archive, PullRun, PushRun, ServerOf
 from mailsync.engine.proof import Question, prove, settle
 from mailsync.engine.proof_outcome import Proof
 from mailsync.engine.pull import choose
@@ -97,7 +97,7 @@ class Migration:
         targets = self._targets(archive, destination, chosen) if chosen else None
         if targets is None:
             with archive.pull(login.name, ServerOf(login.server)) as run:
-                pull_by(run, archive, login, source, self._pulled, self._progress, only=only)
+                self._pull(run, archive, source, self._progress)
             self._at = self._pushed if chosen else self._pulled
             self._pushed.ended = int(time.time())
             return
@@ -114,19 +114,31 @@ class Migration:
             announced = AnnouncedProgress(self._progress)
             push = StreamingPush(session, targets, coming=chosen, announced=announced)
             with push:
-                pull_by(
-                    pulling,
-                    archive,
-                    login,
-                    source,
-                    self._pulled,
-                    announced,
-                    only=only,
-                    listed=listed,
-                )
+                self._pull(pulling, archive, source, announced, listed)
         self._at = self._pushed
         with pushing:
             self._end(push, pushing, destination)
+
+    def _pull(
+        self,
+        run: PullRun,
+        archive: Archive,
+        source: Source,
+        progress: Progress,
+        listed: Sequence[Mailbox] | None = None,
+    ) -> None:
+        login, only = self._request.source, self._request.mailboxes
+        pull_by(
+            run,
+            archive,
+            login,
+            source,
+            self._pulled,
+            progress,
+            only=only,
+            listed=listed,
+            thorough=True,
+        )
 
     def _end(self, push: StreamingPush, run: PushRun, destination: Destination) -> None:
         """Send what the pull left to send, prove both sides, and write the push's report down."""

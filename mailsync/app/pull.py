@@ -96,9 +96,10 @@ def pull_by(  # noqa: PLR0917  what a pull is about
     *,
     only: Sequence[str],
     listed: Sequence[Mailbox] | None = None,
+    thorough: bool = False,
 ) -> None:
     """Pull by a run that has begun, and end it; `listed` are the source's mailboxes, where it was
-    asked for them just now.
+    asked for them just now; `thorough` as in `mailsync.engine.pull`.
     """
     keep = login.settings.keep if isinstance(login.settings, Pop3Account) else "forever"
     engine.pull(
@@ -110,6 +111,7 @@ def pull_by(  # noqa: PLR0917  what a pull is about
         among=login.globs,
         budget=budget_of(archive, login, login.name, "down"),
         listed=listed,
+        thorough=thorough,
     )
     if isinstance(keep, DeleteAfter) and isinstance(source, DeletingSource) and report.complete:
         whole = keep.compare == "content"

@@ -94,16 +94,46 @@ class Recognition:
         return False
 
     def proves(self, digest: bytes, header: Excerpt) -> bool:
-        """Read a message's file, hash it, and tell whether it is sound and has this header
-        block.
+        """Read a message's file, hash it, and tell whether it is sound and begins so: with
+        this header block, and what stands behind it.
         """
         content = self._proven(digest)
         if content is None:
             return False
         short = (header.entry.size or 0) + 2 == len(content)
-        return block(content).rstrip(b"\r\n") == header.content.rstrip(b"\r\n") and (
-            not short or content.endswith(b"\r\n")
+        return (
+            block(content).rstrip(b"\r\n") == block(header.content).rstrip(b"\r\n")
+            and content.startswith(header.content.rstrip(b"\r\n"))
+            and (not short or content.endswith(b"\r\n"))
         )
+
+    def named(self, entry: Entry) -> bytes | None:
+        """Return the digest of the message that was last fetched under a UIDL."""
+        with self._turn:
+            return self._catalogue.holdings.named(self._account, entry)
+
+    def begins_otherwise(self, beginning: Excerpt) -> bool:
+        """Return whether the message held under a UIDL surely begins with another header, trace
+        fields aside, or another body.
+        """
+        digest = self.named(beginning.entry)
+        content = None if digest is None else self._read(digest)
+        if content is None:
+            return False
+        here, there = block(content), block(beginning.content)
+        body = beginning.content[len(there) :].rstrip(b"\r\n")
+        return identity.presence_key(here) != identity.presence_key(there) or not content[
+            len(here) :
+        ].startswith(body)
+
+    def _read(self, digest: bytes) -> bytes | None:
+        """Return a content as a file of it that counts as sound holds it."""
+        with self._turn:
+            for file in self._files(digest):
+                located = self._tree.locate(file.folder, file.base, file.flags)
+                if file.sound and located is not None:
+                    return located.read()
+        return None
 
     def holds(self, digest: bytes, content: bytes) -> bool:
         """Read a message's file, hash it, and tell whether it is sound and just this content."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from mailsync.archive import PullRun
 from mailsync.engine.memory import HeldMessages
 from mailsync.engine.names import name_of_entry
+from mailsync.engine.pull.reuse import LINES
 from mailsync.engine.report import Report
 from mailsync.errors import MailboxError, StoreUnavailable
 from mailsync.formats import header
@@ -99,7 +100,7 @@ class _Proof:
 
     def _by_header(self) -> list[Entry]:
         proven = []
-        for part in self._source.headers(list(self._held)):
+        for part in self._source.beginnings(list(self._held), LINES):
             if not self._run.proves(self._held[part.entry], part):
                 self._other_header.add(part.entry.ref)
             elif header.first(part.content, b"received") is not None:

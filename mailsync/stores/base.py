@@ -98,7 +98,32 @@ class TailSource(Protocol):
 
 
 @runtime_checkable
-class DeletingSource(Source, HeaderSource, Protocol):
+class BeginningSource(Source, Protocol):
+    """A source that can send the beginning of a message alone, and whose refs may come to name
+    other messages unseen: POP3.
+    """
+
+    def beginnings(self, wanted: Iterable[Entry], lines: int) -> Iterator[Excerpt]:
+        """Bring the header block and the first `lines` of the body of each entry, as far as the
+        server shows them.
+        """
+
+
+@runtime_checkable
+class PortioningSource(Source, Protocol):
+    """A source that may show a part of a mailbox only, and the next part in another session: POP3
+    as Gmail has it.
+    """
+
+    def shows_portions(self) -> bool:
+        """Return whether the last scan may be a part of what there is."""
+
+    def renew(self) -> None:
+        """End the session well; the next scan begins another one."""
+
+
+@runtime_checkable
+class DeletingSource(BeginningSource, Protocol):
     """A source from which messages may be deleted when its owner's policy says so: POP3, and
     nothing else.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 from hashlib import sha256
@@ -212,3 +213,110 @@ def test_a_server_that_makes_no_sense_at_all_is_given_up(tmp_path: Path) -> None
     with filled(*VARIED, lies=(lie(instead=babble),)) as server:
         report = Nights(tmp_path, server, options={"timeout": 0.5}).pull()
         assert report.exit_code != 0
+
+
+def portions(asked: Exchange, said: list[bytes]) -> Says:
+    """Show ten messages a session, and none again that was fetched, as Gmail does."""
+    fetched = asked.server.setdefault("fetched", set())
+    assert isinstance(fetched, set)
+    messages = asked.session.get("messages")
+    if asked.name == "PASS" and isinstance(messages, list):
+        messages[:] = [one for one in messages if one.uid not in fetched][:10]
+    if asked.name == "RETR" and isinstance(messages, list):
+        fetched.add(messages[int(asked.line) - 1].uid)
+    return said
+
+
+def test_a_server_that_shows_its_mailbox_in_portions_is_asked_until_nothing_new_is_shown(
+    tmp_path: Path,
+) -> None:
+    contents = [plain(number) + b"more\r\n" * number for number in range(25)]
+    with filled(*contents, lies=(lie(portions),)) as server:
+        nights = Nights(tmp_path, server)
+        report = nights.pull()
+        assert (report.exit_code, report.total.new, report.total.seen) == (0, 25, 25)
+        assert nights.archived() == set(contents)
+        assert nights.pull().exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("the mailbox is shown in portions of 10", 10),
+        ("UIDL and LIST leave out the last message, STAT does not", 13),
+    ],
+)
+def test_a_server_that_counts_more_than_it_shows_leaves_the_run_incomplete(
+    tmp_path: Path, name: str, shown: int
+) -> None:
+    contents = [plain(number) + b"more\r\n" * number for number in range(14)]
+    with filled(*contents, lies=(NAMED[name],)) as server:
+        nights = Nights(tmp_path, server)
+        for _ in range(2):
+            report = nights.pull()
+            assert report.exit_code == 3
+            (note,) = report.notes
+            assert f"counts 14 messages, but shows {shown}" in note.text
+            assert report.total.seen == 14
+        server.set()
+        assert nights.pull().exit_code == 0
+        assert nights.archived() == set(contents)
+
+
+def hashes(asked: Exchange, said: list[bytes]) -> Says:
+    """Give UIDLs that look like no counter."""
+    if asked.name != "UIDL":
+        return said
+    return [re.sub(rb"uidl-(\d+)", rb"\1a5f0c2e\1", one) for one in said]
+
+
+@pytest.mark.parametrize("names", ["counter", "hash"])
+@pytest.mark.parametrize("kind", ["bodies", "messages"])
+def test_other_messages_under_reused_uidls_of_the_same_sizes_are_fetched_too(
+    tmp_path: Path, names: str, kind: str
+) -> None:
+    lies = (lie(hashes),) if names == "hash" else ()
+    with filled(*VARIED, lies=lies) as server:
+        nights = Nights(tmp_path, server)
+        nights.pull()
+        reuse = NAMED[f"UIDLs are reused for other {kind} of the same size"].between
+        assert reuse is not None
+        reuse(server.mail)
+
+        report = nights.pull()
+
+        assert nights.archived() == {*VARIED, *nights.on_server()}
+        assert (report.exit_code, report.total.new) == (0, 9)
+        assert "UIDLs of 9 messages" in report.notes[-1].text
+        assert nights.pull().total.new == 0
+
+
+def test_one_reused_name_of_a_counter_is_found(tmp_path: Path) -> None:
+    with filled(*DOORS) as server:
+        nights = Nights(tmp_path, server)
+        nights.pull()
+        other = DOORS[4].replace(b"open", b"shut")
+        server.mail.box(b"INBOX").messages[4].content = other
+        nights.pull()
+        assert nights.archived() == {*DOORS, other}
+
+
+def test_names_are_checked_in_one_flight_and_not_where_nothing_is_known(tmp_path: Path) -> None:
+    with filled(*VARIED) as server:
+        nights = Nights(tmp_path, server)
+        nights.pull()
+        assert not any(line.startswith(b"TOP") for line in nights.said())
+        nights.pull()
+        assert sum(line.startswith(b"TOP") for line in nights.said()) == 9
+        assert sum(line.startswith(b"RETR") for line in nights.said()) == 9
+
+
+def test_a_server_whose_top_lies_does_not_cost_everything_again(tmp_path: Path) -> None:
+    contents = [plain(number) + b"more\r\n" * number for number in range(40)]
+    with filled(*contents) as server:
+        nights = Nights(tmp_path, server)
+        nights.pull()
+        server.set(NAMED["TOP gives another header"])
+        report = nights.pull()
+        assert (report.exit_code, report.total.new) == (0, 0)
+        assert sum(line.startswith(b"RETR") for line in nights.said()) <= 44

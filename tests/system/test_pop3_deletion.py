@@ -20,7 +20,9 @@ NAMED = {lie.name: lie for lie in LIES if lie.protocol == "pop3"}
 def test_another_message_under_the_uidl_of_one_without_a_received_line_is_stored_not_lost(
     tmp_path: Path,
 ) -> None:
-    first, second = HEAD + b"Door 1 is open.\r\n", HEAD + b"Door 7 is open.\r\n"
+    # So long that their beginnings tell nothing.
+    head = HEAD + b"All is well.\r\n" * 30
+    first, second = head + b"Door 1 is open.\r\n", head + b"Door 7 is open.\r\n"
     with filled(first) as server:
         nights = Nights(tmp_path, server, keep=DAY)
         nights.pull()

@@ -7,7 +7,15 @@ from typing import Any, Final
 
 from mailsync.archive.catalogue.connection import Connection
 from mailsync.archive.catalogue.text import read_path, write_path
-from mailsync.model import ArchivedMessage, Entry, Known, KnownMessage, MailboxPath, SyncState
+from mailsync.model import (
+    ArchivedMessage,
+    Entry,
+    Known,
+    KnownMessage,
+    MailboxPath,
+    SyncState,
+    UidlRef,
+)
 
 _CHUNK: Final = 500
 
@@ -114,6 +122,25 @@ class Holdings:
             before,
         )
         return None if row is None else (row[0], row[1])
+
+    def named(self, account: int, entry: Entry) -> bytes | None:
+        """Return the digest of the message that was last fetched under the UIDL of an entry, with
+        its size, where it is stored as it was.
+        """
+        if not isinstance(entry.ref, UidlRef):
+            return None
+        row = self._sql.one(
+            "SELECT p.digest FROM placements p"
+            " JOIN mailboxes b ON b.id = p.mailbox"
+            " JOIN files f ON f.id = p.file"
+            " JOIN messages m ON m.id = f.message"
+            " WHERE b.account = ? AND p.uid IS NULL AND p.uidl = ? AND +p.size IS ?"
+            " AND p.retired = 0 AND p.digest = m.digest",
+            account,
+            entry.ref.uidl,
+            entry.size,
+        )
+        return row[0] if row else None
 
     def same_object(self, account: int, entry: Entry) -> bytes | None:
         """Return the stored digest of a message to which the account's server gave this object id,

@@ -37,6 +37,10 @@ class Intake:
         self._open[scan.mailbox.path] = _Open(scan, pending, len(scan.unlisted))
         self._close_if_complete(scan.mailbox.path)
 
+    def expect(self, scan: Scan, more: int) -> None:
+        """Wait for that many messages of a mailbox too, which may be closed already."""
+        self._open.setdefault(scan.mailbox.path, _Open(scan, 0)).pending += more
+
     def still_open(self) -> list[MailboxPath]:
         """Return the mailboxes of which something is missing."""
         return list(self._open)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from mailsync.archive import PullRun
@@ -13,7 +13,7 @@ from mailsync.engine.pull.scan_loop import ScanLoop
 from mailsync.engine.report import Report
 from mailsync.errors import ArchiveError, ConfigError, StoreUnavailable
 from mailsync.mapping import show
-from mailsync.model import INBOX, Mailbox, MailboxPath
+from mailsync.model import INBOX, Mailbox
 from mailsync.plan import ALARM_COUNT
 from mailsync.progress import Progress
 from mailsync.stores.base import Source
@@ -29,6 +29,7 @@ def pull(
     among: Sequence[str] = (),
     budget: Budget | None = None,
     listed: Sequence[Mailbox] | None = None,
+    thorough: bool = False,
 ) -> Report:
     """Pull into `run` and fill `report`; a server that gives up ends the run early, with everything
     that came kept.
@@ -36,7 +37,7 @@ def pull(
     `among` are the account's own globs, `only` those of this run; a mailbox must match both.
     `\\All` comes last, so that a message it merely shows is recognised instead of fetched;
     `\\Flagged` and `\\Important` are left out unless a glob names them. `listed` is the source's
-    list of mailboxes, where it was asked for just now.
+    list of mailboxes, where it was asked for just now; `thorough` as in `ScanLoop.bring_all`.
     """
     intake = Intake(run, report, progress)
     loop = ScanLoop(source, run, report, progress, budget or unlimited(), intake)
@@ -46,8 +47,7 @@ def pull(
         try:
             listed = source.mailboxes() if listed is None else listed
             chosen = demand_choice(listed, among, only, report.account)
-            loop.bring([mailbox for mailbox in chosen if not mailbox.is_view])
-            loop.bring([mailbox for mailbox in chosen if mailbox.is_view])
+            loop.bring_all(chosen, thorough=thorough)
             if not note_unreadable(source, report):
                 _note_absent(run, report, loop.without_missing(listed))
         except (ConfigError, StoreUnavailable) as error:
@@ -56,14 +56,15 @@ def pull(
             progress.end()
         for mailbox in loop.without_missing(chosen):
             run.mailbox(mailbox)
-        _note_unfinished(run, report, loop.unfinished())
+        _note_unfinished(run, report, loop)
         run.flush()
     return report
 
 
-def _note_unfinished(run: PullRun, report: Report, paths: Iterable[MailboxPath]) -> None:
+def _note_unfinished(run: PullRun, report: Report, loop: ScanLoop) -> None:
     """Let the next pull look again at mailboxes of which something is missing."""
-    for path in paths:
+    loop.report_unlisted()
+    for path in loop.unfinished():
         report.of(path).incomplete = True
         run.incomplete(path)
 

@@ -12,12 +12,13 @@ from mailsync.archive import PullRun
 from mailsync.engine.budget import Budget
 from mailsync.engine.pull.intake import Intake
 from mailsync.engine.pull.recognition import Recognition
+from mailsync.engine.pull.reuse import Reuse
 from mailsync.engine.report import Report
 from mailsync.errors import MailboxError, MailboxMissing
 from mailsync.model import Entry, Mailbox, MailboxPath, Message, Scan, ScanRequest
 from mailsync.plan import plan_pull, stands_still
 from mailsync.progress import Progress
-from mailsync.stores.base import Source
+from mailsync.stores.base import PortioningSource, Source
 
 
 class ScanLoop:
@@ -42,6 +43,9 @@ class ScanLoop:
         self._again: list[Mailbox] = []
         self._broken: set[MailboxPath] = set()
         self._missing: set[MailboxPath] = set()
+        self._listings: dict[MailboxPath, Scan] = {}
+        self._fetched = 0
+        self._reuse = Reuse(source, run, report, self._fetch_again)
 
     def bring(self, mailboxes: Sequence[Mailbox]) -> None:
         """Scan these mailboxes and bring what is new in them; what does not add up is scanned once
@@ -55,6 +59,29 @@ class ScanLoop:
         self._bring(changed)
         again, self._again = self._again, []
         self._bring([ScanRequest(mailbox) for mailbox in again])
+
+    def bring_all(self, mailboxes: Sequence[Mailbox], *, thorough: bool) -> None:
+        """Bring what is new, views last. Where a server may show one portion a session, scan in new
+        sessions until nothing new is shown; `thorough` does so where nothing points to portions
+        too. Raises StoreUnavailable.
+        """
+        self.bring([mailbox for mailbox in mailboxes if not mailbox.is_view])
+        self.bring([mailbox for mailbox in mailboxes if mailbox.is_view])
+        source, fetched = self._source, 0
+        while isinstance(source, PortioningSource) and self._fetched > fetched:
+            if not (thorough or source.shows_portions()):
+                return
+            fetched = self._fetched
+            source.renew()
+            self.bring(mailboxes)
+
+    def report_unlisted(self) -> None:
+        """Report what the last look at each mailbox could not list."""
+        for path, scan in self._listings.items():
+            for text in scan.unlisted:
+                self._report.trouble_with("unlisted", path, "", text)
+            if scan.unlisted and not scan.absence_means_gone:
+                self._report.of(path).seen += scan.state.messages - len(scan.entries)
 
     def without_missing(self, mailboxes: Iterable[Mailbox]) -> list[Mailbox]:
         """Leave out the mailboxes that were not there any more when they were scanned."""
@@ -72,11 +99,18 @@ class ScanLoop:
         self._fetch(self._wanted(requests))
         while self._recognition.has_candidates:
             self._fetch(self._recognition.unrecognised())
+        self._reuse.check()
+
+    def _fetch_again(self, scan: Scan, entries: Sequence[Entry]) -> None:
+        self._intake.expect(scan, len(entries))
+        self._progress.expect(len(entries), sum(entry.size or 0 for entry in entries))
+        self._fetch(entries)
 
     def _fetch(self, wanted: Iterable[Entry]) -> None:
         affordable = self._budget.within(wanted, lambda entry: entry.size or 0)
         for got in self._source.fetch(affordable):
             if isinstance(got, Message):
+                self._fetched += 1
                 self._recognition.match_twins(got.entry, self._intake.take(got))
             else:
                 self._intake.report_unfetched(got)
@@ -104,14 +138,20 @@ class ScanLoop:
         fetch.
         """
         path = scan.mailbox.path
-        plan = plan_pull(scan, self._run.known(scan))
+        known = self._run.known(scan)
+        plan = plan_pull(scan, known)
         if plan.doubtful:
             self._again.append(scan.mailbox)
             return
         tally = self._report.of(path)
-        tally.seen += scan.state.messages
-        for text in scan.unlisted:
-            self._report.trouble_with("unlisted", path, "", text)
+        again = path in self._listings
+        if not again:
+            self._reuse.remember(scan, known)
+        tally.seen += len(plan.new) if again else scan.state.messages
+        if scan.unlisted and not scan.absence_means_gone:
+            # The next session may show the rest.
+            tally.seen -= 0 if again else scan.state.messages - len(scan.entries)
+        self._listings[path] = scan
         if plan.renewed:
             self._run.retire(path)
         tally.flags += self._run.reflag(plan.reflag)

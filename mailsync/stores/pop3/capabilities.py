@@ -34,6 +34,7 @@ class Experience:
     apop: bool = True
     lists_one: bool = True
     astray: bool = False
+    portions: bool = False
     stumbles: int = 0
     _estimates: int = 0
 
@@ -43,7 +44,10 @@ class Experience:
         return self._estimates >= _TELLING
 
     def greeted(self, line: bytes) -> None:
-        """Learn from the greeting: Exchange estimates sizes unless told otherwise."""
+        """Learn from the greeting: Exchange estimates sizes unless told otherwise, Gmail shows some
+        hundred messages at a time.
+        """
+        self.portions = b" gpop " in line.lower()
         if b"microsoft exchange" in line.lower():
             self._estimates = _TELLING
 

@@ -4,10 +4,16 @@ this session (RFC 1939 sections 5 and 7).
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from typing import Final
 
 from mailsync.model import Entry, UidlRef, Unfetched
 from mailsync.stores.pop3.session import Pop3Session
+
+_QUESTIONS: Final = (b"UIDL", b"LIST", b"STAT")
+_COUNT: Final = re.compile(rb"\+OK[ \t]+(\d{1,9})\b", re.IGNORECASE)
+_MOST_OF_A_PORTION: Final = 1000
 
 
 class Listing:
@@ -17,28 +23,50 @@ class Listing:
 
     def __init__(self, flags: frozenset[str]) -> None:
         self.entries: dict[int, Entry] = {}
+        self.counted = 0
         self._flags = flags
         self._numbers: dict[bytes, int] = {}
         self._moved = False
 
     def ask(self, session: Pop3Session) -> None:
-        """Ask for UIDL and LIST, in one flight where the server pipelines; first, or with them,
-        what it can do now.
+        """Ask for UIDL, LIST and STAT, in one flight where the server pipelines; first, or with
+        them, what it can do now.
         """
         together = session.pipelines
         if together:
-            session.send(b"CAPA", b"UIDL", b"LIST")
+            session.send(b"CAPA", *_QUESTIONS)
         elif session.capabilities:
             session.send(b"CAPA")
         if session.capabilities:
             session.take_capabilities()
         if not together:
             together = session.pipelines
-            session.send(*((b"UIDL", b"LIST") if together else (b"UIDL",)))
+            session.send(*(_QUESTIONS if together else _QUESTIONS[:1]))
         uidls = _table(session, required=False)
         if not together:
             session.send(b"LIST")
-        self._take(uidls, _table(session, required=True))
+        sizes = _table(session, required=True)
+        if not together:
+            session.send(b"STAT")
+        counted = _COUNT.match(session.line())
+        self.counted = int(counted[1]) if counted else 0
+        self._take(uidls, sizes)
+
+    @property
+    def hidden(self) -> int:
+        """How many messages the server counts and does not list."""
+        return max(0, self.counted - len(self.entries))
+
+    @property
+    def is_portion(self) -> bool:
+        """Whether the listing looks like one of several that a server shows, one a session."""
+        if not all(
+            isinstance(entry.ref, UidlRef) and entry.ref.uidl for entry in self.entries.values()
+        ):
+            return False
+        return self.hidden > 0 or (
+            0 < len(self.entries) <= _MOST_OF_A_PORTION and not len(self.entries) % 10
+        )
 
     def number(self, entry: Entry) -> int | None:
         """Find a message's number in this session; without a UIDL only while the listing is as it

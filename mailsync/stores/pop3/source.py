@@ -67,7 +67,7 @@ class Pop3Source:
         self.account = account
         self._mark = mark
         self._clock = clock
-        experience = Experience(one_at_a_time=pipelining == "off")
+        self._experience = experience = Experience(one_at_a_time=pipelining == "off")
         self._connection = Pop3Connection(
             lambda: Pop3Session(account, endpoint, credentials, experience),
             Listing(_SEEN if mark == "seen" else NO_FLAGS),
@@ -90,8 +90,31 @@ class Pop3Source:
         """
         for request in requests:
             self._connection.listed()
-            entries = tuple(self._connection.listing.entries.values())
-            yield Scan(request.mailbox, SyncState(0, 0, len(entries)), entries)
+            listing = self._connection.listing
+            entries = tuple(listing.entries.values())
+            counted = len(entries) + listing.hidden
+            unlisted = (
+                (f"the server counts {counted:,} messages, but shows {len(entries):,} of them",)
+                if listing.hidden
+                else ()
+            )
+            yield Scan(request.mailbox, SyncState(0, 0, counted), entries, unlisted=unlisted)
+
+    def shows_portions(self) -> bool:
+        """Return whether the last listing may be a part of what there is."""
+        return self._experience.portions or self._connection.listing.is_portion
+
+    def renew(self) -> None:
+        """End the session well, so that the server counts as fetched what was fetched."""
+        session = self._connection.deletable()
+        if session is not None:
+            try:
+                session.send(b"QUIT")
+                session.line()
+            except StoreUnavailable:
+                pass
+            finally:
+                self._connection.drop()
 
     def fetch(self, wanted: Iterable[Entry]) -> Iterator[Message | Unfetched]:
         """Bring messages, several asked for ahead where the server pipelines."""
@@ -107,12 +130,17 @@ class Pop3Source:
         """Bring header blocks by TOP, an optional command: nothing comes from a server without
         it.
         """
+        for part in self.beginnings(wanted, 0):
+            yield Excerpt(part.entry, header.block(part.content))
+
+    def beginnings(self, wanted: Iterable[Entry], lines: int) -> Iterator[Excerpt]:
+        """Bring header blocks and so many lines behind them, as `headers` does."""
         capabilities = self._connection.listed().capabilities
         if capabilities and "TOP" not in capabilities:
             return
-        for entry, got in retrieve(self._connection, wanted, b"TOP %d 0"):
+        for entry, got in retrieve(self._connection, wanted, b"TOP %%d %d" % lines):
             if isinstance(got, bytes):
-                yield Excerpt(entry, header.block(got))
+                yield Excerpt(entry, got)
 
     def delete(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Delete messages that this very session has just shown, and end it; returns those that are
