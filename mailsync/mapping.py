@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -264,3 +265,15 @@ def _patterns(globs: Sequence[str], *, inbox: bool) -> Iterator[tuple[bool, re.P
             ".*" if char == "*" else "." if char == "?" else re.escape(char) for char in text
         )
         yield negated, re.compile(body, re.DOTALL)
+
+
+def respelled(path: MailboxPath, listed: Iterable[MailboxPath]) -> MailboxPath | None:
+    """Return the one listed path that a server may have made of `path`: other blanks, other
+    accents, other case; None where none or several might be.
+    """
+    alike = [one for one in listed if _folded(one) == _folded(path)]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _folded(path: MailboxPath) -> tuple[str, ...]:
+    return tuple(" ".join(unicodedata.normalize("NFKC", part).casefold().split()) for part in path)

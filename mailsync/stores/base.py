@@ -189,6 +189,16 @@ class Destination(Store, Protocol):
 
 
 @runtime_checkable
+class OpeningDestination(Destination, Protocol):
+    """A destination that opens the mailboxes it is told to create."""
+
+    def opened(self, mailbox: MailboxPath) -> SyncState | None:
+        """Return the state of a mailbox when `create` opened it; None where it did not. Raises
+        MailboxError where it cannot be told.
+        """
+
+
+@runtime_checkable
 class BoundedDestination(Destination, Protocol):
     """A destination that can tell how much it still takes."""
 

@@ -64,6 +64,15 @@ class Retry:
         self._sleep(seconds)
 
 
+def longer(known: StoreUnavailable | None, stop: StoreUnavailable) -> StoreUnavailable:
+    """Choose whom to believe when several answers say how long to wait."""
+    if isinstance(known, Throttled) and (
+        not isinstance(stop, Throttled) or (known.wait or 0) >= (stop.wait or 0)
+    ):
+        return known
+    return stop
+
+
 def backoff(failures: int, jitter: float) -> float:
     """Return the seconds to wait after so many failures in a row: twice as long each time up to
     LONGEST_WAIT, and by `jitter` (0 … 1) half as long to half as long again, so that many clients

@@ -477,6 +477,7 @@ def test_making_mailboxes_takes_one_flight(dovecot: Dovecot) -> None:
         b"SUBSCRIBE": 20,
         b"SELECT": 20,
         b"UNSELECT": 1,
+        b"LIST": 1,
     }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from mailsync.engine.push.locate import DestinationMailbox, locate
-from mailsync.engine.push.names import MadeMailboxes
+from mailsync.engine.push.names import MadeMailboxes, may_hold, state_when_opened
 from mailsync.engine.push.session import PushSession
 from mailsync.engine.targets import Targets
 from mailsync.errors import MailboxError
@@ -58,9 +58,8 @@ def look(
             usable=path not in unusable,
         )
         messages: Iterable[ArchivedMessage] = chain.from_iterable(map(targets.messages, sources))
-        state = evidence.state
         # One that is said to be empty and has given UIDs is looked at all the same.
-        if evidence.usable and state is not None and (state.messages or state.uidnext > 1):
+        if evidence.usable and evidence.state is not None and may_hold(evidence.state):
             messages = list(messages)
             evidence = _looked_for(session, targets, path, messages, evidence)
         paths = [target.source.path for target in sources]
@@ -83,14 +82,17 @@ def _states(
             continue
         # A mailbox that messages were sent to, and that a list leaves out, may be there; INBOX is.
         sent_to = path not in listed and (path == INBOX or bool(session.run.ledger(path)))
-        if path in listed or path in made.renamed or sent_to:
-            try:
-                states[path] = listed.get(path) or session.destination.state(path)
-            except MailboxError as error:
-                if sent_to and session.report.dry_run:
-                    continue
-                unusable.add(path)
-                session.report.trouble_with("mailbox", path, "", str(error))
+        try:
+            state = state_when_opened(session.destination, path, listed.get(path))
+            if state is None and (path in listed or path in made.renamed or sent_to):
+                state = session.destination.state(path)
+            if state is not None:
+                states[path] = state
+        except MailboxError as error:
+            if sent_to and session.report.dry_run:
+                continue
+            unusable.add(path)
+            session.report.trouble_with("mailbox", path, "", str(error))
     return states, unusable
 
 

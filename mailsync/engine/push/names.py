@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from mailsync.engine.push.session import PushSession
 from mailsync.engine.report import Report
 from mailsync.engine.targets import Target, Targets
-from mailsync.mapping import show
-from mailsync.model import MailboxPath
-from mailsync.stores.base import NamingDestination
+from mailsync.mapping import respelled, show
+from mailsync.model import MailboxPath, SyncState
+from mailsync.stores.base import Destination, NamingDestination, OpeningDestination
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,15 @@ def fit_names(session: PushSession, targets: Targets) -> Targets:
     """
     if not isinstance(session.destination, NamingDestination):
         return targets
-    names = session.destination.fitted(list(targets.by_destination))
+    names = dict(session.destination.fitted(list(targets.by_destination)))
+    # A name that the server wrote its own way in an earlier run stays that mailbox's.
+    listed = {mailbox.path for mailbox in targets.listed if mailbox.selectable}
+    others = listed.difference(names.values())
+    for path, name in names.items():
+        other = None if name in listed else respelled(name, others)
+        if other is not None and session.run.ledger(other):
+            others.discard(other)
+            names[path] = other
     why = "its name cannot be written there, or is another's"
     return _renamed(targets, names, why, session.report)
 
@@ -52,10 +60,28 @@ def make_mailboxes(
         return MadeMailboxes(targets, frozenset(refused))
     names = destination.instead()
     return MadeMailboxes(
-        _renamed(targets, names, "the server refuses its name", report),
+        _renamed(targets, names, "the server refuses its name, or writes it so", report),
         frozenset(refused),
         frozenset(names.values()),
     )
+
+
+def state_when_opened(
+    destination: Destination, path: MailboxPath, listed: SyncState | None
+) -> SyncState | None:
+    """Return the state of a mailbox before anything was sent to it, None where it was not there: as
+    it was listed, or as it was opened where a list left it out or tells of less. Raises
+    MailboxError, StoreUnavailable.
+    """
+    opened = destination.opened(path) if isinstance(destination, OpeningDestination) else None
+    if opened is None or not opened.messages:
+        return listed
+    return opened if listed is None or opened.messages > listed.messages else listed
+
+
+def may_hold(state: SyncState) -> bool:
+    """Return whether a mailbox holds messages, or did: only then is it worth a look."""
+    return state.messages > 0 or state.uidnext > 1
 
 
 def _renamed(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mailsync.engine.matching import sighting_of
+from mailsync.engine.push.names import may_hold, state_when_opened
 from mailsync.engine.push.session import PushSession
 from mailsync.engine.targets import Targets
 from mailsync.errors import MailboxError
@@ -104,9 +105,16 @@ class Openings:
         """Make these mailboxes of the destination, and open those that are empty."""
         self._make(paths)
         for path in self._made.intersection(paths):
-            state, ledger = self._listed.get(path, EMPTY), self._session.run.ledger(path)
+            ledger = self._session.run.ledger(path)
+            try:
+                state = state_when_opened(self._session.destination, path, self._listed.get(path))
+            except MailboxError:
+                self._looked_at[path] = None
+                continue
             left_out = path not in self._listed and (path == INBOX or ledger)
-            if state is not None and not state.messages and not left_out:
+            if state is None and path not in self._listed:
+                state = EMPTY
+            if state is not None and not may_hold(state) and not left_out:
                 self._looked_at[path] = Opening(state, ledger.keys())
 
     def _make(self, paths: Iterable[MailboxPath]) -> None:
@@ -124,12 +132,13 @@ class Openings:
 
     def _look_at(self, path: MailboxPath) -> Opening | None:
         destination = self._session.destination
-        state = self._listed.get(path) or destination.state(path)
+        state = state_when_opened(destination, path, self._listed.get(path))
+        state = state or destination.state(path)
         if state.messages > FEW:
             return None
         seen: list[Sighting] = (
             [sighting_of(present.entry, present.header) for present in destination.presence(path)]
-            if state.messages
+            if may_hold(state)
             else []
         )
         return Opening(

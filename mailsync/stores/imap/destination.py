@@ -123,10 +123,10 @@ class ImapDestination:
         all in one flight.
 
         A server that says a mailbox exists already, in any words, is believed when the mailbox can
-        be selected. One that refuses a name is offered plainer ones; `instead` returns which it
-        took.
+        be selected. One that refuses a name is offered plainer ones, and one that writes a name in
+        its own way is believed; `instead` returns what the mailboxes are called then.
         """
-        return self._trying(lambda: self._maker.make(self._link, self._named(), wanted))
+        return self._trying(lambda: self._made(wanted))
 
     def fitted(self, mailboxes: Sequence[MailboxPath]) -> Mapping[MailboxPath, MailboxPath]:
         """Return the paths under which the server would list these mailboxes, each another one."""
@@ -134,9 +134,17 @@ class ImapDestination:
 
     def instead(self) -> Mapping[MailboxPath, MailboxPath]:
         """Return which mailboxes `create` made under other names, because the server refused
-        their own.
+        their own or writes them otherwise.
         """
         return self._maker.instead
+
+    def opened(self, mailbox: MailboxPath) -> SyncState | None:
+        """Return the state of a mailbox when `create` opened it, asked for where the server did not
+        tell it; None where it was not opened. Raises MailboxError.
+        """
+        if mailbox not in self._maker.opened:
+            return None
+        return self._maker.opened[mailbox] or self.state(mailbox)
 
     def rooms(self, mailboxes: Sequence[MailboxPath]) -> Sequence[Room]:
         """Return how much the quotas of these mailboxes still let in; nothing where the server
@@ -162,7 +170,7 @@ class ImapDestination:
                         self._link.progressed()
                         yield present
             except StoreUnavailable as error:
-                self._link.again(error)
+                self._link.recover(error)
             else:
                 return
 
@@ -177,7 +185,7 @@ class ImapDestination:
                         self._link.progressed()
                         yield uid, body
             except StoreUnavailable as error:
-                self._link.again(error)
+                self._link.recover(error)
             else:
                 return
 
@@ -220,10 +228,14 @@ class ImapDestination:
             try:
                 done = ask()
             except StoreUnavailable as error:
-                self._link.again(error)
+                self._link.recover(error)
             else:
                 self._link.progressed()
                 return done
+
+    def _made(self, wanted: Sequence[Mailbox]) -> Mapping[MailboxPath, MailboxError | None]:
+        self._named()
+        return self._maker.make(self._link, wanted)
 
     def _named(self) -> Session:
         """Return a session whose mailbox names are known."""

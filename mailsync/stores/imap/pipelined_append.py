@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from mailsync.errors import OverQuota, StoreUnavailable, Throttled
+from mailsync.errors import OverQuota, StoreUnavailable
 from mailsync.model import Parcel, Refused, Unanswered
 from mailsync.stores.imap.append import Send, append_parts
 from mailsync.stores.imap.append_batches import BATCH_OCTETS, Batches, split
@@ -19,6 +19,7 @@ from mailsync.stores.imap.command_queue import Command
 from mailsync.stores.imap.reconnect import ReconnectingSession
 from mailsync.stores.imap.repair import looks_odd
 from mailsync.stores.imap.response import Result
+from mailsync.stores.retry import longer
 
 WINDOW_OCTETS: Final = 12 << 20
 WINDOW_COMMANDS: Final = 256
@@ -189,7 +190,7 @@ class _Pipeline:
         """Take in that the server has had enough: for now, or for good."""
         self._pace.slow()
         if stop.retryable:
-            self._busy = _longer(self._busy, stop)
+            self._busy = longer(self._busy, stop)
             self._again.append(group)
         elif isinstance(stop, OverQuota) and len(group) > 1:
             # Some of them may still fit. Nothing new is begun before that is known.
@@ -204,15 +205,10 @@ class _Pipeline:
             self._done += [Refused(send.parcel, str(stop)) for send in group]
 
     def _rest(self, busy: StoreUnavailable) -> None:
-        """Wait as the server asks, once for all it said so of; a server that is not throttling but
-        ailing gets a new login.
-        """
+        """Wait as the server asks, once for all it said so of."""
         self._busy = None
         try:
-            if isinstance(busy, Throttled):
-                self._link.pause(busy)
-            else:
-                self._link.again(busy)
+            self._link.recover(busy)
         except StoreUnavailable as error:
             self._stopped = error
 
@@ -250,15 +246,6 @@ def _is_empty(group: list[Send]) -> bool:
 
 def _octets(group: list[Send]) -> int:
     return sum(len(send.content) for send in group)
-
-
-def _longer(known: StoreUnavailable | None, stop: StoreUnavailable) -> StoreUnavailable:
-    """Choose whom to believe when several answers say how long to wait."""
-    if isinstance(known, Throttled) and (
-        not isinstance(stop, Throttled) or (known.wait or 0) >= (stop.wait or 0)
-    ):
-        return known
-    return stop
 
 
 WINDOW_MESSAGES: Final = 4096
