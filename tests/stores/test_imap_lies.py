@@ -318,7 +318,7 @@ def test_bodies_of_another_size_are_named_and_asked_for_again_until_they_are_who
     for _ in range(2):
         report = pull(rig, mail, LIES[lie])
         assert report.exit_code == 3
-        assert troubles(report)
+        assert len(troubles(report)) >= 4
     assert pull(rig, mail).exit_code == 0
     live = {message.digest for message in rig.messages(INBOX) if not message.gone}
     assert live == {digest(one.content) for one in mail.boxes[b"INBOX"].messages}

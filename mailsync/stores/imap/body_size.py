@@ -2,7 +2,7 @@
 
 RFC 9051 section 2.3.4 wants it to the octet, and some servers only estimate it; so what does not
 fit is asked for alone once more, and is believed when its header is the one the server shows by
-itself, unless far less came than was announced.
+itself; where far less came than was announced, it is kept as a part.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ class BodySizes:
         self._estimates = 0
 
     def doubt(self, entry: Entry, content: bytes, *, alone: bool) -> str:
-        """Return why a content cannot be taken, as told to a person; empty when it can be, or when
-        its header must speak for it (`needs_header`). `alone`: it was asked for again.
+        """Return why a content cannot be taken, or for a part only, as told to a person; empty when
+        it can be, or when its header must speak for it (`needs_header`). `alone`: it was asked for
+        again.
         """
         size, octets = entry.size or 0, len(content)
         if 4 * octets < 3 * size:
@@ -39,10 +40,12 @@ class BodySizes:
         """Return whether the size does not say that this is the message that was asked for."""
         return bool(entry.size) and entry.size != len(content) and self._estimates < _TELLING
 
-    def is_shown(self, content: bytes, head: bytes) -> bool:
-        """Return whether a content has the header that the server shows by itself, and learn of its
-        sizes.
+    def is_shown(self, content: bytes, head: bytes, *, whole: bool = True) -> bool:
+        """Return whether a content has the header that the server shows by itself, and learn of the
+        sizes of those that are `whole`.
         """
-        same = all(header.all_(head, name) == header.all_(content, name) for name in _FIELDS)
-        self._estimates += same
+        same = (not whole and head.startswith(content)) or all(
+            header.all_(head, name) == header.all_(content, name) for name in _FIELDS
+        )
+        self._estimates += same and whole
         return same

@@ -83,8 +83,7 @@ class _Batch:
     """Messages of one mailbox asked for by one command; `missing` are those that have not come.
 
     `probe` asks only which of them exist; `alone` is a message's last chance; `content` came for it
-    with another size than the one listed, and its header is asked for; `why` says what went wrong
-    before.
+    with another size than the one listed, and its header is asked for; `why` says what was wrong.
     """
 
     path: MailboxPath
@@ -130,21 +129,23 @@ class _Batch:
             self.why = _RENUMBERED
             return None
         if self.content is not None:
-            if not sizes.is_shown(self.content, content):
+            if not sizes.is_shown(self.content, content, whole=not self.why):
                 self.why = "the server sends another message than the one whose header it has"
                 return None
             content = self.content
         elif self.item == _WHOLE:
-            if doubt := sizes.doubt(entry, content, alone=self.alone):
+            doubt = sizes.doubt(entry, content, alone=self.alone)
+            if doubt and not self.alone:
                 self.why = doubt
                 return None
-            if sizes.needs_header(entry, content):
+            if doubt or sizes.needs_header(entry, content):
+                asked = _Batch(self.path, self.uidvalidity, _HEADER, {uid: entry}, 4096, why=doubt)
+                asked.content = content
+                ready.append(asked)
                 del self.missing[uid]
-                place = self.path, self.uidvalidity
-                ready.append(_Batch(*place, _HEADER, {uid: entry}, 4096, content=content))
                 return None
         del self.missing[uid]
-        return Message(entry, content)
+        return Message(entry, content, self.why if self.content is not None else "")
 
 
 class BodyFetch:
