@@ -23,7 +23,6 @@ MailsyncError                         exit 1
    ├─ OtherServer                     2   the account is at another server than its mail came from
    ├─ IntegrityError                 13
    ├─ SchemaTooNew                   17
-   ├─ SchemaTooOld                    1   only for who may not write: a writer brings it up to date
    └─ DiskFull                       74
 
 Every message is written for the person who owns the mailbox: what happened, where, what to do. No
@@ -163,12 +162,6 @@ class IntegrityError(ArchiveError):
 
 class SchemaTooNew(ArchiveError):
     """The catalogue was written by a newer mailsync."""
-
-
-class SchemaTooOld(ArchiveError):
-    """The catalogue was written by an older mailsync, and whoever wants to read it may not bring it
-    up to date.
-    """
 
 
 class DiskFull(ArchiveError):

@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,7 +22,7 @@ from mailsync.archive.storage.archive_format import FORMATS, prepare, storage_of
 from mailsync.archive.storage.disk import disk_errors_translated, make_directory
 from mailsync.archive.storage.lock import Lock
 from mailsync.archive.verification import Damage, Verification
-from mailsync.errors import ArchiveError, ArchiveNotFound, IntegrityError, SchemaTooOld
+from mailsync.errors import ArchiveError, ArchiveNotFound, IntegrityError
 from mailsync.formats import maildir
 from mailsync.model import MailboxPath
 from mailsync.progress import Progress
@@ -85,19 +84,13 @@ class Archive(Questions):
 
     @classmethod
     def read(cls, directory: Path, clock: Callable[[], float] = time.time) -> Archive:
-        """Open for looking, beside any writer; a catalogue of an older mailsync is brought up to
-        date first.
+        """Open for looking, beside any writer; nothing is written there, whoever wrote it.
 
-        Raises ArchiveNotFound, SchemaTooNew, SchemaTooOld.
+        Raises ArchiveNotFound, SchemaTooNew.
         """
         _demand_catalogue(directory)
         if not (directory / NAME).is_file():
             raise ArchiveNotFound(f"there is no archive at {directory}; `mailsync pull` makes one")
-        try:
-            return cls(directory, None, "message-id", clock)
-        except SchemaTooOld:
-            with contextlib.suppress(ArchiveError), closing(Lock(directory)):
-                Catalogue.open(directory, writing=True).close()
         return cls(directory, None, "message-id", clock)
 
     def close(self) -> None:

@@ -42,7 +42,7 @@ class Catalogue:
     def open(cls, directory: Path, *, writing: bool, name: str = NAME) -> Self:
         """Open the catalogue of an archive, made or brought up to date when `writing`.
 
-        Raises SchemaTooNew, SchemaTooOld, ArchiveError, OSError.
+        Raises SchemaTooNew, ArchiveError, OSError.
         """
         return cls(connect(directory, writing=writing, name=name))
 

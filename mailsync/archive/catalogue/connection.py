@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -203,7 +204,8 @@ class Connection:
 def connect(directory: Path, *, writing: bool, name: str = NAME) -> Connection:
     """Open the catalogue of an archive, made or brought up to date when `writing`.
 
-    Raises SchemaTooNew, SchemaTooOld, ArchiveError, OSError.
+    To be read, one of an older mailsync is copied into a temporary database, and the copy is
+    brought up to date. Raises SchemaTooNew, ArchiveError, OSError.
     """
     path = directory / name
     if writing and not path.exists():
@@ -222,7 +224,11 @@ def connect(directory: Path, *, writing: bool, name: str = NAME) -> Connection:
     except sqlite3.Error as error:
         raise translated_error(error, directory) from error
     try:
-        _prepare(sqlite, directory, writing=writing)
+        if writing:
+            _prepare(sqlite, directory)
+        elif not schema.is_newest(sqlite, directory):
+            sqlite = _brought_up_to_date(sqlite, directory)
+        sqlite.execute("PRAGMA foreign_keys = ON")
     except sqlite3.Error as error:
         sqlite.close()
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY_ROLLBACK:
@@ -243,16 +249,27 @@ def _mode(path: Path, *, writing: bool) -> str:
     return "mode=ro&immutable=1" if frozen else "mode=ro"
 
 
-def _prepare(sqlite: sqlite3.Connection, directory: Path, *, writing: bool) -> None:
-    if writing:
-        schema.version_of(sqlite, directory)
-        sqlite.execute("PRAGMA cache_size = -16000")
-        sqlite.execute("PRAGMA journal_mode = WAL")
-        sqlite.execute("PRAGMA synchronous = FULL")
-        schema.migrate(sqlite, directory)
-    else:
-        schema.demand_newest(sqlite, directory)
-    sqlite.execute("PRAGMA foreign_keys = ON")
+def _prepare(sqlite: sqlite3.Connection, directory: Path) -> None:
+    schema.version_of(sqlite, directory)
+    sqlite.execute("PRAGMA cache_size = -16000")
+    sqlite.execute("PRAGMA journal_mode = WAL")
+    sqlite.execute("PRAGMA synchronous = FULL")
+    schema.migrate(sqlite, directory)
+
+
+def _brought_up_to_date(sqlite: sqlite3.Connection, directory: Path) -> sqlite3.Connection:
+    """Return a copy of a catalogue in the newest schema, in a file of SQLite's own without a name:
+    who only looks may have no right to write, or come beside an older mailsync that writes.
+    """
+    copy = sqlite3.connect("", isolation_level=None)
+    try:
+        with closing(sqlite):
+            sqlite.backup(copy)
+        schema.migrate(copy, directory)
+    except BaseException:
+        copy.close()
+        raise
+    return copy
 
 
 def translated_error(error: Exception, directory: Path) -> ArchiveError:

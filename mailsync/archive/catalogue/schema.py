@@ -19,7 +19,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from mailsync.errors import ArchiveNotFound, SchemaTooNew, SchemaTooOld
+from mailsync.errors import ArchiveNotFound, SchemaTooNew
 
 _FIRST: Final = """
 CREATE TABLE accounts (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -158,19 +158,15 @@ def migrate(connection: sqlite3.Connection, directory: Path) -> None:
         )
 
 
-def demand_newest(connection: sqlite3.Connection, directory: Path) -> None:
-    """Raise unless a catalogue that is only read has the newest schema.
+def is_newest(connection: sqlite3.Connection, directory: Path) -> bool:
+    """Return whether a catalogue that is only read has the newest schema.
 
-    Raises SchemaTooNew, SchemaTooOld, ArchiveNotFound.
+    Raises SchemaTooNew, ArchiveNotFound.
     """
     version = version_of(connection, directory)
     if not version:
         raise never_filled(directory)
-    if version < len(MIGRATIONS):
-        raise SchemaTooOld(
-            f"{directory} was written by an older mailsync, and its catalogue must be brought up to"
-            " date first: run any command that may write there, while no other mailsync does"
-        )
+    return version == len(MIGRATIONS)
 
 
 def never_filled(directory: Path) -> ArchiveNotFound:

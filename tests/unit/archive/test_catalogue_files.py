@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mailsync.archive import Archive
 from mailsync.archive.catalogue.schema import MIGRATIONS
 from mailsync.archive.catalogue.text import read_path, write_path
-from mailsync.errors import ArchiveError, IntegrityError, SchemaTooNew, SchemaTooOld
+from mailsync.errors import ArchiveError, IntegrityError, SchemaTooNew
 from mailsync.model import INBOX
 from tests.archive.archive_steps import START, files, messages, opened, pull, pulling, sha256, uid
 from tests.messages import plain
@@ -89,14 +89,6 @@ def test_an_archive_on_a_disk_that_takes_no_writing_can_be_read(
     with Archive.read(tmp_path / "a") as reader:
         assert reader.content(sha256(plain(1))) == plain(1)
         assert sorted(path.name for path in (tmp_path / "a").iterdir()) == before
-
-
-def test_a_catalogue_of_an_older_mailsync_waits_for_a_writer(tmp_path: Path) -> None:
-    with opened(tmp_path / "a") as archive:
-        pull(archive, [uid(1, plain(1))])
-        archive._catalogue.sql.execute(f"PRAGMA user_version = {len(MIGRATIONS) - 1}")
-        with pytest.raises(SchemaTooOld, match="while no other mailsync does"):
-            Archive.read(tmp_path / "a")
 
 
 @pytest.mark.parametrize(
