@@ -126,6 +126,15 @@ def refusing(
     return instead
 
 
+def refusing_what_is_read(asked: Exchange) -> Says | None:
+    """Refuse an APPEND while a mailbox is open for reading, much as Courier does."""
+    if asked.name in {"EXAMINE", "SELECT", "CLOSE", "UNSELECT"}:
+        asked.session["reading"] = asked.name == "EXAMINE"
+    if asked.name != "APPEND" or not asked.session.get("reading"):
+        return None
+    return [asked.tag + b" NO Current box is selected READ-ONLY.\r\n"]
+
+
 def leaving(
     name: str, *, done: bool, word: bytes = b"* BYE enough\r\n", times: int | None = None
 ) -> tuple[Callable[[Exchange], Says | None] | None, Answer | None]:
@@ -772,6 +781,12 @@ IMAP_LIES: Final = (
         answer=lambda asked, said: (
             [asked.tag + b" NO not today\r\n"] if asked.name == "APPEND" else said
         ),
+    ),
+    _imap(
+        "APPEND is refused while a mailbox is open for reading",
+        "NO, as Courier says",
+        "destination",
+        instead=refusing_what_is_read,
     ),
     _imap("CREATE is OK and makes nothing", "OK, no mailbox", "destination", named=lambda _: None),
     _imap(

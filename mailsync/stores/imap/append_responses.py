@@ -14,7 +14,7 @@ from mailsync.model import Appended, MailboxPath, Parcel, Refused, Unanswered
 from mailsync.stores.imap.append import Send
 from mailsync.stores.imap.permanent_flags import allowed
 from mailsync.stores.imap.repair import looks_odd, repaired
-from mailsync.stores.imap.response import Result
+from mailsync.stores.imap.response import UID_LIMIT, Result, number_of
 from mailsync.stores.imap.uid_set import ranges_of
 from mailsync.stores.refusals import append_trouble, is_closed, is_too_big
 
@@ -125,12 +125,7 @@ def append_uids(result: Result, count: int) -> tuple[int | None, list[int | None
     the server did not tell.
     """
     validity, _, uids = result.argument.partition(b" ")
-    if (
-        result.code == b"APPENDUID"
-        and validity.isdigit()
-        and len(validity) <= 10
-        and int(validity) < 1 << 32
-    ):
+    if result.code == b"APPENDUID" and number_of(validity, UID_LIMIT):
         spans = ranges_of(uids)
         if (
             all(0 < span.start < span.stop <= 1 << 32 for span in spans)
