@@ -27,6 +27,7 @@ class Sender:
     def __init__(self, session: PushSession) -> None:
         self._session = session
         self._flags_left_out: dict[MailboxPath, Counter[str]] = {}
+        self._before: dict[MailboxPath, SyncState] = {}
 
     @property
     def flags_left_out(self) -> Mapping[MailboxPath, Counter[str]]:
@@ -47,6 +48,7 @@ class Sender:
 
         What the archive holds damaged is not sent, and reported unless `damaged` hears of it.
         """
+        self._before[path] = state
         run, rest = self._session.run, iter(messages)
         while chunk := list(islice(rest, INTENTS_TOGETHER)):
             run.intend(path, state, chunk)
@@ -122,7 +124,8 @@ class Sender:
 
     def _record(self, answer: Appended) -> None:
         message, path = answer.parcel.message, answer.parcel.mailbox
-        self._session.run.settle(path, message.key, answer.uidvalidity, answer.uid, message.flags)
+        place = (answer.uidvalidity, answer.uid) if self._is_new(answer) else (None, None)
+        self._session.run.settle(path, message.key, *place, message.flags)
         self.count_arrived(message)
         left_out = self._flags_left_out.setdefault(path, Counter())
         left_out.update(message.flags - answer.flags)
@@ -131,6 +134,18 @@ class Sender:
             self._session.report.note(
                 "repaired", message.mailbox, name_of_message(message), answer.repaired
             )
+
+    def _is_new(self, answer: Appended) -> bool:
+        """Return whether the UID that was told can be that of a message which was not there before:
+        else it would be taken for another's, which would be sent again.
+        """
+        before = self._before.get(answer.parcel.mailbox)
+        return (
+            before is None
+            or answer.uid is None
+            or answer.uidvalidity != before.uidvalidity
+            or answer.uid >= before.uidnext
+        )
 
     def _record_removed(self, path: MailboxPath, message: ArchivedMessage) -> None:
         self._session.run.removed(path, [message.key])
