@@ -3,6 +3,7 @@
 Pure: no I/O, no clock, no logging.
 """
 
+from mailsync.plan.flags import flags_of_copies
 from mailsync.plan.likeness import HeaderTraits, same_way, size_fits, sizes, traits_of
 from mailsync.plan.matching import Comparison, Likeness, Sighting, compare
 from mailsync.plan.pull import ALARM_COUNT, PullPlan, plan_pull, stands_still
@@ -48,6 +49,7 @@ __all__ = [
     "file_key",
     "first_uid",
     "flag_change",
+    "flags_of_copies",
     "has_moved",
     "plan_mailbox",
     "plan_pull",

@@ -9,6 +9,7 @@ import pytest
 from mailsync.archive import Archive
 from mailsync.model import Entry
 from tests.archive.archive_steps import (
+    ACCOUNT,
     damages,
     files,
     messages,
@@ -182,3 +183,17 @@ def test_a_rename_never_overwrites_another_file_of_that_name(tmp_path: Path) -> 
         assert plain(1) in held
         assert b"what somebody else keeps there" in held
         assert archive.content(sha256(plain(1))) == plain(1)
+
+
+def test_two_copies_bear_the_flags_of_both_also_where_they_have_just_arrived(
+    tmp_path: Path,
+) -> None:
+    with opened(tmp_path / "a") as archive:
+        pull(
+            archive,
+            [uid(1, plain(1), flags=["\\Flagged"]), uid(2, plain(1), flags=["\\Seen"])],
+        )
+        _, arrived = archive.arrived(ACCOUNT, 0, 10)
+        assert {message.flags for message in (*arrived, *messages(archive))} == {
+            frozenset({"\\Flagged"})
+        }

@@ -16,6 +16,7 @@ from mailsync.model import (
     SyncState,
     UidlRef,
 )
+from mailsync.plan import flags_of_copies
 
 _CHUNK: Final = 500
 
@@ -28,6 +29,11 @@ _MESSAGE: Final = (
     "m.digest, m.identity, m.size, f.internaldate, f.copy, m.message_id, m.presence, m.subject,"
     " m.sender"
 )
+
+_APART: Final = "\x1f"
+
+_COPIES: Final = "group_concat(CASE WHEN p.gone_run IS NULL THEN p.flags END, char(31))"
+"""The flags of all live placements, each a text of its own."""
 
 
 class Holdings:
@@ -180,8 +186,8 @@ class Holdings:
     def messages(
         self, mailbox: int, path: MailboxPath, *, include_gone: bool, as_of: int | None
     ) -> Iterator[ArchivedMessage]:
-        """Yield one message a file, oldest first; its flags are those of its newest placement
-        there, a live one if there is any.
+        """Yield one message a file, oldest first; its flags are those of its live placements
+        together, else those of its newest one.
 
         With `as_of` those placements count that were live at the end of that run, with the flags
         they had then.
@@ -202,14 +208,14 @@ class Holdings:
                 f"SELECT file, id, flags, gone_run FROM placements WHERE mailbox = :mailbox {live}"
             )
         rows = self._sql.each(
-            f"SELECT {_MESSAGE}, p.flags, p.gone_run,"
+            f"SELECT {_MESSAGE}, p.flags, p.gone_run, {_COPIES},"
             " max((p.gone_run IS NULL) * 1000000000000 + p.id)"
             f" FROM ({held}) p JOIN files f ON f.id = p.file JOIN messages m ON m.id = f.message"
             " GROUP BY f.id ORDER BY f.internaldate, m.digest",
             {"mailbox": mailbox, "run": as_of},
         )
-        for *columns, flags, gone_run, _ in rows:
-            yield self._message(path, flags, columns, gone_run)
+        for *columns, flags, gone_run, copies, _ in rows:
+            yield self._message(path, flags if copies is None else copies, columns, gone_run)
 
     def newest(self) -> int:
         """Return the row of the placement that came last, 0 when there is none."""
@@ -221,7 +227,8 @@ class Holdings:
         """
         # CROSS JOIN: begin with the few new placements.
         rows = self._sql.all(
-            f"SELECT {_MESSAGE}, d.path, p.flags, p.id FROM placements p"
+            f"SELECT {_MESSAGE}, d.path, (SELECT {_COPIES} FROM placements p"
+            " WHERE p.file = f.id AND p.mailbox = b.id), p.id FROM placements p"
             " CROSS JOIN mailboxes b ON b.id = p.mailbox"
             " CROSS JOIN folders d ON d.id = b.folder"
             " CROSS JOIN files f ON f.id = p.file"
@@ -236,6 +243,11 @@ class Holdings:
         ]
         return (rows[-1][-1] if rows else above), messages
 
+    def _flags(self, copies: str) -> frozenset[str]:
+        read = self._sql.flags.read
+        texts = set(copies.split(_APART))
+        return read(texts.pop()) if len(texts) == 1 else flags_of_copies([*map(read, texts)])
+
     def _message(
         self, path: MailboxPath, flags: str, columns: list[Any], gone_run: int | None
     ) -> ArchivedMessage:
@@ -245,7 +257,7 @@ class Holdings:
             digest,
             identity,
             size,
-            self._sql.flags.read(flags),
+            self._flags(flags),
             date,
             copy,
             message_id,

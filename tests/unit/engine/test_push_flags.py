@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from mailsync.model import INBOX
 from tests.messages import plain
 from tests.unit.engine.rig import Rig
@@ -32,3 +34,18 @@ def test_flags_a_mailbox_does_not_keep_are_told_once_a_mailbox_and_harm_nothing(
     }
     again = rig.push()
     assert (again.total.new, again.total.flags, again.notes) == (0, 0, [])
+
+
+@pytest.mark.parametrize("turned", [True, False])
+def test_two_copies_of_one_message_are_sent_with_the_star_of_either(
+    tmp_path: Path, turned: bool
+) -> None:
+    rig = Rig(tmp_path / "archive")
+    both = [("\\Flagged", "work"), ("\\Seen",)]
+    for flags in reversed(both) if turned else both:
+        rig.old.deliver(INBOX, plain(1), *flags)
+    rig.migrate()
+    (there,) = rig.new.boxes[INBOX].messages.values()
+    assert there.flags == {"\\Flagged", "work"}
+    _, pushed = rig.migrate()
+    assert pushed.total.flags == 0
