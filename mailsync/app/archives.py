@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mailsync.app.accounts import Login
 from mailsync.archive import Archive
+from mailsync.config.url import is_url
 from mailsync.errors import ArchiveError, ArchiveNotFound, OtherServer
 
 
@@ -49,10 +50,14 @@ def demand_server(archive: Archive, login: Login) -> None:
     known = archive.server(login.name)
     if known in {"", login.server}:
         return
+    command = (
+        f"`mailsync pull --moved` with the same URL and `--archive {login.directory}`"
+        if is_url(login.name)
+        else f"`mailsync pull --moved {login.name}`"
+    )
     raise OtherServer(
         f"the mail of {login.name} in {login.directory} came from {known}, and the account is at"
         f" {login.server} now; what is known of the one says nothing about the other. If the same"
-        f" mail is on the new server, say so once: `mailsync pull --moved {login.name}` matches it"
-        " by its content. If it is another mailbox, give it an archive of its own (`archive:`, or"
-        " --archive)"
+        f" mail is on the new server, say so once: {command} matches it by its content. If it is"
+        " another mailbox, give it an archive of its own (`archive:`, or --archive)"
     )

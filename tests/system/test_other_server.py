@@ -84,6 +84,21 @@ def test_an_archive_of_a_url_with_a_port_is_found_where_earlier_versions_put_it(
     )
 
 
+def test_one_archive_named_for_two_servers_is_refused_with_what_helps(
+    home: Home, pop3_server: Callable[..., Pop3]
+) -> None:
+    rest = ["--archive", "here", "--source-password-env", "PASSWORD"]
+    one, other = pop3_server(WORK), pop3_server(OTHER)
+    home.well("pull", f"pop3://demo@{one.host}:{one.port}", *rest)
+    url = f"pop3://demo@{other.host}:{other.port}"
+    refused = home.run("pull", url, *rest)
+    assert (refused.returncode, "with the same URL and `--archive here`" in refused.stderr) == (
+        2,
+        True,
+    ), refused.stderr
+    assert "complete: 5 messages" in home.well("pull", "--moved", url, *rest)
+
+
 def test_moved_is_said_of_one_account(home: Home, pop3_server: Callable[..., Pop3]) -> None:
     home.configure(alice=pop3(pop3_server(WORK)))
     refused = home.run("pull", "--moved")
