@@ -50,7 +50,8 @@ def _again(bench: Bench, program: Program, mail: Mail, place: Path) -> Entrant:
         kept = own / re.sub(r"\W+", "-", way.name) if ours else own
         kept.mkdir(exist_ok=True)
         if not any(kept.iterdir()):
-            measure.run(program.pull(kept, login if ours else bench.direct(mail.user)), kept)
+            first = login if ours else bench.direct(mail.user)
+            measure.run(program.pull(kept, first), kept, way.proxy if ours else None)
         return Job(
             kept,
             program.pull(kept, login),
