@@ -417,6 +417,58 @@ def test_sasl_plain_takes_any_password(password: str, prompt: bytes) -> None:
         assert contents(source(server.port, password=password)) == [messages.plain(1)]
 
 
+@pytest.mark.parametrize(
+    ("answer", "offered", "logged_in"),
+    [
+        ("-ERR AUTH mechanism not supported", True, True),
+        ("-ERR Unknown command", True, True),
+        ("-ERR Unknown command", False, False),
+        ("-ERR authentication failed", True, False),
+        ("-ERR [AUTH] mechanism not supported for you", True, False),
+    ],
+)
+def test_a_server_that_does_not_know_the_sasl_it_announces_gets_user_and_pass(
+    answer: str, *, offered: bool, logged_in: bool
+) -> None:
+    def refuse(talk: Conversation, line: bytes) -> bool:
+        if line.startswith(b"AUTH"):
+            talk.line(answer)
+        return line.startswith(b"AUTH")
+
+    names = ("UIDL", "TOP", "SASL PLAIN", *(("USER",) if offered else ()))
+    with Scripted(Drop(drop_of(1), capabilities=names, override=refuse)) as server:
+        one = source(server.port)
+        if not logged_in:
+            with pytest.raises(AuthenticationFailed):
+                one.mailboxes()
+            return
+        assert contents(one) == [messages.plain(1)]
+        one.close()
+        one.mailboxes()
+        assert not any(line.startswith(b"AUTH") for line in server.conversations[1].heard)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("names", [("UIDL", "TOP"), ("UIDL", "TOP", "PIPELINING")])
+def test_answers_that_end_in_bare_line_feeds_are_read(
+    names: tuple[str, ...], *, whole: bool
+) -> None:
+    """`whole`: also the status line ends so."""
+    put = [(b"a", b"Subject: 1\r\n\r\n.one\r\n"), (b"b", b"Subject: 2\r\n\r\n\r\n")]
+
+    def feed(talk: Conversation, line: bytes) -> bool:
+        if line.startswith(b"RETR"):
+            status, end, rest = drop.answer(line).partition(b"\r\n")
+            end = b"\n" if whole else end
+            talk.send(status + end + rest.replace(b"\r\n", b"\n"))
+        return line.startswith(b"RETR")
+
+    drop = Drop(put, capabilities=names, override=feed)
+    with Scripted(drop) as server:
+        assert contents(source(server.port, timeout=0.5)) == [content for _, content in put]
+        assert len(server.conversations) == 1
+
+
 @pytest.mark.parametrize("unsendable", ["a\r\nDELE 1", "a\nb", "a\0b"])
 def test_a_line_break_in_user_name_or_password_is_refused_before_it_is_sent(
     pop3_server: Callable[..., Pop3], unsendable: str
@@ -492,6 +544,7 @@ def test_nothing_but_reading_is_ever_said(
             said = {command.split()[0] for command in line.dialogues[0].commands}
             assert said <= {
                 b"CAPA",
+                b"STAT",
                 b"UTF8",
                 b"AUTH",
                 b"APOP",

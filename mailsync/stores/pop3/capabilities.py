@@ -26,14 +26,16 @@ def read_capabilities(lines: Iterable[bytes]) -> dict[str, str]:
 @dataclass(slots=True)
 class Experience:
     """What was learnt about a server and outlives its connections: whether it takes several
-    commands at once, APOP, and LIST of one message; whether its answers went astray, and its sizes
-    are estimates.
+    commands at once, APOP, SASL, and LIST of one message; whether its answers went astray, end in
+    LF or show portions, and its sizes are estimates.
     """
 
     one_at_a_time: bool = False
     apop: bool = True
     lists_one: bool = True
     astray: bool = False
+    line_feeds: bool = False
+    sasl: bool = True
     portions: bool = False
     stumbles: int = 0
     _estimates: int = 0

@@ -13,7 +13,8 @@ from mailsync.stores.pop3.session import Pop3Session
 
 _QUESTIONS: Final = (b"UIDL", b"LIST", b"STAT")
 _COUNT: Final = re.compile(rb"\+OK[ \t]+(\d{1,9})\b", re.IGNORECASE)
-_MOST_OF_A_PORTION: Final = 1000
+_PORTIONS: Final = frozenset({10, 25, 50, 100, 200, 250, 500, 1000})
+"""Numbers of messages that rather are a server's choice than what is there."""
 
 
 class Listing:
@@ -64,9 +65,7 @@ class Listing:
             isinstance(entry.ref, UidlRef) and entry.ref.uidl for entry in self.entries.values()
         ):
             return False
-        return self.hidden > 0 or (
-            0 < len(self.entries) <= _MOST_OF_A_PORTION and not len(self.entries) % 10
-        )
+        return self.hidden > 0 or len(self.entries) in _PORTIONS
 
     def number(self, entry: Entry) -> int | None:
         """Find a message's number in this session; without a UIDL only while the listing is as it

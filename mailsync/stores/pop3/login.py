@@ -10,15 +10,21 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from mailsync.errors import AuthenticationFailed, ConnectionLost
+from mailsync.errors import AuthenticationFailed, ConnectionLost, StoreUnavailable
 from mailsync.stores.credentials import Credentials
-from mailsync.stores.refusals import login_refused
+from mailsync.stores.refusals import Refusal, login_refused
 
 if TYPE_CHECKING:
     from mailsync.stores.pop3.session import Pop3Session
 
 _TIMESTAMP: Final = re.compile(rb"<[!-;=?-~]+@[!-;=?-~]*>")
 _UNSENDABLE: Final = re.compile("[\r\n\0]")
+_UNSUPPORTED: Final = re.compile(
+    r"un-?supported|not (?:supported|implemented|available|recogni[sz]ed|permitted here)"
+    r"|un(?:known|recogni[sz]ed) (?:command|auth|mechanism|sasl)"
+    r"|(?:invalid|bad|no such) (?:command|mechanism)|syntax",
+    re.IGNORECASE,
+)
 _INITIAL_RESPONSE: Final = 240
 """Octets of base64 that fit beside `AUTH PLAIN ` into a command line of 255 (RFC 5034 section 4).
 """
@@ -57,27 +63,51 @@ class _Login:
             if self._apop(timestamp[0], prelude):
                 return
             prelude = []
-        if "PLAIN" in session.capabilities.get("SASL", "").split():
-            self._plain(prelude)
-            return
+        if session.experience.sasl and "PLAIN" in session.capabilities.get("SASL", "").split():
+            if self._plain(prelude):
+                return
+            prelude = []
         if credentials.authorization_id:
             raise AuthenticationFailed(
                 session.account,
                 f"{session.endpoint} offers no SASL PLAIN, which `authorization_id` needs",
             )
         user, secret = _octets(credentials.username), _octets(self._secret)
-        self._dialogue(prelude, [b"USER " + user, b"PASS " + secret])
+        refusal = self._dialogue(prelude, [b"USER " + user, b"PASS " + secret])
+        if refusal is not None:
+            raise self._failed(refusal)
 
-    def _plain(self, prelude: Sequence[bytes]) -> None:
-        """Log in by SASL PLAIN, the only way that carries an authorization id."""
+    def _plain(self, prelude: Sequence[bytes]) -> bool:
+        """Log in by SASL PLAIN, the only way that carries an authorization id; False when the
+        server announced it, but does not know it, and offers USER (RFC 2449 section 6.3).
+        """
+        session = self._session
         response = base64.b64encode(_octets(self._credentials.sasl_plain(self._secret)))
-        self._dialogue(
+        refusal = self._dialogue(
             prelude,
             (
                 [b"AUTH PLAIN " + response]
                 if len(response) <= _INITIAL_RESPONSE
                 else [b"AUTH PLAIN", response]
             ),
+        )
+        if refusal is None:
+            return True
+        # A password that was judged is not sent again: two failures a run lock people out.
+        if (
+            refusal.code
+            or self._credentials.authorization_id
+            or "USER" not in session.capabilities
+            or not _UNSUPPORTED.search(refusal.words)
+        ):
+            raise self._failed(refusal)
+        session.experience.sasl = False
+        return False
+
+    def _failed(self, said: Refusal) -> StoreUnavailable:
+        session = self._session
+        return login_refused(
+            session.account, str(session.endpoint), self._credentials.username, said
         )
 
     def _apop(self, timestamp: bytes, prelude: Sequence[bytes]) -> bool:
@@ -102,9 +132,9 @@ class _Login:
         session.experience.apop = ok
         return ok
 
-    def _dialogue(self, prelude: Sequence[bytes], commands: Sequence[bytes]) -> None:
-        """Say the login's lines, in one flight where the server pipelines; what the prelude gets
-        for an answer does not matter.
+    def _dialogue(self, prelude: Sequence[bytes], commands: Sequence[bytes]) -> Refusal | None:
+        """Say the login's lines, in one flight where the server pipelines; returns the refusal, if
+        one came. What the prelude gets for an answer does not matter.
         """
         session = self._session
         together = session.pipelines and commands[0] != b"AUTH PLAIN"
@@ -120,9 +150,8 @@ class _Login:
             # The first refusal is the answer: many a server hangs up behind it.
             ok, said = session.reply_or_prompt()
             if not ok:
-                raise login_refused(
-                    session.account, str(session.endpoint), self._credentials.username, said
-                )
+                return said
+        return None
 
 
 def _octets(text: str) -> bytes:

@@ -42,10 +42,30 @@ def read_multiline(connection: Connection, limit: int) -> bytes:
 
     Raises ProtocolViolation when more than `limit` octets come.
     """
-    if connection.peek(3) == b".\r\n":
+    if connection.peek(2) == b".\r" and connection.peek(3) == b".\r\n":
         connection.read(3)
         return b""
     return unstuffed(connection.read_until(b"\r\n.\r\n", keep=2, limit=limit))
+
+
+def ends_in_line_feeds(connection: Connection) -> bool:
+    """Return whether an answer lies there that has nothing but bare LF for line ends."""
+    answer, end, _ = connection.peek(connection.buffered).partition(b"\n.\n")
+    return bool(end) and b"\r\n" not in answer
+
+
+def read_line_feeds(connection: Connection, limit: int) -> bytes:
+    """Read what `read_multiline` does from a server that ends lines with LF; where that holds for
+    all of them, CRLF is meant (RFC 1939 section 3).
+
+    Raises ProtocolViolation when more than `limit` octets come.
+    """
+    lines: list[bytes] = []
+    while (line := connection.readline(limit)).rstrip(b"\r\n") != b".":
+        lines.append(line[1:] if line.startswith(b"..") else line)
+        limit -= len(line)
+    content = b"".join(lines)
+    return content if b"\r" in content else content.replace(b"\n", b"\r\n")
 
 
 def unstuffed(data: bytes) -> bytes:

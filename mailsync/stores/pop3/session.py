@@ -13,7 +13,14 @@ from mailsync.stores.credentials import Credentials
 from mailsync.stores.endpoint import Endpoint
 from mailsync.stores.pop3.capabilities import Experience, read_capabilities
 from mailsync.stores.pop3.login import log_in
-from mailsync.stores.pop3.response import is_prompt, read_multiline, refusal_of, status_of
+from mailsync.stores.pop3.response import (
+    ends_in_line_feeds,
+    is_prompt,
+    read_line_feeds,
+    read_multiline,
+    refusal_of,
+    status_of,
+)
 from mailsync.stores.refusals import NONE, Refusal, refused, trouble
 from mailsync.stores.server_words import shown
 from mailsync.stores.transport import Connection, connect
@@ -91,7 +98,17 @@ class Pop3Session:
 
     def content(self, limit: int) -> bytes:
         """Read a multi-line answer exactly, without its dots; of at most so many octets."""
-        return read_multiline(self.connection, limit)
+        if self.experience.line_feeds:
+            return read_line_feeds(self.connection, limit)
+        try:
+            return read_multiline(self.connection, limit)
+        except ConnectionLost as error:
+            # Silence, because the server takes the answer for ended.
+            silent = isinstance(error.__cause__, TimeoutError)
+            if not silent or not ends_in_line_feeds(self.connection):
+                raise
+            self.experience.line_feeds = True
+            return read_line_feeds(self.connection, limit)
 
     def lines(self) -> list[bytes]:
         """Read a multi-line answer's lines, without line ends."""
@@ -121,6 +138,8 @@ class Pop3Session:
     def _status(self, line: bytes) -> tuple[bool, Refusal]:
         self.owed -= 1
         self.brought += 1
+        if line.endswith(b"\n") and not line.endswith(b"\r\n"):
+            self.experience.line_feeds = True
         status = status_of(line)
         if status is None:
             said = shown(line, self.redactor)
