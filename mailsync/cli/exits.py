@@ -34,8 +34,7 @@ def report(error: BaseException, session: Session, arguments: Sequence[str] = ()
     for argument in arguments:
         redactor.learn(password_in(argument))
     if session.debug and not isinstance(error, click.ClickException):
-        for line in "".join(traceback.format_exception(error)).splitlines():
-            click.echo(redactor.hidden(line), err=True)
+        _traceback(error, session, arguments)
     code, said = explain(error)
     lines = [redactor.hidden(line) for line in said]
     try:
@@ -76,7 +75,15 @@ def explain(error: BaseException) -> tuple[int, list[str]]:
 def trace(error: MailsyncError, session: Session) -> None:
     """Show with --debug where a mistake of our own that stands in a report came from."""
     if session.debug and isinstance(error, UnexpectedError):
-        traceback.print_exception(error)
+        _traceback(error, session)
+
+
+def _traceback(error: BaseException, session: Session, arguments: Sequence[str] = ()) -> None:
+    redactor = Redactor()
+    for secret in (*session.passwords, *map(password_in, arguments)):
+        redactor.learn(secret)
+    for line in "".join(traceback.format_exception(error)).splitlines():
+        click.echo(redactor.hidden(line), err=True)
 
 
 def head(session: Session, code: int) -> dict[str, object]:

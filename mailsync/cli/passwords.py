@@ -27,6 +27,11 @@ def secrets(session: Session, given: Mapping[str, str | None]) -> Secrets:
     """
 
     def bring(login: Login) -> str:
+        password = found(login)
+        session.passwords.add(password)
+        return password
+
+    def found(login: Login) -> str:
         secret = _from_options(given) or login.settings.password
         if secret is None:
             return _ask(login)

@@ -25,6 +25,8 @@ class Session:
     debug: bool = False
     json: bool = False
     command: str = ""
+    passwords: set[str] = field(default_factory=set, repr=False)
+    """Those that were brought for this call: a traceback may hold what a server said."""
 
     def accounts(self) -> Accounts:
         """Return where this call looks up the accounts it names."""

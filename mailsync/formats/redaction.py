@@ -61,7 +61,10 @@ def without_password(address: str) -> str:
 
 
 class Redactor:
-    """Knows secrets and takes them out of text; it never tells them, not even in a `repr`."""
+    """Knows secrets and takes them out of text; it never tells them, not even in a `repr`.
+
+    Their patterns are made when the first text comes: most runs show no words of a server.
+    """
 
     __slots__ = ("_beginnings", "_coded", "_known", "_longest", "_plain")
 
@@ -79,6 +82,9 @@ class Redactor:
         if not secret.strip() or (secret, *framed) in self._known:
             return
         self._known |= {(secret, *framed)}
+        self._plain = None
+
+    def _prepare(self) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
         plain, coded, beginnings = [], [], []
         for one, *frames in self._known:
             for form in _variants(one):
@@ -90,22 +96,26 @@ class Redactor:
                 coded.append(_ALONE[0] + _base64_pattern(code) + _ALONE[1])
                 beginnings.append(code)
         self._longest = 64 + max(20 * len(_octets("".join(known))) for known in self._known)
+        self._beginnings = tuple({_octets(one).lower() for one in beginnings})
+        self._coded = re.compile(b"|".join(coded), re.IGNORECASE)
         self._plain = re.compile(
             # Longest first: what is part of another must not leave the rest of that.
             b"|".join(map(_pattern, sorted(plain, key=len, reverse=True))),
             re.IGNORECASE,
         )
-        self._coded = re.compile(b"|".join(coded), re.IGNORECASE)
-        self._beginnings = tuple({_octets(one).lower() for one in beginnings})
+        return self._plain, self._coded
 
     def hide(self, raw: bytes) -> bytes:
         """Return a text with MASK for every secret, cut where nobody reads on: never inside one."""
-        if self._plain is None or self._coded is None:
+        if not self._known:
             return raw[:_WINDOW]
+        plain, coded = self._plain, self._coded
+        if plain is None or coded is None:
+            plain, coded = self._prepare()
         seen = raw[: _WINDOW + self._longest]
         parts = []
         position = 0
-        for start, end in sorted(self._found(seen, self._plain, self._coded)):
+        for start, end in sorted(_found(seen, plain, coded)):
             if end > position:
                 parts += [seen[position : max(position, start)], MASK]
                 position = end
@@ -119,19 +129,6 @@ class Redactor:
         """Return the same of a text that is decoded already."""
         return self.hide(_octets(text)).decode("utf-8", "replace")
 
-    def _found(
-        self, text: bytes, plain: re.Pattern[bytes], coded: re.Pattern[bytes]
-    ) -> Iterator[tuple[int, int]]:
-        for match in plain.finditer(text):
-            yield match.span()
-        for match in coded.finditer(text):
-            start, end = match.span()
-            while start and text[start - 1] in _BASE64:
-                start -= 1
-            while end < len(text) and text[end] in _BASE64:
-                end += 1
-            yield start, end
-
     def _without_beginning(self, text: bytes) -> bytes:
         """Hide the first half of a secret, or more, that the text ends with."""
         end = text.removesuffix("…".encode()).rstrip(_TAIL).lower()
@@ -140,6 +137,21 @@ class Redactor:
                 if end.endswith(secret[:length]):
                     return text[: len(end) - length] + MASK
         return text
+
+
+def _found(
+    text: bytes, plain: re.Pattern[bytes], coded: re.Pattern[bytes]
+) -> Iterator[tuple[int, int]]:
+    """Yield where secrets stand; of base64 all that was encoded with them."""
+    for match in plain.finditer(text):
+        yield match.span()
+    for match in coded.finditer(text):
+        start, end = match.span()
+        while start and text[start - 1] in _BASE64:
+            start -= 1
+        while end < len(text) and text[end] in _BASE64:
+            end += 1
+        yield start, end
 
 
 def _octets(text: str) -> bytes:

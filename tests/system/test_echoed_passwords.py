@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from unittest.mock import patch
 
@@ -27,7 +27,12 @@ noise = st.binary(max_size=320).filter(lambda text: not set(text) & set(b"\r\n\0
 examples = settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 
-def told(protocol: str, dialogue: Dialogue, password: str) -> str:
+def told(
+    protocol: str,
+    dialogue: Dialogue,
+    password: str,
+    commands: Sequence[Sequence[str]] = (["pull"], ["pull", "--json"]),
+) -> str:
     """Pull with and without --json; return as text all that was printed, or lies in the archive."""
     with tempfile.TemporaryDirectory() as home, Scripted(dialogue) as server:
         config = Path(home, "mailsync.yaml")
@@ -39,12 +44,13 @@ def told(protocol: str, dialogue: Dialogue, password: str) -> str:
         with (
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
+            patch("mailsync.app.check._imap_instead", return_value=None),
             patch("mailsync.stores.retry.backoff", return_value=0.0),
             patch("mailsync.stores.refusals.stated_wait", return_value=None),
         ):
-            for more in ([], ["--json"]):
+            for command in commands:
                 session = Session(environ={"SECRET": password})
-                run(["--debug", "--config", str(config), "pull", "old", *more], session)
+                run(["--debug", "--config", str(config), *command, "old"], session)
         kept = [file.read_bytes() for file in Path(home, "mail").rglob("*") if file.is_file()]
         return "\n".join(
             [out.getvalue(), err.getvalue(), *(one.decode("utf-8", "replace") for one in kept)]
@@ -105,6 +111,18 @@ def test_no_note_about_a_refused_mailbox_tells_a_password_not_even_in_the_catalo
     everything = told("imap", server, password)
     assert "Sent" in everything
     assert not repeats(everything, password, said)
+
+
+@pytest.mark.parametrize("protocol", ["imap", "pop3"])
+def test_a_password_among_the_capabilities_is_not_shown_either(protocol: str) -> None:
+    password = "Qz7#secret"
+    imap = imap_that_says(b"", "OK")
+    imap.on, imap.capability = {}, f"IMAP4rev1 UIDPLUS X={password} {password.upper()}"
+    pop3 = Drop([], ["UIDL", "TOP", "USER", f"IMPLEMENTATION {password}"], password=b"Qz7#secret")
+    servers: dict[str, Dialogue] = {"imap": imap, "pop3": pop3}
+    everything = told(protocol, servers[protocol], password, [["-v", "check"]])
+    assert "all it announces" in everything
+    assert not repeats(everything.lower(), password.lower(), password.lower().encode())
 
 
 @pytest.mark.parametrize("password", ["x", "use", "mailbox", "mailbox is in use"])

@@ -208,10 +208,10 @@ def _fields(answer: Answer, account: str) -> dict[bytes, object]:
         AssertionError,
         RuntimeError,
         AttributeError,
-    ) as error:
+    ):
         raise ProtocolViolation(
             account, f"the server sent an answer about message {answer.number} that cannot be read"
-        ) from error
+        ) from None  # a library's words repeat what the server sent
 
 
 def _records(answer: Answer) -> list[bytes | tuple[bytes, bytes]]:
