@@ -163,12 +163,15 @@ def _octets(text: str) -> bytes:
 
 
 def _variants(secret: str) -> set[str]:
-    """Return a secret as it is, without blanks at its ends, and in Unicode's normal forms."""
-    return {
-        normalize(form, one)
-        for one in (secret, secret.strip())
-        for form in ("NFC", "NFD", "NFKC", "NFKD")
-    } | {secret, secret.strip()}
+    """Return a secret as it is, without blanks at its ends, and in Unicode's normal forms; also
+    without backslashes there, which what escapes a secret before or behind it may take away.
+    """
+    whole = {secret, secret.strip()}
+    bare = secret.strip("\\ ")
+    spelled = whole | {bare} if len(bare) >= SHORT else whole
+    return spelled | {
+        normalize(form, one) for one in spelled for form in ("NFC", "NFD", "NFKC", "NFKD")
+    }
 
 
 def _pattern(secret: str) -> bytes:

@@ -37,6 +37,7 @@ def test_no_words_of_a_server_tell_a_password_whatever_its_form_and_place(
 
 @given(passwords, st.integers(7000, 40_000))
 @example("Qz7#" * 300, 8191)
+@example("\\Qz7#\\", 7000)
 def test_a_secret_where_a_long_text_is_cut_leaves_nothing_of_itself(
     password: str, before: int
 ) -> None:
