@@ -68,7 +68,8 @@ def imap_that_says(said: bytes, place: str) -> Server:
             talk.send(b"* OK [ALERT] " + said + b"\r\n")
             return False
         elif place == "garbage":
-            talk.send(b"?? " + said + b"\r\n")
+            # Passed over for what it is; the client would wait for the answer itself.
+            talk.send(b"?? " + said + b"\r\n" + command.tag.encode() + b" NO\r\n")
         else:
             talk.send(command.tag.encode() + b" " + place.encode() + b" " + said + b"\r\n")
         return True
