@@ -154,7 +154,9 @@ class Lie:
     gives the messages that are really kept of an appended one, `named` what a created mailbox is
     really called (None: it is not made). `before` changes the mail before the first connection;
     it is given the messages that will be sent. `between` changes it between two runs. `hidden`
-    tells that no client can find it out, because all that it could ask agrees.
+    tells that no client can find it out, because all that it could ask agrees. `more` are contents
+    that are served, though not there: a client may keep them. `removed` tells that a person
+    may do the same to a destination: once a run named it, what is gone counts as taken away there.
     """
 
     name: str
@@ -170,6 +172,8 @@ class Lie:
     between: Callable[[Mail], None] | None = None
     also: tuple[str, ...] = ()
     hidden: bool = False
+    more: tuple[bytes, ...] = ()
+    removed: bool = False
 
 
 TRUTH: Final = Lie("the server tells the truth", "nothing is altered", "both")
@@ -178,8 +182,13 @@ TRUTH: Final = Lie("the server tells the truth", "nothing is altered", "both")
 class Liar(Scripted):
     """A server over `mail`; `told` counts how often its lies were told on the wire or in the store.
 
-    Several lies are told in their order, each altering what the one before it left.
+    Several lies are told in their order, each altering what the one before it left. `spent`, where
+    set, is told the number of answers and their octets as they go out, and `pause` the seconds that
+    a slow server takes, instead of their passing.
     """
+
+    spent: Callable[[int, int], None] | None = None
+    pause: Callable[[float], None] | None = None
 
     def __init__(self, mail: Mail, lies: tuple[Lie, ...], protocol: str) -> None:
         self.mail = mail
@@ -239,13 +248,15 @@ class Liar(Scripted):
         return [*plain, *(name for lie in self.lies for name in lie.also)]
 
     def _send(self, talk: Conversation, said: Says) -> None:
-        if isinstance(said, list):
-            talk.send(b"".join(said))
-            return
-        for one in said:
+        answers = 1
+        for one in [b"".join(said)] if isinstance(said, list) else said:
+            if self.spent is not None:
+                self.spent(answers, len(one))
+            answers = 0
             talk.send(one)
 
     def _imap(self, talk: Conversation) -> None:
+        talk.pause = self.pause
         session: dict[str, object] = {}
         imap_ = _Imap(self, session)
         greeting = Exchange(self.mail, talk, b"*", "GREETING", b"", [], session, self.state)
@@ -267,6 +278,7 @@ class Liar(Scripted):
                 return
 
     def _pop3(self, talk: Conversation) -> None:
+        talk.pause = self.pause
         session: dict[str, object] = {}
         pop = _Pop3(self, session)
         greeting = Exchange(self.mail, talk, b"", "GREETING", b"", [], session, self.state)

@@ -157,8 +157,9 @@ def endless(when: Callable[[Exchange], bool], line: bytes) -> Callable[[Exchange
     """Repeat a line for ever; `%d` in it counts."""
 
     def forever() -> Iterator[bytes]:
-        for number in itertools.count(1):
-            yield (line % number if b"%d" in line else line) * 200
+        for number in itertools.count(1, 2_000):
+            lines = range(number, number + 2_000)
+            yield b"".join(line % one for one in lines) if b"%d" in line else line * 2_000
 
     return lambda asked: forever() if when(asked) else None
 
@@ -248,15 +249,24 @@ def _neighbours(asked: Exchange, said: list[bytes]) -> Says:
     return [swap(one) for one in said]
 
 
-def _unasked(asked: Exchange, said: list[bytes]) -> Says:
-    if not FETCH(asked):
-        return said
-    content = b"Subject: nobody asked for this\r\n\r\nbody\r\n"
-    return [
-        b"* 1 FETCH (UID 4000000 FLAGS () RFC822.SIZE %d BODY[] {%d}\r\n%s)\r\n"
-        % (len(content), len(content), content),
-        *said,
-    ]
+_STRANGER: Final = b"Subject: nobody asked for this\r\n\r\nbody\r\n"
+
+
+def _unasked(when: Callable[[Exchange], bool]) -> Answer:
+    line = b"* 1 FETCH (UID 4000000 FLAGS () RFC822.SIZE %d BODY[] {%d}\r\n%s)" % (
+        len(_STRANGER),
+        len(_STRANGER),
+        _STRANGER,
+    )
+    return added(lambda asked: FETCH(asked) and when(asked), line)
+
+
+def _goes(asked: Exchange) -> Says | None:
+    """Take a mailbox away when it is about to be opened."""
+    if not OPEN(asked) or asked.words()[0] != b"Work":
+        return None
+    asked.mail.boxes.pop(b"Work", None)
+    return [asked.tag + b" NO [NONEXISTENT] no such mailbox\r\n"]
 
 
 def _stops(asked: Exchange, said: list[bytes]) -> Says:
@@ -578,7 +588,17 @@ IMAP_LIES: Final = (
         "FETCH without UID",
         answer=replaced(FETCH, rb"\(UID \d+ ?", b"("),
     ),
-    _imap("FETCH brings a message nobody asked for", "an extra FETCH", answer=_unasked),
+    _imap(
+        "a message nobody listed comes with those asked for",
+        "an extra FETCH beside the bodies",
+        answer=_unasked(lambda asked: b"BODY.PEEK[]" in asked.line),
+    ),
+    _imap(
+        "a message beyond UIDNEXT is listed and served",
+        "an extra FETCH in every answer",
+        answer=_unasked(lambda _: True),
+        more=(_STRANGER,),
+    ),
     _imap(
         "FETCH leaves out the last message",
         "one FETCH line less, then OK",
@@ -639,6 +659,12 @@ IMAP_LIES: Final = (
     ),
     _imap(
         "a mailbox vanishes between LIST and SELECT",
+        "NO [NONEXISTENT], and it is there no more",
+        "source",
+        instead=_goes,
+    ),
+    _imap(
+        "a mailbox is listed and, being there, is said not to be there",
         "NO [NONEXISTENT]",
         "source",
         instead=lambda asked: (
@@ -646,6 +672,7 @@ IMAP_LIES: Final = (
             if OPEN(asked) and asked.words()[0] == b"Work"
             else None
         ),
+        hidden=True,
     ),
     *(_throttled(name) for name in ("LIST", "EXAMINE", "UID FETCH", "APPEND", "CREATE")),
     _once_throttled("LIST", "both"),
@@ -821,7 +848,13 @@ IMAP_LIES: Final = (
         "destination",
         between=_refill,
     ),
-    _imap("the mailboxes are made anew, empty", "a new UIDVALIDITY", "destination", between=_empty),
+    _imap(
+        "the mailboxes are made anew, empty",
+        "a new UIDVALIDITY",
+        "destination",
+        between=_empty,
+        removed=True,
+    ),
     _imap(
         "what was kept shrinks to 200 octets", "the same UIDs", "destination", between=_cut_in_place
     ),

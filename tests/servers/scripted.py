@@ -56,6 +56,7 @@ class Conversation:
     def __init__(self, sock: socket.socket, number: int, over: threading.Event) -> None:
         self.number = number
         self.heard: list[bytes] = []
+        self.pause: Callable[[float], None] | None = None
         self._sock = sock
         self._over = over
         self._buffer = b""
@@ -115,9 +116,13 @@ class Conversation:
     def silence(self, seconds: float | None = None) -> None:
         """Say nothing for so long, or until the client hangs up or the test is over.
 
-        Raises ClientGone in the latter cases.
+        Raises ClientGone in the latter cases. Where `pause` is set, it is told the seconds, and
+        only a moment passes.
         """
         if seconds is not None:
+            if self.pause is not None:
+                self.pause(seconds)
+                seconds = min(seconds, 0.001)
             if self._over.wait(seconds):
                 raise ClientGone
             return

@@ -15,7 +15,7 @@ from mailsync.engine.pull.recognition import Recognition
 from mailsync.engine.pull.reuse import Reuse
 from mailsync.engine.report import Report
 from mailsync.errors import MailboxError, MailboxMissing
-from mailsync.model import Entry, Mailbox, MailboxPath, Message, Scan, ScanRequest
+from mailsync.model import Entry, Mailbox, MailboxPath, Message, Ref, Scan, ScanRequest
 from mailsync.plan import plan_pull, stands_still
 from mailsync.progress import Progress
 from mailsync.stores.base import PortioningSource, Source
@@ -44,7 +44,8 @@ class ScanLoop:
         self._broken: set[MailboxPath] = set()
         self._missing: set[MailboxPath] = set()
         self._listings: dict[MailboxPath, Scan] = {}
-        self._fetched = 0
+        self._brought: set[bytes] = set()
+        self._shown: dict[MailboxPath, set[Ref]] = {}
         self._reuse = Reuse(source, run, report, self._fetch_again)
 
     def bring(self, mailboxes: Sequence[Mailbox]) -> None:
@@ -67,11 +68,11 @@ class ScanLoop:
         """
         self.bring([mailbox for mailbox in mailboxes if not mailbox.is_view])
         self.bring([mailbox for mailbox in mailboxes if mailbox.is_view])
-        source, fetched = self._source, 0
-        while isinstance(source, PortioningSource) and self._fetched > fetched:
+        source, brought = self._source, 0
+        while isinstance(source, PortioningSource) and len(self._brought) > brought:
             if not (thorough or source.shows_portions()):
                 return
-            fetched = self._fetched
+            brought = len(self._brought)
             source.renew()
             self.bring(mailboxes)
 
@@ -110,8 +111,9 @@ class ScanLoop:
         affordable = self._budget.within(wanted, lambda entry: entry.size or 0)
         for got in self._source.fetch(affordable):
             if isinstance(got, Message):
-                self._fetched += 1
-                self._recognition.match_twins(got.entry, self._intake.take(got))
+                stored = self._intake.take(got)
+                self._note_brought(stored.digest)
+                self._recognition.match_twins(got.entry, stored)
             else:
                 self._intake.report_unfetched(got)
                 self._recognition.match_twins(got.entry, None)
@@ -119,6 +121,13 @@ class ScanLoop:
             if isinstance(got, Message):
                 self._budget.spend(len(got.content))
         self._budget.raise_if_exhausted(self._report.account)
+
+    def _note_brought(self, digest: bytes) -> None:
+        """Remember a content that came, the same only once: a server may show it under new names in
+        every session.
+        """
+        if isinstance(self._source, PortioningSource):
+            self._brought.add(digest[:8])
 
     def _wanted(self, requests: Sequence[ScanRequest]) -> Iterator[Entry]:
         """Scan ahead and yield the messages to fetch, as the source asks for them."""
@@ -147,7 +156,11 @@ class ScanLoop:
         again = path in self._listings
         if not again:
             self._reuse.remember(scan, known)
-        tally.seen += len(plan.new) if again else scan.state.messages
+        shown = self._shown.setdefault(path, set())
+        fresh = sum(entry.ref not in shown for entry in plan.new) if again else 0
+        tally.seen += fresh if again else scan.state.messages
+        if isinstance(self._source, PortioningSource):
+            shown.update(entry.ref for entry in scan.entries)
         if scan.unlisted and not scan.absence_means_gone:
             # The next session may show the rest.
             tally.seen -= 0 if again else scan.state.messages - len(scan.entries)
