@@ -32,6 +32,7 @@ class Nights:
     now: float = 1_700_000_000
     keep: float | None = None
     whole: bool = False
+    thorough: bool = False
     options: dict[str, object] = field(default_factory=dict)
 
     def pull(self) -> Report:
@@ -41,7 +42,7 @@ class Nights:
             closing(source(self.server.port, USER, PASSWORD, **self.options)) as origin,
             archive.pull("old") as run,
         ):
-            pull(origin, run, report, Silence())
+            pull(origin, run, report, Silence(), thorough=self.thorough)
             if self.keep is not None and report.complete:
                 delete_from_server(
                     origin, run, report, Silence(), after=self.keep, whole=self.whole

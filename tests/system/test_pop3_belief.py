@@ -320,3 +320,15 @@ def test_a_server_whose_top_lies_does_not_cost_everything_again(tmp_path: Path) 
         report = nights.pull()
         assert (report.exit_code, report.total.new) == (0, 0)
         assert sum(line.startswith(b"RETR") for line in nights.said()) <= 44
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["UIDL leaves out the last message", "LIST sizes are 100 too many", "all UIDLs are equal"],
+)
+def test_what_comes_again_in_every_session_is_no_reason_for_another(
+    tmp_path: Path, name: str
+) -> None:
+    with filled(*VARIED, DOORS[0], lies=(NAMED[name],)) as server:
+        Nights(tmp_path, server, thorough=True).pull()
+        assert len(server.conversations) <= 4
