@@ -100,7 +100,8 @@ def read(record: Record, body: bytes) -> bytes:
 def scan(file: Buffer) -> Iterator[Record | Stray]:
     """Yield what lies in a file, in order and without a gap.
 
-    Whatever was done to it, a message of ours that is whole is found.
+    Whatever was done to it, a message of ours that is whole is found. An end that begins with NUL
+    is what a power cut leaves of an append: its octets were counted, but never came to the disk.
     """
     at, size = 0, len(file)
     while at < size:
@@ -116,7 +117,9 @@ def scan(file: Buffer) -> Iterator[Record | Stray]:
             continue
         after = _next(file, at + 1)
         torn = after == size and (
-            record is not None or _may_begin(bytes(file[at : at + HEAD_LIMIT]))
+            record is not None
+            or _may_begin(bytes(file[at : at + HEAD_LIMIT]))
+            or file[at : at + 1] == b"\0"
         )
         yield Stray(at, after, torn)
         at = after
@@ -143,8 +146,10 @@ def _record(file: Buffer, at: int) -> Record | None:
 
 
 def _begins(file: Buffer, at: int) -> bool:
-    """Return whether a message, anybody's, begins here, or the file ends, even in that word."""
-    return b"From ".startswith(file[at : at + 5])
+    """Return whether a message, anybody's, begins here, or the file ends, even in that word, or in
+    octets that never came to the disk.
+    """
+    return b"From ".startswith(file[at : at + 5]) or file[at : at + 1] == b"\0"
 
 
 def _next(file: Buffer, at: int) -> int:

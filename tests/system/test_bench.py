@@ -114,7 +114,8 @@ def push(bench: Bench, folder: Path, server: Dovecot) -> Sample:
             proxy,
         )
     mail.arrived(mailboxes.received(server, there))
-    assert crossed(sample) <= 1.02 * mail.octets
+    # A sample of 20 of the 400 is read back, to see that it is what was sent.
+    assert crossed(sample) <= 1.12 * mail.octets
     assert sample.peak_mb <= 100 + 3 * mail.largest / 1e6
     return sample
 

@@ -68,6 +68,14 @@ def test_any_messages_come_back_with_their_flags_and_nothing_else_is_found(
     ]
 
 
+def test_an_end_whose_octets_never_came_to_the_disk_is_torn() -> None:
+    first = mboxrd.write(b"Subject: 1\r\n\r\none\r\n", bytes(32), 1, frozenset())
+    record, last = mboxrd.scan(first + bytes(4096))
+    assert isinstance(record, mboxrd.Record)
+    assert record.end == len(first)
+    assert last == Stray(len(first), len(first) + 4096, is_torn=True)
+
+
 @given(st.lists(CONTENTS, min_size=1, max_size=5), st.data())
 def test_a_torn_end_is_found_and_every_message_before_it(
     messages: list[bytes], data: st.DataObject
