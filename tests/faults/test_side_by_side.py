@@ -32,21 +32,24 @@ def standing_still(home: Home, dovecot: Dovecot) -> Iterator[subprocess.Popen[st
     `other` is another account.
     """
     user, other = filled(dovecot, HAD), imap(dovecot, filled(dovecot, 3))
-    home.configure(home=imap(dovecot, user), other=other)
-    home.well("pull", "home")
-    for number in range(HAD, HAD + MORE):
-        dovecot.deliver(user, "INBOX", plain(number))
-    with Cutter(dovecot.imap_port, Cut(STILL, how="stall")) as cutter:
+    with Cutter(dovecot.imap_port) as cutter:
         home.configure(
             home=imap(dovecot, user).replace(f"port: {dovecot.imap_port}", f"port: {cutter.port}"),
             other=other,
         )
+        home.well("pull", "home")
+        for number in range(HAD, HAD + MORE):
+            dovecot.deliver(user, "INBOX", plain(number))
+        had = len(cutter.dialogues)
+        cutter.cuts.append(Cut(STILL, connection=had + 1, how="stall"))
         with home.start("pull", "home") as process:
             try:
                 until(
-                    lambda: bool(cutter.dialogues) and len(cutter.dialogues[0].from_server) == STILL
+                    lambda: (
+                        len(cutter.dialogues) > had
+                        and len(cutter.dialogues[had].from_server) == STILL
+                    )
                 )
-                home.configure(home=imap(dovecot, user), other=other)
                 yield process
             finally:
                 process.kill()

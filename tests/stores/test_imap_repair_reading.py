@@ -114,7 +114,9 @@ def assert_strict(copy: bytes) -> None:
     assert b"\0" not in copy
     assert copy.count(b"\r\n") == copy.count(b"\r") == copy.count(b"\n")
     assert max(map(len, copy.split(b"\r\n"))) <= LINE_LIMIT
-    assert list(header.pieces(copy)) == list(header.fields(copy))
+    # What follows so many lines is read as one piece that is no field, whoever wrote it.
+    if block.count(b"\n") < header.LINES_LIMIT:
+        assert list(header.pieces(copy)) == list(header.fields(copy))
 
 
 HEAD = b"From: Bob <bob@example.net>\r\nSubject: A message\r\nMessage-ID: <1@example.net>\r\n"

@@ -32,7 +32,7 @@ PATIENCE = 30.0
 class Clock:
     """Time that passes when somebody sleeps, and then does what `while_asleep` says."""
 
-    now: float = 1_500_000_000.0
+    now: float = 1_700_000_000.0
     slept: list[float] = field(default_factory=list)
     while_asleep: Callable[[], None] = lambda: None
 
