@@ -20,7 +20,7 @@ from tests.servers.wan import Proxy
 from tests.system.cli_home import Home, imap, pop3
 
 HARMLESS = re.compile(
-    rb"m\d+ (AUTHENTICATE|ENABLE|NAMESPACE|LIST|EXAMINE|UID FETCH|UID"
+    rb"m\d+ (AUTHENTICATE|ID|ENABLE|NAMESPACE|LIST|EXAMINE|UID FETCH|UID"
     rb" SEARCH|STATUS|LOGOUT|CAPABILITY|CLOSE|NOOP)\b"
 )
 
