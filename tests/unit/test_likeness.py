@@ -73,3 +73,13 @@ def test_the_newest_received_line_of_ours_must_be_among_theirs() -> None:
 @given(st.binary())
 def test_a_length_is_always_one_of_the_sizes(octets: bytes) -> None:
     assert len(octets) in sizes(octets)
+
+
+def test_a_body_longer_by_as_many_octets_as_the_header_has_lines_does_not_fit() -> None:
+    head = b"Received: from a by b\r\nFrom: a@example.org\r\nSubject: s\r\n\r\n"
+    body = b"one\r\ntwo\r\n" * 40
+    seen = traits_of(head)
+    assert size_fits(head + body, len(head + body), seen)
+    assert size_fits(head + body, len((head + body).replace(b"\r\n", b"\n")), seen)
+    assert not size_fits(head + body, len(head + body) + 20, seen)
+    assert not size_fits(head + body, len(head + body) - seen.lines, seen)
