@@ -272,7 +272,7 @@ def test_what_never_ends_is_that_accounts_report(rig: Rig, lie: str) -> None:
 
 def test_a_message_that_search_does_not_know_is_not_taken_for_one(rig: Rig) -> None:
     mail = filled()
-    report = pull(rig, mail, LIES["FETCH brings a message nobody asked for"])
+    report = pull(rig, mail, LIES["a message beyond UIDNEXT is listed and served"])
     assert (report.total.new, report.exit_code) == (6, 0)
     assert everything(rig) == mail.contents()
 
@@ -297,7 +297,7 @@ def test_an_odd_line_about_nothing_in_an_empty_mailbox_is_no_trouble(rig: Rig) -
 def test_a_mailbox_that_cannot_be_opened_but_has_a_state_is_not_gone(rig: Rig) -> None:
     mail = filled()
     pull(rig, mail)
-    report = pull(rig, mail, LIES["a mailbox vanishes between LIST and SELECT"])
+    report = pull(rig, mail, LIES["a mailbox is listed and, being there, is said not to be there"])
     assert report.exit_code == 3
     assert not any(message.gone for message in rig.messages(WORK))
 
