@@ -38,7 +38,7 @@ def secrets(session: Session, given: Mapping[str, str | None]) -> Secrets:
         careless = imprudence(secret, login.name)
         if careless and not session.quiet:
             warn(careless)
-        return reveal(secret, login.name, session.environ)
+        return reveal(secret, login.name, session.environ, login.settings.username)
 
     return bring
 

@@ -46,7 +46,8 @@ class _Account(Section):
     """What POP3 and IMAP accounts have in common."""
 
     later: ClassVar[dict[str, str]] = {
-        "keyring": 'use password: {command: "secret-tool lookup …"}',
+        "keyring": "write it as password: {keyring: SERVICE}",
+        "credential": "write it as password: {credential: NAME}",
         "oauth2": "OAuth2 is not supported; many providers offer an app password instead",
     }
 

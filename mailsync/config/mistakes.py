@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from mailsync.config.account import ImapAccount, Pop3Account, meant_protocol
 from mailsync.config.document import Document, Path, Value
+from mailsync.config.secrets import FORMS
 from mailsync.config.settings import ArchiveSettings, Settings
 from mailsync.errors import Problem
 from mailsync.formats.redaction import without_password
@@ -163,10 +164,7 @@ def _instead_of(path: Path, value: Value) -> str:
 def _unknown(path: Path, value: Value) -> str:
     key = str(path[-1])
     if "password" in path[:-1]:
-        return (
-            '`password` must be {command: "…"}, {env: NAME} or {file: path}, or the password itself'
-            " in quotes"
-        )
+        return f"`password` {FORMS}"
     section = _section(path[:-1], value)
     reason = getattr(section, "later", {}).get(key)
     if reason:

@@ -14,7 +14,7 @@ import shlex
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, SecretStr, Tag
 
@@ -22,6 +22,10 @@ from mailsync.config.paths import UserPath
 from mailsync.errors import ConfigError
 
 COMMAND_TIMEOUT: Final = 120.0
+FORMS: Final = (
+    'must be {command: "…"}, {env: NAME}, {file: path}, {keyring: SERVICE} or {credential: NAME},'
+    " or the password itself in quotes"
+)
 _STDERR_SHOWN: Final = 400
 _FILE_READ: Final = 65_536
 _MARKS: Final = (
@@ -40,6 +44,12 @@ def _splittable(command: str) -> str:
     if not words:
         raise ValueError("is empty: write the command that prints the password")
     return command
+
+
+def _plain_file_name(name: str) -> str:
+    if not name or name in {".", ".."} or re.search(r"[/\0]", name):
+        raise ValueError("must be the plain name of a credential, as in LoadCredential=")
+    return name
 
 
 class _Given(BaseModel):
@@ -80,44 +90,70 @@ class FromFile(_Given):
     ]
 
 
-def _form(given: object) -> Literal["literal", "env", "command", "file"] | None:
+class FromKeyring(_Given):
+    """The password lies in the key ring of the desktop, under the account's user name."""
+
+    keyring: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description=(
+                "The service under which the desktop's key ring keeps it, as in `keyring set"
+                " SERVICE USERNAME`; needs the extra [keyring]."
+            ),
+        ),
+    ]
+
+
+class FromCredential(_Given):
+    """The service manager hands the password over (systemd's LoadCredential=)."""
+
+    credential: Annotated[
+        str,
+        AfterValidator(_plain_file_name),
+        Field(description="The name of a systemd credential, in $CREDENTIALS_DIRECTORY."),
+    ]
+
+
+Place: TypeAlias = FromEnvironment | FromCommand | FromFile | FromKeyring | FromCredential
+_PLACES: Final[dict[str, type[Place]]] = {
+    "env": FromEnvironment,
+    "command": FromCommand,
+    "file": FromFile,
+    "keyring": FromKeyring,
+    "credential": FromCredential,
+}
+
+
+def _form(given: object) -> str | None:
     """Return which of the forms is written, so that only its own mistakes are reported."""
     if isinstance(given, str | SecretStr):
         return "literal"
-    if isinstance(given, FromEnvironment):
-        return "env"
-    if isinstance(given, FromCommand):
-        return "command"
-    if isinstance(given, FromFile):
-        return "file"
     if isinstance(given, dict) and len(given) == 1:
         (key,) = given
-        if key in {"env", "command", "file"}:
-            return key  # type: ignore[no-any-return]
-    return None
+        return key if key in _PLACES else None
+    return next((form for form, kind in _PLACES.items() if isinstance(given, kind)), None)
 
 
 Secret = Annotated[
     Annotated[SecretStr, Field(min_length=1), Tag("literal")]
     | Annotated[FromEnvironment, Tag("env")]
     | Annotated[FromCommand, Tag("command")]
-    | Annotated[FromFile, Tag("file")],
+    | Annotated[FromFile, Tag("file")]
+    | Annotated[FromKeyring, Tag("keyring")]
+    | Annotated[FromCredential, Tag("credential")],
     Discriminator(
         _form,
         custom_error_type="secret_form",
-        custom_error_message=(
-            'must be {command: "…"}, {env: NAME} or {file: path}, or the password itself in quotes'
-        ),
+        custom_error_message=FORMS.replace("{", "{{").replace("}", "}}"),
     ),
 ]
 
 
 def reveal(
-    secret: SecretStr | FromEnvironment | FromCommand | FromFile,
-    whose: str,
-    environ: Mapping[str, str],
+    secret: SecretStr | Place, whose: str, environ: Mapping[str, str], username: str = ""
 ) -> str:
-    """Bring the password of `whose`.
+    """Bring the password of `whose`, who logs in as `username`.
 
     Raises ConfigError that tells what is missing, never what was found.
     """
@@ -134,6 +170,15 @@ def reveal(
         password = _first_line(
             _run(secret.command, whose, environ), f"the password command of {whose}"
         )
+    elif isinstance(secret, FromKeyring):
+        from mailsync.config.keyring import entry  # noqa: PLC0415  most have their password elsewhere
+
+        password = entry(secret.keyring, username, whose)
+    elif isinstance(secret, FromCredential):
+        password = _first_line(
+            _read(_credential(secret.credential, whose, environ), whose),
+            f"the credential {secret.credential} of {whose}",
+        )
     else:
         password = _first_line(
             _read(secret.file, whose), f"the password file {secret.file} of {whose}"
@@ -145,9 +190,7 @@ def reveal(
     return password
 
 
-def imprudence(
-    secret: SecretStr | FromEnvironment | FromCommand | FromFile, whose: str
-) -> str | None:
+def imprudence(secret: SecretStr | Place, whose: str) -> str | None:
     """Return what is careless about how a password is kept, or None."""
     if isinstance(secret, SecretStr):
         return (
@@ -201,6 +244,17 @@ def _run(
             f" {how}{': ' if said else ''}{said}"
         )
     return done.stdout
+
+
+def _credential(name: str, whose: str, environ: Mapping[str, str]) -> Path:
+    directory = environ.get("CREDENTIALS_DIRECTORY")
+    if not directory:
+        raise ConfigError(
+            f"the password of {whose} is the credential {name}, which only systemd hands over: run"
+            f" mailsync as its service, with LoadCredential={name}:FILE or"
+            f" LoadCredentialEncrypted={name}:FILE ($CREDENTIALS_DIRECTORY is not set)"
+        )
+    return Path(directory) / name
 
 
 def _read(path: Path, whose: str) -> bytes:

@@ -6,10 +6,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from mailsync.config import secrets
-from mailsync.config.secrets import FromCommand, FromEnvironment, FromFile, imprudence, reveal
+from mailsync.config.secrets import (
+    FromCommand,
+    FromCredential,
+    FromEnvironment,
+    FromFile,
+    imprudence,
+    reveal,
+)
 from mailsync.errors import ConfigError
 
 
@@ -126,3 +133,25 @@ def test_a_password_file_in_latin_1_is_said_to_be_one_and_not_shown(tmp_path: Pa
     with pytest.raises(ConfigError, match=r"Latin-1.* save it as UTF-8") as caught:
         reveal(FromFile(file=file), "home", {})
     assert "ssw" not in str(caught.value).replace("password", "")
+
+
+def test_a_credential_is_read_from_the_directory_the_service_manager_names(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("pass wörd\n")
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    assert reveal(FromCredential(credential="home"), "home", environ) == "pass wörd"
+
+
+def test_a_credential_outside_a_service_is_told() -> None:
+    with pytest.raises(ConfigError, match="LoadCredential=home:FILE"):
+        reveal(FromCredential(credential="home"), "home", {})
+
+
+def test_a_credential_that_was_not_handed_over_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot be read: .*/home: No such file"):
+        reveal(FromCredential(credential="home"), "home", {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../home", "a/b"])
+def test_a_credential_is_a_plain_name(name: str) -> None:
+    with pytest.raises(ValidationError, match="plain name of a credential"):
+        FromCredential(credential=name)
