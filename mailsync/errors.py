@@ -3,6 +3,7 @@
 MailsyncError                         exit 1
 ├─ UnexpectedError                    1   a mistake of our own; `__cause__` is what it was
 ├─ ConfigError(problems)              2   every problem at once, with file and line
+├─ NothingMatches                     4   what was asked for is nowhere
 ├─ StoreError(account)
 │  ├─ MessageError                    3   one message; the run goes on
 │  ├─ MailboxError                    3   one mailbox is skipped
@@ -60,6 +61,10 @@ class ConfigError(MailsyncError):
     def __init__(self, problems: Sequence[Problem] | str) -> None:
         self.problems = (Problem("", problems),) if isinstance(problems, str) else tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class NothingMatches(MailsyncError):
+    """No mailbox, or no message, is what was asked for; says what else there is."""
 
 
 class StoreError(MailsyncError):

@@ -25,6 +25,7 @@ DONE: Final = 0
 UNEXPECTED: Final = 1
 USAGE: Final = 2
 INCOMPLETE: Final = 3
+NOTHING: Final = 4
 DAMAGED: Final = 13
 DISK_FULL: Final = 74
 INTERRUPTED: Final = 130
@@ -49,6 +50,11 @@ TABLE: Final = (
         "incomplete: some messages or mailboxes are missing, each is named; the next run tries"
         " again",
         (errors.MessageError, errors.MailboxError),
+    ),
+    ExitCode(
+        NOTHING,
+        "no mailbox, or no message, matches what was asked for; nothing was done",
+        (errors.NothingMatches,),
     ),
     ExitCode(10, "there is no archive at that place", (errors.ArchiveNotFound,)),
     ExitCode(11, "another run is writing the archive", (errors.ArchiveLocked,)),

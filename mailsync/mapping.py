@@ -243,7 +243,8 @@ def show(path: MailboxPath) -> str:
 def matches(path: MailboxPath, globs: Sequence[str]) -> bool:
     """Return whether a mailbox is chosen: by any glob, and by none with `!`.
 
-    `*` crosses `/`, `?` is one character, the last word counts.
+    A name without `*` and `?` means the mailbox and all below it. `*` crosses `/`, `?` is one
+    character, the last word counts.
 
     Only negated globs mean everything but those. INBOX is written in any case.
     """
@@ -255,6 +256,16 @@ def matches(path: MailboxPath, globs: Sequence[str]) -> bool:
     return chosen
 
 
+def is_named(path: MailboxPath, globs: Sequence[str]) -> bool:
+    """Return whether a mailbox is chosen by its very name, without `*` or `?` in it."""
+    names = [glob for glob in globs if not _is_pattern(glob)]
+    return any(parse_name(name) == path for name in names) and matches(path, names)
+
+
+def _is_pattern(glob: str) -> bool:
+    return not set(glob).isdisjoint("*?")
+
+
 def _patterns(globs: Sequence[str], *, inbox: bool) -> Iterator[tuple[bool, re.Pattern[str]]]:
     for glob in globs:
         negated = glob.startswith("!")
@@ -264,7 +275,8 @@ def _patterns(globs: Sequence[str], *, inbox: bool) -> Iterator[tuple[bool, re.P
         body = "".join(
             ".*" if char == "*" else "." if char == "?" else re.escape(char) for char in text
         )
-        yield negated, re.compile(body, re.DOTALL)
+        below = "" if _is_pattern(text) else "(?:/.*)?"
+        yield negated, re.compile(body + below, re.DOTALL)
 
 
 def respelled(path: MailboxPath, listed: Iterable[MailboxPath]) -> MailboxPath | None:

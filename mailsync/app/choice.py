@@ -8,10 +8,10 @@ from datetime import datetime
 from mailsync.app.accounts import Login
 from mailsync.app.requests import Choice
 from mailsync.archive import Archive, ArchivedMailbox
+from mailsync.engine.names import no_mailbox
 from mailsync.engine.report import Report
 from mailsync.engine.selection import Selection
-from mailsync.errors import ConfigError
-from mailsync.mapping import show
+from mailsync.errors import ConfigError, NothingMatches
 
 
 def selection_of(
@@ -39,14 +39,11 @@ def selection_of(
 def demand_match(
     selection: Selection, boxes: Sequence[ArchivedMailbox], login: Login
 ) -> Sequence[ArchivedMailbox]:
-    """Return the mailboxes that are chosen. Raises ConfigError when none is."""
+    """Return the mailboxes that are chosen. Raises NothingMatches when none is."""
     chosen = [box for box in boxes if selection.mailbox(box.path)]
     if not chosen:
-        names = ", ".join(show(box.path) for box in boxes) or "none"
-        raise ConfigError(
-            f"no mailbox of {login.name} in the archive matches {' '.join(selection.globs)};"
-            f" there is: {names}"
-        )
+        whose = f"of {login.name} in the archive"
+        raise NothingMatches(no_mailbox(whose, selection.globs, [box.path for box in boxes]))
     return chosen
 
 

@@ -78,7 +78,7 @@ class Listing:
 def opened(request: ListRequest) -> Iterator[Listing]:
     """Open the archive of a request for the length of a `with`.
 
-    Raises ArchiveError, and ConfigError where no mailbox is chosen.
+    Raises ArchiveError, ConfigError for a time before the first pull, and NothingMatches.
     """
     login = request.account
     with Archive.read(login.directory) as archive:

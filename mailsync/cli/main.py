@@ -42,9 +42,9 @@ Begin here:
   mailsync migrate pop3s://alice@old.example imaps://alice@new.example
   mailsync migrate --help
 \b
-Exit codes: 0 all done, 2 usage or configuration, 3 incomplete, 12 login refused,
-  13 damage, 14 TLS, 15 destination full, 74 disk full, 75 try again later,
-  130 interrupted (nothing is lost: run it again). All of them: README.md.
+Exit codes: 0 all done, 2 usage or configuration, 3 incomplete, 4 nothing matches,
+  12 login refused, 13 damage, 14 TLS, 15 destination full, 74 disk full,
+  75 try again later, 130 interrupted (nothing is lost: run it again). All of them: README.md.
 """
 
 

@@ -180,8 +180,8 @@ mailbox: Final = click.option(
     metavar="GLOB",
     multiple=True,
     help=(
-        'Only these mailboxes; may be repeated. * and ? match, "!" in front leaves out: --mailbox'
-        ' "Work/*" --mailbox "!Work/Old".'
+        'Only these mailboxes and those below them; may be repeated. * and ? match, "!" in front'
+        ' leaves out: --mailbox Work --mailbox "!Work/*" is Work without what is below it.'
     ),
 )
 archive: Final = click.option(

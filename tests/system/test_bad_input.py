@@ -200,7 +200,7 @@ def test_a_mailbox_nobody_has_is_no_success(dovecot: Dovecot, home: Home) -> Non
     home.configure(a=imap(dovecot, filled(dovecot, 2)))
     for command in (["pull"], ["pull", "--dry-run"]):
         done = home.run(*command, "--mailbox", "Bogus")
-        assert done.returncode == 2
+        assert done.returncode == 4
         assert "no mailbox of a matches Bogus; there is: " in done.stderr
 
 

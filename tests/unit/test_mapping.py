@@ -11,6 +11,7 @@ from mailsync.mapping import (
     MappingRules,
     archive_of,
     destination_path,
+    is_named,
     matches,
     parse_name,
     plan_mapping,
@@ -309,7 +310,14 @@ def test_any_text_is_a_name(text: str) -> None:
         ("A", [], True),
         ("A", ["*"], True),
         ("A/B", ["*"], True),
-        ("A/B", ["A"], False),
+        ("A/B", ["A"], True),
+        ("A/B/C", ["A"], True),
+        ("AB", ["A"], False),
+        ("A/B", ["A", "!A/*"], False),
+        ("A", ["A", "!A/*"], True),
+        ("A/B", ["!A"], False),
+        ("A/B", ["!A", "A/B"], True),
+        ("INBOX/x", ["inbox"], True),
         ("A/B", ["A/*"], True),
         ("A/B", ["A?B"], True),
         ("A", ["a"], False),
@@ -342,3 +350,11 @@ def test_a_name_without_wildcards_chooses_its_mailbox(path: MailboxPath) -> None
 @given(PATHS, st.lists(st.text(max_size=10), max_size=4))
 def test_any_globs_choose_or_not(path: MailboxPath, globs: list[str]) -> None:
     matches(path, globs)
+
+
+def test_a_view_is_named_by_its_very_name_alone() -> None:
+    stars = ("[Gmail]", "Starred")
+    assert is_named(stars, ["*", "[Gmail]/Starred"])
+    assert not is_named(stars, ["[Gmail]"])
+    assert not is_named(stars, ["[Gmail]/*"])
+    assert not is_named(stars, ["[Gmail]/Starred", "![Gmail]/Starred"])

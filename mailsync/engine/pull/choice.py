@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from mailsync.engine.names import no_mailbox
 from mailsync.engine.report import Report
-from mailsync.errors import ConfigError
-from mailsync.mapping import matches, show
+from mailsync.errors import NothingMatches
+from mailsync.mapping import is_named, matches
 from mailsync.model import Mailbox
 from mailsync.stores.base import ListingSource, Source
 
 
 def choose(listed: Iterable[Mailbox], among: Sequence[str], only: Sequence[str]) -> list[Mailbox]:
-    """Return the mailboxes to pull; a view other than `\\All` only when a glob without wildcards
-    names it.
+    """Return the mailboxes to pull; a view other than `\\All` only when its very name is
+    asked for.
     """
 
     def wanted(mailbox: Mailbox) -> bool:
@@ -22,8 +23,7 @@ def choose(listed: Iterable[Mailbox], among: Sequence[str], only: Sequence[str])
         ):
             return False
         if mailbox.is_view and "\\All" not in mailbox.attributes:
-            named = [glob for glob in (*among, *only) if not set(glob) & set("*?[!")]
-            return bool(named) and matches(mailbox.path, named)
+            return is_named(mailbox.path, (*among, *only))
         return True
 
     return [mailbox for mailbox in listed if wanted(mailbox)]
@@ -34,14 +34,13 @@ def demand_choice(
 ) -> list[Mailbox]:
     """Return the mailboxes to pull.
 
-    Raises ConfigError when a person named mailboxes and none of them is there: doing nothing is not
-    what was asked.
+    Raises NothingMatches when a person named mailboxes and none of them is there: doing nothing is
+    not what was asked.
     """
     chosen = choose(listed, among, only)
     if only and not chosen:
-        there = choose(listed, among, ())
-        names = ", ".join(show(mailbox.path) for mailbox in there) or "none"
-        raise ConfigError(f"no mailbox of {account} matches {' '.join(only)}; there is: {names}")
+        there = [mailbox.path for mailbox in choose(listed, among, ())]
+        raise NothingMatches(no_mailbox(f"of {account}", only, there))
     return chosen
 
 

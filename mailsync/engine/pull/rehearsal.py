@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mailsync.engine.memory import MailboxMemory
 from mailsync.engine.pull.choice import demand_choice, note_unreadable
 from mailsync.engine.report import Report
-from mailsync.errors import ConfigError, MailboxError, MailboxMissing, StoreUnavailable
+from mailsync.errors import MailboxError, MailboxMissing, NothingMatches, StoreUnavailable
 from mailsync.model import Mailbox, Scan, ScanRequest
 from mailsync.plan import plan_pull, stands_still
 from mailsync.stores.base import Source
@@ -42,7 +42,7 @@ def rehearse_pull(
                 report.trouble_with("mailbox", scan.mailbox, "", str(scan))
             else:
                 _count(scan, memory, report)
-    except (ConfigError, StoreUnavailable) as error:
+    except (NothingMatches, StoreUnavailable) as error:
         report.error = error
     return chosen
 

@@ -11,7 +11,7 @@ from mailsync.engine.pull.choice import demand_choice, note_unreadable
 from mailsync.engine.pull.intake import Intake
 from mailsync.engine.pull.scan_loop import ScanLoop
 from mailsync.engine.report import Report
-from mailsync.errors import ArchiveError, ConfigError, StoreUnavailable
+from mailsync.errors import ArchiveError, NothingMatches, StoreUnavailable
 from mailsync.mapping import show
 from mailsync.model import INBOX, Mailbox
 from mailsync.plan import ALARM_COUNT
@@ -50,7 +50,7 @@ def pull(
             loop.bring_all(chosen, thorough=thorough)
             if not note_unreadable(source, report):
                 _note_absent(run, report, loop.without_missing(listed))
-        except (ConfigError, StoreUnavailable) as error:
+        except (NothingMatches, StoreUnavailable) as error:
             report.error = error
         finally:
             progress.end()
