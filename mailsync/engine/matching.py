@@ -57,9 +57,12 @@ class ArchiveLikeness:
         if seen.size is None:
             return False
         try:
-            return size_fits(self._archive.content(message.digest), seen.size, seen.traits)
+            content = self._archive.content(message.digest)
         except IntegrityError:
             return False
+        if seen.original == message.digest:
+            content = _repaired(content) or content
+        return size_fits(content, seen.size, seen.traits)
 
     def stays(self, message: ArchivedMessage, seen: Sighting) -> bool:
         """See `plan.Likeness`."""
@@ -121,11 +124,29 @@ def disproved(
     """Yield those of the messages believed to be under UIDs whose bodies there are others."""
     for message, uid in pairs:
         try:
-            ours = identity.stored_form(archive.content(message.digest))
+            content = archive.content(message.digest)
         except IntegrityError:
             continue  # reported when it comes to sending it
-        if uid in forms and not identity.is_copy(ours, forms[uid]):
+        if uid in forms and not any(identity.is_copy(one, forms[uid]) for one in ways(content)):
             yield message, uid
+
+
+def ways(content: bytes) -> Iterator[StoredForm]:
+    """Yield what recognises a message of the archive where it was sent: as it is, then as the
+    repaired copy that is sent where it is refused.
+    """
+    yield identity.stored_form(content)
+    copy = _repaired(content)
+    if copy is not None:
+        yield identity.stored_form(copy)
+
+
+def _repaired(content: bytes) -> bytes | None:
+    # Most accounts never meet such a copy, and a POP3 account needs nothing else of IMAP.
+    from mailsync.stores.imap.repair import repaired  # noqa: PLC0415
+
+    copy = repaired(content)
+    return None if copy is None else copy[0]
 
 
 def matched_by_bodies(
@@ -135,29 +156,37 @@ def matched_by_bodies(
     used: Iterable[int] = (),
 ) -> Iterator[tuple[ArchivedMessage, int]]:
     """Yield which of the UIDs named for them messages are, by their bodies: the same messages
-    first, then those to whose headers something was added.
+    first, then those to whose headers something was added, and repaired copies.
 
     A UID serves one message, and those `used` serve none.
     """
     taken = set(used)
-    rest: list[tuple[StoredForm, ArchivedMessage, tuple[int, ...]]] = []
+    rest: list[tuple[ArchivedMessage, tuple[int, ...]]] = []
     for message, uids in ambiguous:
         try:
             ours = identity.stored_form(archive.content(message.digest))
         except IntegrityError:
             continue  # reported when it comes to sending it
-        same = (
-            uid for uid in uids if uid in forms and uid not in taken and forms[uid].key == ours.key
-        )
-        uid = next(same, None)
+        free = (uid for uid in uids if uid in forms and uid not in taken)
+        uid = next((uid for uid in free if forms[uid].key == ours.key), None)
         if uid is None:
-            rest.append((ours, message, uids))
+            rest.append((message, uids))
         else:
             taken.add(uid)
             yield message, uid
-    for ours, message, uids in rest:
-        for uid in uids:
-            if uid in forms and uid not in taken and identity.is_copy(ours, forms[uid]):
-                taken.add(uid)
-                yield message, uid
-                break
+    for message, uids in rest:
+        free = (uid for uid in uids if uid in forms and uid not in taken)
+        uid = _copy_among(archive.content(message.digest), list(free), forms)
+        if uid is not None:
+            taken.add(uid)
+            yield message, uid
+
+
+def _copy_among(
+    content: bytes, uids: Collection[int], forms: Mapping[int, StoredForm]
+) -> int | None:
+    """Return the first of these UIDs under which there is a copy of a message."""
+    if not uids:
+        return None
+    found = (uid for one in ways(content) for uid in uids if identity.is_copy(one, forms[uid]))
+    return next(found, None)

@@ -7,6 +7,7 @@ from enum import Enum, auto
 
 from mailsync import identity
 from mailsync.archive import Archive
+from mailsync.engine.matching import ways
 from mailsync.errors import IntegrityError
 from mailsync.model import ArchivedMessage, Entry, Ref, Unfetched
 from mailsync.stores.base import Source
@@ -66,8 +67,10 @@ def _verdict(archive: Archive, message: ArchivedMessage, brought: bytes) -> Verd
         return Verdict.DAMAGED
     if held == brought:
         return Verdict.SAME
-    if identity.original_of(brought) == message.digest and 2 * len(brought) >= len(held):
-        return Verdict.REPAIRED
-    if identity.is_copy(identity.stored_form(held), identity.stored_form(brought)):
-        return Verdict.REWRITTEN
+    theirs = identity.stored_form(brought)
+    as_it_is = True
+    for ours in ways(held):
+        if identity.is_copy(ours, theirs):
+            return Verdict.REWRITTEN if as_it_is else Verdict.REPAIRED
+        as_it_is = False
     return Verdict.DIFFERS

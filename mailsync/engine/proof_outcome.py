@@ -23,6 +23,9 @@ _WORDS: Final = {
     Verdict.DAMAGED: ("damaged", "its file is damaged or missing; the next pull fetches it anew"),
 }
 
+_CONSEQUENCES: Final = frozenset({"not-there", "damaged"})
+_CAUSES: Final = frozenset({"refused", "damaged", "failed", "short"})
+"""Remarks that need not be made of a message of which one of these was made before."""
 
 PROBES: Final = 3
 """Messages sent again before all others that differ."""
@@ -250,10 +253,10 @@ class Proof:
             self.trouble("differs", one.mailbox.path, one.message, text)
 
     def tell(self, report: Report, *, numbers: bool = True) -> None:
-        """Write it into a report, but for what was said there of a message before; without
-        `numbers` only what is wrong.
+        """Write it into a report; without `numbers` only what is wrong. That a message is not there
+        is not said again where the report says why.
         """
-        noted = {(note.mailbox, note.message) for note in report.notes}
+        noted = {(one.mailbox, one.message) for one in report.notes if one.kind in _CAUSES}
         report.proof.extend(mailbox.proved() for mailbox in self._mailboxes if numbers)
         for message in self._removed:
             note_removed(message, report)
@@ -261,7 +264,9 @@ class Proof:
             name = name_of_message(said.message) if said.message else ""
             if not said.trouble:
                 report.note(said.kind, said.path, name, said.text)
-            elif not name or (show(said.path), name) not in noted:
+            elif said.kind in _CONSEQUENCES and (show(said.path), name) in noted:
+                report.trouble = True
+            else:
                 report.trouble_with(said.kind, said.path, name, said.text)
 
     def _restore(self) -> str:

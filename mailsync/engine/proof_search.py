@@ -135,14 +135,15 @@ class MailboxSearch:
             used.add(uid)
             result.proven.add(message.key)
         result.absent += outcome.missing
-        headers = {one.uid: one.presence for one in self._seen()}
+        headers = {one.uid: (one.presence, one.original) for one in self._seen()}
         for message, uids in outcome.ambiguous:
             if message.key in result.proven:
                 continue
             if not self._is_sound(message):
                 result.doubtful[message.key] = self._entries[uids[0]]
             else:
-                over = any(headers[uid] == message.presence for uid in uids if uid not in used)
+                ours = {message.presence, message.digest}
+                over = any(ours.intersection(headers[uid]) for uid in uids if uid not in used)
                 (result.supplanted if over else result.absent).append(message)
 
     def _is_sound(self, message: ArchivedMessage) -> bool:

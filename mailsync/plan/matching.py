@@ -20,7 +20,8 @@ class Sighting:
     """A message seen on a destination: where, its presence key, and its Message-ID as
     `identity.message_id_key` gives it.
 
-    `original` is the digest of the message that it is a repaired copy of, empty for any other.
+    `original` is the digest of the message that it says it is a repaired copy of, empty for any
+    other.
     `size` is what the server says of it, None where it says nothing.
     """
 
@@ -66,8 +67,8 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """Sightings, in order, by what tells of their messages: a repaired copy by the digest of its
-    original, any other by its header.
+    """Sightings, in order, by what tells of their messages: its header, and where it says that it
+    is a repaired copy, which anybody may write, the digest of its original too.
     """
 
     by_uid: dict[int, Sighting] = field(default_factory=dict)
@@ -83,7 +84,6 @@ def _indexed(sightings: Iterable[Sighting]) -> _Index:
         index.by_uid[seen.uid] = seen
         if seen.original:
             index.by_digest.setdefault(seen.original, []).append(seen)
-            continue
         index.by_key.setdefault(seen.presence, []).append(seen)
         if seen.message_id:
             index.by_id.setdefault(seen.message_id, []).append(seen)
@@ -107,7 +107,8 @@ def compare(
     UID told, has its Message-ID or date: servers rewrite headers. Ambiguous are messages that share
     a presence key while being different ones (one device, one Message-ID, many bodies), messages
     without a Message-ID, whose header may be anybody's, messages whose Message-ID, or whose date
-    and size, are there under another header, and those whose body cannot be told by its size.
+    and size, are there under another header, those whose body cannot be told by its size, and those
+    of which something says that it is their repaired copy.
     """
     used, told = set(taken), told or {}
     seen = _indexed(one for one in sightings if one.uid not in used)
@@ -143,15 +144,16 @@ def _known_again(
     telling: bool,
 ) -> Sighting | None:
     """Return the sighting that is surely this message; `telling` where its header is its alone."""
-    for one in seen.by_digest.get(message.digest, ()):
-        if one.uid not in used:
-            return one
     there = seen.by_uid.get(told) if told is not None else None
     if there is not None and there.uid not in used and likeness.stays(message, there):
-        alike = there.presence == message.presence or (
-            there.message_id == message.message_id
-            if message.message_id
-            else there.traits.date == likeness.clue(message) != b""
+        alike = (
+            message.digest == there.original
+            or there.presence == message.presence
+            or (
+                there.message_id == message.message_id
+                if message.message_id
+                else there.traits.date == likeness.clue(message) != b""
+            )
         )
         if alike:
             return there
@@ -170,6 +172,7 @@ def _candidates(
 ) -> tuple[int, ...]:
     """Return what may be this message, the likeliest first."""
     found = [seen.by_uid[told]] if told in seen.by_uid else []
+    found += seen.by_digest.get(message.digest, ())
     found += seen.by_key.get(message.presence, ())
     found += seen.by_id.get(message.message_id, ())
     if seen.by_clue:

@@ -241,7 +241,19 @@ def test_a_message_without_a_message_id_is_believed_by_its_body_only() -> None:
     ours = ArchivedMessage(INBOX, b"one", b"one", 10, frozenset(), 0, presence=b"anybody's")
     assert compare([ours], [Sighting(3, b"anybody's", "")], LIKE).ambiguous == ((ours, (3,)),)
     assert compare([ours], [Sighting(3, b"other", "")], LIKE).missing == (ours,)
-    assert compare([ours], [Sighting(3, b"other", "", original=b"one")], LIKE).found == ((ours, 3),)
+
+
+def test_what_says_that_it_is_a_repaired_copy_is_believed_by_its_body_only() -> None:
+    ours = ArchivedMessage(INBOX, b"one", b"one", 10, frozenset(), 0, presence=b"anybody's")
+    seen = Sighting(3, b"other", "", original=b"one")
+    assert compare([ours], [seen], LIKE).ambiguous == ((ours, (3,)),)
+    assert compare([ours], [seen], LIKE, told={ours.key: 3}).found == ((ours, 3),)
+
+
+def test_a_repaired_copy_is_also_a_message_of_its_own() -> None:
+    ours = message("one")
+    seen = Sighting(3, ours.presence, "<one>", original=b"another's")
+    assert compare([ours], [seen], LIKE).found == ((ours, 3),)
 
 
 def test_an_arrived_message_is_unlocated_while_no_uid_of_now_is_known_of_it() -> None:

@@ -155,9 +155,7 @@ class _Matches:
         """
         likeness = (Sceptic if self._session.sceptical else ArchiveLikeness)(self._archive)
         outcome = compare(messages, sightings, likeness, self._taken, self._told)
-        repaired = {one.uid for one in sightings if one.original}
-        verbatim = ((message, uid) for message, uid in outcome.found if uid not in repaired)
-        sample = sample_of(verbatim, self._session.run.id)
+        sample = sample_of(outcome.found, self._session.run.id)
         forms = self._forms(outcome.ambiguous, sample)
         if any(disproved(self._archive, sample, forms)):
             sceptic = Sceptic(self._archive)

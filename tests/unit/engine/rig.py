@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailsync.archive import Archive, PushRun
+from mailsync.engine.proof import Question, prove, settle
+from mailsync.engine.proof_outcome import Proof
 from mailsync.engine.pull import pull, rehearse_pull
-from mailsync.engine.push import Patience, PushSession, push, rehearse_push
+from mailsync.engine.push import Patience, PushSession, push, rehearse_push, send_again
 from mailsync.engine.report import Report
 from mailsync.engine.selection import Selection
 from mailsync.engine.targets import Targets, find_targets
@@ -221,3 +223,29 @@ class Rig:
 def kinds(report: Report) -> Counter[str]:
     """How many notes of each kind a report has."""
     return Counter(note.kind for note in report.notes)
+
+
+def proved(
+    rig: Rig,
+    store: Destination | None = None,
+    *,
+    content: bool = False,
+    seen: dict[tuple[str, ...], int] | None = None,
+) -> Report:
+    """Push, prove, and send again and prove again what is not there, as a migration does."""
+    report = Report("push", ACCOUNT, "new")
+    destination = store or MemoryStore(rig.new, "new")
+    with rig.archive() as archive:
+        targets = rig.targets(archive, destination)
+        with archive.push(ACCOUNT, destination.key) as run:
+            session = rig.session(run, destination, report)
+            targets = push(session, targets)
+
+            def look(before: Proof | None) -> Proof:
+                question = Question(seen or {}, content, before)
+                return prove(targets, run, MemoryStore(rig.new, "new"), question)
+
+            proof = settle(look, lambda: send_again(session, targets))
+            proof.tell(report)
+            run.finish(complete=report.complete, report=report.as_json())
+    return report

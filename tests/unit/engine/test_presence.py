@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from mailsync.model import INBOX
-from tests.unit.engine.rig import Keeper, Rig, headed, routed, swapped
+from mailsync.stores.imap.repair import repaired
+from mailsync.stores.memory import MemoryStore
+from tests.unit.engine.rig import Keeper, Rig, headed, kinds, proved, routed, swapped
 
 MESSAGES = 30
 
@@ -152,3 +155,65 @@ def test_a_listing_that_shows_less_than_there_is_sends_nothing_twice(
     rig.new = hidden
     report = rig.push(restore=True)
     assert (report.total.new, report.exit_code) == (0, 3)
+
+
+def odd(number: int) -> bytes:
+    return routed(number) + b"a NUL: \0.\r\n" + b"and more of it\r\n" * 20
+
+
+def marked(content: bytes, original: bytes) -> bytes:
+    return b"X-Mailsync-Repaired: %s\r\n" % sha256(original).hexdigest().encode() + content
+
+
+def strict(rig: Rig) -> MemoryStore:
+    rig.new.refuses = lambda content: "NO [CANNOT] NUL" if b"\0" in content else None
+    return MemoryStore(rig.new, "new", repair=repaired)
+
+
+@pytest.mark.parametrize("restore", [True, False])
+def test_what_only_says_that_it_is_the_repaired_copy_of_a_message_does_not_keep_it_away(
+    rig: Rig, restore: bool
+) -> None:
+    for number in range(MESSAGES):
+        rig.new.deliver(INBOX, marked(routed(900 + number), routed(number)))
+
+    assert rig.push(restore=restore).total.new == MESSAGES
+    assert rig.push(restore=restore).total.new == 0
+
+
+@pytest.mark.parametrize("restore", [True, False])
+def test_repaired_copies_are_known_again_with_and_without_the_ledger(
+    rig: Rig, restore: bool
+) -> None:
+    rig.old.deliver(INBOX, odd(70))
+    rig.pull()
+    store = strict(rig)
+    assert rig.push(store=store).total.repaired == 1
+    assert rig.push(store=store, restore=restore).total.new == 0
+    rig.forget_ledger()
+    assert rig.push(store=store, restore=restore).total.new == 0
+
+
+def test_a_message_that_was_sent_as_a_repaired_copy_once_is_restored_no_second_time(
+    rig: Rig,
+) -> None:
+    """It is a message as any other where it is pulled again."""
+    for server in (rig.old, rig.new):
+        server.deliver(INBOX, marked(routed(80), b"what it stood for on another server"))
+    rig.pull()
+
+    assert rig.push(restore=True).total.new == MESSAGES
+    assert rig.there(INBOX).count(marked(routed(80), b"what it stood for on another server")) == 1
+
+
+def test_a_repaired_copy_of_which_the_server_kept_a_part_is_not_taken_for_the_message(
+    rig: Rig,
+) -> None:
+    rig.old.deliver(INBOX, odd(70))
+    rig.pull()
+    rig.keeper.keeps = lambda content: (
+        [content[: len(content) * 3 // 4]] if b"Repaired" in content else [content]
+    )
+    store = strict(rig)
+
+    assert kinds(proved(rig, store)) == {"repaired": 2, "differs": 1}

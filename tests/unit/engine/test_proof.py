@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from mailsync.engine.proof import Question, confirm, prove, settle
+from mailsync.engine.proof import Question, confirm, settle
 from mailsync.engine.proof_outcome import PROBES, Proof
 from mailsync.engine.push import push, send_again
 from mailsync.engine.report import Report
 from mailsync.model import INBOX, Mailbox, SyncState
 from mailsync.stores.memory import MemoryStore
 from tests.messages import plain
-from tests.unit.engine.rig import ACCOUNT, Keeper, Rig, headed, kinds, routed, swapped
+from tests.unit.engine.rig import ACCOUNT, Keeper, Rig, headed, kinds, proved, routed, swapped
 
 WORK = ("Work",)
 
@@ -31,28 +31,6 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Rig:
     rig.pull()
     rig.push()
     return rig
-
-
-def proved(
-    rig: Rig, *, content: bool = False, seen: dict[tuple[str, ...], int] | None = None
-) -> Report:
-    """Push, prove, and send again and prove again what is not there, as a migration does."""
-    report = Report("push", ACCOUNT, "new")
-    destination = MemoryStore(rig.new, "new")
-    with rig.archive() as archive:
-        targets = rig.targets(archive, destination)
-        with archive.push(ACCOUNT, destination.key) as run:
-            session = rig.session(run, destination, report)
-            targets = push(session, targets)
-
-            def look(before: Proof | None) -> Proof:
-                question = Question(seen or {}, content, before)
-                return prove(targets, run, MemoryStore(rig.new, "new"), question)
-
-            proof = settle(look, lambda: send_again(session, targets))
-            proof.tell(report)
-            run.finish(complete=report.complete, report=report.as_json())
-    return report
 
 
 def test_after_a_migration_every_message_is_found_everywhere(rig: Rig) -> None:
