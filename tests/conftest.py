@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.servers import authorization as authorization_
 from tests.servers import certificates as certificates_
 from tests.servers import courier as courier_
 from tests.servers import cyrus as cyrus_
@@ -151,3 +152,27 @@ def pop3_server(tmp_path: Path) -> Iterator[Callable[..., pop3_.Pop3]]:
             return stack.enter_context(pop3_.start(messages, directory=directory, **options))  # type: ignore[arg-type]
 
         yield begin
+
+
+@pytest.fixture(scope="session")
+def _authorization() -> Iterator[authorization_.AuthorizationServer]:
+    with authorization_.start() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def token_dovecot(
+    _authorization: authorization_.AuthorizationServer,
+) -> Iterator[dovecot_.Dovecot]:
+    """A Dovecot that takes the access tokens of `authorization`, and its password too."""
+    with authorization_.dovecot(_authorization) as running:
+        yield running
+
+
+@pytest.fixture
+def authorization(
+    _authorization: authorization_.AuthorizationServer,
+) -> authorization_.AuthorizationServer:
+    """An authorization server that a test may change as it likes."""
+    _authorization.reset()
+    return _authorization

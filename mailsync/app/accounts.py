@@ -16,6 +16,9 @@ from mailsync.config.file import Configuration, find, load
 from mailsync.config.url import is_url, parse_url
 from mailsync.errors import ArchiveError, ConfigError
 from mailsync.formats.redaction import without_password
+from mailsync.stores.credentials import Secret
+
+__all__ = ["Accounts", "Login", "Secret", "Secrets"]
 
 _SCHEME: Final = re.compile(r"\A(?:pop3s?|imaps?)(?::/*|/+)", re.IGNORECASE)
 URL_ARCHIVES: Final = Path("mailsync-archive")
@@ -52,8 +55,10 @@ class Login:
         return self.settings.mailboxes if isinstance(self.settings, ImapAccount) else ()
 
 
-Secrets: TypeAlias = Callable[[Login], str]
-"""Brings the password of a login when it is needed; raises ConfigError where there is none."""
+Secrets: TypeAlias = Callable[[Login], Secret]
+"""Brings the password of a login when it is needed, or what brings its access tokens; raises
+ConfigError where there is none.
+"""
 
 
 class Accounts:

@@ -15,10 +15,10 @@ from mailsync.app.containment import contained
 from mailsync.app.requests import CheckRequest
 from mailsync.config.account import ImapAccount, Pop3Account
 from mailsync.errors import MailboxError, MailboxMissing, MailsyncError, StoreError
-from mailsync.formats.redaction import Redactor
 from mailsync.model import Mailbox, Scan, ScanRequest
 from mailsync.progress import Progress
 from mailsync.stores.base import Source
+from mailsync.stores.credentials import Secret
 from mailsync.stores.transport import is_loopback
 
 TRIAL_TIMEOUT: Final = 10.0
@@ -71,17 +71,16 @@ def exit_code(findings: Sequence[Finding]) -> int:
     return exit_codes.of_accounts(finding.exit_code for finding in findings)
 
 
-def _look(login: Login, secret: str, finding: Finding, progress: Progress) -> None:
+def _look(login: Login, secret: Secret, finding: Finding, progress: Progress) -> None:
     settings = login.settings
     with closing(stores.source(login, secret, progress)) as source:
         announced = source.capabilities()
-        redactor = Redactor()
-        redactor.learn(secret)
-        finding.capabilities = [redactor.hidden(word) for word in announced]
+        finding.capabilities = list(announced)
         pipelining = settings.pipelining if isinstance(settings, Pop3Account) else "auto"
         finding.abilities = abilities(settings.protocol, announced, pipelining=pipelining)
         _count(source, finding)
-    if isinstance(settings, Pop3Account):
+    # A token for POP3 need not be one for IMAP.
+    if isinstance(settings, Pop3Account) and isinstance(secret, str):
         finding.imap_instead = _imap_instead(login, settings, secret)
 
 

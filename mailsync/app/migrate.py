@@ -26,6 +26,7 @@ from mailsync.errors import MailsyncError, StoreUnavailable
 from mailsync.model import Mailbox
 from mailsync.progress import Progress
 from mailsync.stores.base import Destination, Source
+from mailsync.stores.credentials import Secret
 
 
 def migrate(
@@ -45,12 +46,12 @@ def migrate(
 
 
 class Migration:
-    """What is known at its beginning; `secrets` are the passwords of source and destination."""
+    """What is known at its beginning; `secrets` are those of source and destination."""
 
     def __init__(
         self,
         request: MigrateRequest,
-        secrets: tuple[str, str],
+        secrets: tuple[Secret, Secret],
         progress: Progress,
         beside: Progress,
     ) -> None:

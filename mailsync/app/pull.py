@@ -29,6 +29,7 @@ from mailsync.errors import DiskFull
 from mailsync.model import Mailbox
 from mailsync.progress import Progress
 from mailsync.stores.base import DeletingSource, Source
+from mailsync.stores.credentials import Secret
 
 
 def pull(request: PullRequest, secrets: Secrets, progress: Progress) -> list[Report]:
@@ -56,7 +57,7 @@ def pull(request: PullRequest, secrets: Secrets, progress: Progress) -> list[Rep
 
 @contextmanager
 def opened(
-    login: Login, secret: str, progress: Progress, wait: float, *, moved: bool = False
+    login: Login, secret: Secret, progress: Progress, wait: float, *, moved: bool = False
 ) -> Iterator[tuple[Archive, Source]]:
     """Open the archive and the source of a login, in the order that leaves least behind.
 
@@ -75,7 +76,7 @@ def opened(
 
 
 def _pull_one(
-    login: Login, secret: str, report: Report, progress: Progress, request: PullRequest
+    login: Login, secret: Secret, report: Report, progress: Progress, request: PullRequest
 ) -> None:
     """Pull one account, as asked for."""
     moved = request.moved

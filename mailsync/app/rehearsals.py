@@ -26,6 +26,7 @@ from mailsync.formats.quantities import messages, octets, span
 from mailsync.mapping import plan_mapping, show
 from mailsync.model import Entry, Known, Mailbox, MailboxPath, Scan, SyncState
 from mailsync.progress import Progress
+from mailsync.stores.credentials import Secret
 
 GUESSES: tuple[float, ...] = (1e6, 10e6)
 """Octets a second that an estimate names where none was ever measured."""
@@ -52,7 +53,7 @@ class Nothing:
 
 def rehearse_pull(
     login: Login,
-    secret: str,
+    secret: Secret,
     report: Report,
     progress: Progress,
     only: Sequence[str],
@@ -78,7 +79,7 @@ def rehearse_pull(
 
 
 def rehearse_migration(
-    request: MigrateRequest, secrets: tuple[str, str], progress: Progress
+    request: MigrateRequest, secrets: tuple[Secret, Secret], progress: Progress
 ) -> list[Report]:
     """Find out what a migration would do: what its pull would bring, and what its push would send
     of that and of the archive.

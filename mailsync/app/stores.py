@@ -14,7 +14,7 @@ from mailsync.config.policies import SeenOlderThan
 from mailsync.errors import ConfigError
 from mailsync.progress import Progress
 from mailsync.stores.base import Destination, Source
-from mailsync.stores.credentials import Credentials
+from mailsync.stores.credentials import Credentials, Secret
 from mailsync.stores.endpoint import Endpoint
 
 
@@ -30,15 +30,17 @@ def endpoint(settings: Pop3Account | ImapAccount) -> Endpoint:
     )
 
 
-def credentials(settings: Pop3Account | ImapAccount, password: str) -> Credentials:
+def credentials(settings: Pop3Account | ImapAccount, secret: Secret) -> Credentials:
     """Return who logs in."""
-    return Credentials.fixed(settings.username, password, settings.authorization_id)
+    if isinstance(secret, str):
+        return Credentials.fixed(settings.username, secret, settings.authorization_id)
+    return Credentials.with_tokens(settings.username, secret)
 
 
-def source(login: Login, password: str, progress: Progress) -> Source:
+def source(login: Login, secret: Secret, progress: Progress) -> Source:
     """Connect to an account to read from it. Raises StoreUnavailable."""
     settings = login.settings
-    who = credentials(settings, password)
+    who = credentials(settings, secret)
     if isinstance(settings, ImapAccount):
         from mailsync.stores.imap.source import ImapSource  # noqa: PLC0415
 
@@ -80,7 +82,7 @@ def imap_of(login: Login) -> ImapAccount:
     )
 
 
-def destination(login: Login, password: str, progress: Progress) -> Destination:
+def destination(login: Login, secret: Secret, progress: Progress) -> Destination:
     """Connect to an account to add to it. Raises StoreUnavailable, ConfigError."""
     settings = imap_of(login)
     from mailsync.stores.imap.destination import ImapDestination  # noqa: PLC0415
@@ -88,7 +90,7 @@ def destination(login: Login, password: str, progress: Progress) -> Destination:
     return ImapDestination(
         login.name,
         endpoint(settings),
-        credentials(settings, password),
+        credentials(settings, secret),
         repair=settings.repair == "on-refusal",
         connections=settings.connections,
         progress=progress,

@@ -25,6 +25,7 @@ from mailsync.mapping import show
 from mailsync.model import INBOX, Entry, MailboxPath
 from mailsync.progress import Progress
 from mailsync.stores.base import ListingSource
+from mailsync.stores.credentials import Secret
 
 __all__ = ["Comparison", "Coverage", "Proof", "Verification", "name_of_entry", "verify"]
 
@@ -183,7 +184,7 @@ def _compare(login: Login, secrets: Secrets, progress: Progress) -> Comparison:
     return comparison
 
 
-def _compare_into(comparison: Comparison, login: Login, secret: str, progress: Progress) -> None:
+def _compare_into(comparison: Comparison, login: Login, secret: Secret, progress: Progress) -> None:
     with (
         Archive.read(login.directory) as opened,
         closing(stores.source(login, secret, progress)) as source,

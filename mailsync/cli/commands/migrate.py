@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 
 from mailsync import exit_codes
-from mailsync.app.accounts import Login
+from mailsync.app.accounts import Login, Secret
 from mailsync.app.migrate import migrate
 from mailsync.app.requests import MigrateRequest
 from mailsync.cli import options, outcome
@@ -84,12 +84,12 @@ def command(
     of_source = secrets(session, options.given(chosen, "source"))
     of_destination = secrets(session, options.given(chosen, "destination"))
 
-    def password(login: Login) -> str:
+    def secret_of(login: Login) -> Secret:
         return (of_source if login is request.source else of_destination)(login)
 
     reports = migrate(
         request,
-        password,
+        secret_of,
         progress_for(session, sys.stderr),
         beside=progress_for(session, sys.stderr, row=1),
     )

@@ -64,10 +64,21 @@ class Command:
     """A command on its way; `answers` holds what came for it and was not taken yet, `result` is
     None until it is finished.
 
-    `whole`: all of it was sent. `fetches`: it asks for messages, or parts of them.
+    `whole`: all of it was sent. `fetches`: it asks for messages, or parts of them. `prompt`: what
+    the server said when it last asked for more of it.
     """
 
-    __slots__ = ("answers", "fetches", "name", "octets", "remarks", "result", "tag", "whole")
+    __slots__ = (
+        "answers",
+        "fetches",
+        "name",
+        "octets",
+        "prompt",
+        "remarks",
+        "result",
+        "tag",
+        "whole",
+    )
 
     def __init__(self, tag: bytes, name: str) -> None:
         self.tag = tag
@@ -76,6 +87,7 @@ class Command:
         self.remarks = 0
         self.whole = True
         self.fetches = False
+        self.prompt = b""
         self.answers: deque[Answer] = deque()
         self.result: Result | None = None
 
@@ -111,7 +123,7 @@ class CommandQueue:
         self._note = note
         self._count = 0
         self._open: dict[bytes, Command] = {}
-        self._asked = False
+        self._asked: bytes | None = None
         self._limits = Limits(self.account, connection.endpoint)
 
     @property
@@ -238,7 +250,7 @@ class CommandQueue:
         if line.startswith(b"* "):
             self._untagged(line[2:].lstrip(b" "))
         elif line.startswith(b"+"):
-            self._asked = True
+            self._asked = line[1:].strip()
         elif line:
             tag, _, rest = line.partition(b" ")
             if tag not in self._open and not _COMPLETION.match(line):
@@ -296,8 +308,8 @@ class CommandQueue:
         """Read until the server asks for more; False when it finished the command instead."""
         while command.result is None:
             self._step()
-            if self._asked:
-                self._asked = False
+            if self._asked is not None:
+                command.prompt, self._asked = self._asked, None
                 return True
         return False
 
@@ -314,7 +326,7 @@ class CommandQueue:
     def _flush(self, command: Command, buffer: bytearray) -> None:
         if buffer:
             command.octets += len(buffer)
-            self._asked = False
+            self._asked = None
             self.connection.write(bytes(buffer))
             buffer.clear()
 

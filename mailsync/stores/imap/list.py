@@ -118,6 +118,7 @@ class _Lister:
         session = self._session
         while True:
             result = session.queue.wait(command)
+            session.demand_owner(result.refusal)
             stop = trouble(session.account, result.refusal, "listing the mailboxes")
             if stop is None:
                 return command

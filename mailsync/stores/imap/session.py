@@ -7,29 +7,28 @@ are the account's own, with what to do.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from typing import Final
 
 from mailsync import __version__
 from mailsync.errors import (
-    AuthenticationFailed,
     MailboxError,
     ProtocolViolation,
     ServerBusy,
     StoreUnavailable,
     TlsError,
 )
-from mailsync.formats.terminal import plain as harmless
 from mailsync.mapping import show
 from mailsync.model import MailboxPath
+from mailsync.stores.access_token import opens_nothing, other_mailbox
 from mailsync.stores.credentials import Credentials
 from mailsync.stores.endpoint import Endpoint
-from mailsync.stores.imap.command_queue import Command, CommandQueue, Piece, Reply, quote
+from mailsync.stores.imap.command_queue import Command, CommandQueue, Piece, quote
 from mailsync.stores.imap.list_response import listed, namespaces
+from mailsync.stores.imap.login import log_in
 from mailsync.stores.imap.mailbox_names import Names
 from mailsync.stores.imap.response import Result
-from mailsync.stores.refusals import login_refused, trouble
+from mailsync.stores.refusals import Refusal, trouble
 from mailsync.stores.transport import connect
 
 _REV2: Final = frozenset(
@@ -56,6 +55,7 @@ class Session:
         self.enabled: frozenset[bytes] = frozenset()
         self.known_names: Names | None = None
         self._asked: list[Command] = []
+        self._token_of: Credentials | None = None
         queue.goodbye = self._goodbye
 
     @classmethod
@@ -76,15 +76,19 @@ class Session:
         ProtocolViolation. ENABLE and NAMESPACE are on their way when this returns, not yet
         answered.
         """
-        queue = CommandQueue(connect(endpoint, account), note, credentials.redactor)
-        session = cls(account, endpoint, queue)
-        try:
-            session._start(credentials)  # an alternative constructor
-            session._prepare(sync=sync)
-        except BaseException:
-            session.queue.connection.abandon()
-            raise
-        return session
+
+        def opened(token: str | None) -> Session:
+            queue = CommandQueue(connect(endpoint, account), note, credentials.redactor)
+            session = cls(account, endpoint, queue)
+            try:
+                session._start(credentials, token)  # an alternative constructor
+                session._prepare(sync=sync)
+            except BaseException:
+                session.queue.connection.abandon()
+                raise
+            return session
+
+        return credentials.logged_in(opened)
 
     @property
     def names(self) -> Names:
@@ -133,11 +137,18 @@ class Session:
             self.account, mailbox, f"the server refuses mailbox {show(mailbox)}: {result.said}"
         )
 
+    def demand_owner(self, said: Refusal | None) -> None:
+        """Raise AuthenticationFailed where a refusal of the first commands tells that the access
+        token is not one of whom the mailbox belongs to.
+        """
+        if said is not None and self._token_of is not None and opens_nothing(said):
+            raise other_mailbox(self.account, str(self.endpoint), self._token_of)
+
     def close(self) -> None:
         """Say goodbye without waiting; idempotent."""
         self.queue.close()
 
-    def _start(self, credentials: Credentials) -> None:
+    def _start(self, credentials: Credentials, token: str | None) -> None:
         greeting = self.queue.greeting()
         if self.endpoint.security == "starttls":
             self._encrypt(greeting)
@@ -152,7 +163,11 @@ class Session:
             return
         if not self.capabilities:
             self._ask_capabilities()
-        self._login(credentials)
+        command = log_in(self, credentials, token)
+        if not self._take_capabilities(command):
+            self._ask_capabilities()
+        if token is not None:
+            self._token_of = credentials
 
     def _encrypt(self, greeting: Result) -> None:
         """Upgrade to TLS; what was announced before in plain text counts for nothing afterwards
@@ -191,51 +206,6 @@ class Session:
                 return True
         return False
 
-    def _login(self, credentials: Credentials) -> None:
-        plain = self.has(b"AUTH=PLAIN")
-        if self.has(b"LOGINDISABLED") and not plain:
-            hint = "" if self.queue.connection.encrypted else "; use `security: tls` or `starttls`"
-            raise AuthenticationFailed(
-                self.account, f"{self.endpoint} takes no password here (LOGINDISABLED){hint}"
-            )
-        if credentials.authorization_id and not plain:
-            raise AuthenticationFailed(
-                self.account, f"{self.endpoint} cannot open another user's mail (no AUTH=PLAIN)"
-            )
-        user, secret = credentials.username, credentials.password()
-        if "\0" in user + secret:
-            raise AuthenticationFailed(self.account, "user name and password cannot hold NUL")
-        command = (
-            self._authenticate(credentials, secret) if plain else self._login_command(user, secret)
-        )
-        result = self.queue.wait(command)
-        if (
-            plain
-            and (result.status == b"BAD" or _refused_early(self.account, command, result))
-            and not credentials.authorization_id
-            and not self.has(b"LOGINDISABLED")
-        ):
-            # Announced, yet unknown to it, or refused before it had the password: not a wrong
-            # one, so asking in the older way locks nobody out.
-            command = self._login_command(user, secret)
-            result = self.queue.wait(command)
-        if not result.ok:
-            raise login_refused(self.account, str(self.endpoint), harmless(user), result.said)
-        if not self._take_capabilities(command):
-            self._ask_capabilities()
-
-    def _authenticate(self, credentials: Credentials, secret: str) -> Command:
-        """Log in by SASL PLAIN (RFC 4616), in one round trip where SASL-IR is offered."""
-        coded = base64.b64encode(credentials.sasl_plain(secret).encode("utf-8", "surrogateescape"))
-        if self.has(b"SASL-IR"):
-            return self.queue.send(b"AUTHENTICATE PLAIN " + coded)
-        return self.queue.send(b"AUTHENTICATE PLAIN", Reply(coded))
-
-    def _login_command(self, user: str, secret: str) -> Command:
-        names = [text.encode("utf-8", "surrogateescape") for text in (user, secret)]
-        first, second = (quote(name, instant=self.instant(len(name))) for name in names)
-        return self.queue.send(b"LOGIN ", first, b" ", second)
-
     def _prepare(self, *, sync: bool) -> None:
         """Send what every session wants to know, without waiting for it."""
         if self.has(b"ID"):
@@ -257,7 +227,7 @@ class Session:
         delimiter: bytes | None = b"/"
         spaces: list[list[tuple[bytes, bytes | None]]] | None = None
         for command in self._asked:
-            self.queue.wait(command)
+            self.demand_owner(self.queue.wait(command).refusal)
             for answer in command.answers:
                 found = namespaces(answer)
                 root = listed(answer)
@@ -274,13 +244,6 @@ class Session:
         said = result.text or "it gave no reason"
         limited = trouble(self.account, result.said, "talking to it")
         return limited or ServerBusy(self.account, f"{self.endpoint} ended the session: {said}")
-
-
-def _refused_early(account: str, command: Command, result: Result) -> bool:
-    """Whether a login was refused before the password was sent, by a server that is not busy."""
-    if result.status != b"NO" or command.whole:
-        return False
-    return trouble(account, result.refusal, "logging in", whole_account=True) is None
 
 
 def _words(raw: bytes) -> frozenset[bytes]:

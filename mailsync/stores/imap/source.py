@@ -45,6 +45,7 @@ class ImapSource:
     ) -> None:
         self.account = account
         self.endpoint = endpoint
+        self._redactor = credentials.redactor
         self._unreadable: Sequence[str] = ()
         note = (progress or Silence()).note
         self._link = ReconnectingSession(
@@ -53,8 +54,10 @@ class ImapSource:
         )
 
     def capabilities(self) -> Sequence[str]:
-        """Return what the server announced after login, upper case, sorted."""
-        return sorted(word.decode("ascii", "replace") for word in self._link.session.capabilities)
+        """Return what the server announced after login, upper case, sorted, without secrets."""
+        hide = self._redactor.hide
+        announced = self._link.session.capabilities
+        return sorted(hide(word).decode("ascii", "replace") for word in announced)
 
     def mailboxes(self) -> Sequence[Mailbox]:
         """List the personal mailboxes, in the server's order, with STATUS where it is to be had."""

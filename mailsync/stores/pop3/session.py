@@ -21,6 +21,7 @@ from mailsync.stores.pop3.response import (
     refusal_of,
     status_of,
 )
+from mailsync.stores.pop3.token_login import log_in_by_token
 from mailsync.stores.refusals import NONE, Refusal, refused, trouble
 from mailsync.stores.server_words import shown
 from mailsync.stores.transport import Connection, connect
@@ -35,11 +36,16 @@ into memory.
 
 class Pop3Session:
     """One logged-in connection; `owed` counts the answers that are asked for and not yet read,
-    `brought` those that were read.
+    `brought` those that were read. With a `token` that logs in, and no password is asked for.
     """
 
     def __init__(
-        self, account: str, endpoint: Endpoint, credentials: Credentials, experience: Experience
+        self,
+        account: str,
+        endpoint: Endpoint,
+        credentials: Credentials,
+        experience: Experience,
+        token: str | None = None,
     ) -> None:
         self.account = account
         self.endpoint = endpoint
@@ -55,7 +61,10 @@ class Pop3Session:
                 self._stls()
             self.send(b"CAPA")
             self.take_capabilities()
-            log_in(self, credentials, greeting)
+            if token is None:
+                log_in(self, credentials, greeting)
+            else:
+                log_in_by_token(self, credentials, token)
         except BaseException as error:
             if isinstance(error, ConnectionLost):
                 self.broke()
@@ -90,11 +99,16 @@ class Pop3Session:
 
     def reply_or_prompt(self) -> tuple[bool, Refusal]:
         """Read a status line, or a prompt for more, which is as good as +OK."""
+        prompt, ok, said = self.prompt_or_reply()
+        return ok or prompt is not None, said
+
+    def prompt_or_reply(self) -> tuple[bytes | None, bool, Refusal]:
+        """Read a prompt for more, with what it says, or a status line as `reply` does."""
         line = self.connection.readline(STATUS_OCTETS)
         if is_prompt(line):
             self.owed -= 1
-            return True, NONE
-        return self._status(line)
+            return line[1:].strip(), False, NONE
+        return (None, *self._status(line))
 
     def content(self, limit: int) -> bytes:
         """Read a multi-line answer exactly, without its dots; of at most so many octets."""

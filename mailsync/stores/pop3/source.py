@@ -65,19 +65,23 @@ class Pop3Source:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.account = account
+        self._redactor = credentials.redactor
         self._mark = mark
         self._clock = clock
         self._experience = experience = Experience(one_at_a_time=pipelining == "off")
         self._connection = Pop3Connection(
-            lambda: Pop3Session(account, endpoint, credentials, experience),
+            lambda: credentials.logged_in(
+                lambda token: Pop3Session(account, endpoint, credentials, experience, token)
+            ),
             Listing(_SEEN if mark == "seen" else NO_FLAGS),
             Retry(note=(progress or Silence()).note, sleep=sleep, jitter=jitter, retries=retries),
         )
 
     def capabilities(self) -> Sequence[str]:
-        """Return what the server announced after login."""
+        """Return what the server announced after login, without secrets."""
         announced = self._connection.listed().capabilities
-        return sorted(f"{name} {rest}".strip() for name, rest in announced.items())
+        hidden = self._redactor.hidden
+        return sorted(hidden(f"{name} {rest}".strip()) for name, rest in announced.items())
 
     def mailboxes(self) -> Sequence[Mailbox]:
         """Log in, and return the one mailbox there is."""
