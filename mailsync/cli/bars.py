@@ -5,17 +5,28 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from typing import Final, Never, TextIO
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Never, TextIO
 
 from tqdm import tqdm
 
+from mailsync.cli.lines import WIDE, width_of, wrapped
 from mailsync.cli.session import Session
-from mailsync.formats.quantities import octets, span
-from mailsync.formats.terminal import plain
+from mailsync.formats.quantities import messages, octets, span
+from mailsync.formats.terminal import columns, plain, short
 from mailsync.progress import Progress, Silence
+
+if TYPE_CHECKING:
+    _Tqdm = tqdm[Never]
+else:
+    _Tqdm = tqdm
 
 EVERY: Final = 15.0
 """Seconds between two lines where there is no terminal."""
+BAR: Final = 12
+"""Columns below which a bar tells nothing."""
+MARGIN: Final = 3
+"""Columns left free at the end of a line, where the terminal writes ^C."""
 TELLING: Final = 5
 """Messages after the first that tell how long the others will take."""
 
@@ -26,10 +37,12 @@ def progress_for(session: Session, stream: TextIO, row: int = 0) -> Progress:
     """
     if session.quiet:
         return Silence()
-    return Bars(stream, row) if stream.isatty() else Lines(stream)
+    shown = Bars(stream, row) if stream.isatty() else Lines(stream)
+    session.watched.append(shown)
+    return shown
 
 
-class _TimeLeft:
+class TimeLeft:
     """Guesses how long it still takes, from what came since the first message did: what was spent
     on logging in and listing tells nothing, nor do a few messages.
     """
@@ -48,14 +61,79 @@ class _TimeLeft:
             self._messages += messages
 
     def words(self, done: int, expected: int) -> str:
-        """Return `, about 3 min left`, or nothing as long as nobody can tell; `done` and `expected`
+        """Return `about 3 min left`, or nothing as long as nobody can tell; `done` and `expected`
         are octets.
         """
         came = done - self._first
         elapsed = self._clock() - self._since
         if self._messages < TELLING or came <= 0 or elapsed <= 0 or expected <= done:
             return ""
-        return f", about {span((expected - done) * elapsed / came)} left"
+        return f"about {span((expected - done) * elapsed / came)} left"
+
+
+@dataclass(slots=True)
+class Phase:
+    """How far one phase of a run is."""
+
+    what: str
+    left: TimeLeft
+    done: int = 0
+    expected: int = 0
+    octets_done: int = 0
+    octets_expected: int = 0
+
+    def expect(self, messages: int, octets: int) -> None:
+        """Add to the totals."""
+        self.expected += messages
+        self.octets_expected += octets
+
+    def advance(self, messages: int, octets: int) -> None:
+        """Count work done."""
+        self.done += messages
+        self.octets_done += octets
+        self.left.advance(messages, octets)
+
+    def counted(self) -> str:
+        """Return `pulling from old: 1,234 of 2,000 messages`, or nothing before anything is
+        known.
+        """
+        return f"{self.what}: {self.done:,} of {self._all}" if self.expected else ""
+
+    def line(self, elapsed: float) -> str:
+        """Return all of it for a log, in which nobody sees how it moves."""
+        rate = self.octets_done / elapsed if elapsed > 0 else 0.0
+        left = self.left.words(self.octets_done, self.octets_expected)
+        words = [f"{self.done:,} of {self._all}", self._sizes, f"{octets(rate)}/s", left]
+        return f"{self.what}: {', '.join(word for word in words if word)}"
+
+    def short(self, rate: float, room: int) -> str:
+        """Return at most `room` columns, with the rate and the time left before all else; what has
+        no room beside a bar is left out. `rate` is in octets a second.
+        """
+        if not self.octets_expected:
+            return short(f"{self.what} …", room)
+        percent = f"{min(100, 100 * self.octets_done // self.octets_expected)}%"
+        left = self.left.words(self.octets_done, self.octets_expected)
+        pace = [f"{octets(rate)}/s", left] if left else [f"{octets(rate)}/s"]
+        counted = [f"{self.done:,} of {self._all}", self._sizes]
+        for what, more in ((self.what, counted), (self._verb, counted), (self._verb, counted[:1])):
+            line = ", ".join([f"{what} {percent}", *pace, *more])
+            if columns(line) + BAR <= room:
+                return line
+        line = ", ".join([f"{self._verb} {percent}", *pace])
+        return line if columns(line) <= room else short(", ".join([percent, *pace]), room)
+
+    @property
+    def _verb(self) -> str:
+        return self.what.partition(" ")[0]
+
+    @property
+    def _all(self) -> str:
+        return messages(self.expected)
+
+    @property
+    def _sizes(self) -> str:
+        return f"{octets(self.octets_done)} of {octets(self.octets_expected)}"
 
 
 class Bars:
@@ -68,52 +146,41 @@ class Bars:
     ) -> None:
         self._stream = stream
         self._clock = clock
-        self._left = _TimeLeft(clock)
         self._row = row
-        self._bar: tqdm[Never] | None = None
-        self._done = 0
-        self._expected = 0
+        self._bar: _Bar | None = None
+        self.phase: Phase | None = None
+
+    def reached(self) -> str:
+        """Return how far the phase is that goes on, or went on last."""
+        return self.phase.counted() if self.phase else ""
 
     def begin(self, what: str) -> None:
         """Open a bar; one that is still open is closed."""
         self.end()
-        self._done = self._expected = 0
-        self._left = _TimeLeft(self._clock)
+        self.phase = Phase(plain(what), TimeLeft(self._clock))
         # tqdm's watching thread would only redraw a bar that stands still.
         tqdm.monitor_interval = 0
         with _harmless():
-            self._bar = tqdm(
-                total=0,
-                desc=plain(what),
-                unit="B",
-                unit_scale=True,
-                file=self._stream,
-                position=self._row,
-                dynamic_ncols=True,
-                leave=False,
-                bar_format=(
-                    "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}B of {total_fmt}B{postfix},"
-                    " {rate_fmt}"
-                ),
-            )
+            self._bar = _Bar(self.phase, self._stream, self._row)
 
     def expect(self, messages: int, octets: int) -> None:
         """Let the bar grow."""
-        self._expected += messages
-        if self._bar is not None:
-            self._bar.total = (self._bar.total or 0) + octets
+        if self._bar is not None and self.phase is not None:
+            self.phase.expect(messages, octets)
+            self._bar.total = self.phase.octets_expected
             self._show(0)
 
     def advance(self, messages: int, octets: int) -> None:
         """Move the bar."""
-        self._done += messages
-        self._left.advance(messages, octets)
+        if self.phase is not None:
+            self.phase.advance(messages, octets)
         self._show(octets)
 
     def note(self, text: str) -> None:
         """Write a line above the bar."""
         with _harmless():
-            tqdm.write(plain(text), file=self._stream)
+            line = wrapped(plain(text), width_of(self._stream))
+            tqdm.write(line, file=self._stream)
 
     def end(self) -> None:
         """Take the bar away; the report comes in its place."""
@@ -125,11 +192,27 @@ class Bars:
     def _show(self, more: int) -> None:
         if self._bar is not None:
             with _harmless():
-                left = self._left.words(int(self._bar.n) + more, int(self._bar.total or 0))
-                self._bar.set_postfix_str(
-                    f"{self._done:,}/{self._expected:,} messages{left}", refresh=False
-                )
                 self._bar.update(more)
+
+
+class _Bar(_Tqdm):
+    """A tqdm whose line begins with what matters most, and ends with the bar if there is room."""
+
+    def __init__(self, phase: Phase, stream: TextIO, row: int) -> None:
+        self._phase = phase
+        super().__init__(total=0, file=stream, position=row, dynamic_ncols=True, leave=False)
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        """Return what tqdm makes the line of."""
+        shown = dict(super().format_dict)
+        width = (shown["ncols"] or WIDE) - MARGIN
+        rate = shown["rate"] or (self.n / shown["elapsed"] if shown["elapsed"] else 0.0)
+        line = self._phase.short(rate, width)
+        bar = f" |{{bar:{width - columns(line) - 3}}}|" if width - columns(line) >= BAR else ""
+        known = bar if self._phase.octets_expected else ""
+        shown |= {"bar_format": line.replace("{", "{{").replace("}", "}}") + known, "ncols": width}
+        return shown
 
 
 class Lines:
@@ -138,35 +221,33 @@ class Lines:
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
         self._clock = clock
-        self._what = ""
-        self._done = [0, 0]
-        self._expected = [0, 0]
         self._began = self._said = clock()
-        self._left = _TimeLeft(clock)
+        self.phase: Phase | None = None
+
+    def reached(self) -> str:
+        """Return how far the phase is that goes on, or went on last."""
+        return self.phase.counted() if self.phase else ""
 
     def begin(self, what: str) -> None:
         """Say what begins."""
-        self._what = plain(what)
-        self._done = [0, 0]
-        self._expected = [0, 0]
+        self.phase = Phase(plain(what), TimeLeft(self._clock))
         self._began = self._said = self._clock()
-        self._left = _TimeLeft(self._clock)
-        self._say(f"{self._what} …")
+        self._say(f"{self.phase.what} …")
 
     def expect(self, messages: int, octets: int) -> None:
         """Remember the totals."""
-        self._expected[0] += messages
-        self._expected[1] += octets
+        if self.phase is not None:
+            self.phase.expect(messages, octets)
 
     def advance(self, messages: int, octets: int) -> None:
         """Count, and say so when it is time."""
-        self._done[0] += messages
-        self._done[1] += octets
-        self._left.advance(messages, octets)
+        if self.phase is None:
+            return
+        self.phase.advance(messages, octets)
         now = self._clock()
         if now - self._said >= EVERY:
             self._said = now
-            self._say(f"{self._what}: {self._state(now - self._began)}")
+            self._say(self.phase.line(now - self._began))
 
     def note(self, text: str) -> None:
         """Say it."""
@@ -174,15 +255,6 @@ class Lines:
 
     def end(self) -> None:
         """Do nothing: the report follows."""
-
-    def _state(self, elapsed: float) -> str:
-        rate = self._done[1] / elapsed if elapsed > 0 else 0.0
-        left = self._left.words(self._done[1], self._expected[1])
-        counted = (
-            f"{self._done[0]:,} of {self._expected[0]:,} messages, {octets(self._done[1])} of"
-            f" {octets(self._expected[1])}"
-        )
-        return f"{counted}, {octets(rate)}/s{left}"
 
     def _say(self, line: str) -> None:
         with _harmless():

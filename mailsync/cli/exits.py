@@ -15,6 +15,7 @@ import click
 
 from mailsync import exit_codes
 from mailsync.app.containment import in_words
+from mailsync.cli.lines import say
 from mailsync.cli.session import Session
 from mailsync.engine.report import JSON_VERSION
 from mailsync.errors import ConfigError, MailsyncError, UnexpectedError
@@ -35,14 +36,16 @@ def report(error: BaseException, session: Session, arguments: Sequence[str] = ()
         redactor.learn(password_in(argument))
     if session.debug and not isinstance(error, click.ClickException):
         _traceback(error, session, arguments)
-    code, said = explain(error)
+    for one in session.watched:
+        one.end()
+    code, said = explain(error, session)
     lines = [redactor.hidden(line) for line in said]
     try:
         if isinstance(error, click.UsageError):
             click.UsageError(redactor.hidden(error.format_message()), error.ctx).show()
         else:
             for line in lines:
-                click.echo(f"{click.style('mailsync:', fg='red')} {plain(line)}", err=True)
+                say(f"{click.style('mailsync:', fg='red')} {plain(line)}", err=True)
         if session.json:
             problems = (
                 [
@@ -58,14 +61,15 @@ def report(error: BaseException, session: Session, arguments: Sequence[str] = ()
     return code
 
 
-def explain(error: BaseException) -> tuple[int, list[str]]:
+def explain(error: BaseException, session: Session) -> tuple[int, list[str]]:
     """Return the exit code of an exception and what to say about it."""
     if isinstance(error, MailsyncError):
         return exit_codes.of_error(error), str(error).splitlines()
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        return exit_codes.INTERRUPTED, [
-            "interrupted; nothing is lost: run the same command again and it goes on from here"
-        ]
+        reached = "; ".join(filter(None, (one.reached() for one in session.watched)))
+        far = f" ({reached} done)" if reached else ""
+        again = "nothing is lost: run the same command again and it goes on from here"
+        return exit_codes.INTERRUPTED, [f"interrupted{far}; {again}"]
     if isinstance(error, click.ClickException):
         return error.exit_code, [error.format_message()]
     told = in_words(error)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import click
 
 from mailsync import exit_codes
 from mailsync.cli import exits
+from mailsync.cli.lines import complain, say
 from mailsync.cli.session import Session
 from mailsync.cli.tables import table
 from mailsync.engine.report import Proved, Report, Tally
@@ -56,6 +58,20 @@ _IN_ORDER: Final = (
     "skipped",
     "failed",
 )
+_DROPPED: Final = (
+    "seen",
+    "flags",
+    "matched",
+    "duplicate",
+    "gone",
+    "size",
+    "removed",
+    "mended",
+    "repaired",
+    "to",
+    "skipped",
+)
+"""Columns for which a narrow terminal has no room, the first of them first."""
 _HEADINGS: Final = {"matched": "recognised", "removed": "removed there"}
 _HEADINGS_OF_PUSH: Final = {**_HEADINGS, "new": "sent", "duplicate": "there already"}
 
@@ -79,42 +95,45 @@ def show(
         return code
     for report in reports:
         if not session.quiet:
-            _table(report, session, click.echo)
+            _table(report, session)
             for kind in [kind for kind in report.noted if kind in REMARKS]:
                 _notes(report, {kind}, session, _echo_plain, ALIKE_SHOWN)
             _proof(report, session)
         # What is wrong goes to standard error, so that it is there with -q and in cron's mail too.
-        _notes(report, report.noted.keys() - REMARKS, session, _echo_trouble)
+        _notes(report, report.noted.keys() - REMARKS, session, complain)
         _last_words(report, session)
     return code
 
 
-def _table(report: Report, session: Session, echo: Callable[[str], object]) -> None:
-    total = report.total
-    shown = [
-        (path, tally)
+def _table(report: Report, session: Session) -> None:
+    shown = {
+        path: tally
         for path, tally in report.mailboxes.items()
-        if session.verbose or tally.seen or _news(tally)
-    ]
-    columns = [name for name in _IN_ORDER if name in _ALWAYS or getattr(total, name)]
-    to = any(tally.to for _, tally in shown)
+        if session.verbose or _news(tally, sent=bool(report.destination))
+    }
+    total = replace(report, mailboxes=shown).total
+    numbers = [name for name in _IN_ORDER if name in _ALWAYS or getattr(total, name)]
+    to = any(tally.to not in {"", name_of(path)} for path, tally in shown.items())
     rows = [
-        [plain(name_of(path)), *([plain(tally.to)] if to else []), *_cells(tally, columns)]
-        for path, tally in shown
+        [plain(name_of(path)), *([plain(tally.to)] if to else []), *_cells(tally, numbers)]
+        for path, tally in shown.items()
     ]
     if len(rows) > 1:
-        rows.append(["all", *([""] if to else []), *_cells(total, columns)])
+        rows.append(["all", *([""] if to else []), *_cells(total, numbers)])
     words = _HEADINGS_OF_PUSH if report.destination else _HEADINGS
     headings = [
         "mailbox",
         *(["to"] if to else []),
-        *(words.get(name, name) for name in columns),
+        *(words.get(name, name) for name in numbers),
         "size",
     ]
     if rows:
-        echo(table(rows, headings, "l" * (1 + to) + "r" * (len(headings) - 1 - to)))
-    if report.unchanged:
-        echo(f"{report.unchanged:,} mailbox{'' if report.unchanged == 1 else 'es'} without news")
+        align = "l" * (1 + to) + "r" * (len(headings) - 1 - to)
+        drop = [words.get(name, name) for name in _DROPPED]
+        click.echo(table(rows, headings, align, drop=drop))
+    still = report.unchanged + len(report.mailboxes) - len(shown)
+    if still:
+        say(f"{still:,} mailbox{'' if still == 1 else 'es'} without news")
 
 
 def _proof(report: Report, session: Session) -> None:
@@ -141,7 +160,8 @@ def _proof(report: Report, session: Session) -> None:
             ]
             for one in report.proof
         ]
-        click.echo(table(rows, headings, "llrrrrr"))
+        drop = ("different", "to", "in the archive")
+        click.echo(table(rows, headings, "llrrrrr", drop=drop))
     if all(one.complete for one in report.proof):
         _proved_in_a_line(report)
 
@@ -162,9 +182,7 @@ def _proved_in_a_line(report: Report) -> None:
     removed = sum(one.removed for one in report.proof)
     were = "was" if removed == 1 else "were"
     but = f", but for {removed:,} that {were} removed there since" if removed else ""
-    click.echo(
-        f"proved: {held} at the source, all in the archive and on the destination{but}{checked}"
-    )
+    say(f"proved: {held} at the source, all in the archive and on the destination{but}{checked}")
 
 
 def _proved(one: Proved) -> tuple[int, ...]:
@@ -180,8 +198,12 @@ def _cells(tally: Tally, columns: Iterable[str]) -> list[str]:
     return [*cells, octets(tally.octets) if tally.octets else "-"]
 
 
-def _news(tally: Tally) -> bool:
-    return tally.incomplete or any(getattr(tally, name) for name in _IN_ORDER)
+def _news(tally: Tally, *, sent: bool) -> bool:
+    """Say whether a mailbox is worth a line: where messages were sent, not for what is there
+    already.
+    """
+    old = ("seen", "duplicate") if sent else ()
+    return tally.incomplete or any(getattr(tally, name) for name in _IN_ORDER if name not in old)
 
 
 def _notes(
@@ -206,11 +228,7 @@ def _notes(
 
 
 def _echo_plain(line: str) -> None:
-    click.echo(f"  {line}")
-
-
-def _echo_trouble(line: str) -> None:
-    click.echo(f"{click.style('!', fg='red', bold=True)} {line}", err=True)
+    say(f"  {line}")
 
 
 def _last_words(report: Report, session: Session) -> None:
@@ -221,18 +239,18 @@ def _last_words(report: Report, session: Session) -> None:
     if report.error is not None:
         exits.trace(report.error, session)
         for line in str(report.error).splitlines():
-            click.echo(f"{click.style(f'{who}:', fg='red')} {plain(line)}", err=True)
+            say(f"{click.style(f'{who}:', fg='red')} {plain(line)}", err=True)
         if not session.quiet and report.total.new:
-            click.echo(
+            say(
                 f"{who}: stopped early; {messages(report.total.new)} done so far are safe. Run it"
                 " again to go on.",
                 err=True,
             )
     elif not report.complete:
         words = "incomplete: see the lines marked ! above; the next run tries again"
-        click.echo(f"{click.style(f'{who}:', fg='red')} {words}", err=True)
+        say(f"{click.style(f'{who}:', fg='red')} {words}", err=True)
     elif not session.quiet:
-        click.echo(f"{click.style(f'{who}:', fg='green')} {_success(report)}")
+        say(f"{click.style(f'{who}:', fg='green')} {_success(report)}")
 
 
 def _success(report: Report) -> str:

@@ -13,6 +13,7 @@ import click
 from pydantic import TypeAdapter, ValidationError
 
 from mailsync.app.accounts import Login, Secrets
+from mailsync.cli.lines import say
 from mailsync.cli.session import Session
 from mailsync.config.secrets import Secret, imprudence, reveal
 from mailsync.errors import ConfigError
@@ -45,7 +46,7 @@ def secrets(session: Session, given: Mapping[str, str | None]) -> Secrets:
 
 def warn(text: str) -> None:
     """Say something on standard error that is not yet trouble."""
-    click.echo(f"{click.style('warning:', fg='yellow')} {plain(text)}", err=True)
+    say(f"{click.style('warning:', fg='yellow')} {plain(text)}", err=True)
 
 
 def _ask(login: Login) -> str:

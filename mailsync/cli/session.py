@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from mailsync.app.accounts import Accounts
+
+
+class Watched(Protocol):
+    """Progress that a person watches, and that an interruption ends."""
+
+    def reached(self) -> str:
+        """Return how far it is, in words, or nothing."""
+
+    def end(self) -> None:
+        """Take away what stands on the terminal."""
 
 
 @dataclass(slots=True)
@@ -27,6 +37,8 @@ class Session:
     command: str = ""
     passwords: set[str] = field(default_factory=set, repr=False)
     """Those that were brought for this call: a traceback may hold what a server said."""
+
+    watched: list[Watched] = field(default_factory=list, repr=False)
 
     def accounts(self) -> Accounts:
         """Return where this call looks up the accounts it names."""

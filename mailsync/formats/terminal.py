@@ -29,11 +29,15 @@ def short(text: str, width: int) -> str:
     return line if len(line) <= width else f"{line[: width - 1]}…"
 
 
-def padded(text: str, width: int) -> str:
-    """Fill up with spaces to `width` columns of a terminal, on which wide characters take two and
-    combining ones none.
+def columns(text: str) -> int:
+    """Return how many columns of a terminal a text takes: wide characters two, combining ones
+    none.
     """
-    columns = sum(
-        0 if combining(one) else 2 if east_asian_width(one) in "WF" else 1 for one in text
-    )
-    return text + " " * (width - columns)
+    if text.isascii():
+        return len(text)
+    return sum(0 if combining(one) else 2 if east_asian_width(one) in "WF" else 1 for one in text)
+
+
+def padded(text: str, width: int) -> str:
+    """Fill up with spaces to `width` columns of a terminal."""
+    return text + " " * (width - columns(text))

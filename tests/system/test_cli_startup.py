@@ -21,7 +21,7 @@ HEAVY = {
     "ssl",
     "socket",
     "tqdm",
-    "tabulate",
+    "rich",
     "email",
 }
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-from textwrap import indent
 
 import click
-from tabulate import tabulate
 
 from mailsync.app.check import Finding, check, exit_code
 from mailsync.app.requests import CheckRequest
 from mailsync.cli import exits, options
 from mailsync.cli.bars import progress_for
+from mailsync.cli.lines import say
 from mailsync.cli.passwords import secrets
 from mailsync.cli.session import Session
+from mailsync.cli.tables import table
 from mailsync.formats.quantities import messages, octets
 from mailsync.formats.terminal import plain
 
@@ -58,14 +58,14 @@ def _print(session: Session, finding: Finding) -> None:
         exits.trace(finding.failure, session)
     if finding.error is not None:
         for line in finding.error.splitlines():
-            click.echo(f"{click.style(f'{name}:', fg='red')} {plain(line)}", err=True)
+            say(f"{click.style(f'{name}:', fg='red')} {plain(line)}", err=True)
         return
     if session.quiet:
         return
     boxes = f"{finding.mailboxes or 0:,} mailbox{'' if finding.mailboxes == 1 else 'es'}"
     many = f", {messages(finding.messages)}" if finding.messages is not None else ""
     size = f", {octets(finding.octets)}" if finding.octets is not None else ""
-    click.echo(
+    say(
         f"{click.style(f'{name}:', fg='green')} logged in at {plain(finding.server)};"
         f" {boxes}{many}{size}"
     )
@@ -73,11 +73,11 @@ def _print(session: Session, finding: Finding) -> None:
         [ability.name, "yes" if ability.offered else "no", ability.effect]
         for ability in finding.abilities
     ]
-    click.echo(indent(tabulate(rows, tablefmt="plain", disable_numparse=True), "  "))
+    click.echo(table(rows, ["it can", "offered", "what follows"], "lll"))
     if session.verbose:
-        click.echo(f"  all it announces: {plain(' '.join(finding.capabilities)) or 'nothing'}")
+        say(f"  all it announces: {plain(' '.join(finding.capabilities)) or 'nothing'}")
     if finding.imap_instead:
-        click.echo(
+        say(
             f"{click.style('better:', fg='yellow')} the same login works over IMAP, which also"
             " knows your folders, what you have read and the dates of arrival. Use"
             f" {plain(finding.imap_instead)} instead."

@@ -11,6 +11,7 @@ import click
 from mailsync.app.duplicates import Duplicates, duplicates
 from mailsync.app.requests import DuplicatesRequest
 from mailsync.cli import exits, options
+from mailsync.cli.lines import say
 from mailsync.cli.session import Session
 from mailsync.formats.quantities import messages, octets
 from mailsync.formats.terminal import plain, short
@@ -41,40 +42,40 @@ def command(session: Session, account: str, *, archive: Path | None) -> int:
     ids = list(dict.fromkeys(one.message_id for one in found.different))
     _print_different(found, ids if session.verbose else ids[:SHOWN])
     if len(ids) > SHOWN and not session.verbose:
-        click.echo(f"… and {len(ids) - SHOWN:,} more (-v shows them)")
+        say(f"… and {len(ids) - SHOWN:,} more (-v shows them)")
     saved = octets(sum(one.saved for one in found.same))
-    click.echo(
+    say(
         f"{plain(found.account)}: {messages(len(found.same))} in several places; storing each once"
         f" saves {saved}"
     )
     if ids:
-        click.echo(f"{len(ids):,} Message-IDs are borne by different messages, which are all kept")
+        say(f"{len(ids):,} Message-IDs are borne by different messages, which are all kept")
     return 0
 
 
 def _print_same(found: Duplicates, most: int) -> None:
     for one in found.same[:most]:
         places = f"{one.places} places" + (f", {one.contents} versions" if one.contents > 1 else "")
-        click.echo(
+        say(
             f"{one.digest.hex()[:DIGEST_SHOWN]}  {places}, {octets(one.saved)} saved:"
             f" {short(one.subject, 60) or '(no subject)'}"
         )
-        click.echo(f"    in {_names(one.mailboxes)}")
+        say(f"    in {_names(one.mailboxes)}")
     if len(found.same) > most:
-        click.echo(f"… and {len(found.same) - most:,} more (-v shows them)")
+        say(f"… and {len(found.same) - most:,} more (-v shows them)")
 
 
 def _print_different(found: Duplicates, ids: Sequence[str]) -> None:
     for message_id in ids:
-        click.echo(f"different messages with Message-ID {short(message_id, 100)}:")
+        say(f"different messages with Message-ID {short(message_id, 100)}:")
         for one in found.different:
             if one.message_id == message_id:
                 sender = f"{short(one.sender, 30)}: " if one.sender else ""
-                click.echo(
+                say(
                     f"    {one.digest.hex()[:DIGEST_SHOWN]}  {octets(one.size)} "
                     f" {sender}{short(one.subject, 60)}"
                 )
-                click.echo(f"        in {_names(one.mailboxes)}")
+                say(f"        in {_names(one.mailboxes)}")
 
 
 def _names(mailboxes: Sequence[tuple[str, ...]]) -> str:

@@ -132,7 +132,11 @@ def _print_mailboxes(session: Session, found: Listing) -> None:
         for box in found.mailboxes
     ]
     headings = ["mailbox", "messages", "gone", "size", "complete", ""]
-    click.echo(table(rows, headings, "lrrrll") if rows else "no mailboxes yet")
+    click.echo(
+        table(rows, headings, "lrrrll", drop=("size", "", "complete", "gone"))
+        if rows
+        else "no mailboxes yet"
+    )
 
 
 def _remarks(box: ArchivedMailbox) -> Iterator[str]:

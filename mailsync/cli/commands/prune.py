@@ -10,6 +10,7 @@ import click
 from mailsync.app.prune import PruneReport, prune
 from mailsync.app.requests import PruneRequest
 from mailsync.cli import exits, options
+from mailsync.cli.lines import say
 from mailsync.cli.session import Session
 from mailsync.cli.tables import table
 from mailsync.formats.quantities import messages, octets, span
@@ -64,7 +65,7 @@ def command(
         words = f"removed {amount}"
     else:
         words = f"would remove {amount}; --yes does it, for good"
-    click.echo(f"{plain(found.account)}: {words}")
+    say(f"{plain(found.account)}: {words}")
     return 0
 
 

@@ -11,6 +11,7 @@ from mailsync.app.reindex import ReindexReport, reindex
 from mailsync.app.requests import ReindexRequest
 from mailsync.cli import exits, options
 from mailsync.cli.bars import progress_for
+from mailsync.cli.lines import complain, say
 from mailsync.cli.session import Session
 from mailsync.formats.quantities import messages, moment, octets
 from mailsync.formats.terminal import plain
@@ -36,18 +37,13 @@ def command(session: Session, account: str, *, archive: Path | None, wait: float
     if session.json:
         exits.print_json(session, report.exit_code, report.as_json())
         return report.exit_code
-    sign = click.style("!", fg="red", bold=True)
     for path in report.outcome.damaged:
-        click.echo(
-            f"{sign} {plain(str(path))}: its content is not what was stored; it is in"
-            " quarantine now",
-            err=True,
-        )
+        complain(f"{plain(str(path))}: its content is not what was stored; it is in quarantine now")
     if report.outcome.missing:
-        click.echo(f"{sign} {report.outcome.missing:,} files are missing", err=True)
+        complain(f"{report.outcome.missing:,} files are missing")
     if not session.quiet:
         for line in _sentences(report):
-            click.echo(f"{plain(line)}")
+            say(plain(line))
     return report.exit_code
 
 

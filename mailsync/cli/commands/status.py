@@ -11,6 +11,7 @@ import click
 from mailsync.app.requests import StatusRequest
 from mailsync.app.status import State, exit_code, status
 from mailsync.cli import exits, options
+from mailsync.cli.lines import complain
 from mailsync.cli.session import Session
 from mailsync.cli.tables import table
 from mailsync.formats.quantities import moment, octets, span
@@ -40,7 +41,9 @@ def command(
         return code
     if not session.quiet:
         headings = ["account", "messages", "gone", "size", "last complete pull", "last run"]
-        click.echo(table([list(_row(state, now)) for state in states], headings, "lrrrll"))
+        drop = ("last run", "gone", "size")
+        rows = [list(_row(state, now)) for state in states]
+        click.echo(table(rows, headings, "lrrrll", drop=drop))
     _complain(states, now)
     return code
 
@@ -49,20 +52,14 @@ def _complain(states: Sequence[State], now: float) -> None:
     """Say what is wrong with archives, whatever else is said."""
     for state in states:
         if state.error:
-            click.echo(
-                f"{click.style('!', fg='red', bold=True)} {plain(state.account)}:"
-                f" {plain(state.error)}",
-                err=True,
-            )
+            complain(f"{plain(state.account)}: {plain(state.error)}")
         elif state.stale:
             had = (
                 f"last complete pull {span(now - state.last_complete)} ago"
                 if state.last_complete
                 else "never pulled completely"
             )
-            click.echo(
-                f"{click.style('!', fg='red', bold=True)} {plain(state.account)}: {had}", err=True
-            )
+            complain(f"{plain(state.account)}: {had}")
 
 
 def _row(state: State, now: float) -> Iterator[str]:

@@ -14,6 +14,7 @@ from mailsync.app.requests import VerifyRequest
 from mailsync.app.verify import Comparison, Coverage, Proof, name_of_entry, verify
 from mailsync.cli import exits, options
 from mailsync.cli.bars import progress_for
+from mailsync.cli.lines import complain, say
 from mailsync.cli.passwords import secrets
 from mailsync.cli.session import Session
 from mailsync.cli.tables import table
@@ -76,18 +77,18 @@ def command(
 def _print_proof(session: Session, proof: Proof) -> None:
     if proof.error:
         exits.trace(proof.error, session)
-        _complain(plain(str(proof.error)))
+        complain(plain(str(proof.error)))
         return
     hurt = 0
     for one in proof.damages:
         hurt += one.damaged
         if one.damaged:
-            _complain(f"{plain(str(one.path))}: {plain(one.what)}")
+            complain(f"{plain(str(one.path))}: {plain(one.what)}")
         elif not session.quiet:
-            click.echo(f"- {plain(str(one.path))}: {plain(one.what)}")
+            say(f"- {plain(str(one.path))}: {plain(one.what)}")
     name = plain(str(proof.directory))
     if hurt:
-        click.echo(
+        say(
             f"{click.style(f'{name}:', fg='red')} {hurt:,} damaged; the next pull fetches them"
             " anew",
             err=True,
@@ -99,29 +100,29 @@ def _print_proof(session: Session, proof: Proof) -> None:
             if proof.files
             else "holds no message yet"
         )
-        click.echo(f"{click.style(f'{name}:', fg='green')} {held}")
+        say(f"{click.style(f'{name}:', fg='green')} {held}")
 
 
 def _print_comparison(session: Session, comparison: Comparison) -> None:
     who = plain(comparison.account)
     if comparison.error:
         exits.trace(comparison.error, session)
-        _complain(f"{who}: {plain(str(comparison.error))}")
+        complain(f"{who}: {plain(str(comparison.error))}")
         return
     if not session.quiet:
         _print_mailboxes(session, comparison)
     for one in comparison.mailboxes:
         for line in _troubles(one, everything=session.verbose):
-            _complain(f"{plain(show(one.mailbox))}: {plain(line)}")
+            complain(f"{plain(show(one.mailbox))}: {plain(line)}")
     if not comparison.complete:
-        click.echo(
+        say(
             f"{click.style(f'{who}:', fg='red')} the archive does not have everything: run mailsync"
             f" pull {who}",
             err=True,
         )
     elif not session.quiet:
         total = sum(one.on_server for one in comparison.mailboxes)
-        click.echo(
+        say(
             f"{click.style(f'{who}:', fg='green')} complete: the archive has {messages(total)}"
             f" of {total:,} that are on the server"
         )
@@ -150,16 +151,15 @@ def _print_mailboxes(session: Session, comparison: Comparison) -> None:
         for one in shown
     ]
     if rows:
-        click.echo(table(rows, headings, "lrrrrrr"))
+        drop = ("only here", "other flags", "in the archive", "on the server")
+        click.echo(table(rows, headings, "lrrrrrr", drop=drop))
     if comparison.left_out:
         names = ", ".join(plain(show(path)) for path in comparison.left_out)
-        click.echo(f"left out, as in a pull: {names}")
+        say(f"left out, as in a pull: {names}")
     for line in comparison.unreadable:
-        click.echo(f"the server lists its mailboxes in a way that cannot be read whole: {line}")
+        say(f"the server lists its mailboxes in a way that cannot be read whole: {line}")
     if any(one.nameless for one in comparison.mailboxes):
-        click.echo(
-            "this server gives messages no names, so that only their number could be compared"
-        )
+        say("this server gives messages no names, so that only their number could be compared")
 
 
 def _numbers(one: Coverage) -> tuple[int, ...]:
@@ -195,7 +195,3 @@ def _troubles(one: Coverage, *, everything: bool) -> list[str]:
     rest = [f"… and {len(found) - most:,} more (-v shows them)"] if len(found) > most else []
     short = [f"the archive has {messages(one.short)} too few"] if one.short else []
     return [*found[:most], *rest, *short]
-
-
-def _complain(line: str) -> None:
-    click.echo(f"{click.style('!', fg='red', bold=True)} {line}", err=True)

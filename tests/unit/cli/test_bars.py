@@ -4,7 +4,10 @@ import io
 import re
 import threading
 
-from mailsync.cli.bars import EVERY, Bars, Lines, progress_for
+import pytest
+
+from mailsync.cli import exits
+from mailsync.cli.bars import EVERY, Bars, Lines, Phase, TimeLeft, progress_for
 from mailsync.cli.session import Session
 from mailsync.progress import Progress, Silence
 
@@ -49,7 +52,7 @@ def test_a_terminal_gets_a_bar_with_messages_and_bytes() -> None:
     assert progress._bar is not None
     progress._bar.refresh()
     last = stream.getvalue().rpartition("\r")[2]
-    assert re.search(r"pulling from old: +50%\|.*\| 1\.50MB of 3\.00MB, 1/2 messages, .*B/s", last)
+    assert re.search(r"pulling 50%, .*B/s, 1 of 2 messages, 1.5 MB of 3.0 MB \|.*\|", last)
     progress.end()
 
 
@@ -108,7 +111,7 @@ def test_a_bar_tells_the_time_left_when_it_can_be_told() -> None:
         clock.now += 1
         progress.advance(1, 1_000)
     progress._bar.refresh()
-    assert "31/574 messages, about 9 min left" in stream.getvalue().rpartition("\r")[2]
+    assert "about 9 min left, 31 of 574 messages" in stream.getvalue().rpartition("\r")[2]
     progress.end()
 
 
@@ -151,3 +154,47 @@ def test_two_sides_of_a_migration_have_a_row_each() -> None:
     first.end()
     second.end()
     assert "\n\rpushing to new" in stream.getvalue()
+
+
+def test_a_line_says_rate_and_time_left_first_and_has_the_bar_last_at_any_width() -> None:
+    clock = Clock()
+    phase = Phase("pulling from imaps://alice@mail.example.org", TimeLeft(clock))
+    phase.expect(2000, 133_000_000)
+    for _ in range(20):
+        clock.now += 1
+        phase.advance(1, 1_000_000)
+    long, middle, narrow = (phase.short(1_000_000, room) for room in (150, 77, 37))
+    pace = "15%, 1.0 MB/s, about 2 min left"
+    counted = "20 of 2,000 messages"
+    assert long == (
+        f"pulling from imaps://alice@mail.example.org {pace}, {counted}, 20.0 MB of 133 MB"
+    )
+    assert middle == f"pulling {pace}, {counted}"
+    assert narrow == pace
+
+
+def test_an_account_may_bear_any_name() -> None:
+    stream = Terminal()
+    progress = Bars(stream)
+    progress.begin("pulling from {n}{0}%s")
+    progress.expect(1, 10)
+    progress.advance(1, 10)
+    progress.end()
+    assert "pulling from {n}{0}%s" in stream.getvalue()
+
+
+def test_an_interruption_tells_how_far_the_work_is_at_the_first_column(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    terminal = Terminal()
+    session = Session({})
+    progress = progress_for(session, terminal)
+    progress.begin("pulling from old")
+    progress.expect(2000, 3_000_000)
+    progress.advance(1, 1_500_000)
+    assert exits.report(KeyboardInterrupt(), session) == 130
+    assert terminal.getvalue().endswith(" \r")
+    assert capsys.readouterr().err == (
+        "mailsync: interrupted (pulling from old: 1 of 2,000 messages done); nothing is lost: run"
+        " the same command again and it goes on from here\n"
+    )
