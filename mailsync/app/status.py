@@ -15,6 +15,11 @@ from mailsync.errors import ArchiveError, ArchiveNotFound
 PULLS: Final = frozenset({"pull", "migrate"})
 RUNS_LOOKED_AT: Final = 200
 
+CLOCK_DRIFT: Final = 300
+"""Seconds by which a run may have ended in the future: clocks are set now and then. More is a clock
+that was wrong then or is wrong now, and nobody knows how old that pull is.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -76,8 +81,9 @@ def _state(login: Login, now: float, max_age: float | None) -> State:
 def _looked_at(archive: Archive, login: Login, now: float, max_age: float | None) -> State:
     mailboxes = archive.mailboxes(login.name)
     pulls = [run for run in archive.runs(login.name, RUNS_LOOKED_AT) if run.kind in PULLS]
-    complete = max((run.ended for run in pulls if run.complete and run.ended), default=None)
-    newest = max(pulls, key=lambda run: run.started, default=None)
+    newest = max(pulls, key=lambda run: run.id, default=None)
+    ends = {run.id: run.ended for run in pulls if run.complete and run.ended}
+    complete = ends[max(ends)] if ends else None
     return State(
         account=login.name,
         archive=str(login.directory),
@@ -89,5 +95,6 @@ def _looked_at(archive: Archive, login: Login, now: float, max_age: float | None
         last_complete=complete,
         last_run=newest.started if newest else None,
         last_run_complete=bool(newest and newest.complete),
-        stale=max_age is not None and (complete is None or now - complete > max_age),
+        stale=max_age is not None
+        and (complete is None or not -CLOCK_DRIFT <= now - complete <= max_age),
     )

@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from mmap import mmap
 from typing import Final, TypeAlias
 from urllib.parse import quote, unquote
@@ -20,6 +21,9 @@ from urllib.parse import quote, unquote
 SENDER: Final = b"From MAILER-DAEMON "
 HEAD_LIMIT: Final = 64 * 1024
 """Octets that the two lines in front of a message have at most."""
+
+_FLAGS_LIMIT: Final = HEAD_LIMIT - 1024
+"""What the other words of these lines leave to the flags."""
 
 _QUOTED: Final = re.compile(rb"^(>*From )", re.MULTILINE)
 _UNQUOTED: Final = re.compile(rb"^>(>*From )", re.MULTILINE)
@@ -69,7 +73,10 @@ class Stray:
 def write(
     content: bytes, digest: bytes, internaldate: int, flags: frozenset[str], copy: int = 1
 ) -> bytes:
-    """Return what stands for a message in an mbox; `internaldate` in epoch seconds."""
+    """Return what stands for a message in an mbox; `internaldate` in epoch seconds.
+
+    Flags that do not fit in our header are left out, keywords first: the catalogue knows them all.
+    """
     lines = content.count(b"\r\n")
     is_crlf = content.count(b"\n") == lines == content.count(b"\r")
     body = content.replace(b"\r\n", b"\n") if is_crlf else content
@@ -79,13 +86,22 @@ def write(
     is_open = not body.endswith(b"\n")
     if is_open:
         body += b"\n"
-    words = ",".join(sorted(quote(flag, safe="\\$!#&'*+-./:;=?@^_`|~") for flag in flags))
+    words = _flag_words(flags)
     head = (
         f"X-Mailsync: 1 sha256={digest.hex()} size={len(content)} date={internaldate} copy={copy}"
         f" form={'crlf' if is_crlf else 'raw'} open={int(is_open)} length={len(body)}"
         f" flags={words}\n"
     )
     return b"".join((SENDER, _asctime(internaldate), b"\n", head.encode("ascii"), body, b"\n"))
+
+
+def _flag_words(flags: frozenset[str]) -> str:
+    quoted = sorted(quote(flag, safe="\\$!#&'*+-./:;=?@^_`|~") for flag in flags)
+    if sum(map(len, quoted)) + len(quoted) > _FLAGS_LIMIT:
+        quoted.sort(key=lambda word: (not word.startswith("\\"), len(word)))
+        lengths = accumulate(len(word) + 1 for word in quoted)
+        quoted = sorted(quoted[: sum(length <= _FLAGS_LIMIT for length in lengths)])
+    return ",".join(quoted)
 
 
 def read(record: Record, body: bytes) -> bytes:

@@ -54,12 +54,22 @@ def _complain(states: Sequence[State], now: float) -> None:
         if state.error:
             complain(f"{plain(state.account)}: {plain(state.error)}")
         elif state.stale:
-            had = (
-                f"last complete pull {span(now - state.last_complete)} ago"
-                if state.last_complete
-                else "never pulled completely"
-            )
-            complain(f"{plain(state.account)}: {had}")
+            complain(f"{plain(state.account)}: {_why_stale(state, now)}")
+
+
+def _why_stale(state: State, now: float) -> str:
+    if not state.last_complete:
+        return "never pulled completely"
+    if state.last_complete > now:
+        return (
+            f"the last complete pull ended {moment(state.last_complete)}, which is yet to come:"
+            " set the clock of this machine right, and pull"
+        )
+    return f"last complete pull {span(now - state.last_complete)} ago"
+
+
+def _age(seconds: float) -> str:
+    return f"{span(seconds)} ago" if seconds >= 0 else "in the future"
 
 
 def _row(state: State, now: float) -> Iterator[str]:
@@ -74,7 +84,7 @@ def _row(state: State, now: float) -> Iterator[str]:
     yield f"{state.gone:,}" if state.gone else "-"
     yield octets(state.octets)
     yield (
-        f"{moment(state.last_complete)} ({span(now - state.last_complete)} ago)"
+        f"{moment(state.last_complete)} ({_age(now - state.last_complete)})"
         if state.last_complete
         else "never"
     )

@@ -141,3 +141,15 @@ def test_python_counts_the_messages_right(tmp_path: Path) -> None:
 def test_a_message_with_crlf_is_kept_as_unix_programs_like_it() -> None:
     assert b"\r" not in message(plain(1))
     assert b"a\nb\r\n" in message(b"S: x\r\n\r\na\nb\r\n")
+
+
+@given(st.integers(0, 40), st.integers(1, 9000))
+def test_more_flags_than_our_line_holds_cost_keywords_alone(length: int, count: int) -> None:
+    keywords = frozenset(f"{'ü' * length}{number}" for number in range(count))
+    one = mboxrd.write(b"Subject: a\r\n\r\nb\r\n", bytes(32), 1, keywords | {"\\Seen", "\\Flagged"})
+    [record] = mboxrd.scan(one)
+    assert isinstance(record, Record)
+    assert record.end == len(one)
+    assert {"\\Seen", "\\Flagged"} <= record.flags <= keywords | {"\\Seen", "\\Flagged"}
+    if count < 200:
+        assert record.flags > keywords
