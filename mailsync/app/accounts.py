@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from mailsync.archive import Archive
 from mailsync.config.account import STANDARD_PORTS, ImapAccount, Pop3Account, port_of
 from mailsync.config.file import Configuration, find, load
+from mailsync.config.proxy import proxy_for
 from mailsync.config.url import is_url, parse_url
 from mailsync.errors import ArchiveError, ConfigError
 from mailsync.formats.redaction import without_password
@@ -77,8 +78,13 @@ class Accounts:
     def one(self, text: str, archive: Path | None = None) -> Login:
         """Find the account of a name or a URL, with its archive elsewhere if `archive` says so.
 
-        Raises ConfigError.
+        Where it names no proxy, the environment may (`ALL_PROXY`). Raises ConfigError.
         """
+        login = self._named(text, archive)
+        proxy = login.settings.proxy or proxy_for(login.settings.host, self._where[1])
+        return replace(login, settings=login.settings.model_copy(update={"proxy": proxy}))
+
+    def _named(self, text: str, archive: Path | None) -> Login:
         if is_url(text):
             url = parse_url(text)
             login = Login(url.name, url.settings, archive or URL_ARCHIVES / url.directory)

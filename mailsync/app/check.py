@@ -15,6 +15,7 @@ from mailsync.app.containment import contained
 from mailsync.app.requests import CheckRequest
 from mailsync.config.account import ImapAccount, Pop3Account
 from mailsync.errors import MailboxError, MailboxMissing, MailsyncError, StoreError
+from mailsync.formats.hosts import bracketed
 from mailsync.model import Mailbox, Scan, ScanRequest
 from mailsync.progress import Progress
 from mailsync.stores.base import Source
@@ -123,6 +124,7 @@ def _imap_instead(login: Login, settings: Pop3Account, secret: str) -> str | Non
             port=port,
             security=security,
             allow_plaintext=settings.allow_plaintext,
+            proxy=settings.proxy,
             username=settings.username,
             authorization_id=settings.authorization_id,
             tls_name=settings.tls_name,
@@ -138,7 +140,7 @@ def _imap_instead(login: Login, settings: Pop3Account, secret: str) -> str | Non
         default = {"tls": 993}.get(security, 143)
         at = f":{port}" if port != default else ""
         return (
-            f"{scheme}://{settings.username}@{settings.host}{at} ({count}"
+            f"{scheme}://{settings.username}@{bracketed(settings.host)}{at} ({count}"
             f" mailbox{'' if count == 1 else 'es'})"
         )
     return None

@@ -16,6 +16,7 @@ from mailsync.progress import Progress
 from mailsync.stores.base import Destination, Source
 from mailsync.stores.credentials import Credentials, Secret
 from mailsync.stores.endpoint import Endpoint
+from mailsync.stores.proxies import Proxy
 
 
 def endpoint(settings: Pop3Account | ImapAccount) -> Endpoint:
@@ -27,6 +28,7 @@ def endpoint(settings: Pop3Account | ImapAccount) -> Endpoint:
         settings.ca_file,
         settings.tls_name,
         settings.timeout,
+        settings.proxy if isinstance(settings.proxy, Proxy) else None,
     )
 
 

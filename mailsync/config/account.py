@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 from mailsync.config.amounts import DURATION_PATTERN
 from mailsync.config.paths import ReadablePath
 from mailsync.config.policies import Keep, Limits, Mark
+from mailsync.config.proxy import PROXY_PATTERN, read_proxy
 from mailsync.config.secrets import Secret
 from mailsync.config.section import Section
 from mailsync.config.values import (
@@ -27,6 +28,7 @@ from mailsync.config.values import (
     read_seconds,
     safe_name,
 )
+from mailsync.stores.proxies import Proxy
 from mailsync.stores.transport import is_loopback
 
 DEFAULT_PORTS: Final = {
@@ -101,7 +103,20 @@ class _Account(Section):
     ] = None
     tls_name: Annotated[
         str | None,
+        AfterValidator(lambda name: name and checked_host(name)),
         Field(description="The name in the server's certificate, where it is not `host`."),
+    ] = None
+    proxy: Annotated[
+        Proxy | Literal["none"] | None,
+        BeforeValidator(read_proxy),
+        Field(
+            description=(
+                "The proxy through which the server is reached, such as"
+                " socks5://127.0.0.1:9050 or http://proxy.example:8080; none: straight there,"
+                " whatever ALL_PROXY says."
+            )
+        ),
+        WithJsonSchema({"type": "string", "pattern": PROXY_PATTERN}),
     ] = None
     timeout: Annotated[
         float,
@@ -139,6 +154,23 @@ class _Account(Section):
                 " starttls (or, if you must, add the line `allow_plaintext: true`)",
             )
         return security
+
+    @field_validator("proxy")
+    @classmethod
+    def _encrypted_through_it(
+        cls, proxy: Proxy | Literal["none"] | None, info: ValidationInfo
+    ) -> Proxy | Literal["none"] | None:
+        if (
+            isinstance(proxy, Proxy)
+            and info.data.get("security") == "none"
+            and not info.data.get("allow_plaintext")
+        ):
+            raise PydanticCustomError(
+                "plaintext",
+                "would see the password and all mail, since `security` is none; write tls or"
+                " starttls there",
+            )
+        return proxy
 
 
 class Pop3Account(_Account):

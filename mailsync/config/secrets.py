@@ -145,7 +145,7 @@ Secret = Annotated[
     Discriminator(
         _form,
         custom_error_type="secret_form",
-        custom_error_message=FORMS.replace("{", "{{").replace("}", "}}"),
+        custom_error_message=FORMS,
     ),
 ]
 

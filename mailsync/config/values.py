@@ -10,6 +10,7 @@ from typing import Final
 
 from mailsync import mapping
 from mailsync.config.amounts import duration, size
+from mailsync.formats.hosts import ascii_host
 
 LONGEST_NAME: Final = 200
 
@@ -45,6 +46,7 @@ def checked_host(host: str) -> str:
         raise ValueError("must be the host name alone; the port has a line of its own, `port:`")
     if not host or re.search(r"[\s/@:\\\x00-\x1f\x7f]", host):
         raise ValueError("must be a host name, such as imap.example.org")
+    ascii_host(host)
     return host
 
 

@@ -21,10 +21,10 @@ from mailsync.errors import (
     ProtocolViolation,
     StoreUnavailable,
     TlsError,
-    Unreachable,
 )
 from mailsync.stores.endpoint import Endpoint
 from mailsync.stores.pace import Pace, TooSlow
+from mailsync.stores.reach import reach
 from mailsync.stores.tls import TlsSocket, tls_context
 from mailsync.stores.tls_trouble import handshake_trouble, reason
 
@@ -295,7 +295,7 @@ def _encrypted(
 ) -> TlsSocket:
     """Return a socket over which TLS is agreed on. Raises TlsError, ConnectionLost."""
     context = tls_context(account, endpoint.ca_file)
-    encrypted = TlsSocket(sock, context, endpoint.tls_name or endpoint.host, moved)
+    encrypted = TlsSocket(sock, context, endpoint.certified, moved)
     try:
         encrypted.handshake()
     except OSError as error:
@@ -308,7 +308,7 @@ def connect(endpoint: Endpoint, account: str) -> Connection:
 
     Raises Unreachable, ConnectionLost or TlsError.
     """
-    sock = _reached(endpoint, account)
+    sock = reach(endpoint, account)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     # A laptop that slept, a NAT that forgot us: notice within minutes, not hours.
@@ -332,45 +332,20 @@ def connect(endpoint: Endpoint, account: str) -> Connection:
     return connection
 
 
-def _reached(endpoint: Endpoint, account: str) -> socket.socket:
-    try:
-        return socket.create_connection((endpoint.host, endpoint.port), timeout=endpoint.timeout)
-    except socket.gaierror as error:
-        raise Unreachable(
-            account,
-            f"unknown host {endpoint.host!r}: check the spelling, and that this machine is online",
-        ) from error
-    except UnicodeError as error:
-        raise Unreachable(account, f"{endpoint.host!r} is not a possible host name") from error
-    except ConnectionRefusedError as error:
-        raise Unreachable(
-            account,
-            f"{endpoint} refuses connections: check the port ({endpoint.port}) and `security`",
-        ) from error
-    except TimeoutError as error:
-        raise ConnectionLost(
-            account, f"{endpoint} did not answer in {endpoint.timeout:g} s"
-        ) from error
-    except (ConnectionResetError, ConnectionAbortedError) as error:
-        raise ConnectionLost(account, f"{endpoint} hung up at once: {reason(error)}") from error
-    except OSError as error:
-        raise Unreachable(account, f"cannot reach {endpoint}: {reason(error)}") from error
-
-
 def _waits_for_tls(endpoint: Endpoint, account: str) -> bool:
     """Try a TLS handshake on a second connection; a certificate that is not trusted answers the
     question as well as one that is.
     """
     try:
-        with socket.create_connection((endpoint.host, endpoint.port), timeout=QUIET) as sock:
+        with reach(endpoint, account, QUIET) as sock:
             TlsSocket(
                 sock,
                 tls_context(account, endpoint.ca_file),
-                endpoint.tls_name or endpoint.host,
+                endpoint.certified,
                 Pace(2 * QUIET, time.monotonic).moved,
             ).handshake()
     except ssl.SSLCertVerificationError:
         return True
-    except OSError:
+    except (OSError, StoreUnavailable):
         return False
     return True

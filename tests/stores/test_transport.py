@@ -23,7 +23,7 @@ from mailsync.errors import (
     TlsError,
     Unreachable,
 )
-from mailsync.stores import tls_trouble, transport
+from mailsync.stores import reach, tls_trouble, transport
 from mailsync.stores.endpoint import Endpoint
 from mailsync.stores.transport import Connection, connect, is_loopback
 from tests.servers.certificates import Certificates
@@ -493,7 +493,7 @@ def test_a_connection_reset_before_it_stands_is_worth_another_try(
     def reset(*_: object, **__: object) -> None:
         raise ConnectionResetError(104, "Connection reset by peer")
 
-    monkeypatch.setattr(socket, "create_connection", reset)
+    monkeypatch.setattr(reach, "dial", reset)
     with pytest.raises(ConnectionLost, match="hung up at once"):
         connect(endpoint(1), "home")
 
