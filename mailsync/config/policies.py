@@ -62,11 +62,12 @@ class DeleteAfter(Section):
         Literal["header", "content"],
         Field(
             description=(
-                "header: a message is fetched and compared before it is deleted unless its header"
-                " makes it unique. content: always."
+                "content: a message is fetched once more and compared before it is deleted. header:"
+                " only where its header does not make it unique; else the header and the first"
+                " lines are compared, and what was changed further down is not seen."
             )
         ),
-    ] = "header"
+    ] = "content"
 
     delete_after: Annotated[
         float,

@@ -25,16 +25,16 @@ def delete_from_server(
     progress: Progress,
     *,
     after: float,
-    whole: bool = False,
+    whole: bool,
 ) -> None:
     """Delete messages that the archive has held for `after` seconds; count only what the server
     confirmed.
 
-    A message goes only when, in this very session, its announced size and its header equal those of
-    the message in the archive, whose file was just read and hashed; without a Received line, whose
-    queue id no other message has, and with `whole` always, only when its content does. The server
-    deletes at the end of the session, so a lost goodbye deletes nothing, and the next run finds
-    that out.
+    A message goes only when, in this very session, its content equals that of the message in the
+    archive, whose file was just read and hashed. Unless `whole`, its announced size, its header and
+    its first lines are enough where it has a Received line, whose queue id no other message has.
+    The server deletes at the end of the session, so a lost goodbye deletes nothing, and the next
+    run finds that out.
     """
     run.flush()
     progress.begin(f"tidying {report.account}")

@@ -73,7 +73,6 @@ _UNASKED: Final = {
     "DELE is OK and nothing is deleted": {"pull", "verify", "migrate from"},
     "DELE deletes the next message": {"pull", "verify", "migrate from"},
     "TOP gives another header": {"migrate from"},
-    "the second message cannot be read": {"delete_after later"},
 }
 """POP3: commands that never ask what these lies would be an answer to."""
 

@@ -31,7 +31,7 @@ class Nights:
     server: Liar
     now: float = 1_700_000_000
     keep: float | None = None
-    whole: bool = False
+    whole: bool = True
     thorough: bool = False
     options: dict[str, object] = field(default_factory=dict)
 

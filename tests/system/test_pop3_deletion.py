@@ -45,13 +45,32 @@ def test_a_message_without_a_received_line_goes_once_its_content_was_compared(
     tmp_path: Path,
 ) -> None:
     with filled(HEAD + b"Door 1 is open.\r\n", plain(1)) as server:
-        nights = Nights(tmp_path, server, keep=DAY)
+        nights = Nights(tmp_path, server, keep=DAY, whole=False)
         nights.pull()
         nights.now += 2 * DAY
         assert nights.pull().total.removed == 2
         assert nights.on_server() == []
         asked = [line for line in nights.said() if line.startswith(b"RETR")]
         assert asked == [b"RETR 1", b"RETR 2", b"RETR 1"]
+
+
+def test_what_was_changed_far_down_in_a_message_is_stored_and_not_deleted(tmp_path: Path) -> None:
+    """By a scanner, or an edit over IMAP: the same UIDL, size, header and first lines."""
+    first = plain(1) + b"a line of text\r\n" * 40 + b"the price is 100 EUR\r\n"
+    second = first.replace(b"100", b"900")
+    with filled(first) as server:
+        nights = Nights(tmp_path, server, keep=DAY, whole=False)
+        nights.pull()
+        server.mail.box(b"INBOX").messages[0].content = second
+        nights.now += 2 * DAY
+
+        nights.pull()
+
+        assert nights.on_server() == [second]
+        assert nights.archived() == {first, second}
+        nights.now += 2 * DAY
+        assert nights.pull().total.removed == 1
+        assert nights.archived() == {first, second}
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -72,7 +91,7 @@ def test_a_server_that_shows_another_header_than_it_sends_keeps_its_message(
     tmp_path: Path,
 ) -> None:
     with filled(plain(1), plain(2)) as server:
-        nights = Nights(tmp_path, server, keep=DAY)
+        nights = Nights(tmp_path, server, keep=DAY, whole=False)
         nights.pull()
         server.set(NAMED["TOP gives another header"])
         nights.now += 2 * DAY
