@@ -124,7 +124,7 @@ def made_up(header: bytes, size: int) -> Callable[[Conversation], None]:
     [
         (HEADER, len(MESSAGE), True),
         (HEADER, len(MESSAGE) - 2, True),
-        (b"Subject: another\r\n", len(MESSAGE), False),
+        (b"Subject: another\r\n", len(MESSAGE), True),
         (HEADER, 4000, False),
         (HEADER, len(MESSAGE) - 1, False),
     ],

@@ -59,7 +59,7 @@ def test_what_was_changed_far_down_in_a_message_is_stored_and_not_deleted(tmp_pa
     first = plain(1) + b"a line of text\r\n" * 40 + b"the price is 100 EUR\r\n"
     second = first.replace(b"100", b"900")
     with filled(first) as server:
-        nights = Nights(tmp_path, server, keep=DAY, whole=False)
+        nights = Nights(tmp_path, server, keep=DAY)
         nights.pull()
         server.mail.box(b"INBOX").messages[0].content = second
         nights.now += 2 * DAY
