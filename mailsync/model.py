@@ -195,13 +195,14 @@ class Scan:
 @dataclass(frozen=True, slots=True)
 class KnownMessage:
     """What the catalogue holds of one placement: the size its server announced, its flags, whether
-    it is gone or damaged. A negative size: only a part of it came.
+    it is gone or damaged, and when it arrived. A negative size: only a part of it came.
     """
 
     size: int | None
     flags: frozenset[str]
     gone: bool = False
     damaged: bool = False
+    internaldate: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,10 @@ ALARM_COUNT = 20
 the owner meant.
 """
 
+_QUARTER = 900
+_MOST_ZONES = 26 * 3600
+"""Time zones are quarters of an hour apart, and no two of them more than this."""
+
 
 def stands_still(mailbox: Mailbox, last: SyncState | None) -> bool:
     """Return whether nothing happened in a mailbox since `last`, by the server's own counters (RFC
@@ -56,9 +60,9 @@ class PullPlan:
 def plan_pull(scan: Scan, known: Known) -> PullPlan:
     """Compare what the server shows with what the catalogue holds of the same mailbox.
 
-    A known UID with another size, or UIDNEXT below the last one, under an unchanged UIDVALIDITY
-    means that the server reuses UIDs: it counts as a UIDVALIDITY change (RFC 9051 section 2.3.1.1
-    forbids it; restored backups do it).
+    A known UID with another size or date, or UIDNEXT below the last one, under an unchanged
+    UIDVALIDITY means that the server reuses UIDs: it counts as a UIDVALIDITY change (RFC 9051
+    section 2.3.1.1 forbids it; restored backups do it).
     """
     if scan.since is None and _reuses_uids(scan, known):
         return PullPlan(new=scan.entries, renewed=True)
@@ -101,6 +105,16 @@ def _other_size(entry: Entry, message: KnownMessage) -> bool:
     return entry.size is not None and message.size is not None and entry.size != message.size
 
 
+def _other_date(entry: Entry, message: KnownMessage) -> bool:
+    """Return whether a message arrived at another time; some servers tell it in another time zone
+    in summer.
+    """
+    if entry.internaldate is None or message.internaldate is None:
+        return False
+    apart = abs(entry.internaldate - message.internaldate)
+    return apart > _MOST_ZONES or apart % _QUARTER != 0
+
+
 def _came_in_part(message: KnownMessage) -> bool:
     return message.size is not None and message.size < 0
 
@@ -114,7 +128,8 @@ def _reuses_uids(scan: Scan, known: Known) -> bool:
     ):
         return True
     return any(
-        (message := known.messages.get(entry.ref.uid)) is not None and _other_size(entry, message)
+        (message := known.messages.get(entry.ref.uid)) is not None
+        and (_other_size(entry, message) or _other_date(entry, message))
         for entry in scan.entries
         if isinstance(entry.ref, UidRef)
     )

@@ -80,7 +80,8 @@ def test_a_full_scan_knows_every_message_of_its_uidvalidity(tmp_path: Path) -> N
             known = run.known(scan(THREE))
             assert set(known.messages) == {1, 2, 3}
             assert (known.live, known.messages[2].gone) == (2, True)
-            assert known.messages[1] == KnownMessage(len(plain(1)), frozenset())
+            first = replace(known.messages[1], internaldate=None)
+            assert first == KnownMessage(len(plain(1)), frozenset())
             assert run.known(scan(THREE, validity=9)).messages == {}
             assert run.known(scan(THREE, WORK)).messages == {}
 

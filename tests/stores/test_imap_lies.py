@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from mailsync.stores.imap import ImapSource
 from tests import messages
 from tests.servers import liar
 from tests.servers.liar import Exchange, Lie, Mail
-from tests.servers.lies import IMAP_LIES, QUOTES, TWO_WORDS
+from tests.servers.lies import IMAP_LIES, QUOTES, TWO_WORDS, refusing
 from tests.servers.scripted import Scripted
 from tests.stores.imap_scripted_server import ArchivedMessage, Server
 from tests.stores.imap_source_servers import endpoint
@@ -332,3 +333,50 @@ def test_sizes_that_are_estimates_are_no_trouble(rig: Rig) -> None:
     report = pull(rig, mail, LIES["sizes are ten octets too many"])
     assert (report.total.new, report.exit_code) == (30, 0)
     assert len(rig.messages(INBOX)) == 30
+
+
+@pytest.mark.parametrize(
+    "name", ["EXISTS is zero", "EXISTS is missing", "EXISTS counts nine quintillions"]
+)
+@pytest.mark.parametrize("words", [b"[THROTTLED] slow down", b"[OVERQUOTA] too much"])
+def test_a_listing_that_is_put_off_is_not_that_of_an_empty_mailbox(
+    rig: Rig, name: str, words: bytes
+) -> None:
+    mail = filled()
+    busy = Lie("it is busy", "NO", "imap", instead=refusing("UID FETCH", words))
+    assert pull(rig, mail, LIES[name], busy).exit_code == 75
+
+
+def test_a_mailbox_whose_messages_are_not_counted_and_not_listed_is_not_empty(rig: Rig) -> None:
+    mail = filled()
+    refuses = Lie("it refuses", "NO", "imap", instead=refusing("UID FETCH", b"no"))
+    assert pull(rig, mail, LIES["EXISTS is missing"], refuses).exit_code == 3
+
+
+def test_a_server_that_went_back_to_its_backup_and_caught_up_again_hides_no_message(
+    rig: Rig,
+) -> None:
+    """The new messages have UIDs and mod-sequences that others had before, and the counts agree."""
+    mail = filled()
+    marks = {"highest": 100}
+
+    def counted(asked: Exchange, said: list[bytes]) -> list[bytes]:
+        told = [
+            re.sub(rb"HIGHESTMODSEQ \d+", b"HIGHESTMODSEQ %d" % marks["highest"], one)
+            for one in said
+        ]
+        if b"CHANGEDSINCE" in asked.line:
+            return told[-1:]
+        return told
+
+    lie = Lie("it went back", "CHANGEDSINCE", "imap", answer=counted, also=("CONDSTORE",))
+    pull(rig, mail, lie)
+    box = mail.box(b"INBOX")
+    gone = box.messages.pop()
+    new = gone.content.replace(b"Subject: M", b"Subject: N")
+    assert new != gone.content
+    box.messages.append(replace(gone, content=new, internaldate=b"15-Jul-2014 02:41:00 +0000"))
+    marks["highest"] = 103
+
+    assert pull(rig, mail, lie).exit_code == 0
+    assert everything(rig) >= mail.contents()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -143,6 +144,17 @@ def test_a_known_uid_with_another_size_means_every_message_is_another_one() -> N
     scan = Scan(BOX, state(3, 2), (entry(1), entry(2, size=99)))
     assert plan_pull(scan, known).renewed
     assert plan_pull(scan, known).new == scan.entries
+
+
+@pytest.mark.parametrize(
+    ("apart", "renewed"), [(0, False), (3600, False), (-7200, False), (61, True), (86400 * 3, True)]
+)
+def test_a_known_uid_of_another_date_is_another_message_unless_time_zones_account_for_it(
+    apart: int, *, renewed: bool
+) -> None:
+    known = Known(state(3, 1), {1: KnownMessage(100, frozenset(), internaldate=1_400_000_000)}, 1)
+    there = replace(entry(1), internaldate=1_400_000_000 + apart)
+    assert plan_pull(Scan(BOX, state(3, 1), (there,)), known).renewed == renewed
 
 
 def test_a_uid_of_which_only_a_part_came_is_the_same_message_and_fetched_again() -> None:

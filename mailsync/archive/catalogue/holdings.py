@@ -21,7 +21,7 @@ from mailsync.plan import flags_of_copies
 _CHUNK: Final = 500
 
 _KNOWN: Final = (
-    "p.size, p.flags, p.gone_run IS NOT NULL, f.state <> 'sound'"
+    "p.size, p.flags, p.gone_run IS NOT NULL, f.state <> 'sound', p.internaldate"
     " FROM placements p JOIN files f ON f.id = p.file"
 )
 
@@ -104,8 +104,8 @@ class Holdings:
     def _known(self, rows: Iterable[Any]) -> dict[int | bytes, KnownMessage]:
         read = self._sql.flags.read
         return {
-            key: KnownMessage(size, read(flags), bool(gone), bool(damaged))
-            for key, size, flags, gone, damaged in rows
+            key: KnownMessage(size, read(flags), bool(gone), bool(damaged), arrived)
+            for key, size, flags, gone, damaged, arrived in rows
         }
 
     def stored_as_fetched(

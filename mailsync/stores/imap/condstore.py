@@ -4,8 +4,13 @@ QRESYNC, RFC 7162).
 
 from __future__ import annotations
 
+from typing import Final
+
 from mailsync.model import SyncState
 from mailsync.stores.imap.session import Session
+
+LAST_KNOWN: Final = 10
+"""Messages looked at again with each question for changes."""
 
 
 def keeps_changes(session: Session) -> bool:
@@ -31,6 +36,14 @@ def continues(since: SyncState | None, now: SyncState) -> bool:
         and (since.highestmodseq or 0) <= (now.highestmodseq or -1)
         and not 0 < now.uidnext < since.uidnext
     )
+
+
+def last_known(since: SyncState) -> list[bytes]:
+    """Name the last UIDs that were given by then. What they name tells whether the server went back
+    to a backup and gave them to other messages since, under mod-sequences that it had given before.
+    """
+    last = since.uidnext - 1
+    return [b"%d:%d" % (max(1, last - LAST_KNOWN + 1), last)] if last > 0 else []
 
 
 def gaps(existing: list[range], end: int) -> tuple[range, ...]:

@@ -42,6 +42,14 @@ class Examined:
         return self.command.result is not None and not self.command.result.ok
 
     @property
+    def counts(self) -> bool:
+        """Whether the server told how many messages there are."""
+        return any(
+            answer.word == b"EXISTS" and answer.number is not None
+            for answer in self.command.answers
+        )
+
+    @property
     def state(self) -> SyncState:
         """The mailbox's state before any later command; UIDVALIDITY and UIDNEXT are 0 where the
         server did not tell.

@@ -16,7 +16,13 @@ from typing import Final
 from mailsync.errors import MailboxError, MailboxMissing, StoreUnavailable, Throttled
 from mailsync.model import INBOX, Scan, ScanRequest, SyncState, UidRef
 from mailsync.stores.imap.command_queue import Command, CommandQueue
-from mailsync.stores.imap.condstore import changed_since, continues, gaps, keeps_changes
+from mailsync.stores.imap.condstore import (
+    changed_since,
+    continues,
+    gaps,
+    keeps_changes,
+    last_known,
+)
 from mailsync.stores.imap.examine import Examined, state_of, status_of
 from mailsync.stores.imap.reconnect import ReconnectingSession
 from mailsync.stores.imap.response import Result
@@ -125,8 +131,9 @@ class _MailboxScan:
         self._generation = link.generation
         items = _items(session)
         if since is not None:
-            changed = changed_since(session, since)
-            self._commands = [session.queue.send(b"UID FETCH 1:*" + items + changed)]
+            changed = [b"1:*" + items + changed_since(session, since)]
+            changed += [uids + items for uids in last_known(since)]
+            self._commands = [session.queue.send(b"UID FETCH " + one) for one in changed]
         else:
             self._commands = [
                 session.queue.send(b"UID FETCH " + window + items)
@@ -161,11 +168,11 @@ class _MailboxScan:
             return None
         responses = ScanResponses()
         refusal = self._read(link.session.queue, responses)
-        if not state.messages:
-            refusal = None  # some servers refuse 1:* where there is nothing
         stop = trouble(self._account, refusal.refusal if refusal else None, "listing a mailbox")
         if stop is not None:
             raise stop
+        if not state.messages and examined.counts:
+            refusal = None  # some servers refuse 1:* where there is nothing
         if self._full:
             return self._complete(link, state, responses, refusal)
         if refusal is not None or responses.odd:
