@@ -68,7 +68,8 @@ class TimeLeft:
         elapsed = self._clock() - self._since
         if self._messages < TELLING or came <= 0 or elapsed <= 0 or expected <= done:
             return ""
-        return f"about {span((expected - done) * elapsed / came)} left"
+        seconds = (expected - done) * elapsed / came
+        return f"about {span(seconds)} left" if seconds >= 1 else ""
 
 
 @dataclass(slots=True)
@@ -114,14 +115,14 @@ class Phase:
             return short(f"{self.what} …", room)
         percent = f"{min(100, 100 * self.octets_done // self.octets_expected)}%"
         left = self.left.words(self.octets_done, self.octets_expected)
-        pace = [f"{octets(rate)}/s", left] if left else [f"{octets(rate)}/s"]
+        pace = [*([f"{octets(rate)}/s"] if rate else []), *([left] if left else [])]
         counted = [f"{self.done:,} of {self._all}", self._sizes]
         for what, more in ((self.what, counted), (self._verb, counted), (self._verb, counted[:1])):
             line = ", ".join([f"{what} {percent}", *pace, *more])
             if columns(line) + BAR <= room:
                 return line
         line = ", ".join([f"{self._verb} {percent}", *pace])
-        return line if columns(line) <= room else short(", ".join([percent, *pace]), room)
+        return short(line if columns(line) <= room else line.replace(", about", ","), room)
 
     @property
     def _verb(self) -> str:

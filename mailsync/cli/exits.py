@@ -36,8 +36,7 @@ def report(error: BaseException, session: Session, arguments: Sequence[str] = ()
         redactor.learn(password_in(argument))
     if session.debug and not isinstance(error, click.ClickException):
         _traceback(error, session, arguments)
-    for one in session.watched:
-        one.end()
+    _first_column(session)
     code, said = explain(error, session)
     lines = [redactor.hidden(line) for line in said]
     try:
@@ -59,6 +58,14 @@ def report(error: BaseException, session: Session, arguments: Sequence[str] = ()
     except BrokenPipeError:
         return exit_codes.BROKEN_PIPE
     return code
+
+
+def _first_column(session: Session) -> None:
+    """Take away the bars, and what the terminal wrote among them, such as ^C."""
+    for one in session.watched:
+        one.end()
+    if session.watched and sys.stderr.isatty() and session.environ.get("TERM") != "dumb":
+        click.echo("\r\x1b[J", nl=False, err=True)
 
 
 def explain(error: BaseException, session: Session) -> tuple[int, list[str]]:

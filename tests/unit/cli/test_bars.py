@@ -170,7 +170,7 @@ def test_a_line_says_rate_and_time_left_first_and_has_the_bar_last_at_any_width(
         f"pulling from imaps://alice@mail.example.org {pace}, {counted}, 20.0 MB of 133 MB"
     )
     assert middle == f"pulling {pace}, {counted}"
-    assert narrow == pace
+    assert narrow == "pulling 15%, 1.0 MB/s, 2 min left"
 
 
 def test_an_account_may_bear_any_name() -> None:
