@@ -40,8 +40,12 @@ def report(error: BaseException, session: Session, arguments: Sequence[str] = ()
     code, said = explain(error, session)
     lines = [redactor.hidden(line) for line in said]
     try:
-        if isinstance(error, click.UsageError):
-            click.UsageError(redactor.hidden(error.format_message()), error.ctx).show()
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            error.show()
+            lines = ["no command was given"]
+        elif isinstance(error, click.UsageError):
+            _usage(error.ctx)
+            say(f"Error: {redactor.hidden(error.format_message())}", err=True)
         else:
             for line in lines:
                 say(f"{click.style('mailsync:', fg='red')} {plain(line)}", err=True)
@@ -58,6 +62,12 @@ def report(error: BaseException, session: Session, arguments: Sequence[str] = ()
     except BrokenPipeError:
         return exit_codes.BROKEN_PIPE
     return code
+
+
+def _usage(ctx: click.Context | None) -> None:
+    if ctx is not None:
+        click.echo(ctx.get_usage(), err=True)
+        say(f"`{ctx.command_path} --help` explains it.\n", err=True)
 
 
 def _first_column(session: Session) -> None:

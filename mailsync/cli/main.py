@@ -11,14 +11,14 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import click
 
 from mailsync import __version__, exit_codes
-from mailsync.cli import streams
+from mailsync.cli import options, streams
+from mailsync.cli.lines import width_of
 from mailsync.cli.session import Session
 
 COMMANDS: Final = {
@@ -35,21 +35,52 @@ COMMANDS: Final = {
     "show": "Show one message.",
     "duplicates": "List messages in several places, and look-alikes.",
     "config": "Help with the configuration file.",
+    "help": "Explain a command.",
 }
 
 EPILOG: Final = """\b
 Begin here:
   mailsync migrate pop3s://alice@old.example imaps://alice@new.example
-  mailsync migrate --help
-\b
-Exit codes: 0 all done, 2 usage or configuration, 3 incomplete, 4 nothing matches,
-  12 login refused, 13 damage, 14 TLS, 15 destination full, 74 disk full,
-  75 try again later, 130 interrupted (nothing is lost: run it again). All of them: README.md.
+  mailsync help migrate
+
+Exit codes: 0 all done, 2 usage or configuration, 3 incomplete, 4 nothing matches, 12 login refused,
+13 damage, 14 TLS, 15 destination full, 74 disk full, 75 try again later, 130 interrupted (nothing
+is lost: run it again). All of them: README.md.
 """
+
+
+class _Narrow(click.HelpFormatter):
+    """Writes help in as many columns as the terminal has, from 40 on; click's own needs 50, and 30
+    of them for the names of options.
+    """
+
+    def __init__(self, width: int | None = None, max_width: int | None = None) -> None:
+        columns = min(width_of(sys.stdout), max_width or 80)
+        super().__init__(width=width or max(columns - 1, 30))
+
+    def write_dl(
+        self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
+    ) -> None:
+        """Write names and what they mean, side by side."""
+        super().write_dl(rows, min(col_max, self.width // 3), col_spacing)
+
+
+class NarrowContext(click.Context):
+    """Explains itself on narrow terminals too."""
+
+    formatter_class = _Narrow
+
+
+def _narrow(command: click.Command) -> None:
+    command.context_class = NarrowContext
+    for inner in command.commands.values() if isinstance(command, click.Group) else ():
+        _narrow(inner)
 
 
 class LazyGroup(click.Group):
     """A group that lists its commands without importing them."""
+
+    context_class = NarrowContext
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
         """Name the commands in the order a newcomer meets them."""
@@ -61,7 +92,19 @@ class LazyGroup(click.Group):
             return None
         module = importlib.import_module(f"mailsync.cli.commands.{cmd_name}")
         command: click.Command = module.command
+        _narrow(command)
         return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Tell where an option of a command stands, when it stands before the command's name."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            raise click.UsageError(
+                f"no option {error.option_name} stands before the command; what a command takes"
+                f" stands behind it, as in `mailsync pull {error.option_name}`",
+                ctx,
+            ) from None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -97,44 +140,28 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     epilog=EPILOG,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.option(
-    "--config",
-    "config",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help=(
-        "The configuration. Default: $MAILSYNC_CONFIG, ./mailsync.yaml,"
-        " ~/.config/mailsync/mailsync.yaml."
-    ),
-)
-@click.option("-v", "--verbose", is_flag=True, help="Tell more: every mailbox, every remark.")
-@click.option(
-    "-q", "--quiet", is_flag=True, help="Say nothing unless something is wrong (for cron)."
-)
-@click.option("--debug", is_flag=True, help="Show a traceback when something fails.")
+@options.common
 @click.version_option(
     __version__, "--version", prog_name="mailsync", message="%(prog)s %(version)s"
 )
 @click.pass_obj
-def cli(session: Session, config: Path | None, *, verbose: bool, quiet: bool, debug: bool) -> None:
+def cli(session: Session) -> None:
     """Move and keep mail: POP3 and IMAP into an archive of your own, and back to any IMAP server.
 
     A server that is read from stays as it is, unless you ask otherwise; every message is kept byte
     for byte, and sent only once.
     """
-    session.config = config
-    session.verbose |= verbose
-    session.quiet |= quiet
-    session.debug |= debug
     if session.environ.get("NO_COLOR"):
         click.get_current_context().color = False
 
 
 def run(arguments: Sequence[str], session: Session) -> int:
     """Run one command line; returns the exit code and lets no exception out."""
+    # An error may come before the switches are read.
     session.debug |= "--debug" in arguments
+    session.json |= "--json" in arguments
     try:
         code = cli.main(list(arguments), prog_name="mailsync", standalone_mode=False, obj=session)
     except BaseException as error:  # noqa: BLE001  the one place where every failure becomes an exit code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -17,34 +17,55 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
 
 
-def _into_session(name: str) -> Callable[[click.Context, click.Parameter, bool], None]:
-    def remember(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001  click's signature
-        session = ctx.find_object(Session)
-        if session is not None:
-            session.command = ctx.command_path.removeprefix("mailsync ")
-            setattr(session, name, getattr(session, name) or value)
+_COMMON: Final[Sequence[tuple[str, str, Mapping[str, Any]]]] = (
+    ("--debug", "debug", {"is_flag": True, "help": "Show a traceback when something fails."}),
+    (
+        "--json",
+        "json",
+        {"is_flag": True, "help": "Print one JSON report on standard output, for programs."},
+    ),
+    (
+        "-q/--quiet",
+        "quiet",
+        {"is_flag": True, "help": "Say nothing unless something is wrong (for cron)."},
+    ),
+    (
+        "-v/--verbose",
+        "verbose",
+        {"is_flag": True, "help": "Tell more: every mailbox, every remark."},
+    ),
+    (
+        "--config",
+        "config",
+        {
+            "metavar": "FILE",
+            "type": click.Path(path_type=Path, dir_okay=False),
+            "help": (
+                "The configuration. Default: $MAILSYNC_CONFIG, ./mailsync.yaml,"
+                " ~/.config/mailsync/mailsync.yaml."
+            ),
+        },
+    ),
+)
 
-    return remember
+
+def _remember(ctx: click.Context, parameter: click.Parameter, value: object) -> None:
+    """Keep a switch for the length of the call; what is said behind the command's name holds."""
+    session = ctx.find_object(Session)
+    if session is None or parameter.name is None:
+        return
+    if ctx.parent is not None:
+        session.command = ctx.command_path.removeprefix("mailsync ")
+    setattr(session, parameter.name, value or getattr(session, parameter.name))
 
 
 def common(command: Command) -> Command:
-    """Add what every command takes: --json, and the global switches also behind the command's name,
-    where people type them.
+    """Add what every command takes, before the command's name and behind it: --config, -v, -q,
+    --json and --debug.
     """
-    for flags, name, text in (
-        (("--debug",), "debug", None),
-        (("-q", "--quiet"), "quiet", None),
-        (("-v", "--verbose"), "verbose", None),
-        (("--json",), "json", "Print one JSON report on standard output, for programs."),
-    ):
+    for flags, name, settings in _COMMON:
         command = click.option(
-            *flags,
-            name,
-            is_flag=True,
-            expose_value=False,
-            callback=_into_session(name),
-            hidden=text is None,
-            help=text,
+            *flags.split("/"), name, expose_value=False, callback=_remember, **settings
         )(command)
     return command
 

@@ -73,7 +73,7 @@ def test_every_command_explains_itself(command: str) -> None:
 
 def test_every_command_line_of_help_fits_a_terminal() -> None:
     for command in [[], *[name.split() for name in COMMANDS]]:
-        assert max(map(len, run(*command, "--help").stdout.splitlines())) <= 100
+        assert max(map(len, run(*command, "--help").stdout.splitlines())) <= 80
 
 
 def test_the_version_is_told() -> None:

@@ -20,8 +20,9 @@ def command() -> None:
 def schema_command() -> int:
     """Print a JSON Schema of mailsync.yaml, for editors that complete and check it.
 
-    \b
     Put it beside your configuration and name it on the first line there:
+
+    \b
       mailsync config schema > mailsync.schema.json
       # yaml-language-server: $schema=mailsync.schema.json
     """
