@@ -49,10 +49,6 @@ _MISSING: Final = {
 }
 
 
-_UNQUOTED: Final = frozenset({"plaintext", "dict_type", "model_type", "model_attributes_type"})
-"""Findings for which nothing is quoted: words where lines should stand may be a password."""
-
-
 def problems(errors: Iterable[Mapping[str, Any]], document: Document) -> list[Problem]:
     """Turn the errors of a ValidationError into problems."""
     return [_problem(error, document) for error in errors]
@@ -66,7 +62,7 @@ def _problem(error: Mapping[str, Any], document: Document) -> Problem:
     elif kind == "extra_forbidden":
         what = _unknown(path, document.value)
     else:
-        instead = "" if kind in _UNQUOTED else _instead_of(path, document.value)
+        instead = _instead_of(path, document.value, error.get("ctx", {}))
         what = f"{_shown(path)} {_wrong(error)}{instead}" if path else f"the file {_wrong(error)}"
     return Problem(document.where(path), what)
 
@@ -145,20 +141,20 @@ def _bounds(kind: str, context: Mapping[str, Any]) -> str:
     return f"must be {words[kind]} {limit:g}"
 
 
-def _instead_of(path: Path, value: Value) -> str:
-    """Quote the short text that was written, unless it may be a secret."""
-    if "password" in path:
-        return ""
+def _instead_of(path: Path, value: Value, context: Mapping[str, Any]) -> str:
+    """Quote what was written where it is nearly one of the words that may stand there.
+
+    Any other text may be a password that slipped onto the wrong line; the number of the line tells
+    its owner where to look.
+    """
     for step in path:
         try:
             value = value[step]  # type: ignore[index]
         except (LookupError, TypeError):
             return ""
-    return (
-        f" (not {without_password(value)!r})"
-        if isinstance(value, str) and len(value) <= 60 and value.isprintable()
-        else ""
-    )
+    words = str(context.get("expected", "")).replace("'", "").replace(",", "").split()
+    near = isinstance(value, str) and difflib.get_close_matches(value, words, n=1, cutoff=0.7)
+    return f" (not {value!r})" if near else ""
 
 
 def _unknown(path: Path, value: Value) -> str:

@@ -11,6 +11,7 @@ import codecs
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -214,8 +215,7 @@ def _run(
     command: str, whose: str, environ: Mapping[str, str], timeout: float = COMMAND_TIMEOUT
 ) -> bytes:
     words = shlex.split(command)
-    # Only the program's name is shown: arguments may tell what is secret.
-    program = words[0]
+    program = _program(words[0], whose, environ)
     try:
         done = subprocess.run(  # noqa: S603  the owner's own command, split without a shell
             words,
@@ -244,6 +244,20 @@ def _run(
             f" {how}{': ' if said else ''}{said}"
         )
     return done.stdout
+
+
+def _program(name: str, whose: str, environ: Mapping[str, str]) -> str:
+    """Return the name of a program that is there, which may be shown; its arguments may not.
+
+    The name of one that is not may be the password itself, written where its command belongs.
+    """
+    if shutil.which(name, path=environ.get("PATH")) is None:
+        raise ConfigError(
+            f"the password command of {whose} cannot be run: there is no such program. Its name is"
+            " not shown, as it may be the password: a command stands as {command: …}, a password"
+            " as text or in a file, {file: …}"
+        )
+    return name
 
 
 def _credential(name: str, whose: str, environ: Mapping[str, str]) -> Path:

@@ -329,3 +329,21 @@ def test_no_mistake_beside_or_in_a_password_shows_it(written: str, more: str) ->
         except ConfigError as error:
             said = f"{error!r} {error}"
     assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "port: hunter2-secret",
+        "security: hunter2-secret",
+        "timeout: hunter2-secret",
+        "timeout: 90hunter2",
+        "keep: hunter2-secret",
+        "mailboxes: hunter2-secret",
+    ],
+)
+def test_a_password_on_the_line_of_another_setting_is_not_repeated(
+    tmp_path: Path, line: str
+) -> None:
+    said = complaint(tmp_path, f"protocol: imap, host: h, username: u, password: x, {line}")
+    assert "hunter2" not in said
