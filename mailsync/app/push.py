@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 
 from mailsync.app import stores
 from mailsync.app.accounts import Secrets
 from mailsync.app.archives import demand_account, open_archive
-from mailsync.app.choice import demand_match, selection_of
+from mailsync.app.choice import SEARCHED, as_of, chosen_of, demand_messages, moved_to
 from mailsync.app.requests import PushRequest, RestoreRequest
 from mailsync.app.runs import begun, budget_of, collide, patience, rules_of
-from mailsync.archive import Archive, ArchivedMailbox
+from mailsync.archive import Archive
 from mailsync.engine import push as engine
+from mailsync.engine.chosen import Chosen
 from mailsync.engine.proof import Question, confirm, settle
 from mailsync.engine.proof_outcome import Proof
 from mailsync.engine.report import Report
-from mailsync.engine.selection import Selection
 from mailsync.engine.targets import Targets, find_targets
 from mailsync.errors import ArchiveNotFound, MailsyncError, StoreUnavailable
 from mailsync.formats.quantities import messages
@@ -79,14 +79,11 @@ def push_from(
     """
     login = request.source
     restoring = isinstance(request, RestoreRequest)
-    selection = selection_of(request.choice, archive, login, report)
-    boxes = archive.mailboxes(login.name)
-    if selection.globs:
-        boxes = demand_match(selection, boxes, login)
-    if restoring:
-        _note_gone(boxes, selection, report)
+    chosen = chosen_of(request.choice, archive, login)
+    demand_messages(request.choice, chosen)
+    _note_choice(chosen, report, restoring=restoring)
     rules = rules_of(request.destination, request.renamed, request.into)
-    targets = find_targets(archive, login.name, destination.mailboxes(), rules, selection)
+    targets = find_targets(archive, login.name, destination.mailboxes(), rules, chosen.selection)
     if collide(targets.mapping, report):
         return
     with archive.push(login.name, destination.key, rehearsal=report.dry_run) as run:
@@ -99,20 +96,43 @@ def push_from(
             if again is not None and report.total.new and report.error is None:
                 _confirm(session, targets, again)
         report.ended = int(time.time())
-        run.finish(complete=report.complete and selection.everything, report=report.as_json())
-
-
-def _note_gone(boxes: Sequence[ArchivedMailbox], selection: Selection, report: Report) -> None:
-    """Say of how many messages a restore would have to be asked for expressly."""
-    gone = sum(box.gone for box in boxes)
-    if gone and not selection.include_gone and selection.as_of is None:
-        report.note(
-            "gone",
-            None,
-            "",
-            f"{messages(gone)} that left the server are not among these; --include-gone brings them"
-            " back too",
+        run.finish(
+            complete=report.complete and chosen.selection.everything, report=report.as_json()
         )
+
+
+def _note_choice(chosen: Chosen, report: Report, *, restoring: bool) -> None:
+    """Say what a choice means, and of how many messages a push would have to be asked for
+    expressly.
+    """
+    selection = chosen.selection
+    if selection.as_of is not None:
+        report.note("as-of", None, "", as_of(chosen))
+        return
+    if selection.search:
+        report.note("searched", None, "", f"searched was {SEARCHED}, not the text")
+    if selection.also_moved or not (restoring or selection.include_gone):
+        return
+    losses = chosen.losses()
+    lost = sum(loss.lost for loss in losses)
+    if lost and not selection.include_gone:
+        text = (
+            f"{messages(lost)} that left the server {'is' if lost == 1 else 'are'} not among these;"
+            " --include-gone brings them back too"
+        )
+        report.note("gone", None, "", text)
+    for loss in losses if selection.include_gone else ():
+        if moved := sum(loss.moved.values()):
+            were = (
+                "message that was in here lives"
+                if moved == 1
+                else "messages that were in here live"
+            )
+            text = (
+                f"{moved:,} {were} elsewhere now, in {moved_to(loss)}, and"
+                f" {'is' if moved == 1 else 'are'} not brought back (--also-moved does)"
+            )
+            report.note("moved", loss.mailbox, "", text)
 
 
 def _confirm(session: engine.PushSession, targets: Targets, again: Callable[[], Source]) -> None:

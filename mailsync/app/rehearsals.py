@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 
 from mailsync.app import stores
 from mailsync.app.accounts import Login
@@ -21,7 +21,7 @@ from mailsync.config.policies import DeleteAfter
 from mailsync.engine import pull as engine
 from mailsync.engine.report import Report
 from mailsync.engine.server_deletion import rehearse_deletion
-from mailsync.errors import ArchiveNotFound, MailsyncError
+from mailsync.errors import ArchiveNotFound, MailsyncError, NothingMatches
 from mailsync.formats.quantities import messages, octets, span
 from mailsync.mapping import plan_mapping, show
 from mailsync.model import Entry, Known, Mailbox, MailboxPath, Scan, SyncState
@@ -102,7 +102,8 @@ def rehearse_migration(
                 rest = PushRequest(
                     source, target, choice, request.renamed, request.into, dry_run=True
                 )
-                push_from(archive, destination, rest, pushed, progress)
+                with suppress(NothingMatches):  # which the pull may bring
+                    push_from(archive, destination, rest, pushed, progress)
             mapping = plan_mapping(
                 [mailbox for mailbox in chosen if not mailbox.is_view],
                 destination.mailboxes(),

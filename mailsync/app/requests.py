@@ -8,7 +8,7 @@ and the report says what would be.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +23,9 @@ class Choice:
     `since` and `before` are epoch seconds of INTERNALDATE. `as_of` is a time: mailboxes, messages
     and flags are those of the last complete pull by then. `include_gone` takes messages that left
     the server too, `gone_since` only those that left it at that time or later; neither takes what
-    lives in another mailbox now, unless `also_moved`. `search` is looked for in the header.
+    lives in another mailbox now, unless `also_moved`. The words of `search` all stand in the
+    sender, the recipients or the subject. A message that is named, by its Message-ID or by the
+    beginning of its digest (`digests`), is meant also where it left the server.
     """
 
     mailboxes: tuple[str, ...] = ()
@@ -31,6 +33,7 @@ class Choice:
     before: int | None = None
     as_of: int | None = None
     message_id: str = ""
+    digests: tuple[str, ...] = ()
     search: str = ""
     include_gone: bool = False
     gone_since: int | None = None
@@ -39,7 +42,18 @@ class Choice:
     @property
     def whole_mailboxes(self) -> bool:
         """Whether nothing is left out within the mailboxes, as they are on the server now."""
-        return replace(self, mailboxes=(), include_gone=False) == Choice()
+        return not self.narrows and self.as_of is None
+
+    @property
+    def narrows(self) -> bool:
+        """Whether messages are left out within the mailboxes, as they were at the time meant."""
+        unnarrowed = Choice(
+            self.mailboxes,
+            as_of=self.as_of,
+            include_gone=self.include_gone,
+            also_moved=self.also_moved,
+        )
+        return self != unnarrowed
 
 
 EVERYTHING: Final = Choice()

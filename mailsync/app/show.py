@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mailsync.app import preview
+from mailsync.app.choice import digest_of
 from mailsync.app.requests import ShowRequest
 from mailsync.archive import Archive
-from mailsync.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +38,9 @@ class Shown:
 
 
 def show(request: ShowRequest) -> Shown:
-    """Read the message. Raises ConfigError when none, or several, begin so, and ArchiveError."""
+    """Read the message. Raises NothingMatches when none begins so, ConfigError when
+    several do, and ArchiveError.
+    """
     with Archive.read(request.account.directory) as archive:
-        digest = _only(list(archive.find(request.digest.lower())), request.digest)
+        digest = digest_of(archive, request.digest)
         return Shown(digest, archive.content(digest))
-
-
-def _only(found: list[bytes], digest: str) -> bytes:
-    if not found:
-        raise ConfigError(
-            f"no message's digest begins with {digest}; `mailsync list ACCOUNT --mailbox …` shows"
-            " them"
-        )
-    if len(found) > 1:
-        some = ", ".join(one.hex()[: max(12, len(digest) + 4)] for one in found[:5])
-        raise ConfigError(
-            f"{len(found)} messages' digests begin with {digest}:"
-            f" {some}{' …' if len(found) > 5 else ''}; write more of it"
-        )
-    return found[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from mailsync.archive.catalogue import ArchivedMailbox, Different, RunRecord, Same
@@ -67,6 +67,15 @@ class Questions:
             yield from self._catalogue.holdings.messages(
                 found, mailbox, include_gone=include_gone, as_of=as_of
             )
+
+    def moved(self, account: str, mailbox: MailboxPath) -> Mapping[bytes, Sequence[MailboxPath]]:
+        """Return the messages (by identity) that left a mailbox and live on, each with the
+        mailboxes it came to: another one, or the same. A copy that another mailbox had before is
+        none of those.
+        """
+        row = self._catalogue.accounts.find(account)
+        found = None if row is None else self._catalogue.mailboxes.find(row, mailbox)
+        return {} if found is None else self._catalogue.departures.moved(found)
 
     def last_known(self, account: str) -> LastKnown:
         """Return what a pull would know of an account, without beginning one."""

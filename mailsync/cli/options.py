@@ -107,6 +107,17 @@ def _moment(_: click.Context, __: click.Parameter, written: str | None) -> int |
         ) from None
 
 
+def _end(context: click.Context, parameter: click.Parameter, written: str | None) -> int | None:
+    """Read as `_moment` does; a day is its end."""
+    from datetime import date, datetime, time, timedelta  # noqa: PLC0415  not needed to list the options
+
+    try:
+        after = date.fromisoformat((written or "").strip()) + timedelta(days=1)
+        return int(datetime.combine(after, time.min).astimezone().timestamp()) - 1
+    except (ValueError, OverflowError, OSError):
+        return _moment(context, parameter, written)
+
+
 def _pairs(
     _: click.Context, __: click.Parameter, written: tuple[str, ...]
 ) -> dict[tuple[str, ...], tuple[str, ...]]:
@@ -127,28 +138,66 @@ def _name(_: click.Context, __: click.Parameter, written: str | None) -> tuple[s
     return parse_name(written) if written else ()
 
 
+_CHOICES: Final[tuple[tuple[str, str, str, Callable[..., Any] | None, str], ...]] = (
+    (
+        "--digest",
+        "digests",
+        "DIGEST",
+        None,
+        (
+            "Only the message whose digest begins so, as `list` shows it, also where it left the"
+            " server; may be repeated."
+        ),
+    ),
+    (
+        "--search",
+        "search",
+        "WORDS",
+        None,
+        (
+            "Only messages with all WORDS, in any order and case, in the sender, the recipients or"
+            " the subject."
+        ),
+    ),
+    (
+        "--message-id",
+        "message_id",
+        "ID",
+        None,
+        "Only the message with this Message-ID, also where it left the server.",
+    ),
+    (
+        "--as-of",
+        "moment",
+        "TIME",
+        _end,
+        (
+            "Mailboxes, messages and flags as the last complete pull by TIME saw them: 2026-03-01"
+            " is the end of that day, 2026-03-01T18:30 a time on it."
+        ),
+    ),
+    ("--before", "before", "DATE", _moment, "Only messages that arrived before DATE."),
+    (
+        "--since",
+        "since",
+        "DATE",
+        _moment,
+        "Only messages that arrived on DATE or later: 2026-03-01, or 14d for the last 14 days.",
+    ),
+)
+
+
 def messages(command: Command) -> Command:
-    """Add the options that choose messages: --since, --before, --as-of, --message-id, --search."""
-    for flags, name, metavar, callback, text in (
-        ("--search", "search", "TEXT", None, "Only messages whose header holds TEXT, in any case."),
-        ("--message-id", "message_id", "ID", None, "Only the message with this Message-ID."),
-        (
-            "--as-of",
-            "moment",
-            "TIME",
-            _moment,
-            "Mailboxes, messages and flags as the last complete pull by TIME saw them.",
-        ),
-        ("--before", "before", "DATE", _moment, "Only messages that arrived before DATE."),
-        (
-            "--since",
-            "since",
-            "DATE",
-            _moment,
-            "Only messages that arrived on DATE or later: 2026-03-01, or 14d for the last 14 days.",
-        ),
-    ):
-        command = click.option(flags, name, metavar=metavar, callback=callback, help=text)(command)
+    """Add the options that choose messages."""
+    for flag, name, metavar, callback, text in _CHOICES:
+        command = click.option(
+            flag,
+            name,
+            metavar=metavar,
+            callback=callback,
+            multiple=name == "digests",
+            help=text,
+        )(command)
     return command
 
 
@@ -172,29 +221,30 @@ def places(command: Command) -> Command:
 
 
 def gone(command: Command) -> Command:
-    """Add the options about messages that left their server: --include-gone, --gone-since and
-    --also-moved.
+    """Add the options about messages that left their server: --include-gone (or --gone),
+    --gone-since and --also-moved.
     """
     command = click.option(
         "--also-moved",
         is_flag=True,
         help="Of these, also messages that live in another mailbox now.",
     )(command)
-    command = gone_since(command)
+    command = click.option(
+        "--gone-since",
+        "gone_since",
+        metavar="DATE",
+        callback=_moment,
+        help="Only messages that left the server on DATE or later, such as 14d.",
+    )(command)
     return click.option(
         "--include-gone",
+        "--gone",
+        "include_gone",
         is_flag=True,
         help="Also messages that are no longer on the server they came from.",
     )(command)
 
 
-gone_since: Final = click.option(
-    "--gone-since",
-    "gone_since",
-    metavar="DATE",
-    callback=_moment,
-    help="Only messages that left the server on DATE or later, such as 14d.",
-)
 mailbox: Final = click.option(
     "--mailbox",
     "globs",
@@ -249,12 +299,8 @@ max_age: Final = click.option(
 )
 
 
-def choice(
-    globs: tuple[str, ...], chosen: Mapping[str, Any], *, include_gone: bool = False
-) -> Choice:
-    """Return what `mailbox`, `messages` and `gone` or `gone_since` chose, as a command's arguments
-    hold it.
-    """
+def choice(globs: tuple[str, ...], chosen: Mapping[str, Any]) -> Choice:
+    """Return what `mailbox`, `messages` and `gone` chose, as a command's arguments hold it."""
     from mailsync.app.requests import Choice  # noqa: PLC0415  not needed to list the options
 
     return Choice(
@@ -264,9 +310,10 @@ def choice(
         as_of=chosen["moment"],
         message_id=chosen["message_id"] or "",
         search=chosen["search"] or "",
-        include_gone=include_gone or chosen.get("include_gone", False),
+        digests=chosen["digests"],
+        include_gone=chosen["include_gone"],
         gone_since=chosen["gone_since"],
-        also_moved=chosen.get("also_moved", False),
+        also_moved=chosen["also_moved"],
     )
 
 

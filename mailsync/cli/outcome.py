@@ -33,6 +33,7 @@ REMARKS: Final = frozenset(
         "flags-left-out",
         "rehearsal",
         "as-of",
+        "searched",
         "moved",
         "would-delete",
         "would-make",

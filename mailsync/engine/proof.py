@@ -33,7 +33,6 @@ from mailsync.model import (
     Scan,
     ScanRequest,
 )
-from mailsync.plan import has_moved
 from mailsync.stores.base import Source
 
 
@@ -171,9 +170,7 @@ class _Prover:
         for digest in lost:
             with suppress(IntegrityError):
                 archive.content(digest)  # which remembers the damage, for the next pull to mend
-        alive = self._targets.alive
-        here = (one for one in self._targets.messages(aim) if not has_moved(one, alive))
-        messages = {message.key: message for message in here}
+        messages = {message.key: message for message in self._targets.messages(aim)}
         return self.proof.begin(aim, at_source, held, messages, len(lost))
 
     def _look(
@@ -247,7 +244,7 @@ class _Confirmer(_Prover):
         run = self._run.id
         messages = {
             message.key: message
-            for message in self._targets.held(aim.source.path)
+            for message in self._targets.chosen.held(aim.source.path)
             if (line := ledger.get(message.key)) and line.run == run and not line.removed
         }
         return self.proof.begin(aim, 0, 0, messages, 0)

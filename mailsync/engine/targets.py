@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mailsync.archive import Archive
+from mailsync.engine.chosen import Chosen
 from mailsync.engine.selection import Selection
 from mailsync.mapping import MappingPlan, MappingRules, archive_of, plan_mapping
 from mailsync.model import VIEWS, ArchivedMessage, Mailbox, MailboxPath
@@ -25,43 +26,33 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """A push's targets by destination mailbox, over the messages of one account that `selection`
-    chooses.
+    """A push's targets by destination mailbox, over the `chosen` messages of one account.
 
     `listed` are the mailboxes of the destination as it lists them. `elsewhere` are the messages (by
-    identity) that live in a mailbox of their own, `alive` those that are live in any.
+    identity) that live in a mailbox of their own.
     """
 
-    archive: Archive
-    account: str
+    chosen: Chosen
     listed: Sequence[Mailbox]
     by_destination: Mapping[MailboxPath, Sequence[Target]]
     mapping: MappingPlan
     elsewhere: frozenset[bytes]
-    selection: Selection
-    alive: frozenset[bytes] = frozenset()
+
+    @property
+    def archive(self) -> Archive:
+        """The archive the messages are in."""
+        return self.chosen.archive
+
+    @property
+    def account(self) -> str:
+        """The account whose messages these are."""
+        return self.chosen.account
 
     def messages(self, target: Target) -> Iterator[ArchivedMessage]:
-        """Yield the chosen messages of one target, oldest first, those too that are gone from it
-        and alive in another mailbox.
-
-        Choosing may read every header; `held` does not choose.
-        """
-        chosen, header = self.selection, self.archive.header
-        for message in self.held(target.source.path):
-            if chosen.message(message, header) and not (
-                target.only_here and message.identity in self.elsewhere
-            ):
+        """Yield the chosen messages of one target, oldest first."""
+        for message in self.chosen.messages(target.source.path):
+            if not (target.only_here and message.identity in self.elsewhere):
                 yield message
-
-    def held(self, source: MailboxPath) -> Iterator[ArchivedMessage]:
-        """Yield all messages of a mailbox of the archive among which the selection chooses, in the
-        same order.
-        """
-        chosen = self.selection
-        return self.archive.messages(
-            self.account, source, include_gone=chosen.include_gone, as_of=chosen.as_of
-        )
 
     def planned(self, source: MailboxPath, keys: Iterable[FileKey]) -> Iterator[ArchivedMessage]:
         """Yield the messages of a mailbox of the archive that a plan names by their file keys,
@@ -70,7 +61,7 @@ class Targets:
         rest = set(keys)
         if not rest:
             return
-        for message in self.held(source):
+        for message in self.chosen.held(source):
             key = file_key(message)
             if key in rest:
                 rest.remove(key)
@@ -105,6 +96,7 @@ def find_targets(  # noqa: PLR0917  what a push is about
     A mailbox that left the server counts only where the selection reaches back to it. `coming` are
     mailboxes a pull is about to bring.
     """
+    among = Chosen(archive, account, selection)
     past = selection.include_gone or selection.as_of is not None
     held = [box for box in archive.mailboxes(account) if past or not box.removed]
     known = {box.path: Mailbox(box.path, box.special_use, box.subscribed) for box in held}
@@ -121,12 +113,7 @@ def find_targets(  # noqa: PLR0917  what a push is about
         path = archive_of(listed, rules)
         by_destination.setdefault(path, []).append(Target(mailbox, path, only_here=True))
     elsewhere = _elsewhere(archive, account, selection) if everything else ()
-    leaves_moved = selection.include_gone and not selection.also_moved
-    alive = frozenset(_alive(archive, account) if leaves_moved else ())
-    found = Targets(
-        archive, account, listed, by_destination, mapping, frozenset(elsewhere), selection
-    )
-    return replace(found, alive=alive)
+    return Targets(among, listed, by_destination, mapping, frozenset(elsewhere))
 
 
 def refreshed(targets: Targets) -> Targets:
@@ -140,7 +127,9 @@ def refreshed(targets: Targets) -> Targets:
     }
     elsewhere = targets.elsewhere
     if any(target.only_here for sources in kept.values() for target in sources):
-        elsewhere = frozenset(_elsewhere(targets.archive, targets.account, targets.selection))
+        elsewhere = frozenset(
+            _elsewhere(targets.archive, targets.account, targets.chosen.selection)
+        )
     return replace(
         targets,
         by_destination={path: sources for path, sources in kept.items() if sources},
@@ -158,11 +147,3 @@ def _elsewhere(archive: Archive, account: str, selection: Selection) -> set[byte
             )
             found.update(message.identity for message in held)
     return found
-
-
-def _alive(archive: Archive, account: str) -> Iterator[bytes]:
-    """Yield the messages, by identity, that live in any mailbox."""
-    for box in archive.mailboxes(account):
-        if not box.removed:
-            for message in archive.messages(account, box.path):
-                yield message.identity

@@ -163,9 +163,8 @@ class Evidence:
     `state` is None where the mailbox is not there yet. `located` was looked for and found, of what
     the ledger says arrived `removed` was looked for and not found. Where the ledger is not
     `trusted`, only what was located counts as there. `sent_ahead` was sent beside the pull already,
-    with or without an answer. `alive` are identities of messages that live somewhere: a message
-    that is gone from its mailbox and alive in another one moved. A mailbox that is not `usable`
-    could not be made or looked at.
+    with or without an answer. A mailbox that is not `usable` could not be made or
+    looked at.
     """
 
     ledger: Mapping[LedgerKey, LedgerLine] = field(default_factory=dict)
@@ -174,7 +173,6 @@ class Evidence:
     removed: Sequence[ArchivedMessage] = ()
     trusted: bool = True
     sent_ahead: Collection[LedgerKey] = frozenset()
-    alive: Collection[bytes] = frozenset()
     usable: bool = True
 
 
@@ -184,7 +182,7 @@ class SourcePlan:
 
     `append` is sent first. `doubtful` has an intent without an answer and was not found: it is sent
     once a second look did not find it either. Of the messages `seen`, `already` are there, and
-    `new` of `octets` are to be sent, the doubtful ones included. `moved` left for another mailbox.
+    `new` of `octets` are to be sent, the doubtful ones included.
     """
 
     path: MailboxPath
@@ -194,7 +192,6 @@ class SourcePlan:
     already: int
     new: int
     octets: int
-    moved: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +264,6 @@ class _Draft:
     octets: int = 0
     append: bytearray = field(default_factory=bytearray)
     doubtful: bytearray = field(default_factory=bytearray)
-    moved: set[bytes] = field(default_factory=set)
 
     def finished(self, path: MailboxPath) -> SourcePlan:
         return SourcePlan(
@@ -278,7 +274,6 @@ class _Draft:
             self.already,
             self.new,
             self.octets,
-            len(self.moved),
         )
 
 
@@ -299,9 +294,6 @@ def plan_mailbox(
     mangled: list[ArchivedMessage] = []
     for message in messages:
         draft, key = drafts[message.mailbox], message.key
-        if has_moved(message, evidence.alive):
-            draft.moved.add(message.identity)
-            continue
         draft.seen += 1
         line, identity = evidence.ledger.get(key), message.identity + message.copy.to_bytes(4)
         if key in located or identity in chosen or _arrived(line, evidence):
@@ -364,11 +356,6 @@ def _went_with_its_mailbox(line: LedgerLine | None, key: LedgerKey, evidence: Ev
         and not (line.pending or line.removed or state.messages)
         and line.uidvalidity not in {None, state.uidvalidity}
     )
-
-
-def has_moved(message: ArchivedMessage, alive: Collection[bytes]) -> bool:
-    """Return whether a message left its mailbox and lives in another one now."""
-    return message.gone and message.identity in alive
 
 
 def _flag_changes(

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from imapclient import IMAPClient
 
 from tests.messages import plain
 from tests.servers.dovecot import Dovecot
@@ -79,6 +80,9 @@ def printed(tmp_path: Path, dovecot: Dovecot) -> Printed:
     for file in dovecot.folder(user, "Work").rglob("*"):
         if file.is_file() and file.parent.name in {"cur", "new"}:
             file.unlink()
+    with IMAPClient(dovecot.host, dovecot.imap_port, ssl=False) as other:
+        other.login(user, dovecot.password)
+        other.rename_folder("Copies", "Renamed")
     printed.run("pull", "home")
     dovecot.deliver(user, "INBOX", plain(77))
     return printed
@@ -106,6 +110,7 @@ def test_commands_that_read_an_archive_print_what_is_documented(printed: Printed
     printed.run("list", "home")
     listed = printed.run("list", "home", "--mailbox", "INBOX")["messages"]
     assert isinstance(listed, list)
+    printed.run("list", "home", "--gone-since", "1d")
     printed.run("show", "home", listed[0]["digest"])
     printed.run("duplicates", "home")
     printed.run("check")

@@ -13,7 +13,7 @@ from imapclient import IMAPClient
 
 from tests.messages import plain
 from tests.servers.dovecot import Dovecot
-from tests.system.cli_home import Home, imap, next_second
+from tests.system.cli_home import Home, filled, imap, next_second
 
 
 @pytest.fixture
@@ -137,8 +137,9 @@ def test_single_messages_are_chosen_by_date_id_and_words_of_the_header(
     assert would() == 5
     assert would("--message-id", "<3@example.org>") == 1
     assert would("--message-id", "3@example.org") == 1
-    assert would("--search", "café 4") == 1
-    assert would("--search", "no such word") == 0
+    assert would("--search", "4 CAFÉ") == 1
+    listed = json.loads(home.well("list", "a", "--search", "café 2", "--json"))["messages"]
+    assert would("--digest", listed[0]["digest"][:12].upper()) == 1
     day = datetime.fromtimestamp(1_700_000_000 + 2 * 86_400, UTC).isoformat()
     assert would("--since", day) == 3
     assert would("--before", day) == 2
@@ -182,16 +183,18 @@ def test_what_vanished_lately_is_listed_with_its_times_and_only_that_comes_back(
     vanish(dovecot, user, [2, 3])
     home.well("pull")
 
-    for asked in (["--gone-since", moment], ["--gone", "--since", moment]):
-        listed = json.loads(home.well("list", "a", *asked, "--json"))["messages"]
-        assert sorted(message["subject"] for message in listed) == [
-            "Message number 1",
-            "Message number 2",
-        ]
-        assert all(message["gone_after"] < moment < message["gone_by"] for message in listed)
+    report = json.loads(home.well("list", "a", "--gone-since", moment, "--json"))
+    listed, (loss,) = report["messages"], report["losses"]
+    assert sorted(message["subject"] for message in listed) == [
+        "Message number 1",
+        "Message number 2",
+    ]
+    assert all(one["gone_after"] < moment < one["gone_by"] for one in [*listed, loss])
+    assert (loss["mailbox"], loss["lost"], loss["moved"]) == ("INBOX", 2, [])
     told = home.well("list", "a", "--gone-since", "1d")
-    assert told.count("(gone between 20") == 3
+    assert told.count("gone between 20") == 2
     assert "INBOX: 3 messages" in told
+    assert told.splitlines()[2].split()[:3] == ["INBOX", "3", "-"]
     assert total(home, "restore", "a", "--gone-since", moment)["new"] == 2
     assert len(there(dovecot, user, "INBOX")) == 5
     assert "3 messages that left the server" in home.well("restore", "a", "--dry-run")
@@ -216,7 +219,7 @@ def test_a_message_that_was_merely_moved_is_not_brought_back_unless_asked_for(
 
     said = home.well("restore", "a", "--include-gone")
 
-    assert "2 messages that were in here live in another mailbox now" in said
+    assert "2 messages that were in here live elsewhere now, in Sorted (2)" in said
     assert [content for content, _ in there(dovecot, user, "INBOX")] == sorted(
         plain(number) for number in (2, 3, 4)
     )
@@ -241,17 +244,119 @@ def test_mailboxes_and_messages_are_listed_as_they_were_on_a_day(
     home.well("pull")
 
     assert [
-        line.split()[:2] for line in home.well("list", "a", "--as-of", moment).splitlines()[2:]
+        line.split()[:2] for line in home.well("list", "a", "--as-of", moment).splitlines()[4:]
     ] == [["Old", "4"]]
-    assert home.well("list", "a", "--as-of", moment, "--mailbox", "Old").startswith(
-        "Old: 4 messages"
-    )
+    told = home.well("list", "a", "--as-of", moment, "--mailbox", "Old")
+    assert told.startswith("as of the pull that ended 20")
+    assert "Old: 4 messages" in told
     assert (
         len(json.loads(home.well("list", "a", "--search", "number 3", "--json"))["messages"]) == 1
     )
     before_the_first = home.run("list", "a", "--as-of", early)
     assert before_the_first.returncode == 2
     assert "the first one ended 20" in before_the_first.stderr
+
+
+def test_list_and_restore_mean_the_same_messages_and_renamed_mailboxes_are_no_losses(
+    dovecot: Dovecot, home: Home
+) -> None:
+    user = dovecot.user()
+    for number in range(4):
+        dovecot.deliver(user, "Old", plain(number))
+        dovecot.deliver(user, "Projects/2024", plain(10 + number))
+        dovecot.deliver(user, "Projects/2024/Invoices", plain(20 + number))
+    for number in (10, 11):  # copies, which were there before
+        dovecot.deliver(user, "Kept", plain(number))
+    home.configure(a=imap(dovecot, user))
+    home.well("pull")
+    with client(dovecot, user) as other:
+        other.rename_folder("Old", "New")
+        other.delete_folder("Projects/2024/Invoices")
+        other.delete_folder("Projects/2024")
+    home.run("pull")
+
+    report = json.loads(home.well("list", "a", "--gone-since", "1d", "--json"))
+
+    lost = {one["mailbox"]: (one["lost"], one["moved"]) for one in report["losses"]}
+    assert lost == {
+        "Old": (0, [{"mailbox": "New", "messages": 4}]),
+        "Projects/2024": (4, []),
+        "Projects/2024/Invoices": (4, []),
+    }
+    assert len(report["messages"]) == 8
+    rehearsal = home.well("restore", "a", "--gone-since", "1d", "--dry-run")
+    assert "4 messages that were in here live elsewhere now, in New (4)" in rehearsal
+    # The parent brings what was below it.
+    chosen = ("--mailbox", "Projects/2024", "--include-gone")
+    assert total(home, "restore", "a", *chosen)["new"] == 8
+    assert len(there(dovecot, user, "Projects/2024")) == 4
+    assert len(there(dovecot, user, "Projects/2024/Invoices")) == 4
+    assert total(home, "restore", "a", "--gone-since", "1d")["new"] == 0
+    assert "gone" not in home.well("restore", "a", "--gone-since", "1d")
+
+
+def test_nothing_that_matches_is_told_with_a_code_of_its_own_and_what_else_there_is(
+    dovecot: Dovecot, home: Home
+) -> None:
+    user = dovecot.user()
+    signature = b"DKIM-Signature: v=1; b=abcTaxes2024xyz\r\n"
+    for number in range(3):
+        dovecot.deliver(user, "INBOX", signature + plain(number))
+    home.configure(a=imap(dovecot, user))
+    home.well("pull")
+    vanish(dovecot, user, [1])
+    home.well("pull")
+
+    for command in ("list", "restore", "push"):
+        to = ["a"] if command == "push" else []
+        for chosen in (
+            ["--message-id", "<nobody@example.org>"],
+            ["--search", "taxes"],
+            ["--search", "a word in the text"],
+            ["--before", "2001-01-01"],
+            ["--mailbox", "Bogus"],
+            ["--digest", "0"],
+        ):
+            done = home.run(command, "a", *to, *chosen)
+            assert (done.returncode, done.stdout.count("complete")) == (4, 0), chosen
+            assert "match" in done.stderr or "begins with" in done.stderr
+    found = home.well("list", "a", "--search", "NUMBER message")
+    assert "INBOX: 2 messages" in found
+    assert "1 more left the server: --include-gone" in found
+    assert "searched: the sender, the recipients or the subject, not the text" in found
+    assert "INBOX: 3 messages" in home.well("list", "a", "--search", "number", "--gone")
+    asked = json.loads(home.run("list", "a", "--search", "taxes", "--json").stdout)
+    assert (asked["exit_code"], asked["messages"]) == (4, [])
+    assert "nothing in the archive of a matches: “taxes” in the sender" in asked["error"]
+
+
+def test_a_message_is_named_by_what_list_shows_of_it_wherever_it_is(
+    dovecot: Dovecot, home: Home
+) -> None:
+    user = dovecot.user()
+    for number in range(3):
+        dovecot.deliver(user, "INBOX", plain(number))
+    home.configure(a=imap(dovecot, user))
+    home.well("pull")
+    before = there(dovecot, user, "INBOX")
+    vanish(dovecot, user, [2])
+    home.well("pull")
+
+    line = home.well("list", "a", "--gone-since", "1d").splitlines()[-1]
+    digest = line.split()[0]
+
+    assert line.endswith("Message number 1")
+    assert "Message number 1" in home.well("show", "a", digest[:3])
+    home.well("restore", "a", "--digest", digest)
+    assert there(dovecot, user, "INBOX") == before
+
+
+def test_a_day_is_meant_to_its_end(dovecot: Dovecot, home: Home) -> None:
+    home.configure(a=imap(dovecot, filled(dovecot, 2)))
+    home.well("pull")
+    today = datetime.now(UTC).date().isoformat()
+    assert "INBOX: 2 messages" in home.well("list", "a", "--as-of", today, "--mailbox", "INBOX")
+    assert home.run("list", "a", "--as-of", f"{today}T00:00").returncode == 2
 
 
 def vanish(dovecot: Dovecot, user: str, uids: list[int]) -> None:

@@ -248,14 +248,6 @@ def test_what_was_sent_ahead_is_neither_sent_again_nor_counted_as_there(
     )
 
 
-def test_a_message_that_moved_is_counted_and_not_sent() -> None:
-    left, lost = message(1, gone=True), message(2, gone=True)
-    evidence = Evidence(alive={left.identity})
-    (inbox, _) = plan_mailbox(("There",), SOURCES, [left, lost], evidence).sources
-    assert (inbox.moved, inbox.seen, inbox.new) == (1, 1, 1)
-    assert list(inbox.append) == [file_key(lost)]
-
-
 @pytest.mark.parametrize("usable", [True, False])
 def test_a_mailbox_that_cannot_be_used_needs_no_room_and_sends_nothing(usable: bool) -> None:
     plan = plan_mailbox(("There",), SOURCES, [message(1)], Evidence(usable=usable))

@@ -7,6 +7,7 @@ from typing import Self
 
 from mailsync.archive.catalogue import backup
 from mailsync.archive.catalogue.connection import NAME, Connection, connect
+from mailsync.archive.catalogue.departures import Departures
 from mailsync.archive.catalogue.duplicates import Duplicates
 from mailsync.archive.catalogue.files import Files, Messages
 from mailsync.archive.catalogue.holdings import Holdings
@@ -34,6 +35,7 @@ class Catalogue:
         self.messages = Messages(sql)
         self.files = Files(sql)
         self.holdings = Holdings(sql)
+        self.departures = Departures(sql)
         self.moves = Moves(sql)
         self.duplicates = Duplicates(sql)
         self.prunable = PrunableFiles(sql)

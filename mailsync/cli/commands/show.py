@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import Final
@@ -16,7 +15,6 @@ from mailsync.cli.session import Session
 from mailsync.formats.quantities import octets
 
 LINES_SHOWN: Final = 60
-SHORTEST: Final = 4
 
 
 @click.command("show")
@@ -39,12 +37,6 @@ def command(session: Session, account: str, digest: str, *, raw: bool, archive: 
     """
     if raw and session.json:
         raise click.UsageError("--raw and --json cannot be used together")
-    if not re.fullmatch(rf"[0-9a-fA-F]{{{SHORTEST},64}}", digest):
-        raise click.BadParameter(
-            f"must be {SHORTEST} to 64 of the characters 0-9 and a-f, as `mailsync list` shows"
-            " them",
-            param_hint="DIGEST",
-        )
     found = show(ShowRequest(session.accounts().one(account, archive), digest))
     if raw:
         sys.stdout.buffer.write(found.content)

@@ -16,7 +16,6 @@ from mailsync.plan import (
     Evidence,
     MailboxPlan,
     PushPlan,
-    has_moved,
     plan_mailbox,
     plan_search,
 )
@@ -54,7 +53,6 @@ def look(
             states.get(path),
             trusted=not restore,
             sent_ahead=sent.get(path, ()),
-            alive=targets.alive,
             usable=path not in unusable,
         )
         messages: Iterable[ArchivedMessage] = chain.from_iterable(map(targets.messages, sources))
@@ -107,10 +105,9 @@ def _looked_for(
     cannot locate.
     """
     state = evidence.state
-    here = (message for message in messages if not has_moved(message, evidence.alive))
     if state is None:
         return evidence
-    search = plan_search(here, evidence.ledger, state.uidvalidity, trusted=evidence.trusted)
+    search = plan_search(messages, evidence.ledger, state.uidvalidity, trusted=evidence.trusted)
     if not search:
         return evidence
     try:

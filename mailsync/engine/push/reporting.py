@@ -57,23 +57,6 @@ def count_as_sent(plan: PushPlan, report: Report) -> None:
         report.note("would-make", None, "", f"would be made on the destination: {names}")
 
 
-def note_moved(plan: PushPlan, report: Report) -> None:
-    """Say how many messages left their mailbox for another one, and were not brought back for
-    that.
-    """
-    for mailbox in plan.mailboxes:
-        for source in mailbox.sources:
-            if source.moved:
-                many = f"message{' that was' if source.moved == 1 else 's that were'}"
-                report.note(
-                    "moved",
-                    source.path,
-                    "",
-                    f"{source.moved:,} {many} in here live in another mailbox now, so they are not"
-                    " brought back (--also-moved does)",
-                )
-
-
 def note_removed(message: ArchivedMessage, report: Report) -> None:
     """Say that the user took a message away on the destination."""
     report.of(message.mailbox).removed += 1

@@ -15,7 +15,6 @@ from mailsync.engine.push.reporting import (
     count_as_sent,
     count_plan,
     note_flags_left_out,
-    note_moved,
 )
 from mailsync.engine.push.sender import Sender
 from mailsync.engine.push.session import PushSession
@@ -68,7 +67,6 @@ def send_all(
     count_plan(plan, session.report, session.progress)
     _carry_out(session, made.targets, plan, sender)
     note_flags_left_out(sender.flags_left_out, session.report)
-    note_moved(plan, session.report)
     session.budget.raise_if_exhausted(session.report.destination)
     return made.targets
 

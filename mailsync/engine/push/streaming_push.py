@@ -243,7 +243,7 @@ class StreamingPush:
         """
         if self._room is not None and self._announced.octets > self._room:
             return {}
-        routes, selection = self._openings.routes(), self._targets.selection
+        routes, selection = self._openings.routes(), self._targets.chosen.selection
         likeness = ArchiveLikeness(looking)
         found: dict[MailboxPath, list[ArchivedMessage]] = {}
         for message in messages:

@@ -1,0 +1,108 @@
+"""The messages of an archive that a selection chooses, for whoever lists, counts or sends them, so
+that all agree.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from mailsync.archive import Archive, ArchivedMailbox
+from mailsync.engine.selection import Selection
+from mailsync.model import ArchivedMessage, MailboxPath
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What left one mailbox: so many `lost` messages, that live nowhere else now, and those that
+    `moved`, by the mailbox they came to; between which times (epoch seconds), the first of them
+    None if nobody knows.
+    """
+
+    mailbox: MailboxPath
+    lost: int
+    moved: Mapping[MailboxPath, int]
+    after: int | None
+    by: int
+
+
+@dataclass(slots=True)
+class _Loss:
+    """A `Loss` in the making."""
+
+    lost: int = 0
+    moved: Counter[MailboxPath] = field(default_factory=Counter)
+    runs: set[int] = field(default_factory=set)
+
+
+class Chosen:
+    """The mailboxes and messages of an account's archive that a selection chooses."""
+
+    def __init__(self, archive: Archive, account: str, selection: Selection) -> None:
+        self.archive = archive
+        self.account = account
+        self.selection = selection
+        self._moved: dict[MailboxPath, Mapping[bytes, Sequence[MailboxPath]]] = {}
+
+    @cached_property
+    def mailboxes(self) -> Sequence[ArchivedMailbox]:
+        """The chosen mailboxes, those that left the server too."""
+        boxes = self.archive.mailboxes(self.account)
+        return [box for box in boxes if self.selection.mailbox(box.path)]
+
+    def messages(self, mailbox: MailboxPath) -> Iterator[ArchivedMessage]:
+        """Yield the chosen messages of a mailbox, oldest first.
+
+        Choosing may read every header; `held` does not choose.
+        """
+        leaves_moved = not self.selection.also_moved
+        for message in self.held(mailbox):
+            if self.selection.message(message, self.archive.header) and not (
+                leaves_moved and message.gone and self.places(message)
+            ):
+                yield message
+
+    def held(self, mailbox: MailboxPath) -> Iterator[ArchivedMessage]:
+        """Yield all messages of a mailbox among which the selection chooses, in the same order."""
+        chosen = self.selection
+        return self.archive.messages(
+            self.account, mailbox, include_gone=chosen.include_gone, as_of=chosen.as_of
+        )
+
+    def places(self, message: ArchivedMessage) -> Sequence[MailboxPath]:
+        """Return the mailboxes in which a message lives that left the one it was in; none for one
+        that is lost.
+        """
+        found = self._moved.get(message.mailbox)
+        if found is None:
+            found = self.archive.moved(self.account, message.mailbox)
+            self._moved[message.mailbox] = found
+        return found.get(message.identity, ())
+
+    def losses(self) -> list[Loss]:
+        """Return what left the chosen mailboxes, of the chosen messages, whether or not these would
+        be chosen with those that are gone.
+        """
+        wanted = replace(self.selection, include_gone=True)
+        found: list[Loss] = []
+        for box in self.mailboxes:
+            loss = _Loss()
+            for message in self.archive.messages(self.account, box.path, include_gone=True):
+                if message.gone_run is None or not wanted.message(message, self.archive.header):
+                    continue
+                places = self.places(message)
+                if box.path in places:
+                    continue
+                loss.runs.add(message.gone_run)
+                loss.lost += not places
+                loss.moved.update(places[:1])
+            if loss.runs:
+                found.append(self._dated(box.path, loss))
+        return found
+
+    def _dated(self, mailbox: MailboxPath, loss: _Loss) -> Loss:
+        after, _ = self.archive.vanishing(min(loss.runs))
+        _, by = self.archive.vanishing(max(loss.runs))
+        return Loss(mailbox, loss.lost, loss.moved, after, by)
