@@ -86,7 +86,7 @@ def plan_mapping(
     """
     roles, there = _roles(ours), _There(theirs)
     places = [_place(mailbox, roles, there, rules) for mailbox in ours]
-    ruled = [_by_rule(mailbox.path, rules) is not None for mailbox in ours]
+    ruled = [by_rule(mailbox.path, rules) is not None for mailbox in ours]
     own = [(*rules.into, *mailbox.path) for mailbox in ours]
     taken: dict[MailboxPath, list[int]] = {}
     for each in sorted(
@@ -183,7 +183,7 @@ def _place(
     there: _There,
     rules: MappingRules,
 ) -> MailboxPath | None:
-    ruled = _by_rule(mailbox.path, rules)
+    ruled = by_rule(mailbox.path, rules)
     if ruled is not None:
         return ruled
     if mailbox.attributes & VIEWS:
@@ -195,7 +195,8 @@ def _place(
     return _by_role(mailbox.path, roles, there) or there.spelled(mailbox.path)
 
 
-def _by_rule(path: MailboxPath, rules: MappingRules) -> MailboxPath | None:
+def by_rule(path: MailboxPath, rules: MappingRules) -> MailboxPath | None:
+    """Return the name the user gave to a mailbox, or to a parent of it; None where he gave none."""
     for depth in range(len(path), 0, -1):
         if path[:depth] in rules.explicit:
             return (*rules.into, *rules.explicit[path[:depth]], *path[depth:])

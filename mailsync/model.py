@@ -55,7 +55,26 @@ class UidlRef:
         return INBOX
 
 
-Ref: TypeAlias = UidRef | UidlRef
+@dataclass(frozen=True, slots=True)
+class KeyRef:
+    """A message of a store on this computer, by a key that lasts as long as the message is the
+    same: made of its content, or a name that is never used again.
+
+    `place` says where it lies, to the store and for this session only, so it takes no part in
+    comparisons.
+    """
+
+    mailbox: MailboxPath
+    key: bytes
+    place: tuple[int, ...] = field(default=(), compare=False)
+
+    @property
+    def uidl(self) -> bytes:
+        """The key: it stands where a POP3 server's name stands."""
+        return self.key
+
+
+Ref: TypeAlias = UidRef | UidlRef | KeyRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +132,8 @@ class SyncState:
     RFC 7162 section 3.1).
 
     Two equal states with a `highestmodseq` mean that nothing changed between them. POP3 has
-    `uidvalidity` and `uidnext` 0.
+    `uidvalidity` and `uidnext` 0, and so has a store of files; its `highestmodseq` changes with
+    them, and its number of messages is only known once they were read.
     """
 
     uidvalidity: int
@@ -187,7 +207,8 @@ class Scan:
     @property
     def absence_means_gone(self) -> bool:
         """Whether a message that is not in a full scan has left its mailbox. It has over IMAP; what
-        POP3 shows is up to the server and to other programs, so there absence means nothing.
+        POP3 shows is up to the server and to other programs, and what files somebody hands over is
+        up to him, so there absence means nothing.
         """
         return self.state.uidvalidity != 0
 
@@ -207,7 +228,7 @@ class KnownMessage:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the catalogue holds of a mailbox, keyed by UID (IMAP) or UIDL (POP3).
+    """What the catalogue holds of a mailbox, keyed by UID (IMAP), or by UIDL (POP3) or key (files).
 
     `state` is the last complete one, None if there is none. For a scan with `since`, `messages`
     holds only what that scan names. `live` counts the messages of the mailbox that are not gone.

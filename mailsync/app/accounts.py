@@ -10,13 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from mailsync.app.files import files_of, names_files
 from mailsync.archive import Archive
 from mailsync.config.account import STANDARD_PORTS, ImapAccount, Pop3Account, port_of
 from mailsync.config.file import Configuration, find, load
+from mailsync.config.local import LocalFiles, is_local
 from mailsync.config.proxy import proxy_for
 from mailsync.config.url import is_url, parse_url
 from mailsync.errors import ArchiveError, ConfigError
 from mailsync.formats.redaction import without_password
+from mailsync.model import MailboxPath
 from mailsync.stores.credentials import Secret
 
 __all__ = ["Accounts", "Login", "Secret", "Secrets"]
@@ -33,7 +36,7 @@ class Login:
     """
 
     name: str
-    settings: Pop3Account | ImapAccount
+    settings: Pop3Account | ImapAccount | LocalFiles
     directory: Path
     container: str = "maildir"
     dedupe: str = "message-id"
@@ -42,9 +45,12 @@ class Login:
     def server(self) -> str:
         """Return whose mail this is: what tells this login's server and mailboxes from any other.
 
-        The two ports that are standard for a protocol are one server's.
+        The two ports that are standard for a protocol are one server's. Files have none, and need
+        no telling apart: what is in them tells.
         """
         settings = self.settings
+        if isinstance(settings, LocalFiles):
+            return ""
         port = port_of(settings)
         at = "" if port in STANDARD_PORTS[settings.protocol] else f":{port}"
         owner = settings.authorization_id or settings.username
@@ -53,7 +59,7 @@ class Login:
     @property
     def globs(self) -> Sequence[str]:
         """Return the mailboxes the account is configured to pull."""
-        return self.settings.mailboxes if isinstance(self.settings, ImapAccount) else ()
+        return () if isinstance(self.settings, Pop3Account) else self.settings.mailboxes
 
 
 Secrets: TypeAlias = Callable[[Login], Secret]
@@ -81,19 +87,38 @@ class Accounts:
         Where it names no proxy, the environment may (`ALL_PROXY`). Raises ConfigError.
         """
         login = self._named(text, archive)
-        proxy = login.settings.proxy or proxy_for(login.settings.host, self._where[1])
-        return replace(login, settings=login.settings.model_copy(update={"proxy": proxy}))
+        settings = login.settings
+        if isinstance(settings, LocalFiles):
+            return login
+        proxy = settings.proxy or proxy_for(settings.host, self._where[1])
+        return replace(login, settings=settings.model_copy(update={"proxy": proxy}))
 
     def _named(self, text: str, archive: Path | None) -> Login:
-        if is_url(text):
+        if is_url(text) and not is_local(text):
             url = parse_url(text)
             login = Login(url.name, url.settings, archive or URL_ARCHIVES / url.directory)
             before = URL_ARCHIVES / url.older_directory
             if archive is None and not login.directory.exists() and _holds(before, login):
                 return replace(login, directory=before)
             return login
+        if self._names_files(text):
+            files = files_of(text, self._where[2])
+            return Login(files.name, files, archive or URL_ARCHIVES / files.directory)
         self._demand_scheme(text)
         return self._configured(text, archive)
+
+    def files(
+        self,
+        text: str,
+        archive: Path | None = None,
+        *,
+        renamed: Mapping[MailboxPath, MailboxPath],
+        with_deleted: bool,
+    ) -> Login:
+        """Find the login of a path, with its wishes. Raises ConfigError."""
+        files = files_of(text, self._where[2])
+        wished = replace(files, renamed=renamed, with_deleted=with_deleted)
+        return Login(files.name, wished, archive or URL_ARCHIVES / files.directory)
 
     def several(
         self, texts: Sequence[str], archive: Path | None = None, *, kept: bool = False
@@ -103,7 +128,7 @@ class Accounts:
 
         Raises ConfigError.
         """
-        if texts and all(is_url(text) for text in texts):
+        if texts and all(is_url(text) or self._names_files(text) for text in texts):
             return [self.one(text, archive) for text in dict.fromkeys(texts)]
         for text in texts:
             self._demand_scheme(text)
@@ -115,6 +140,18 @@ class Accounts:
         if archive is not None and len(names) > 1:
             raise ConfigError("--archive names one archive, so one account must be named with it")
         return [self.one(name, archive) for name in dict.fromkeys(names)]
+
+    def _names_files(self, text: str) -> bool:
+        """Return whether a text names files, and no account that happens to be called so."""
+        if is_local(text):
+            return True
+        return names_files(text, self._where[2]) and not self._is_configured(text)
+
+    def _is_configured(self, text: str) -> bool:
+        try:
+            return text in self._configuration().settings.accounts
+        except ConfigError:
+            return False
 
     def _configuration(self) -> Configuration:
         if self._loaded is None:
@@ -132,11 +169,7 @@ class Accounts:
         """Raise ConfigError for an address where a URL was meant."""
         if "@" not in text or is_url(text):
             return
-        try:
-            known = text in self._configuration().settings.accounts
-        except ConfigError:
-            known = False
-        if not known:
+        if not self._is_configured(text):
             user, _, host = text.rpartition("@")
             # A scheme that is written wrong, and a password, which nobody should write there.
             user = _SCHEME.sub("", user).partition(":")[0] or "USER"

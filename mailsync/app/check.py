@@ -14,8 +14,11 @@ from mailsync.app.accounts import Login, Secrets
 from mailsync.app.containment import contained
 from mailsync.app.requests import CheckRequest
 from mailsync.config.account import ImapAccount, Pop3Account
+from mailsync.config.local import LocalFiles
+from mailsync.engine.pull import choose
 from mailsync.errors import MailboxError, MailboxMissing, MailsyncError, StoreError
 from mailsync.formats.hosts import bracketed
+from mailsync.mapping import show
 from mailsync.model import Mailbox, Scan, ScanRequest
 from mailsync.progress import Progress
 from mailsync.stores.base import Source
@@ -26,9 +29,19 @@ TRIAL_TIMEOUT: Final = 10.0
 """Seconds the uninvited look for an IMAP server may wait for it."""
 
 
+@dataclass(frozen=True, slots=True)
+class FoundMailbox:
+    """A mailbox in files; `unreadable` says what of it cannot be read."""
+
+    mailbox: str
+    messages: int
+    octets: int
+    unreadable: list[str]
+
+
 @dataclass(slots=True)
 class Finding:
-    """What a check found out about one account."""
+    """What a check found out about one account, or about files: then `kind` says which."""
 
     account: str
     server: str = ""
@@ -40,6 +53,8 @@ class Finding:
     capabilities: list[str] = field(default_factory=list)
     abilities: list[Ability] = field(default_factory=list)
     imap_instead: str | None = None
+    kind: str | None = None
+    found: list[FoundMailbox] = field(default_factory=list)
     failure: MailsyncError | None = None
 
     def fail(self, error: MailsyncError) -> None:
@@ -61,9 +76,15 @@ def check(request: CheckRequest, secrets: Secrets, progress: Progress) -> Iterat
     No error is raised: it stands in the finding.
     """
     for login in request.accounts:
-        finding = Finding(login.name, str(stores.endpoint(login.settings)))
-        with contained(finding.fail):
-            _look(login, secrets(login), finding, progress)
+        settings = login.settings
+        if isinstance(settings, LocalFiles):
+            finding = Finding(login.name, kind=settings.format)
+            with contained(finding.fail):
+                _look_at_files(login, finding, progress)
+        else:
+            finding = Finding(login.name, str(stores.endpoint(settings)))
+            with contained(finding.fail):
+                _look(login, settings, secrets(login), finding, progress)
         yield finding
 
 
@@ -72,8 +93,37 @@ def exit_code(findings: Sequence[Finding]) -> int:
     return exit_codes.of_accounts(finding.exit_code for finding in findings)
 
 
-def _look(login: Login, secret: Secret, finding: Finding, progress: Progress) -> None:
-    settings = login.settings
+def _look_at_files(login: Login, finding: Finding, progress: Progress) -> None:
+    """Read all there is and count it. Raises StoreUnavailable."""
+    with closing(stores.source(login, "", progress)) as source:
+        chosen = choose(source.mailboxes(), login.globs, ())
+        progress.begin(f"reading {login.name}")
+        try:
+            for scan in source.scan(map(ScanRequest, chosen)):
+                finding.found.append(_found(scan))
+        finally:
+            progress.end()
+    finding.mailboxes = len(finding.found)
+    finding.messages = sum(one.messages for one in finding.found)
+    finding.octets = sum(one.octets for one in finding.found)
+    if any(one.unreadable for one in finding.found):
+        finding.exit_code = exit_codes.INCOMPLETE
+
+
+def _found(scan: Scan | MailboxError) -> FoundMailbox:
+    if isinstance(scan, MailboxError):
+        return FoundMailbox(show(scan.mailbox), 0, 0, [str(scan)])
+    size = sum(entry.size or 0 for entry in scan.entries)
+    return FoundMailbox(show(scan.mailbox.path), len(scan.entries), size, list(scan.unlisted))
+
+
+def _look(
+    login: Login,
+    settings: Pop3Account | ImapAccount,
+    secret: Secret,
+    finding: Finding,
+    progress: Progress,
+) -> None:
     with closing(stores.source(login, secret, progress)) as source:
         announced = source.capabilities()
         finding.capabilities = list(announced)

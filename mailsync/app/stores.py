@@ -9,7 +9,9 @@ from __future__ import annotations
 import time
 
 from mailsync.app.accounts import Login
+from mailsync.app.files import source_of
 from mailsync.config.account import ImapAccount, Pop3Account, port_of
+from mailsync.config.local import LocalFiles
 from mailsync.config.policies import SeenOlderThan
 from mailsync.errors import ConfigError
 from mailsync.progress import Progress
@@ -42,6 +44,8 @@ def credentials(settings: Pop3Account | ImapAccount, secret: Secret) -> Credenti
 def source(login: Login, secret: Secret, progress: Progress) -> Source:
     """Connect to an account to read from it. Raises StoreUnavailable."""
     settings = login.settings
+    if isinstance(settings, LocalFiles):
+        return source_of(login.name, settings, progress)
     who = credentials(settings, secret)
     if isinstance(settings, ImapAccount):
         from mailsync.stores.imap.source import ImapSource  # noqa: PLC0415

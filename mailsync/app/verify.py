@@ -19,7 +19,7 @@ from mailsync.app.requests import VerifyRequest
 from mailsync.archive import Archive, Damage
 from mailsync.engine.coverage import Coverage, cover
 from mailsync.engine.names import name_of_entry
-from mailsync.engine.pull import choose
+from mailsync.engine.pull import choose, shows_everything
 from mailsync.errors import ArchiveNotFound, MailsyncError
 from mailsync.mapping import show
 from mailsync.model import INBOX, Entry, MailboxPath
@@ -193,7 +193,7 @@ def _compare_into(comparison: Comparison, login: Login, secret: Secret, progress
         listed = source.mailboxes()
         if isinstance(source, ListingSource):
             comparison.unreadable = list(source.unreadable())
-        if all(mailbox.path != INBOX for mailbox in listed):
+        if shows_everything(source) and all(mailbox.path != INBOX for mailbox in listed):
             comparison.unreadable.append("INBOX, which every account has, is not listed")
         chosen = choose(listed, login.globs, ())
         paths = {mailbox.path for mailbox in chosen}

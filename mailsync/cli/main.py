@@ -24,6 +24,7 @@ from mailsync.cli.session import Session
 COMMANDS: Final = {
     "check": "Connect, log in, and tell what the server can do.",
     "pull": "Bring new messages from the servers into the archive.",
+    "import": "Bring messages from a mail program's files.",
     "push": "Send an archive's messages to an IMAP server.",
     "restore": "Bring messages of the archive back to a server.",
     "migrate": "Move a mailbox: pull and push in one go.",

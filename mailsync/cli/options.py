@@ -220,6 +220,16 @@ def places(command: Command) -> Command:
     )(command)
 
 
+renamed: Final = click.option(
+    "--map",
+    "renamed",
+    metavar="OLD=NEW",
+    multiple=True,
+    callback=_pairs,
+    help="Another name for a mailbox; may be repeated.",
+)
+
+
 def gone(command: Command) -> Command:
     """Add the options about messages that left their server: --include-gone (or --gone),
     --gone-since and --also-moved.

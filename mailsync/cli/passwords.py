@@ -15,6 +15,8 @@ from pydantic import TypeAdapter, ValidationError
 from mailsync.app.accounts import Login, Secrets
 from mailsync.cli.lines import say
 from mailsync.cli.session import Session
+from mailsync.config.account import ImapAccount, Pop3Account
+from mailsync.config.local import LocalFiles
 from mailsync.config.secrets import Secret, imprudence, reveal
 from mailsync.errors import ConfigError
 from mailsync.formats.terminal import plain
@@ -28,18 +30,21 @@ def secrets(session: Session, given: Mapping[str, str | None]) -> Secrets:
     """
 
     def bring(login: Login) -> str:
-        password = found(login)
+        settings = login.settings
+        if isinstance(settings, LocalFiles):
+            return ""
+        password = found(login.name, settings)
         session.passwords.add(password)
         return password
 
-    def found(login: Login) -> str:
-        secret = _from_options(given) or login.settings.password
+    def found(name: str, settings: Pop3Account | ImapAccount) -> str:
+        secret = _from_options(given) or settings.password
         if secret is None:
-            return _ask(login)
-        careless = imprudence(secret, login.name)
+            return _ask(name, settings)
+        careless = imprudence(secret, name)
         if careless and not session.quiet:
             warn(careless)
-        return reveal(secret, login.name, session.environ, login.settings.username)
+        return reveal(secret, name, session.environ, settings.username)
 
     return bring
 
@@ -49,21 +54,21 @@ def warn(text: str) -> None:
     say(f"{click.style('warning:', fg='yellow')} {plain(text)}", err=True)
 
 
-def _ask(login: Login) -> str:
+def _ask(name: str, settings: Pop3Account | ImapAccount) -> str:
     if not sys.stdin.isatty():
         raise ConfigError(
-            f"no password for {login.name}, and no terminal to ask on; set `password:` in the"
+            f"no password for {name}, and no terminal to ask on; set `password:` in the"
             " configuration, or use one of the --…password-command, -env, -file options"
         )
     try:
         entered = getpass.getpass(
-            f"Password of {plain(login.settings.username)} at {plain(login.settings.host)}: ",
+            f"Password of {plain(settings.username)} at {plain(settings.host)}: ",
             stream=sys.stderr,
         )
     except EOFError:
         entered = ""
     if not entered:
-        raise ConfigError(f"no password was entered for {login.name}")
+        raise ConfigError(f"no password was entered for {name}")
     return entered
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from mailsync.mapping import show
-from mailsync.model import ArchivedMessage, Entry, MailboxPath, UidRef
+from mailsync.model import ArchivedMessage, Entry, KeyRef, MailboxPath, UidRef
 
 NAMES_SHOWN: Final = 8
 """Mailboxes named where one was asked for that is not there."""
@@ -30,11 +30,19 @@ def name_of_message(message: ArchivedMessage) -> str:
 
 
 def name_of_entry(entry: Entry) -> str:
-    """Return a message on its server by its UID, UIDL or number."""
+    """Return a message on its server by its UID, UIDL or number; of a file by its key:
+    a name, or the digest that `show` takes.
+    """
     if isinstance(entry.ref, UidRef):
         return f"UID {entry.ref.uid}"
+    if isinstance(entry.ref, KeyRef):
+        return _key_shown(entry.ref.key)
     return (
         f"UIDL {entry.ref.uidl.decode('ascii', 'replace')}"
         if entry.ref.uidl
         else f"number {entry.ref.number}"
     )
+
+
+def _key_shown(key: bytes) -> str:
+    return key.decode("ascii") if key.isascii() else f"message {key.hex()[:12]}"

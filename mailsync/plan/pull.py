@@ -11,6 +11,7 @@ from mailsync.model import (
     Mailbox,
     Scan,
     SyncState,
+    UidlRef,
     UidRef,
 )
 
@@ -30,10 +31,14 @@ def stands_still(mailbox: Mailbox, last: SyncState | None) -> bool:
     7162, RFC 5819).
 
     Without HIGHESTMODSEQ a flag may have changed unseen, and without a STATUS line anything may
-    have: both mean no.
+    have: both mean no. Of files nobody knows how many messages they hold before they are read.
     """
     now = mailbox.state
-    return now is not None and last is not None and now.highestmodseq is not None and now == last
+    if now is None or last is None or now.highestmodseq is None:
+        return False
+    if not now.uidvalidity:
+        return now.highestmodseq == last.highestmodseq
+    return now == last
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ def plan_pull(scan: Scan, known: Known) -> PullPlan:
         elif message.damaged or _came_in_part(message):
             damaged.append(entry)
             returned += message.gone
-        elif message.gone or (isinstance(entry.ref, UidRef) and message.flags != entry.flags):
+        elif message.gone or (not isinstance(entry.ref, UidlRef) and message.flags != entry.flags):
             reflag.append(entry)
             returned += message.gone
     gone = _gone(scan, known)

@@ -123,6 +123,14 @@ class PortioningSource(Source, Protocol):
 
 
 @runtime_checkable
+class SelectiveSource(Protocol):
+    """A source that may show what somebody chose to hand over: files."""
+
+    def shows_a_selection(self) -> bool:
+        """Return whether a mailbox that is not listed may be there all the same, INBOX too."""
+
+
+@runtime_checkable
 class DeletingSource(BeginningSource, Protocol):
     """A source from which messages may be deleted when its owner's policy says so: POP3, and
     nothing else.

@@ -88,6 +88,12 @@ def printed(tmp_path: Path, dovecot: Dovecot) -> Printed:
     return printed
 
 
+def files(home: Home) -> Path:
+    path = home.directory / "Old.mbox"
+    path.write_bytes(b"From - Thu Nov 25 10:11:12 2021\n" + plain(5))
+    return path
+
+
 def damage(home: Home) -> None:
     victim = next(iter((home.directory / "mail" / "home" / "mail").rglob("*.mailsync,*")))
     victim.chmod(0o600)
@@ -99,7 +105,8 @@ def test_runs_print_what_is_documented(printed: Printed) -> None:
     printed.run("restore", "home", "--to", "other")
     printed.run("migrate", "home", "third")
     expected = documented()
-    for command in ("pull", "push", "restore", "migrate"):
+    printed.run("import", str(files(printed.home)))
+    for command in ("pull", "import", "push", "restore", "migrate"):
         assert printed.keys[command] - expected[command] - expected[EVERY] == set()
     shared = printed.of(("pull", "push", "restore", "migrate"))
     assert expected["migrate"] - shared == set()
@@ -114,6 +121,7 @@ def test_commands_that_read_an_archive_print_what_is_documented(printed: Printed
     printed.run("show", "home", listed[0]["digest"])
     printed.run("duplicates", "home")
     printed.run("check")
+    printed.run("check", str(files(printed.home)))
     printed.run("prune", "home", "--gone-for", "0s")
     printed.run("reindex", "home")
     expected = documented()

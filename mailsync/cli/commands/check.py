@@ -31,7 +31,8 @@ def command(
 ) -> int:
     """Connect, log in, and tell what the server can do and what mailsync will use.
 
-    ACCOUNT is a configured name or a URL; all configured accounts when none is named. Nothing is
+    ACCOUNT is a configured name or a URL; all configured accounts when none is named. It may also
+    be a path to the files of a mail program, which are read, to tell what is in them. Nothing is
     changed anywhere. For a POP3 account the same login is also tried over IMAP, which knows folders
     and what was read.
     """
@@ -60,8 +61,34 @@ def _print(session: Session, finding: Finding) -> None:
         for line in finding.error.splitlines():
             say(f"{click.style(f'{name}:', fg='red')} {plain(line)}", err=True)
         return
-    if session.quiet:
-        return
+    if finding.kind is not None:
+        _print_files(session, finding)
+    elif not session.quiet:
+        _print_server(session, finding)
+
+
+def _print_files(session: Session, finding: Finding) -> None:
+    """Print what files hold, and what of them cannot be read."""
+    if not session.quiet:
+        rows = [
+            [plain(one.mailbox), f"{one.messages:,}", octets(one.octets)] for one in finding.found
+        ]
+        if rows:
+            click.echo(table(rows, ["mailbox", "messages", "size"], "lrr"))
+    for one in finding.found:
+        for text in one.unreadable:
+            mark = click.style("!", fg="red", bold=True)
+            click.echo(f"{mark} {plain(one.mailbox)}: {plain(text)}", err=True)
+    if not session.quiet:
+        boxes = f"{len(finding.found):,} mailbox{'' if len(finding.found) == 1 else 'es'}"
+        click.echo(
+            f"{click.style(f'{plain(finding.account)}:', fg='green')} {finding.kind}; {boxes},"
+            f" {messages(finding.messages or 0)}, {octets(finding.octets or 0)}"
+        )
+
+
+def _print_server(session: Session, finding: Finding) -> None:
+    name = plain(finding.account)
     boxes = f"{finding.mailboxes or 0:,} mailbox{'' if finding.mailboxes == 1 else 'es'}"
     many = f", {messages(finding.messages)}" if finding.messages is not None else ""
     size = f", {octets(finding.octets)}" if finding.octets is not None else ""

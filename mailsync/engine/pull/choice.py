@@ -9,7 +9,7 @@ from mailsync.engine.report import Report
 from mailsync.errors import NothingMatches
 from mailsync.mapping import is_named, matches
 from mailsync.model import Mailbox
-from mailsync.stores.base import ListingSource, Source
+from mailsync.stores.base import ListingSource, SelectiveSource, Source
 
 
 def choose(listed: Iterable[Mailbox], among: Sequence[str], only: Sequence[str]) -> list[Mailbox]:
@@ -54,3 +54,8 @@ def note_unreadable(source: Source, report: Report) -> bool:
         )
         report.trouble_with("mailbox", None, "", text)
     return bool(lines)
+
+
+def shows_everything(source: Source) -> bool:
+    """Return whether a mailbox that a source does not list is not there any more."""
+    return not (isinstance(source, SelectiveSource) and source.shows_a_selection())

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from mailsync.archive import PullRun
 from mailsync.engine.budget import Budget, unlimited
-from mailsync.engine.pull.choice import demand_choice, note_unreadable
+from mailsync.engine.pull.choice import demand_choice, note_unreadable, shows_everything
 from mailsync.engine.pull.intake import Intake
 from mailsync.engine.pull.scan_loop import ScanLoop
 from mailsync.engine.report import Report
@@ -48,7 +48,7 @@ def pull(
             listed = source.mailboxes() if listed is None else listed
             chosen = demand_choice(listed, among, only, report.account)
             loop.bring_all(chosen, thorough=thorough)
-            if not note_unreadable(source, report):
+            if not note_unreadable(source, report) and shows_everything(source):
                 _note_absent(run, report, loop.without_missing(listed))
         except (NothingMatches, StoreUnavailable) as error:
             report.error = error

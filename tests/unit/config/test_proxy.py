@@ -6,6 +6,7 @@ import pytest
 
 from mailsync.app.accounts import Accounts
 from mailsync.config.file import load
+from mailsync.config.local import LocalFiles
 from mailsync.config.proxy import parse_proxy, proxy_for
 from mailsync.errors import ConfigError
 from mailsync.stores.proxies import Proxy
@@ -81,7 +82,9 @@ def test_no_password_goes_to_a_proxy_in_plain_text(tmp_path: Path) -> None:
 
 def used(environ: dict[str, str], path: Path | None = None, name: str = "") -> object:
     accounts = Accounts(path, environ, Path("/"), Path("/"))
-    return accounts.one(name or "imaps://alice@imap.example.org").settings.proxy
+    settings = accounts.one(name or "imaps://alice@imap.example.org").settings
+    assert not isinstance(settings, LocalFiles)
+    return settings.proxy
 
 
 def test_all_proxy_is_used_where_nothing_else_is_said(tmp_path: Path) -> None:

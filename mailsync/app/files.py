@@ -1,0 +1,59 @@
+"""From a path, or a kind of files and a path, to a login whose mail lies in files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mailsync.config.local import LocalFiles, is_local, parse_local
+from mailsync.config.url import is_url
+from mailsync.errors import ConfigError
+from mailsync.progress import Progress
+from mailsync.stores.base import Source
+from mailsync.stores.local import detect
+from mailsync.stores.local.folder import Folder
+from mailsync.stores.local.source import LocalSource
+
+
+def names_files(text: str, here: Path) -> bool:
+    """Return whether a text names files: it says of which kind they are, or there is such a path
+    and it is written as one.
+    """
+    if is_local(text):
+        return True
+    if is_url(text):
+        return False
+    try:
+        there = (here / Path(text).expanduser()).exists()
+    except (OSError, RuntimeError, ValueError):
+        there = False
+    return there and ("/" in text or "@" not in text)
+
+
+def files_of(text: str, here: Path) -> LocalFiles:
+    """Return the files a text names, of a known kind. Raises ConfigError."""
+    files = parse_local(text, here)
+    if files.format:
+        return files
+    try:
+        kind = detect.detect(files.path)
+    except OSError as error:
+        raise ConfigError(f"{files.path}: {error.strerror or error}") from error
+    if not kind:
+        raise ConfigError(
+            f"{files.path} holds no mail that mailsync knows: no message was found in it. If it"
+            f" does, say of which kind it is, such as mbox://{files.path}"
+        )
+    return replace(files, format=kind)
+
+
+def source_of(name: str, files: LocalFiles, progress: Progress) -> Source:
+    """Return the source of files; nothing is read yet."""
+    wishes = detect.Wishes(files.with_deleted)
+
+    def folders() -> Sequence[Folder]:
+        return detect.folders(files.format, files.path, wishes)
+
+    seen = frozenset({"\\Seen"}) if files.mark == "seen" else frozenset[str]()
+    return LocalSource(name, folders, progress, rules=files.renamed, unmarked=seen)

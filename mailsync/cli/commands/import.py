@@ -1,0 +1,62 @@
+"""`mailsync import`: bring messages from files on this computer into the archive."""  # noqa: N999
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from mailsync.app.pull import pull
+from mailsync.app.requests import PullRequest
+from mailsync.cli import options, outcome
+from mailsync.cli.bars import progress_for
+from mailsync.cli.passwords import secrets
+from mailsync.cli.session import Session
+from mailsync.model import MailboxPath
+
+
+@click.command("import")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…")
+@options.mailbox
+@options.renamed
+@click.option(
+    "--with-deleted",
+    is_flag=True,
+    help="Also messages that are deleted in the mail program but still in its files.",
+)
+@options.dry_run
+@options.archive
+@options.wait
+@options.common
+@click.pass_obj
+def command(
+    session: Session,
+    /,
+    paths: tuple[str, ...],
+    *,
+    globs: tuple[str, ...],
+    renamed: Mapping[MailboxPath, MailboxPath],
+    with_deleted: bool,
+    dry_run: bool,
+    archive: Path | None,
+    wait: float,
+) -> int:
+    """Bring messages from files on this computer into the archive.
+
+    PATH is a file or directory of a mail program, or what one exported; mailsync finds out what it
+    is (look first with `mailsync check PATH`). To say it yourself write the kind in front:
+    mbox:///home/alice/old. Nothing in these files changes. Run it again at any time: only what is
+    new is brought, and what was deleted from the files meanwhile stays in the archive.
+    """
+    found = session.accounts()
+    logins = [
+        found.files(path, archive, renamed=renamed, with_deleted=with_deleted) for path in paths
+    ]
+    reports = pull(
+        PullRequest(logins, globs, dry_run=dry_run, wait=wait),
+        secrets(session, {}),
+        progress_for(session, sys.stderr),
+    )
+    return outcome.show(reports, session)

@@ -1,0 +1,106 @@
+"""What mail programs write into the header of a message in their own files: what was read, and
+what else they keep in mind of it. Taken off again, and read as flags.
+
+Pure; takes any bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from mailsync.formats import header
+from mailsync.model import NO_FLAGS
+
+_STATUS: Final = {"R": "\\Seen"}
+_X_STATUS: Final = {"A": "\\Answered", "F": "\\Flagged", "T": "\\Draft", "D": "\\Deleted"}
+_MOZILLA: Final = (
+    (0x0001, "\\Seen"),
+    (0x0002, "\\Answered"),
+    (0x0004, "\\Flagged"),
+    (0x1000, "$Forwarded"),
+)
+DELETED: Final = 0x0008
+PARTIAL: Final = 0x0400
+
+_MARKS: Final = frozenset(
+    (
+        b"status x-status x-keywords x-imap x-imapbase x-uid x-mozilla-status x-mozilla-status2"
+        b" x-mozilla-keys"
+    ).split()
+)
+"""Fields that a program keeps up to date in its own file, wherever in the header they stand."""
+
+_IN_FRONT: Final = frozenset({b"x-account-key", b"x-uidl"})
+"""Fields that Thunderbird writes in front of what a POP3 server sent; behind that they are the
+message's own.
+"""
+
+_LINE: Final = re.compile(rb"([!-9;-~]{1,76})[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*")
+_INTERNAL: Final = b"FOLDER INTERNAL DATA"
+_HEX: Final = re.compile(rb"\s*([0-9a-fA-F]{1,8})\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What was written about a message: its flags; `told`, whether anything was.
+
+    `deleted`: it waits to be removed from the file. `partial`: the file does not hold all of it.
+    `internal`: it is no message, but notes of the program itself.
+    """
+
+    flags: frozenset[str] = NO_FLAGS
+    told: bool = False
+    deleted: bool = False
+    partial: bool = False
+    internal: bool = False
+
+
+def take_off(content: bytes, more: frozenset[bytes] = frozenset()) -> tuple[bytes, Marks]:
+    """Return a message without what a mail program wrote into its header, and what that says.
+
+    `more` names further fields to take off (in lower case).
+    """
+    block = header.block(content)
+    kept: list[bytes] = []
+    found: dict[bytes, bytes] = {}
+    at, in_front = 0, True
+    while (line := _LINE.match(block, at)) is not None:
+        name = line[1].lower()
+        if name in _MARKS or name in more or (in_front and name in _IN_FRONT):
+            found.setdefault(name, line[0].partition(b":")[2])
+        else:
+            in_front = False
+            kept.append(line[0])
+        at = line.end()
+    if not found:
+        return content, Marks()
+    return b"".join((*kept, block[at:], content[len(block) :])), _read(found, block)
+
+
+def _read(found: dict[bytes, bytes], block: bytes) -> Marks:
+    bits = _HEX.fullmatch(found.get(b"x-mozilla-status", b""))
+    number = int(bits[1], 16) if bits else 0
+    flags = {flag for bit, flag in _MOZILLA if number & bit}
+    for name, letters in ((b"status", _STATUS), (b"x-status", _X_STATUS)):
+        written = found.get(name, b"").decode("ascii", "replace")
+        flags |= {flag for letter, flag in letters.items() if letter in written}
+    for name in (b"x-keywords", b"x-mozilla-keys"):
+        flags |= set(keywords(found.get(name, b"")))
+    told = not found.keys().isdisjoint({b"status", b"x-status", b"x-mozilla-status"})
+    imap = not found.keys().isdisjoint({b"x-imap", b"x-imapbase"})
+    internal = imap and _INTERNAL in (header.first(block, b"subject") or b"")
+    return Marks(frozenset(flags), told, bool(number & DELETED), bool(number & PARTIAL), internal)
+
+
+def keywords(written: bytes) -> list[str]:
+    """Return keywords that IMAP can carry (RFC 9051 section 9, atoms), of a list parted by
+    blanks.
+    """
+    words = written.decode("utf-8", "replace").replace(",", " ").split()
+    return [word for word in words if _is_atom(word)]
+
+
+def _is_atom(word: str) -> bool:
+    return word.isascii() and word.isprintable() and not set(word) & set('(){}%*"\\]')

@@ -1,0 +1,157 @@
+"""Mail in files on this computer: into an archive, once, and on to a server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.messages import plain
+from tests.servers.dovecot import Dovecot
+from tests.system.cli_home import ROOT, Home, arrived, filled, imap
+
+LINE = b"From - Thu Nov 25 10:11:12 2021\n"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = Home(tmp_path)
+    write(home, "Old.mbox", *map(plain, range(5)))
+    return home
+
+
+def write(home: Home, name: str, *contents: bytes, more: bytes = b"") -> Path:
+    path = home.directory / name
+    path.write_bytes(
+        b"".join(LINE + content.replace(b"\r\n", b"\n") + b"\n" for content in contents) + more
+    )
+    return path
+
+
+def total(home: Home, *arguments: str, code: int = 0) -> dict[str, int]:
+    done = home.run(*arguments, "--json")
+    assert done.returncode == code, done.stderr
+    found: dict[str, int] = json.loads(done.stdout)["reports"][0]["total"]
+    return found
+
+
+def stored(home: Home) -> list[bytes]:
+    return sorted(
+        file.read_bytes()
+        for file in (home.directory / "mailsync-archive").rglob("*.mailsync,*")
+        if file.is_file()
+    )
+
+
+def test_messages_come_once_and_only_what_is_new_comes_again(home: Home) -> None:
+    assert total(home, "import", "Old.mbox")["new"] == 5
+    again = json.loads(home.well("import", "Old.mbox", "--json"))["reports"][0]
+    assert (again["total"]["seen"], again["unchanged_mailboxes"]) == (0, 1)
+    write(home, "Old.mbox", *map(plain, range(3, 7)))
+    assert total(home, "import", "Old.mbox")["new"] == 2
+    assert stored(home) == sorted(map(plain, range(7)))
+    # What is no longer in the file was not said to be gone.
+    (listed,) = json.loads(home.well("list", "Old.mbox", "--json"))["mailboxes"]
+    assert (listed["messages"], listed["gone"]) == (7, 0)
+
+
+def test_nothing_in_the_files_changes_and_a_dry_run_writes_nothing(home: Home) -> None:
+    path = home.directory / "Old.mbox"
+    before = path.read_bytes(), path.stat().st_mtime_ns
+    assert "would bring up to 5 messages" in home.well("import", "--dry-run", "Old.mbox")
+    assert not (home.directory / "mailsync-archive").exists()
+    home.well("import", "Old.mbox")
+    assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+
+
+def test_what_cannot_be_read_is_named_every_time_and_the_rest_is_there(home: Home) -> None:
+    write(home, "Old.mbox", plain(1), more=b"\0" * 100)
+    for _ in range(2):
+        done = home.run("import", "Old.mbox")
+        assert done.returncode == 3
+        assert "! Old: bytes 414 to 514: only NULs" in done.stderr
+    assert stored(home) == [plain(1)]
+
+
+def test_flags_follow_the_file(home: Home) -> None:
+    write(home, "Old.mbox", plain(1))
+    home.well("import", "Old.mbox")
+    text = (home.directory / "Old.mbox").read_bytes().replace(LINE, LINE + b"X-Status: F\n")
+    (home.directory / "Old.mbox").write_bytes(text)
+    again = total(home, "import", "Old.mbox")
+    assert (again["flags"], again["new"]) == (1, 0)
+    assert '"\\\\Flagged"' in home.well("list", "Old.mbox", "--mailbox", "Old", "--json")
+
+
+def test_a_mailbox_may_have_another_name_in_the_archive(home: Home) -> None:
+    home.well("import", "Old.mbox", "--map", "Old=Archive/2004")
+    assert "Archive/2004" in home.well("list", "Old.mbox")
+
+
+def test_a_file_moves_to_a_server_with_proof_and_only_once(home: Home, dovecot: Dovecot) -> None:
+    user = dovecot.user()
+    home.configure(new=imap(dovecot, user))
+    said = home.well("migrate", "Old.mbox", "new")
+    assert "proved: 5 messages at the source" in said
+    assert arrived(dovecot, user, "Old") == sorted(map(plain, range(5)))
+    home.well("migrate", f"mbox://{home.directory}/Old.mbox", "new")
+    assert len(arrived(dovecot, user, "Old")) == 5
+
+
+def test_all_of_a_file_is_in_the_archive_or_is_named(home: Home) -> None:
+    home.well("import", "Old.mbox")
+    assert "the archive has 5 messages of 5" in home.well("verify", "--remote", "Old.mbox")
+    write(home, "Old.mbox", *map(plain, range(6)))
+    done = home.run("verify", "--remote", "Old.mbox")
+    assert done.returncode == 3
+
+
+def test_a_look_says_what_is_there_and_how_it_ends_with_what_is_not(home: Home) -> None:
+    assert "mbox; 1 mailbox, 5 messages" in home.well("check", "Old.mbox")
+    write(home, "Old.mbox", plain(1), more=b"\0" * 100)
+    done = home.run("check", "Old.mbox")
+    assert (done.returncode, "only NULs" in done.stderr) == (3, True)
+
+
+@pytest.mark.parametrize("path", ["nothing-there", "/etc/hostname", "mbox:"])
+def test_a_path_without_mail_is_a_mistake_in_words(home: Home, path: str) -> None:
+    done = home.run("import", path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_an_account_of_that_name_comes_before_a_file(home: Home, dovecot: Dovecot) -> None:
+    home.configure(Old=imap(dovecot, filled(dovecot, 2)))
+    write(home, "Old", plain(9))
+    assert total(home, "pull", "Old")["new"] == 2
+
+
+MEASURED = """
+import re, sys
+from mailsync.cli.main import run
+from mailsync.cli.session import Session
+code = run(["-q", "import", sys.argv[1]], Session(environ={}))
+peak = re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]
+print(code, peak)
+"""
+
+
+def test_a_sparse_file_of_20_gb_takes_less_than_100_mb_of_memory(home: Home) -> None:
+    path = write(home, "large", plain(1))
+    with path.open("r+b") as file:
+        file.seek(20_000_000_000)
+        file.write(b"\n" + LINE + plain(2).replace(b"\r\n", b"\n"))
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, "large"],
+        cwd=home.directory,
+        env=home.environment() | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    code, peak = map(int, done.stdout.split())
+    assert (code, stored(home)) == (3, sorted([plain(1), plain(2)]))
+    assert peak < 100_000
