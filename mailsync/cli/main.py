@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "list": "List mailboxes, or the messages in them.",
     "show": "Show one message.",
     "duplicates": "List messages in several places, and look-alikes.",
+    "providers": "What is known of mail providers: servers, sign-in.",
     "config": "Help with the configuration file.",
     "help": "Explain a command.",
 }

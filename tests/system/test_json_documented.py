@@ -124,8 +124,10 @@ def test_commands_that_read_an_archive_print_what_is_documented(printed: Printed
     printed.run("check", str(files(printed.home)))
     printed.run("prune", "home", "--gone-for", "0s")
     printed.run("reindex", "home")
+    printed.run("providers")
     expected = documented()
-    for command in ("status", "list", "show", "duplicates", "check", "prune", "reindex"):
+    read = ("status", "list", "show", "duplicates", "check", "prune", "reindex", "providers")
+    for command in read:
         assert printed.keys[command] - expected[EVERY] == expected[command], command
 
 
