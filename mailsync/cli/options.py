@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from mailsync.cli import moments
 from mailsync.cli.session import Session
 
 if TYPE_CHECKING:
@@ -70,54 +71,6 @@ def common(command: Command) -> Command:
     return command
 
 
-def _seconds(_: click.Context, parameter: click.Parameter, written: str | None) -> float | None:
-    from mailsync.config.amounts import duration  # noqa: PLC0415  not needed to list the options
-
-    if written is None:
-        return None
-    try:
-        return (
-            float(written)
-            if written.replace(".", "", 1).isdecimal() and parameter.name == "wait"
-            else duration(written)
-        )
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-def _moment(_: click.Context, __: click.Parameter, written: str | None) -> int | None:
-    """Read a day, a time, or a span before now, in the user's own time zone, as epoch seconds."""
-    from datetime import datetime  # noqa: PLC0415  not needed to list the options
-    from time import time  # noqa: PLC0415
-
-    from mailsync.config.amounts import duration  # noqa: PLC0415
-
-    if written is None:
-        return None
-    try:
-        return int(time() - duration(written))
-    except ValueError:
-        pass
-    try:
-        return int(datetime.fromisoformat(written.strip()).astimezone().timestamp())
-    except (ValueError, OverflowError, OSError):
-        raise click.BadParameter(
-            "must be a day or a time, such as 2026-03-01 or 2026-03-01T18:30, or a span before now,"
-            " such as 14d"
-        ) from None
-
-
-def _end(context: click.Context, parameter: click.Parameter, written: str | None) -> int | None:
-    """Read as `_moment` does; a day is its end."""
-    from datetime import date, datetime, time, timedelta  # noqa: PLC0415  not needed to list the options
-
-    try:
-        after = date.fromisoformat((written or "").strip()) + timedelta(days=1)
-        return int(datetime.combine(after, time.min).astimezone().timestamp()) - 1
-    except (ValueError, OverflowError, OSError):
-        return _moment(context, parameter, written)
-
-
 def _pairs(
     _: click.Context, __: click.Parameter, written: tuple[str, ...]
 ) -> dict[tuple[str, ...], tuple[str, ...]]:
@@ -170,19 +123,28 @@ _CHOICES: Final[tuple[tuple[str, str, str, Callable[..., Any] | None, str], ...]
         "--as-of",
         "moment",
         "TIME",
-        _end,
+        moments.end,
         (
-            "Mailboxes, messages and flags as the last complete pull by TIME saw them: 2026-03-01"
-            " is the end of that day, 2026-03-01T18:30 a time on it."
+            "Mailboxes, messages and flags as the last complete pull by TIME saw them, written as"
+            " for --since: 2026-03-01 is the end of that day, 2026-03-01T18:30 a time on it."
         ),
     ),
-    ("--before", "before", "DATE", _moment, "Only messages that arrived before DATE."),
+    (
+        "--before",
+        "before",
+        "DATE",
+        moments.begin,
+        "Only messages that arrived before DATE, written as for --since.",
+    ),
     (
         "--since",
         "since",
         "DATE",
-        _moment,
-        "Only messages that arrived on DATE or later: 2026-03-01, or 14d for the last 14 days.",
+        moments.begin,
+        (
+            "Only messages that arrived on DATE or later: 2026-03-01, 2026-03-01T18:30, 2026-03,"
+            " 2026, today, yesterday, or so long before now: 14d, 36h, 2 weeks, 3mo, 1y."
+        ),
     ),
 )
 
@@ -243,8 +205,8 @@ def gone(command: Command) -> Command:
         "--gone-since",
         "gone_since",
         metavar="DATE",
-        callback=_moment,
-        help="Only messages that left the server on DATE or later, such as 14d.",
+        callback=moments.begin,
+        help="Only messages that left the server on DATE or later, written as for --since.",
     )(command)
     return click.option(
         "--include-gone",
@@ -291,20 +253,20 @@ wait: Final = click.option(
     "--wait",
     metavar="SECONDS",
     default="0",
-    callback=_seconds,
+    callback=moments.seconds,
     help="Wait so long for an archive that another run is writing.",
 )
 gone_for: Final = click.option(
     "--gone-for",
     metavar="AGE",
     required=True,
-    callback=_seconds,
-    help="How long they must have been gone from the server, such as 365d.",
+    callback=moments.age,
+    help="How long they must have been gone from the server, such as 365d, 6mo or 1y.",
 )
 max_age: Final = click.option(
     "--max-age",
     metavar="AGE",
-    callback=_seconds,
+    callback=moments.seconds,
     help="End with exit code 3 if an account's last complete pull is older, such as 26h.",
 )
 

@@ -131,4 +131,43 @@ def test_help_fits_the_terminal(
     assert not [line for line in wide if width == 80 or not line.startswith(TYPED)]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["list", "home", "--since", "03/04/2026"], "write the year first"),
+        (["list", "home", "--since", "2062-03-01"], "'2062-03-01' lies in the future"),
+        (["restore", "home", "--gone-since", "3m"], "could be minutes or months"),
+        (["push", "home", "new", "--before", "soon"], "'soon' must be a day or a time (2026-03-01"),
+        (["restore", "home", "--as-of", "2026-02-30"], "is no day of the calendar"),
+        (["prune", "home", "--gone-for", "6m", "--yes"], "could be minutes or months"),
+        (["prune", "home", "--gone-for", "2026-01-01"], "must be a number with a unit"),
+        (["status", "--max-age", "old"], "must be a number with a unit"),
+        (["pull", "--wait", "a while"], "must be a number with a unit"),
+    ],
+)
+def test_a_date_that_may_be_misread_is_a_mistake_in_words(
+    arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = called(capsys, *arguments)
+    assert code == 2
+    assert why in err
+    assert arguments[-2 if arguments[-1] != "--yes" else -3] in err
+
+
+@pytest.mark.parametrize("written", ["yesterday", "1y", "2 weeks", "3mo", "14d", "2026", "today"])
+def test_a_date_may_be_written_as_people_do(
+    written: str, capsys: pytest.CaptureFixture[str], file: Path
+) -> None:
+    for option in ("--since", "--before", "--gone-since", "--as-of"):
+        # 10: what was written is understood, and there is no archive yet.
+        assert called(capsys, "list", "home", option, written, "--config", str(file))[0] == 10
+
+
+def test_minutes_stay_minutes_where_they_always_were(
+    capsys: pytest.CaptureFixture[str], file: Path
+) -> None:
+    said = called(capsys, "status", "home", "--max-age", "10m", "--json", "--config", str(file))
+    assert json.loads(said[1])["accounts"][0]["stale"]
+
+
 TYPED = ("mailsync ", "# yaml", "--", "pop3", "imap")
