@@ -218,6 +218,12 @@ def _by_role(
     return None
 
 
+def usual_role(path: MailboxPath) -> str | None:
+    """Return the role that a mailbox has by its name, as programs call theirs; None for others."""
+    folded = _fold(path)
+    return next((role for role, names in _FOLDED.items() if folded in names), None)
+
+
 def parse_name(text: str) -> MailboxPath:
     """Read a mailbox name as people write it: parts joined by `/`; a `/` or `\\` inside a part has
     a `\\` before it.

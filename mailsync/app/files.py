@@ -12,7 +12,7 @@ from mailsync.errors import ConfigError
 from mailsync.progress import Progress
 from mailsync.stores.base import Source
 from mailsync.stores.local import detect
-from mailsync.stores.local.folder import Folder
+from mailsync.stores.local.folder import CannotRead, Folder
 from mailsync.stores.local.source import LocalSource
 
 
@@ -37,15 +37,20 @@ def files_of(text: str, here: Path) -> LocalFiles:
     if files.format:
         return files
     try:
-        kind = detect.detect(files.path)
+        kinds = detect.detect(files.path)
     except OSError as error:
         raise ConfigError(f"{files.path}: {error.strerror or error}") from error
-    if not kind:
+    except CannotRead as error:
+        raise ConfigError(str(error)) from error
+    if not kinds:
         raise ConfigError(
             f"{files.path} holds no mail that mailsync knows: no message was found in it. If it"
             f" does, say of which kind it is, such as mbox://{files.path}"
         )
-    return replace(files, format=kind)
+    if len(kinds) > 1:
+        each = " or ".join(f"{kind}://{files.path}" for kind in kinds)
+        raise ConfigError(f"{files.path} holds mail of several kinds: say {each}")
+    return replace(files, format=kinds[0])
 
 
 def source_of(name: str, files: LocalFiles, progress: Progress) -> Source:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -121,6 +124,24 @@ def test_a_path_without_mail_is_a_mistake_in_words(home: Home, path: str) -> Non
     done = home.run("import", path)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def test_an_exported_zip_and_a_hosts_tar_archive_come_once(home: Home) -> None:
+    with zipfile.ZipFile(home.directory / "Export.zip", "w") as file:
+        file.writestr("Work/1.eml", plain(1))
+        file.writestr("Work/2.eml", plain(2))
+    with tarfile.open(home.directory / "host.tgz", "w:gz") as tar:
+        for number in (2, 3):
+            member = tarfile.TarInfo(f"mail/cur/160000000{number}.M1P2.host:2,S")
+            member.size = len(plain(number))
+            tar.addfile(member, io.BytesIO(plain(number)))
+        tar.addfile(tarfile.TarInfo("mail/new/.keep"))
+    both = ("import", "--archive", "both", "Export.zip", "host.tgz")
+    first = json.loads(home.well(*both, "--json"))["reports"]
+    assert [report["total"]["new"] for report in first] == [2, 1]
+    again = json.loads(home.well(*both, "--json"))["reports"]
+    assert [report["unchanged_mailboxes"] for report in again] == [1, 1]
+    home.well("verify", "--archive", "both")
 
 
 def test_an_account_of_that_name_comes_before_a_file(home: Home, dovecot: Dovecot) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mailsync.stores.local import mbox
-from mailsync.stores.local.files import walk
+from mailsync.stores.local import eml, maildir, mbox, mh
+from mailsync.stores.local.files import Directory, Tree, TreeFile
 from mailsync.stores.local.folder import Folder
+from mailsync.stores.local.tarball import Tarball, looks_like_tar
+from mailsync.stores.local.zipped import Zipped, looks_like_zip
 
 _LOOKED_AT: Final = 2_000
 """Files of a tree that are looked at to find out what it is."""
@@ -22,20 +24,51 @@ class Wishes:
     with_deleted: bool = False
 
 
-def detect(path: Path) -> str:
-    """Return the kind of files at a path, empty where nothing is known there. Raises OSError."""
-    if path.is_file():
-        return "mbox" if mbox.looks_like_mbox(path) else ""
-    for number, file in enumerate(walk(path)):
-        if number == _LOOKED_AT:
+def detect(path: Path) -> Sequence[str]:
+    """Return the kinds of files at a path: none where nothing is known there. Raises OSError,
+    CannotRead.
+    """
+    on_disk = path.is_dir()
+    if not on_disk:
+        if mbox.looks_like_mbox(path):
+            return ["mbox"]
+        if not (looks_like_zip(path) or looks_like_tar(path)):
+            return []
+    tree = tree_at(path)
+    directories = tree.directories()
+    if maildir.is_maildir(directories):
+        return ["maildir"]
+    found: dict[str, None] = {}
+    looked = 0
+    for parts in directories:
+        listed = tree.listed(parts)
+        found |= dict.fromkeys(kind for file in listed for kind in _kind(file, on_disk))
+        looked += len(listed)
+        if looked > _LOOKED_AT:
             break
-        if mbox.looks_like_mbox(file.path):
-            return "mbox"
-    return ""
+    return list(found)
+
+
+def _kind(file: TreeFile, on_disk: bool) -> Iterator[str]:  # noqa: FBT001  private
+    if eml.is_message(file):
+        yield "eml"
+    elif on_disk and mh.is_message(file) and mh.looks_like_message(file.path):
+        yield "mh"
+    elif on_disk and mbox.is_candidate(file) and mbox.looks_like_mbox(file.path):
+        yield "mbox"
+
+
+def tree_at(path: Path) -> Tree:
+    """Return the files below a directory, or in an archive of files. Raises OSError,
+    CannotRead.
+    """
+    if path.is_dir():
+        return Directory(path)
+    return Zipped(path) if looks_like_zip(path) else Tarball(path)
 
 
 def folders(kind: str, path: Path, wishes: Wishes) -> Sequence[Folder]:
-    """Return the mailboxes of files of a known kind. Raises OSError."""
+    """Return the mailboxes of files of a known kind. Raises OSError, CannotRead."""
     return _KINDS[kind](path, wishes)
 
 
@@ -43,4 +76,30 @@ def _mbox(path: Path, wishes: Wishes) -> Sequence[Folder]:
     return mbox.folders(path, with_deleted=wishes.with_deleted)
 
 
-_KINDS: Final[dict[str, Callable[[Path, Wishes], Sequence[Folder]]]] = {"mbox": _mbox}
+def _maildir(path: Path, _: Wishes) -> Sequence[Folder]:
+    return maildir.folders(tree_at(path))
+
+
+def _eml(path: Path, _: Wishes) -> Sequence[Folder]:
+    return eml.folders(tree_at(path), _top(path))
+
+
+def _mh(path: Path, _: Wishes) -> Sequence[Folder]:
+    return mh.folders(tree_at(path), _top(path))
+
+
+def _top(path: Path) -> str:
+    """Return what to call the messages that lie in no directory of their own."""
+    name = path.name or "Imported"
+    for ending in (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"):
+        if path.is_file() and name.lower().endswith(ending) and len(name) > len(ending):
+            return name[: -len(ending)]
+    return name
+
+
+_KINDS: Final[dict[str, Callable[[Path, Wishes], Sequence[Folder]]]] = {
+    "mbox": _mbox,
+    "maildir": _maildir,
+    "eml": _eml,
+    "mh": _mh,
+}

@@ -7,11 +7,16 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypeAlias
+from typing import Final, Protocol, Self, TypeAlias
+
+from mailsync.stores.local.folder import Unreadable
+
+Parts: TypeAlias = tuple[str, ...]
+"""The names that lead to a file or directory."""
 
 Stamp: TypeAlias = tuple[int, int, int]
 """What changes with a file: its time of change (ns), size and inode."""
@@ -83,38 +88,93 @@ class OpenFile:
 
 @dataclass(frozen=True, slots=True)
 class TreeFile:
-    """A regular file below a directory; `parts` are the names that lead to it."""
+    """A regular file below a directory, or in an archive of files; `parts` are the names that lead
+    to it.
+    """
 
     path: Path
-    parts: tuple[str, ...]
+    parts: Parts
     stamp: Stamp
+    place: int = 0
+
+    @property
+    def size(self) -> int:
+        """Its octets."""
+        return self.stamp[1]
 
 
-def walk(root: Path) -> Iterator[TreeFile]:
-    """Yield every regular file below a directory by name, links followed, each directory once.
+class Tree(Protocol):
+    """Directories and their files, on disk or in one file that holds many."""
 
-    What cannot be looked into is raised as OSError.
-    """
-    yield from _walk(root, (), set())
+    def directories(self) -> Sequence[Parts]:
+        """Return every directory by the names that lead to it, from the top. Raises OSError."""
+
+    def listed(self, parts: Parts) -> Sequence[TreeFile]:
+        """Return the regular files of one directory, in the order in which they are best read.
+        Raises OSError.
+        """
+
+    def troubles(self) -> Sequence[Unreadable]:
+        """Return what could not be listed."""
+
+    def read(self, file: TreeFile, most: int) -> bytes:
+        """Return a file's octets, `most` of them and one more where it has more. Raises OSError."""
 
 
-def _walk(place: Path, parts: tuple[str, ...], seen: set[tuple[int, int]]) -> Iterator[TreeFile]:
-    told = place.stat()
-    if (told.st_dev, told.st_ino) in seen or len(parts) > DEEPEST:
-        return
-    seen.add((told.st_dev, told.st_ino))
-    with os.scandir(place) as listed:
-        entries = sorted(listed, key=lambda entry: entry.name)
-    for entry in entries:
-        try:
-            here = entry.stat()
-        except OSError:
-            # A link that leads nowhere holds no mail.
-            if entry.is_symlink():
-                continue
-            raise
-        below = (*parts, entry.name)
-        if stat.S_ISDIR(here.st_mode):
-            yield from _walk(Path(entry.path), below, seen)
-        elif stat.S_ISREG(here.st_mode):
-            yield TreeFile(Path(entry.path), below, (here.st_mtime_ns, here.st_size, here.st_ino))
+class Directory:
+    """The files below a directory; links are followed, and each directory is looked into once."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def directories(self) -> Sequence[Parts]:
+        """Return them by name."""
+        found: list[Parts] = []
+        self._walk(self._root, (), set(), found)
+        return found
+
+    def listed(self, parts: Parts) -> Sequence[TreeFile]:
+        """Return files by name."""
+        with os.scandir(self._root.joinpath(*parts)) as scanned:
+            entries = sorted(scanned, key=lambda entry: entry.name)
+        return [
+            TreeFile(Path(entry.path), (*parts, entry.name), told)
+            for entry in entries
+            if not entry.is_dir() and (told := _regular(entry)) is not None
+        ]
+
+    def troubles(self) -> Sequence[Unreadable]:
+        """Return nothing: what cannot be listed is an error."""
+        return ()
+
+    def read(self, file: TreeFile, most: int) -> bytes:
+        """Read a file from its beginning."""
+        with OpenFile(file.path) as opened:
+            return opened.read(0, most + 1)
+
+    def _walk(
+        self, place: Path, parts: Parts, seen: set[tuple[int, int]], found: list[Parts]
+    ) -> None:
+        told = place.stat()
+        if (told.st_dev, told.st_ino) in seen or len(parts) > DEEPEST:
+            return
+        seen.add((told.st_dev, told.st_ino))
+        found.append(parts)
+        with os.scandir(place) as listed:
+            # What a directory is called itself counts more than what a link to it is called.
+            below = sorted((entry.is_symlink(), entry.name) for entry in listed if entry.is_dir())
+        for _, name in below:
+            self._walk(place / name, (*parts, name), seen, found)
+
+
+def _regular(entry: os.DirEntry[str]) -> Stamp | None:
+    """Return the stamp of a regular file; None for a pipe and the like, or a link to nowhere."""
+    try:
+        told = entry.stat()
+    except FileNotFoundError:
+        if entry.is_symlink():
+            return None
+        raise
+    if not stat.S_ISREG(told.st_mode):
+        return None
+    return told.st_mtime_ns, told.st_size, told.st_ino

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
-from mailsync.model import NO_FLAGS, Mailbox
+from mailsync.model import NO_FLAGS, MailboxPath
 
 LARGEST_MESSAGE: Final = 512 * 1024 * 1024
 """Octets. Nobody ever sent a message as large; what seems to be one is a broken file."""
@@ -16,8 +16,8 @@ Watch: TypeAlias = Callable[[int], None]
 """Told how many octets were just read."""
 
 
-class ChangedMeanwhile(Exception):
-    """A file does not hold any more what it held a moment ago; its text tells a person."""
+class CannotRead(Exception):
+    """A message cannot be read, or is not what it was a moment ago; its text tells a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ class Folder(Protocol):
     """One mailbox of a kind of files."""
 
     @property
-    def mailbox(self) -> Mailbox:
-        """Return it with its name as the files have it, without a state."""
+    def path(self) -> MailboxPath:
+        """Return its name as the files have it."""
 
     @property
     def size(self) -> int:
@@ -75,7 +75,7 @@ class Folder(Protocol):
         """Read the mailbox and yield what is in it. Raises OSError."""
 
     def read(self, place: tuple[int, ...], key: bytes) -> bytes:
-        """Return a message's content. Raises OSError, ChangedMeanwhile."""
+        """Return a message's content. Raises OSError, CannotRead."""
 
 
 def key_of(content: bytes) -> bytes:
@@ -84,9 +84,9 @@ def key_of(content: bytes) -> bytes:
 
 
 def proven(content: bytes, key: bytes, where: str) -> bytes:
-    """Return a content whose key is made of it. Raises ChangedMeanwhile for any other."""
+    """Return a content whose key is made of it. Raises CannotRead for any other."""
     if key_of(content) != key[:32]:
-        raise ChangedMeanwhile(f"{where} was changed while it was read")
+        raise CannotRead(f"{where} was changed while it was read")
     return content
 
 

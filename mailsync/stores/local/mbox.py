@@ -11,8 +11,8 @@ from typing import Final
 
 from mailsync.formats import header, mbox
 from mailsync.formats.client_marks import Marks, take_off
-from mailsync.model import INBOX, Mailbox, MailboxPath
-from mailsync.stores.local.files import OpenFile, TreeFile, stamp, walk
+from mailsync.model import INBOX, MailboxPath
+from mailsync.stores.local.files import Directory, OpenFile, TreeFile, stamp
 from mailsync.stores.local.folder import (
     LARGEST_MESSAGE,
     Folder,
@@ -38,46 +38,46 @@ class MboxFolder:
 
     def __init__(
         self,
-        path: Path,
-        mailbox: Mailbox,
+        file: Path,
+        path: MailboxPath,
         *,
         with_deleted: bool = False,
         beside: Path | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._file = file
         self._path = path
-        self._mailbox = mailbox
         self._with_deleted = with_deleted
         self._beside = beside
         self._clock = clock
 
     @property
-    def mailbox(self) -> Mailbox:
+    def path(self) -> MailboxPath:
         """The mailbox, by its file's name."""
-        return self._mailbox
+        return self._path
 
     @property
     def size(self) -> int:
         """The size of the file."""
-        return stamp(self._path)[1]
+        return stamp(self._file)[1]
 
     def mark(self) -> int:
         """Return what changes when the file does."""
-        return mark_of([stamp(each) for each in (self._path, self._beside) if each is not None])
+        return mark_of([stamp(each) for each in (self._file, self._beside) if each is not None])
 
     def look(self, watch: Watch) -> Iterator[Found | Unreadable | LeftOut]:
         """Read the file from its beginning to its end."""
-        with OpenFile(self._path) as file:
+        with OpenFile(self._file) as file:
             look = _Look(file, self._with_deleted, self._flags_beside(), int(self._clock()))
             yield from look.through(watch)
 
     def read(self, place: tuple[int, ...], key: bytes) -> bytes:
         """Read a message at (offset, octets, 0 for mboxrd, 1 where it is not quoted)."""
         start, length, plain = place
-        with OpenFile(self._path) as file:
+        with OpenFile(self._file) as file:
             raw = file.read(start, length)
         content, _ = _content(raw, mbox.Quoting.NEVER if plain else mbox.Quoting.REVERSIBLE)
-        return proven(content, key, str(self._path))
+        return proven(content, key, str(self._file))
 
     def _flags_beside(self) -> Mapping[int, frozenset[str]]:
         if self._beside is None:
@@ -240,22 +240,24 @@ def folders(
     if root.is_file():
         named: list[tuple[Path, tuple[str, ...]]] = [(root, (root.name,))]
     else:
+        tree = Directory(root)
         named = [
             (file.path, file.parts)
-            for file in walk(root)
-            if _is_candidate(file) and looks_like_mbox(file.path)
+            for directory in tree.directories()
+            for file in tree.listed(directory)
+            if is_candidate(file) and looks_like_mbox(file.path)
         ]
     found = [
         MboxFolder(
             path,
-            Mailbox(name_of(parts)),
+            name_of(parts),
             with_deleted=with_deleted,
             beside=_beside(path),
             clock=clock,
         )
         for path, parts in named
     ]
-    return sorted(found, key=lambda folder: folder.mailbox.path != INBOX)
+    return sorted(found, key=lambda folder: folder.path != INBOX)
 
 
 def _beside(path: Path) -> Path | None:
@@ -264,7 +266,8 @@ def _beside(path: Path) -> Path | None:
     return beside if beside != path and beside.is_file() else None
 
 
-def _is_candidate(file: TreeFile) -> bool:
+def is_candidate(file: TreeFile) -> bool:
+    """Return whether a file may be an mbox, by its name."""
     hidden = any(part.startswith(".") and not part.endswith(".directory") for part in file.parts)
     return not hidden and not file.path.name.endswith((".msf", ".imap", ".lock"))
 

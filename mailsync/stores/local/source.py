@@ -9,9 +9,8 @@ from dataclasses import replace
 from typing import Final
 
 from mailsync.errors import MailboxError, MailboxMissing, Unreachable
-from mailsync.mapping import MappingRules, by_rule, show
+from mailsync.mapping import MappingRules, by_rule, show, usual_role
 from mailsync.model import (
-    NO_FLAGS,
     Entry,
     KeyRef,
     Mailbox,
@@ -24,7 +23,7 @@ from mailsync.model import (
 )
 from mailsync.progress import Progress
 from mailsync.stores.local.folder import (
-    ChangedMeanwhile,
+    CannotRead,
     Folder,
     Found,
     LeftOut,
@@ -66,7 +65,8 @@ class LocalSource:
 
     def mailboxes(self) -> Sequence[Mailbox]:
         """List the mailboxes in the order in which they were found. Raises Unreachable."""
-        return [self._listed_as(path, folders) for path, folders in self._found().items()]
+        taken: set[str] = set()
+        return [self._listed_as(path, folders, taken) for path, folders in self._found().items()]
 
     def shows_a_selection(self) -> bool:
         """Say that files are what somebody handed over."""
@@ -101,23 +101,26 @@ class LocalSource:
             found: dict[MailboxPath, list[Folder]] = {}
             try:
                 for folder in self._open():
-                    own = folder.mailbox.path
+                    own = folder.path
                     path = by_rule(own, self._rules) or own
                     found.setdefault(path, []).append(folder)
-            except OSError as error:
+            except (OSError, CannotRead) as error:
                 raise Unreachable(self.account, _words(error)) from error
             self._folders = found
         return self._folders
 
-    def _listed_as(self, path: MailboxPath, folders: Sequence[Folder]) -> Mailbox:
-        first = folders[0].mailbox
+    def _listed_as(self, path: MailboxPath, folders: Sequence[Folder], taken: set[str]) -> Mailbox:
+        """Return a mailbox as it is listed; of several that are called like one role the first has
+        it.
+        """
         try:
             state = SyncState(0, 0, 0, _mark(folders))
         except OSError:
             # The scan will say what is wrong.
             state = None
-        attributes = first.attributes if path == first.path else NO_FLAGS
-        return Mailbox(path, attributes, subscribed=True, state=state)
+        roles = {role for role in (usual_role(path),) if role is not None and role not in taken}
+        taken |= roles
+        return Mailbox(path, frozenset(roles), subscribed=True, state=state)
 
     def _look(self, mailbox: Mailbox, folders: Sequence[Folder]) -> Scan:
         """Read the folders of a mailbox. Raises OSError."""
@@ -163,7 +166,7 @@ class LocalSource:
             return Message(entry, folders[ref.place[0]].read(ref.place[1:], ref.key))
         except FileNotFoundError:
             return Unfetched(entry, "its file was removed meanwhile", expunged=True)
-        except (OSError, ChangedMeanwhile) as error:
+        except (OSError, CannotRead) as error:
             return Unfetched(entry, _words(error))
 
 
@@ -171,7 +174,7 @@ def _mark(folders: Sequence[Folder]) -> int:
     return mark_of([folder.mark() for folder in folders])
 
 
-def _words(error: OSError | ChangedMeanwhile) -> str:
+def _words(error: OSError | CannotRead) -> str:
     if isinstance(error, OSError) and error.strerror:
         name = f"{error.filename}: " if error.filename else ""
         return f"{name}{error.strerror}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mailsync.model import Entry, MailboxPath, Message, Scan, ScanRequest
@@ -11,9 +12,13 @@ from mailsync.stores.local.detect import Wishes
 from mailsync.stores.local.source import LocalSource
 
 
+def only(kinds: Sequence[str]) -> str:
+    (kind,) = kinds
+    return kind
+
+
 def source_of(path: Path, kind: str = "", wishes: Wishes | None = None) -> LocalSource:
-    found = kind or detect.detect(path)
-    assert found
+    found = kind or only(detect.detect(path))
     return LocalSource("files", lambda: detect.folders(found, path, wishes or Wishes()), Silence())
 
 

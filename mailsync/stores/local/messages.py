@@ -1,0 +1,175 @@
+"""A directory with one file a message, as a mailbox: what Maildir, MH and exported messages have in
+common.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from mailsync.formats import header
+from mailsync.formats.mbox import with_crlf
+from mailsync.formats.packed import Unpackable, unpacked
+from mailsync.model import MailboxPath
+from mailsync.stores.local.files import Parts, Tree, TreeFile
+from mailsync.stores.local.folder import (
+    LARGEST_MESSAGE,
+    CannotRead,
+    Found,
+    LeftOut,
+    Unreadable,
+    Watch,
+    key_of,
+    mark_of,
+    proven,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What is known of a message without reading it.
+
+    `key` None: its file's name does not last, and its content must tell.
+    """
+
+    key: bytes | None = None
+    size: int | None = None
+    flags: frozenset[str] | None = None
+    internaldate: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A message as its file holds it; `flags` and `internaldate` None: the file does not tell.
+
+    `left_out` says why it is not to be taken, `lacking` what of it is not in the file.
+    """
+
+    content: bytes
+    flags: frozenset[str] | None = None
+    internaldate: int | None = None
+    left_out: str = ""
+    lacking: str = ""
+
+
+def plainly(raw: bytes) -> Opened:
+    """Open a file that holds a message and nothing else."""
+    return Opened(with_crlf(raw))
+
+
+@dataclass(slots=True)
+class MessageFiles:
+    """One mailbox: the files of some directories of a tree.
+
+    `naming` is asked anew for every look, with all files of the directories; what it returns says
+    what a file's name tells, None for a file that is no message. `opened` gives a message out of a
+    file. Raises OSError, like all it does.
+    """
+
+    tree: Tree
+    path: MailboxPath
+    directories: Sequence[Parts]
+    naming: Callable[[Sequence[TreeFile]], Callable[[TreeFile], Named | None]]
+    opened: Callable[[bytes], Opened] = plainly
+    clock: Callable[[], float] = time.time
+    troubles: Sequence[Unreadable] = ()
+    _files: list[TreeFile] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Nothing, where names tell all there is to know before messages are fetched."""
+        return 0
+
+    def mark(self) -> int:
+        """Return what changes when a file does, or comes, or goes."""
+        return mark_of([(file.parts, file.stamp) for file in self._listed()])
+
+    def look(self, watch: Watch) -> Iterator[Found | Unreadable | LeftOut]:
+        """List the messages; read those whose names do not tell enough."""
+        yield from self.troubles
+        listed = self._listed()
+        named = self.naming(listed)
+        self._files = []
+        left_out = Counter[str]()
+        for file in listed:
+            told = named(file)
+            if told is None:
+                continue
+            if not 0 < file.size <= LARGEST_MESSAGE:
+                why = "is too large to be a message" if file.size else "is empty"
+                yield Unreadable(_shown(file), why)
+                continue
+            place = (len(self._files),)
+            self._files.append(file)
+            if told.key is not None:
+                size = file.size if told.size is None else told.size
+                yield Found(told.key, place, size, told.flags, told.internaldate)
+                continue
+            yield from self._read_now(file, told, place, left_out)
+            watch(file.size)
+        for why, count in left_out.items():
+            yield LeftOut(count, why)
+
+    def _read_now(
+        self, file: TreeFile, told: Named, place: tuple[int, ...], left_out: Counter[str]
+    ) -> Iterator[Found | Unreadable]:
+        try:
+            one = self._open(file)
+        except CannotRead as error:
+            yield Unreadable(_shown(file), str(error))
+            return
+        if one.left_out:
+            left_out[one.left_out] += 1
+            return
+        if one.lacking:
+            yield Unreadable(_shown(file), one.lacking)
+            return
+        date = told.internaldate if one.internaldate is None else one.internaldate
+        if date is None:
+            date = header.received_or_date(one.content, int(self.clock()))
+        flags = told.flags if one.flags is None else one.flags
+        yield Found(key_of(one.content), place, len(one.content), flags, date)
+
+    def read(self, place: tuple[int, ...], key: bytes) -> bytes:
+        """Read one of the files; one that another program renamed meanwhile is found again."""
+        file = self._files[place[0]] if place[0] < len(self._files) else self._again(key)
+        told = self.naming([file])(file)
+        by_name = told is not None and told.key is not None
+        if told is not None and by_name and told.key != key.partition(b"/")[0]:
+            file = self._again(key)
+        try:
+            content = self._open(file).content
+        except FileNotFoundError:
+            content = self._open(self._again(key)).content
+        return content if by_name else proven(content, key, _shown(file))
+
+    def _again(self, key: bytes) -> TreeFile:
+        """Find a file by its lasting name. Raises FileNotFoundError."""
+        listed = self._listed()
+        named = self.naming(listed)
+        for file in listed:
+            told = named(file)
+            if told is not None and told.key == key.partition(b"/")[0]:
+                return file
+        raise FileNotFoundError
+
+    def _listed(self) -> list[TreeFile]:
+        return [file for directory in self.directories for file in self.tree.listed(directory)]
+
+    def _open(self, file: TreeFile) -> Opened:
+        raw = self.tree.read(file, LARGEST_MESSAGE)
+        try:
+            return self.opened(unpacked(raw, LARGEST_MESSAGE))
+        except Unpackable as error:
+            raise CannotRead(str(error)) from None
+
+
+def _shown(file: TreeFile) -> str:
+    return "/".join(file.parts).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def text_of(name: str) -> str:
+    """Return a file's name as text, whatever its octets."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -1,0 +1,172 @@
+"""Messages as one file each: exported ones, Windows Live Mail's, in a zip, and MH folders."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailsync.model import INBOX, Message
+from mailsync.stores.local import detect, messages
+from mailsync.stores.local.folder import CannotRead
+from mailsync.stores.local.mh import read_sequences
+from tests.messages import plain
+from tests.stores.local.files import contents_of, entries_of, messages_of, scans_of, source_of
+
+
+def put(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def zipped(path: Path, files: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in files.items():
+            file.writestr(name, content)
+    return path
+
+
+def test_directories_are_mailboxes(tmp_path: Path) -> None:
+    put(tmp_path / "Mail" / "Inbox" / "1.eml", plain(1))
+    put(tmp_path / "Mail" / "Work" / "2024" / "a.EML", plain(2).replace(b"\r\n", b"\n"))
+    put(tmp_path / "Mail" / "Work" / "._a.eml", b"\0\0")
+    put(tmp_path / "Mail" / "Work" / "notes.txt", b"none")
+    assert contents_of(tmp_path / "Mail") == {INBOX: [plain(1)], ("Work", "2024"): [plain(2)]}
+
+
+def test_what_lies_at_the_top_is_called_as_the_directory_is(tmp_path: Path) -> None:
+    put(tmp_path / "Old" / "1.eml", b"\xef\xbb\xbf" + plain(1))
+    assert contents_of(tmp_path / "Old") == {("Old",): [plain(1)]}
+
+
+def test_a_zip_archive_is_read_where_it_lies(tmp_path: Path) -> None:
+    path = zipped(
+        tmp_path / "Export.zip",
+        {"1.eml": plain(1), "Work/2.eml": plain(2), "Deep\\er\\3.eml": plain(3), "x.pdf": b"%PDF"},
+    )
+    assert contents_of(path) == {
+        ("Export",): [plain(1)],
+        ("Work",): [plain(2)],
+        ("Deep", "er"): [plain(3)],
+    }
+
+
+def test_a_zip_with_names_that_lead_out_of_it_names_them(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.zip", {"1.eml": plain(1), "../../etc/2.eml": plain(2)})
+    scan = scans_of(source_of(path))["a",]
+    assert len(scan.entries) == 1
+    assert "leads out of the archive" in scan.unlisted[0]
+    assert not list(tmp_path.parent.glob("etc"))
+
+
+def test_a_zip_bomb_is_named_and_never_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "LARGEST_MESSAGE", 1_000_000)
+    path = zipped(tmp_path / "a.zip", {"1.eml": plain(1), "2.eml": bytes(50_000_000)})
+    scan = scans_of(source_of(path))["a",]
+    assert (len(scan.entries), len(scan.unlisted)) == (1, 1)
+    assert "too large" in scan.unlisted[0]
+
+
+def test_a_zip_that_lies_about_a_size_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "LARGEST_MESSAGE", 1_000_000)
+    path = zipped(tmp_path / "a.zip", {"1.eml": plain(1), "2.eml": bytes(5_000_000)})
+    # Both places in which a zip archive has the size of the second file.
+    raw = path.read_bytes().replace((5_000_000).to_bytes(4, "little"), (900).to_bytes(4, "little"))
+    path.write_bytes(raw)
+    scan = scans_of(source_of(path))["a",]
+    assert (len(scan.entries), len(scan.unlisted)) == (1, 1)
+
+
+def test_a_zip_cut_anywhere_or_flipped_is_no_traceback(tmp_path: Path) -> None:
+    whole = zipped(tmp_path / "a.zip", {f"{n}.eml": plain(n) for n in range(3)}).read_bytes()
+    for at in range(0, len(whole), 37):
+        path = tmp_path / "b.zip"
+        for raw in (whole[:at], whole[:at] + b"\xff\xff" + whole[at + 2 :]):
+            path.write_bytes(raw)
+            try:
+                kinds = detect.detect(path)
+            except CannotRead:
+                continue
+            if kinds == ["eml"]:
+                source = source_of(path, "eml")
+                for scan in scans_of(source).values():
+                    list(source.fetch(scan.entries))
+
+
+def test_an_encrypted_member_is_named(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.zip", {"1.eml": plain(1), "2.eml": plain(2)})
+    raw = bytearray(path.read_bytes())
+    second = raw.index(b"PK\3\4", 4), raw.index(b"PK\1\2", raw.index(b"PK\1\2") + 1)
+    raw[second[0] + 6] |= 1
+    raw[second[1] + 8] |= 1
+    path.write_bytes(raw)
+    scan = scans_of(source_of(path))["a",]
+    assert (len(scan.entries), len(scan.unlisted)) == (1, 1)
+
+
+def test_flags_that_a_program_left_in_an_exported_message_are_its_flags(tmp_path: Path) -> None:
+    put(tmp_path / "1.eml", b"X-Mozilla-Status: 0005\r\n" + plain(1))
+    put(tmp_path / "2.eml", plain(2))
+    first, second = entries_of(tmp_path)
+    assert first.flags == {"\\Seen", "\\Flagged"}
+    assert second.flags == {"\\Seen"}
+
+
+def test_an_empty_file_and_one_that_is_changed_meanwhile_are_named(tmp_path: Path) -> None:
+    put(tmp_path / "1.eml", b"")
+    path = put(tmp_path / "2.eml", plain(2))
+    source = source_of(tmp_path)
+    scan = scans_of(source)[tmp_path.name,]
+    assert "is empty" in scan.unlisted[0]
+    path.write_bytes(plain(3))
+    (got,) = source.fetch(scan.entries)
+    assert not isinstance(got, Message)
+
+
+def test_mh_folders_have_the_flags_of_their_sequences(tmp_path: Path) -> None:
+    for number in range(1, 5):
+        put(tmp_path / "inbox" / str(number), plain(number))
+    put(tmp_path / "inbox" / ".mh_sequences", b"cur: 1\nunseen: 2-3\nreplied: 1 3\n")
+    put(tmp_path / "inbox" / ",5", plain(5))
+    put(tmp_path / "work" / "projects" / "7", plain(7))
+    found = messages_of(source_of(tmp_path))
+    assert [one.content for one in found[INBOX]] == [plain(n) for n in range(1, 5)]
+    assert [one.entry.flags for one in found[INBOX]] == [
+        {"\\Seen", "\\Answered"},
+        set(),
+        {"\\Answered"},
+        {"\\Seen"},
+    ]
+    assert [one.entry.flags for one in found["work", "projects"]] == [{"\\Seen"}]
+
+
+def test_messages_that_get_other_numbers_are_the_same(tmp_path: Path) -> None:
+    first = put(tmp_path / "inbox" / "1", plain(1))
+    second = put(tmp_path / "inbox" / "2", plain(2))
+    before = entries_of(tmp_path)[1].ref
+    first.unlink()
+    second.rename(tmp_path / "inbox" / "1")
+    assert [entry.ref for entry in entries_of(tmp_path)] == [before]
+
+
+@given(st.binary(max_size=200))
+def test_any_octets_are_sequences(written: bytes) -> None:
+    read_sequences(written)
+
+
+def test_a_sequence_of_all_numbers_there_are_takes_no_memory() -> None:
+    assert read_sequences(b"unseen: 1-9999999999\n") == ({}, set())
+
+
+def test_several_kinds_in_one_place_are_told(tmp_path: Path) -> None:
+    put(tmp_path / "1.eml", plain(1))
+    put(tmp_path / "Old", b"From - Thu Nov 25 10:11:12 2021\n" + plain(2))
+    assert set(detect.detect(tmp_path)) == {"eml", "mbox"}
