@@ -104,7 +104,13 @@ class AuthenticationFailed(StoreUnavailable):
 
 
 class TlsError(StoreUnavailable):
-    """The connection cannot be trusted, or the server offers no encryption."""
+    """The connection cannot be trusted, or the server offers no encryption; `distrust` is what is
+    wrong with the certificate, in a few words.
+    """
+
+    def __init__(self, account: str, message: str, distrust: str = "") -> None:
+        self.distrust = distrust or message
+        super().__init__(account, message)
 
 
 class OverQuota(StoreUnavailable):

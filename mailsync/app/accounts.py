@@ -29,10 +29,36 @@ URL_ARCHIVES: Final = Path("mailsync-archive")
 
 
 @dataclass(frozen=True, slots=True)
+class Trust:
+    """How a call says that a server is trusted, beside what is configured: the CA that signed its
+    certificate, and the name that this bears.
+    """
+
+    ca_file: Path | None = None
+    tls_name: str | None = None
+
+    @property
+    def said(self) -> dict[str, object]:
+        """Return what is said, by the names of settings."""
+        both = (("ca_file", self.ca_file), ("tls_name", self.tls_name))
+        return {name: value for name, value in both if value is not None}
+
+    def applied(self, login: Login) -> Login:
+        """Return a login whose server is trusted so."""
+        if isinstance(login.settings, LocalFiles):
+            return login
+        return replace(login, settings=login.settings.model_copy(update=self.said))
+
+
+AS_CONFIGURED: Final = Trust()
+
+
+@dataclass(frozen=True, slots=True)
 class Login:
     """One account ready for use.
 
-    `name` is what archive and reports call it; its password is not in here.
+    `name` is what the archive calls it, `typed` the URL it was given as; its password is not in
+    here.
     """
 
     name: str
@@ -40,6 +66,12 @@ class Login:
     directory: Path
     container: str = "maildir"
     dedupe: str = "message-id"
+    typed: str = ""
+
+    @property
+    def shown(self) -> str:
+        """Return what people call it, and may type again: its URL, or its configured name."""
+        return self.typed or self.name
 
     @property
     def server(self) -> str:
@@ -81,7 +113,7 @@ class Accounts:
         self._where = (named, environ, here, home)
         self._loaded: Configuration | None = None
 
-    def one(self, text: str, archive: Path | None = None) -> Login:
+    def one(self, text: str, archive: Path | None = None, trust: Trust = AS_CONFIGURED) -> Login:
         """Find the account of a name or a URL, with its archive elsewhere if `archive` says so.
 
         Where it names no proxy, the environment may (`ALL_PROXY`). Raises ConfigError.
@@ -91,16 +123,12 @@ class Accounts:
         if isinstance(settings, LocalFiles):
             return login
         proxy = settings.proxy or proxy_for(settings.host, self._where[1])
-        return replace(login, settings=settings.model_copy(update={"proxy": proxy}))
+        update = {"proxy": proxy, **trust.said}
+        return replace(login, settings=settings.model_copy(update=update))
 
     def _named(self, text: str, archive: Path | None) -> Login:
         if is_url(text) and not is_local(text):
-            url = parse_url(text)
-            login = Login(url.name, url.settings, archive or URL_ARCHIVES / url.directory)
-            before = URL_ARCHIVES / url.older_directory
-            if archive is None and not login.directory.exists() and _holds(before, login):
-                return replace(login, directory=before)
-            return login
+            return _of_url(text, archive)
         if self._names_files(text):
             files = files_of(text, self._where[2])
             return Login(files.name, files, archive or URL_ARCHIVES / files.directory)
@@ -121,7 +149,12 @@ class Accounts:
         return Login(files.name, wished, archive or URL_ARCHIVES / files.directory)
 
     def several(
-        self, texts: Sequence[str], archive: Path | None = None, *, kept: bool = False
+        self,
+        texts: Sequence[str],
+        archive: Path | None = None,
+        trust: Trust = AS_CONFIGURED,
+        *,
+        kept: bool = False,
     ) -> list[Login]:
         """Find several accounts, each once; all configured ones when none is named, with `kept`
         only those whose mail is kept here (`backup:`).
@@ -129,7 +162,7 @@ class Accounts:
         Raises ConfigError.
         """
         if texts and all(is_url(text) or self._names_files(text) for text in texts):
-            return [self.one(text, archive) for text in dict.fromkeys(texts)]
+            return [self.one(text, archive, trust) for text in dict.fromkeys(texts)]
         for text in texts:
             self._demand_scheme(text)
         names = texts or [
@@ -139,7 +172,7 @@ class Accounts:
         ]
         if archive is not None and len(names) > 1:
             raise ConfigError("--archive names one archive, so one account must be named with it")
-        return [self.one(name, archive) for name in dict.fromkeys(names)]
+        return [self.one(name, archive, trust) for name in dict.fromkeys(names)]
 
     def _names_files(self, text: str) -> bool:
         """Return whether a text names files, and no account that happens to be called so."""
@@ -177,6 +210,16 @@ class Accounts:
                 f"{without_password(text)} is no URL: write imaps://{user}@{host} or"
                 f" pop3s://{user}@{host}"
             )
+
+
+def _of_url(text: str, archive: Path | None) -> Login:
+    url = parse_url(text)
+    directory = archive or URL_ARCHIVES / url.directory
+    login = Login(url.name, url.settings, directory, typed=url.typed)
+    before = URL_ARCHIVES / url.older_directory
+    if archive is None and not login.directory.exists() and _holds(before, login):
+        return replace(login, directory=before)
+    return login
 
 
 def _is_kept(account: Pop3Account | ImapAccount) -> bool:

@@ -36,11 +36,11 @@ def demand_account(archive: Archive, login: Login) -> None:
         return
     if not accounts:
         raise ArchiveNotFound(
-            f"there is no archive of {login.name} yet: `mailsync pull {login.name}` makes it in"
+            f"there is no archive of {login.shown} yet: `mailsync pull {login.shown}` makes it in"
             f" {login.directory}"
         )
     raise ArchiveNotFound(
-        f"the archive {login.directory} holds no mail of {login.name}, only of"
+        f"the archive {login.directory} holds no mail of {login.shown}, only of"
         f" {', '.join(accounts)}"
     )
 
@@ -53,10 +53,10 @@ def demand_server(archive: Archive, login: Login) -> None:
     command = (
         f"`mailsync pull --moved` with the same URL and `--archive {login.directory}`"
         if is_url(login.name)
-        else f"`mailsync pull --moved {login.name}`"
+        else f"`mailsync pull --moved {login.shown}`"
     )
     raise OtherServer(
-        f"the mail of {login.name} in {login.directory} came from {known}, and the account is at"
+        f"the mail of {login.shown} in {login.directory} came from {known}, and the account is at"
         f" {login.server} now; what is known of the one says nothing about the other. If the same"
         f" mail is on the new server, say so once: {command} matches it by its content. If it is"
         " another mailbox, give it an archive of its own (`archive:`, or --archive)"

@@ -78,11 +78,11 @@ def check(request: CheckRequest, secrets: Secrets, progress: Progress) -> Iterat
     for login in request.accounts:
         settings = login.settings
         if isinstance(settings, LocalFiles):
-            finding = Finding(login.name, kind=settings.format)
+            finding = Finding(login.shown, kind=settings.format)
             with contained(finding.fail):
                 _look_at_files(login, finding, progress)
         else:
-            finding = Finding(login.name, str(stores.endpoint(settings)))
+            finding = Finding(login.shown, str(stores.endpoint(settings)))
             with contained(finding.fail):
                 _look(login, settings, secrets(login), finding, progress)
         yield finding

@@ -47,7 +47,7 @@ def chosen_of(choice: Choice, archive: Archive, login: Login) -> Chosen:
     chosen = Chosen(archive, login.name, selection)
     if selection.globs and not chosen.mailboxes:
         there = [box.path for box in archive.mailboxes(login.name)]
-        raise NothingMatches(no_mailbox(f"of {login.name} in the archive", selection.globs, there))
+        raise NothingMatches(no_mailbox(f"of {login.shown} in the archive", selection.globs, there))
     return chosen
 
 
@@ -153,5 +153,5 @@ def _run_as_of(archive: Archive, login: Login, time: int) -> int:
     if run is None:
         first = archive.first_complete(login.name)
         since = f"; the first one ended {moment(first.ended)}" if first and first.ended else ""
-        raise ConfigError(f"no complete pull of {login.name} had ended by {moment(time)}{since}")
+        raise ConfigError(f"no complete pull of {login.shown} had ended by {moment(time)}{since}")
     return run.id

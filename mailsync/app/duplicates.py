@@ -57,4 +57,4 @@ def duplicates(request: DuplicatesRequest) -> Duplicates:
     with Archive.read(login.directory) as archive:
         demand_account(archive, login)
         same, different = archive.duplicates(login.name)
-    return Duplicates(login.name, same, different)
+    return Duplicates(login.shown, same, different)

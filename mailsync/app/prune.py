@@ -62,4 +62,4 @@ def prune(request: PruneRequest) -> PruneReport:
         demand_account(archive, login)
         remove = archive.prunable if request.dry_run else archive.prune
         found = remove(login.name, request.gone_before, chosen)
-    return PruneReport(login.name, str(login.directory), request.dry_run, found)
+    return PruneReport(login.shown, str(login.directory), request.dry_run, found)

@@ -48,7 +48,7 @@ def _sent(command: str, request: PushRequest, secrets: Secrets, progress: Progre
         secret = secrets(target)
         if not login.directory.exists():
             raise ArchiveNotFound(
-                f"there is no archive in {login.directory}; `mailsync pull {login.name}` makes it"
+                f"there is no archive in {login.directory}; `mailsync pull {login.shown}` makes it"
             )
         # A rehearsal only looks, so that it may be made beside a run.
         reading = Archive.read(login.directory) if request.dry_run else None

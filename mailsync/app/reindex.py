@@ -40,7 +40,7 @@ class ReindexReport:
 def reindex(request: ReindexRequest, progress: Progress) -> ReindexReport:
     """Build the catalogue again. Raises ArchiveError."""
     login = request.account
-    progress.begin(f"reindexing {login.name}")
+    progress.begin(f"reindexing {login.shown}")
     try:
         outcome = rebuild(
             login.directory,
@@ -52,4 +52,4 @@ def reindex(request: ReindexRequest, progress: Progress) -> ReindexReport:
         )
     finally:
         progress.end()
-    return ReindexReport(login.name, str(login.directory), outcome)
+    return ReindexReport(login.shown, str(login.directory), outcome)

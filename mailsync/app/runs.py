@@ -26,8 +26,8 @@ def begun(
     """Return the report of a run that begins now."""
     return Report(
         command,
-        login.name,
-        destination.name if destination else "",
+        login.shown,
+        destination.shown if destination else "",
         str(login.directory),
         dry_run=dry_run,
         started=int(time.time()),

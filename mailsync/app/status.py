@@ -8,6 +8,7 @@ from typing import Final
 
 from mailsync import exit_codes
 from mailsync.app.accounts import Login
+from mailsync.app.archives import demand_account
 from mailsync.app.requests import StatusRequest
 from mailsync.archive import Archive
 from mailsync.errors import ArchiveError, ArchiveNotFound
@@ -25,7 +26,7 @@ that was wrong then or is wrong now, and nobody knows how old that pull is.
 class State:
     """What there is to say of one account; times are epoch seconds, None for never.
 
-    `exit_code` is that of the error alone.
+    `exit_code` is what this account alone ends the process with.
     """
 
     account: str
@@ -54,10 +55,7 @@ def status(request: StatusRequest, now: float) -> list[State]:
 
 def exit_code(states: Sequence[State]) -> int:
     """Return what these accounts together end the process with."""
-    return exit_codes.of_accounts(
-        state.exit_code or (exit_codes.INCOMPLETE if state.stale else exit_codes.DONE)
-        for state in states
-    )
+    return exit_codes.of_accounts(state.exit_code for state in states)
 
 
 def _state(login: Login, now: float, max_age: float | None) -> State:
@@ -65,27 +63,30 @@ def _state(login: Login, now: float, max_age: float | None) -> State:
     try:
         with Archive.read(login.directory) as archive:
             return _looked_at(archive, login, now, max_age)
-    except ArchiveNotFound:
-        return State(login.name, place, exists=False, stale=max_age is not None)
     except ArchiveError as error:
+        exists = not isinstance(error, ArchiveNotFound)
         return State(
-            login.name,
+            login.shown,
             place,
-            exists=True,
-            stale=True,
+            exists=exists,
+            stale=exists or max_age is not None,
             error=str(error),
             exit_code=exit_codes.of_error(error),
         )
 
 
 def _looked_at(archive: Archive, login: Login, now: float, max_age: float | None) -> State:
+    demand_account(archive, login)
     mailboxes = archive.mailboxes(login.name)
     pulls = [run for run in archive.runs(login.name, RUNS_LOOKED_AT) if run.kind in PULLS]
     newest = max(pulls, key=lambda run: run.id, default=None)
     ends = {run.id: run.ended for run in pulls if run.complete and run.ended}
     complete = ends[max(ends)] if ends else None
+    stale = max_age is not None and (
+        complete is None or not -CLOCK_DRIFT <= now - complete <= max_age
+    )
     return State(
-        account=login.name,
+        account=login.shown,
         archive=str(login.directory),
         exists=True,
         messages=sum(mailbox.live for mailbox in mailboxes),
@@ -95,6 +96,6 @@ def _looked_at(archive: Archive, login: Login, now: float, max_age: float | None
         last_complete=complete,
         last_run=newest.started if newest else None,
         last_run_complete=bool(newest and newest.complete),
-        stale=max_age is not None
-        and (complete is None or not -CLOCK_DRIFT <= now - complete <= max_age),
+        stale=stale,
+        exit_code=exit_codes.INCOMPLETE if stale else exit_codes.DONE,
     )

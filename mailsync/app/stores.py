@@ -50,11 +50,11 @@ def source(login: Login, secret: Secret, progress: Progress) -> Source:
     if isinstance(settings, ImapAccount):
         from mailsync.stores.imap.source import ImapSource  # noqa: PLC0415
 
-        return ImapSource(login.name, endpoint(settings), who, progress=progress)
+        return ImapSource(login.shown, endpoint(settings), who, progress=progress)
     from mailsync.stores.pop3 import Pop3Source  # noqa: PLC0415
 
     return Pop3Source(
-        login.name,
+        login.shown,
         endpoint(settings),
         who,
         pipelining=settings.pipelining,
@@ -69,13 +69,18 @@ def source(login: Login, secret: Secret, progress: Progress) -> Source:
     )
 
 
-def trial(name: str, settings: ImapAccount, password: str) -> Source:
+def trial(name: str, settings: Pop3Account | ImapAccount, password: str) -> Source:
     """Make a source that gives up at the first failure, for trying whether there is a server at
-    all.
+    all, and whether it takes this password.
     """
-    from mailsync.stores.imap.source import ImapSource  # noqa: PLC0415
+    where, who = endpoint(settings), credentials(settings, password)
+    if isinstance(settings, ImapAccount):
+        from mailsync.stores.imap.source import ImapSource  # noqa: PLC0415
 
-    return ImapSource(name, endpoint(settings), credentials(settings, password), retries=0)
+        return ImapSource(name, where, who, retries=0)
+    from mailsync.stores.pop3 import Pop3Source  # noqa: PLC0415
+
+    return Pop3Source(name, where, who, retries=0)
 
 
 def imap_of(login: Login) -> ImapAccount:
@@ -83,7 +88,7 @@ def imap_of(login: Login) -> ImapAccount:
     if isinstance(login.settings, ImapAccount):
         return login.settings
     raise ConfigError(
-        f"{login.name} is a POP3 account, and POP3 has no way to add messages: a destination must"
+        f"{login.shown} is a POP3 account, and POP3 has no way to add messages: a destination must"
         " be IMAP"
     )
 
@@ -94,7 +99,7 @@ def destination(login: Login, secret: Secret, progress: Progress) -> Destination
     from mailsync.stores.imap.destination import ImapDestination  # noqa: PLC0415
 
     return ImapDestination(
-        login.name,
+        login.shown,
         endpoint(settings),
         credentials(settings, secret),
         repair=settings.repair == "on-refusal",

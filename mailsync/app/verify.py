@@ -4,7 +4,7 @@ else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,11 +32,12 @@ __all__ = ["Comparison", "Coverage", "Proof", "Verification", "name_of_entry", "
 
 @dataclass(slots=True)
 class Proof:
-    """What became of one archive: what it holds, and what is wrong with its files; `error` where it
-    could not be looked at.
+    """What became of one archive, of these accounts: what it holds, and what is wrong with its
+    files; `error` where it could not be looked at.
     """
 
     directory: Path
+    accounts: tuple[str, ...] = ()
     messages: int = 0
     files: int = 0
     octets: int = 0
@@ -59,6 +60,7 @@ class Proof:
         """Return it as plain values."""
         return {
             "archive": str(self.directory),
+            "accounts": list(self.accounts),
             "error": str(self.error) if self.error else None,
             "messages": self.messages,
             "files": self.files,
@@ -135,13 +137,14 @@ def verify(request: VerifyRequest, secrets: Secrets, progress: Progress) -> Veri
     """Prove each archive once, and compare each account where that is asked for.
 
     Changes no message; what is damaged, and which mailboxes lack messages, is remembered for the
-    next pull. Raises ConfigError where a password is missing; every other error stands in what is
-    returned.
+    next pull. No error is raised: it stands in what is returned, a missing password's too.
     """
     directories = [login.directory for login in request.accounts]
     if request.archive is not None:
         directories.append(request.archive)
-    proofs = {place: _prove(place, progress) for place in dict.fromkeys(directories)}
+    proofs = {
+        place: _prove(place, request.accounts, progress) for place in dict.fromkeys(directories)
+    }
     compared = {
         login.name: _compare(login, secrets, progress)
         for login in (request.accounts if request.remote else ())
@@ -158,8 +161,9 @@ def verify(request: VerifyRequest, secrets: Secrets, progress: Progress) -> Veri
     return Verification(tuple(proofs.values()), tuple(compared.values()), code)
 
 
-def _prove(directory: Path, progress: Progress) -> Proof:
-    proof = Proof(directory)
+def _prove(directory: Path, logins: Sequence[Login], progress: Progress) -> Proof:
+    names = (login.shown for login in logins if login.directory == directory)
+    proof = Proof(directory, tuple(names))
     progress.begin(f"verifying {directory.name}")
     try:
         with contained(partial(setattr, proof, "error")), Archive.read(directory) as opened:
@@ -171,16 +175,15 @@ def _prove(directory: Path, progress: Progress) -> Proof:
 
 
 def _compare(login: Login, secrets: Secrets, progress: Progress) -> Comparison:
-    comparison = Comparison(login.name)
-    secret = secrets(login)
-    progress.begin(f"comparing with {login.name}")
+    comparison = Comparison(login.shown)
+    progress.begin(f"comparing with {login.shown}")
     try:
         with contained(partial(setattr, comparison, "error")):
-            _compare_into(comparison, login, secret, progress)
+            _compare_into(comparison, login, secrets(login), progress)
     finally:
         progress.end()
     if isinstance(comparison.error, ArchiveNotFound):
-        comparison.error = ArchiveNotFound(f"there is no archive of {login.name} to compare with")
+        comparison.error = ArchiveNotFound(f"there is no archive of {login.shown} to compare with")
     return comparison
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from pathlib import Path
@@ -78,11 +79,18 @@ class GroupCommit:
         self._pulling = False
 
     def break_off_pull(self) -> None:
-        """Undo what a pull that did not end took in since the last commit."""
-        if self._pulling:
-            self._pulling = False
-            self.catalogue.rollback()
-        self.tree.discard_waiting()
+        """End a pull that was interrupted: what it took in whole is kept, what broke off within
+        `storing` is undone with all that was taken in since the last commit.
+        """
+        try:
+            if self._pulling and self._failure is None:
+                with contextlib.suppress(ArchiveError):
+                    self.commit()
+        finally:
+            if self._pulling:
+                self._pulling = False
+                self.catalogue.rollback()
+            self.tree.discard_waiting()
 
     # commits
 

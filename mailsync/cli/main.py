@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "show": "Show one message.",
     "duplicates": "List messages in several places, and look-alikes.",
     "providers": "What is known of mail providers: servers, sign-in.",
+    "certificate": "Show a server's certificate, and keep it as trusted.",
     "config": "Help with the configuration file.",
     "help": "Explain a command.",
 }

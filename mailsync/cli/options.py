@@ -12,6 +12,7 @@ from mailsync.cli import moments
 from mailsync.cli.session import Session
 
 if TYPE_CHECKING:
+    from mailsync.app.accounts import Trust
     from mailsync.app.requests import Choice
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -289,28 +290,75 @@ def choice(globs: tuple[str, ...], chosen: Mapping[str, Any]) -> Choice:
     )
 
 
-def given(passwords: Mapping[str, str | None], prefix: str = "") -> dict[str, str | None]:
-    """Pick what `passwords(prefix)` brought out of a command's arguments, under the words command,
-    env and file.
+def given(chosen: Mapping[str, Any], prefix: str = "") -> dict[str, str | None]:
+    """Pick what `login(prefix)` brought of a password out of a command's arguments, under the words
+    command, env and file.
     """
     under = f"{prefix}_" if prefix else ""
-    return {form: passwords[f"{under}password_{form}"] for form in ("command", "env", "file")}
+    return {form: chosen[f"{under}password_{form}"] for form in ("command", "env", "file")}
 
 
-def passwords(prefix: str = "", whose: str = "the account") -> Callable[[Command], Command]:
-    """Add --[prefix-]password-command, -env and -file."""
-    dash = f"{prefix}-" if prefix else ""
+def trust(chosen: Mapping[str, Any], prefix: str = "") -> Trust:
+    """Pick what `login(prefix)` brought of a certificate out of a command's arguments."""
+    from mailsync.app.accounts import Trust  # noqa: PLC0415  not needed to list the options
+
     under = f"{prefix}_" if prefix else ""
+    return Trust(chosen[f"{under}ca_file"], chosen[f"{under}tls_name"])
+
+
+class _Plain(click.Option):
+    """An option that other commands have under a longer name, which is understood and not shown."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        every, self.opts = self.opts, self.opts[:1]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = every
+
+
+def certificate(
+    prefix: str = "", whose: str = "the account", also: str = ""
+) -> Callable[[Command], Command]:
+    """Add --[prefix-]ca-file and --[prefix-]tls-name, as `login` does."""
+    file = click.Path(path_type=Path, exists=True, dir_okay=False, readable=True)
+    name, ca = _named("tls-name", prefix, also), _named("ca-file", prefix, also)
 
     def add(command: Command) -> Command:
+        text = f"The name in the certificate of {whose}, where it is not the host's."
+        command = click.option(*name, cls=_Plain, metavar="NAME", help=text)(command)
+        text = f"The CA that signed the certificate of {whose}, or that certificate itself (PEM)."
+        return click.option(*ca, cls=_Plain, metavar="FILE", type=file, help=text)(command)
+
+    return add
+
+
+def login(
+    prefix: str = "", whose: str = "the account", also: str = ""
+) -> Callable[[Command], Command]:
+    """Add --[prefix-]password-command, -env and -file, and the options of `certificate`; all may be
+    written with the prefix `also` too.
+    """
+
+    def add(command: Command) -> Command:
+        command = certificate(prefix, whose, also)(command)
         for form, metavar, text in (
-            ("file", "FILE", f"The first line of FILE is the password of {whose}."),
-            ("env", "NAME", f"The environment variable NAME holds the password of {whose}."),
-            ("command", "COMMAND", f"The first line COMMAND prints is the password of {whose}."),
+            ("file", "FILE", "The first line of FILE is"),
+            ("env", "NAME", "The environment variable NAME holds"),
+            ("command", "COMMAND", "The first line COMMAND prints is"),
         ):
             command = click.option(
-                f"--{dash}password-{form}", f"{under}password_{form}", metavar=metavar, help=text
+                *_named(f"password-{form}", prefix, also),
+                cls=_Plain,
+                metavar=metavar,
+                help=f"{text} the password of {whose}.",
             )(command)
         return command
 
     return add
+
+
+def _named(name: str, prefix: str, also: str) -> tuple[str, ...]:
+    """Return how an option may be written, and under which name a command gets it."""
+    long = f"{prefix}-{name}" if prefix else name
+    return (f"--{long}", *([f"--{also}-{name}"] if also else []), long.replace("-", "_"))

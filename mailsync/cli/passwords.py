@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Final
 
 import click
 from pydantic import TypeAdapter, ValidationError
 
+from mailsync.app import door
 from mailsync.app.accounts import Login, Secrets
 from mailsync.cli.lines import say
 from mailsync.cli.session import Session
@@ -21,32 +23,56 @@ from mailsync.config.secrets import Secret, imprudence, reveal
 from mailsync.errors import ConfigError
 from mailsync.formats.terminal import plain
 
+ATTEMPTS: Final = 3
+"""How often a password may be typed: many servers lock out whoever fails more often."""
 
-def secrets(session: Session, given: Mapping[str, str | None]) -> Secrets:
+
+def secrets(
+    session: Session, given: Mapping[str, str | None], role: str = "", *, reached: bool = False
+) -> Secrets:
     """Return what brings a login's password: by the options of this call, else as configured, else
     by asking on the terminal.
 
-    `given` are the values of --…-password-command, -env and -file under those last words.
+    `given` are the values of --…-password-command, -env and -file under those last words. A
+    question says whose password it asks for, its `role` too ("old"); the server is tried before,
+    unless it was `reached` already, and a password that it refuses is asked for again.
     """
 
     def bring(login: Login) -> str:
         settings = login.settings
         if isinstance(settings, LocalFiles):
             return ""
-        password = found(login.name, settings)
+        password = found(login, settings)
         session.passwords.add(password)
         return password
 
-    def found(name: str, settings: Pop3Account | ImapAccount) -> str:
+    def found(login: Login, settings: Pop3Account | ImapAccount) -> str:
         secret = _from_options(given) or settings.password
         if secret is None:
-            return _ask(name, settings)
-        careless = imprudence(secret, name)
+            return _ask(session, login, settings, role, reached=reached)
+        careless = imprudence(secret, login.shown)
         if careless and not session.quiet:
             warn(careless)
-        return reveal(secret, name, session.environ, settings.username)
+        return reveal(secret, login.shown, session.environ, settings.username)
 
     return bring
+
+
+def reach_first(asked: Iterable[tuple[Login, Mapping[str, str | None]]]) -> None:
+    """Try the servers of all logins, before anybody types the password of one that is asked for.
+
+    Raises StoreUnavailable.
+    """
+    logins = list(asked)
+    typed = any(
+        not isinstance(login.settings, LocalFiles)
+        and login.settings.password is None
+        and not any(given.values())
+        for login, given in logins
+    )
+    if typed and sys.stdin.isatty():
+        for login, _ in logins:
+            door.reach(login)
 
 
 def warn(text: str) -> None:
@@ -54,21 +80,49 @@ def warn(text: str) -> None:
     say(f"{click.style('warning:', fg='yellow')} {plain(text)}", err=True)
 
 
-def _ask(name: str, settings: Pop3Account | ImapAccount) -> str:
+def _ask(
+    session: Session,
+    login: Login,
+    settings: Pop3Account | ImapAccount,
+    role: str,
+    *,
+    reached: bool,
+) -> str:
+    """Ask on the terminal, a few times at most where the server refuses what is typed.
+
+    Raises StoreUnavailable for a server that cannot be reached or trusted, AuthenticationFailed for
+    the last refusal, ConfigError where nobody answers.
+    """
     if not sys.stdin.isatty():
         raise ConfigError(
-            f"no password for {name}, and no terminal to ask on; set `password:` in the"
+            f"no password for {login.shown}, and no terminal to ask on; set `password:` in the"
             " configuration, or use one of the --…password-command, -env, -file options"
         )
+    if not reached:
+        door.reach(login)
+    left = ATTEMPTS
+    while True:
+        entered = _typed(login, settings, role)
+        session.passwords.add(entered)
+        refused = door.refusal(login, entered)
+        left -= 1
+        if refused is None:
+            return entered
+        if not left:
+            raise refused
+        say(f"{plain(str(refused))}. Please try again.", err=True)
+
+
+def _typed(login: Login, settings: Pop3Account | ImapAccount, role: str) -> str:
+    whose = login.typed or f"{login.name}, {settings.username} at {settings.host}"
     try:
         entered = getpass.getpass(
-            f"Password of {plain(settings.username)} at {plain(settings.host)}: ",
-            stream=sys.stderr,
+            f"Password for {plain(whose)}{f' ({role})' if role else ''}: ", stream=sys.stderr
         )
     except EOFError:
         entered = ""
     if not entered:
-        raise ConfigError(f"no password was entered for {name}")
+        raise ConfigError(f"no password was entered for {login.shown}")
     return entered
 
 

@@ -34,12 +34,13 @@ EXAMPLE: Final = "imaps://alice@mail.example.org"
 class UrlAccount:
     """An account from a URL.
 
-    `name` (`imap://alice@host`) is its name in archive and reports; `directory` one for its
-    archive, which no other server has; `older_directory` the one without a port that it had in
-    earlier versions.
+    `name` (`imap://alice@host`) is its name in the archive; `typed` the URL, as it may be typed
+    again; `directory` a name for its archive, which no other server has; `older_directory` the one
+    without a port that it had in earlier versions.
     """
 
     name: str
+    typed: str
     directory: str
     older_directory: str
     settings: Pop3Account | ImapAccount
@@ -79,7 +80,13 @@ def parse_url(text: str) -> UrlAccount:
     place = f"{user}@{settings.host}"
     # Two servers may listen on one host; the standard ports lead to the same one.
     own = "" if port_of(settings) in STANDARD_PORTS[protocol] else f",{port_of(settings)}"
-    return UrlAccount(f"{protocol}://{place}", _directory(place + own), _directory(place), settings)
+    return UrlAccount(
+        f"{protocol}://{place}",
+        f"{scheme.lower()}://{user_part}@{host_part}",
+        _directory(place + own),
+        _directory(place),
+        settings,
+    )
 
 
 def _split(rest: str) -> tuple[str, str]:

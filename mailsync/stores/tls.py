@@ -11,9 +11,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from mailsync.errors import TlsError
 
@@ -30,7 +30,8 @@ _NOTHING: Final = memoryview(b"")
 def tls_context(account: str, ca_file: Path | None) -> ssl.SSLContext:
     """Make the context that verifies a server: always chain and name, TLS 1.2 or newer.
 
-    `ca_file` replaces the system's certificates. Raises TlsError.
+    `ca_file` replaces the system's certificates; a server's own certificate in it is trusted as it
+    is. Raises TlsError.
     """
     try:
         context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
@@ -39,6 +40,8 @@ def tls_context(account: str, ca_file: Path | None) -> ssl.SSLContext:
             account, f"cannot read the CA file {ca_file}: {error.strerror or error}"
         ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_file:
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context
 
 
@@ -83,6 +86,14 @@ class TlsSocket:
             else:
                 break
         self.flush()
+
+    def certificate(self) -> bytes | None:
+        """Return the server's certificate (DER)."""
+        return self._tls.getpeercert(binary_form=True)
+
+    def certificate_words(self) -> Mapping[str, Any]:
+        """Return what the server's certificate says, where it was verified, as `ssl` tells it."""
+        return self._tls.getpeercert() or {}
 
     def recv(self, octets: int) -> bytes:
         """Return up to so many octets, none at the end; waits as the socket's timeout says."""

@@ -89,7 +89,7 @@ class Connection:
             )
         self._reading.begin()
         try:
-            self._sock = _encrypted(self._plain(), self.endpoint, self.account, self._reading.moved)
+            self._sock = _encrypted(self.plain(), self.endpoint, self.account, self._reading.moved)
         except StoreUnavailable:
             self.abandon()
             raise
@@ -221,7 +221,8 @@ class Connection:
     def _unsent(self) -> bool:
         return isinstance(self._sock, TlsSocket) and self._sock.unsent
 
-    def _plain(self) -> socket.socket:
+    def plain(self) -> socket.socket:
+        """Return the socket of a connection that is not encrypted."""
         if isinstance(self._sock, TlsSocket):
             raise TypeError("encrypted already")
         return self._sock
@@ -299,7 +300,12 @@ def _encrypted(
     try:
         encrypted.handshake()
     except OSError as error:
-        raise handshake_trouble(error, endpoint, account, encrypted.first) from error
+        shown = None
+        if isinstance(error, ssl.SSLCertVerificationError):
+            from mailsync.stores.door import certificate_of  # noqa: PLC0415  which connects by this
+
+            shown = certificate_of(endpoint, account)
+        raise handshake_trouble(error, endpoint, account, encrypted.first, shown) from error
     return encrypted
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from mailsync import identity
+from mailsync.archive import Archive, PullRun
 from mailsync.model import INBOX, KnownMessage, Mailbox, MailboxPath, Scan, SyncState
 from tests.archive.archive_steps import (
     files,
@@ -50,23 +54,40 @@ def test_the_state_is_that_of_the_scan(tmp_path: Path) -> None:
         assert run.state(INBOX) == SyncState(1, 4, 3, 77)
 
 
-def test_a_run_that_breaks_off_completes_nothing_it_had_not_committed(tmp_path: Path) -> None:
+def interrupted(archive: Archive, steps: Callable[[PullRun], object]) -> None:
+    with archive.pull("alice") as run:
+        run.add(THREE[0])
+        run.flush()
+        run.add(THREE[1])
+        steps(run)
+        raise KeyboardInterrupt
+
+
+def test_a_run_that_is_interrupted_keeps_what_it_took_in_whole(tmp_path: Path) -> None:
+    with opened(tmp_path / "a") as archive:
+        with pytest.raises(KeyboardInterrupt):
+            interrupted(archive, lambda run: run.taken)
+        assert archive.last_known("alice").state(INBOX) is None
+        assert len(messages(archive)) == len(files(tmp_path / "a")) == 2
+        assert archive.runs("alice", 1)[0].ended is None
+    with opened(tmp_path / "a") as archive:
+        newest = archive.runs("alice", 1)[0]
+        assert (newest.complete, newest.ended is not None) == (False, True)
+
+
+def test_a_run_that_breaks_off_while_it_stores_keeps_nothing_it_had_not_committed(
+    tmp_path: Path,
+) -> None:
     with opened(tmp_path / "a") as archive:
 
-        def pull_and_die() -> None:
-            with archive.pull("alice") as run:
-                run.add(THREE[0])
-                run.flush()
-                run.add(THREE[1])
-                run.complete(scan(THREE))
-                raise KeyboardInterrupt
+        def half_stored(run: PullRun) -> None:
+            with patch.object(identity, "fingerprint", side_effect=KeyboardInterrupt):
+                run.add(THREE[2])
 
         with pytest.raises(KeyboardInterrupt):
-            pull_and_die()
-        assert archive.last_known("alice").state(INBOX) is None
+            interrupted(archive, half_stored)
         assert [archived.digest for archived in messages(archive)] == [sha256(plain(1))]
         assert len(files(tmp_path / "a")) == 1
-        assert archive.runs("alice", 1)[0].ended is None
     with opened(tmp_path / "a") as archive:
         newest = archive.runs("alice", 1)[0]
         assert (newest.complete, newest.ended is not None) == (False, True)

@@ -79,13 +79,14 @@ def test_a_pull_that_breaks_off_takes_no_answer_of_the_push_with_it_that_was_dur
     with opened(tmp_path / "a") as archive:
         with pytest.raises(KeyboardInterrupt):
             breaks_off(archive)
-        (message,) = messages(archive)
+        first, second = messages(archive)
+        message = first if first.digest == sha256(plain(1)) else second
         with archive.push(ACCOUNT, TARGET) as pushing:
             assert pushing.ledger(INBOX)[message.identity, message.copy].pending
             pushing.settle(INBOX, message.key, 7, 100, message.flags)
             pushing.finish(complete=True, report={})
     with opened(tmp_path / "a") as archive:
-        assert len(messages(archive)) == len(files(tmp_path / "a")) == 1
+        assert len(messages(archive)) == len(files(tmp_path / "a")) == 2
         with archive.push(ACCOUNT, TARGET) as pushing:
             assert pushing.ledger(INBOX)[message.identity, message.copy].uid == 100
 

@@ -254,7 +254,7 @@ def test_on_a_terminal_the_password_is_asked_for_and_never_echoed(
         start_new_session=True,
     )
     os.close(slave)
-    said = read_until(master, f"Password of {user} at {dovecot.host}: ")
+    said = read_until(master, f"Password for imap://{user}@{dovecot.host}:{dovecot.imap_port}: ")
     os.write(master, b"secret\n")
     said += read_until(master, "complete: 5 messages")
     assert process.wait(timeout=60) == 0

@@ -92,8 +92,9 @@ def test_the_configuration_may_be_named_by_option_or_environment(
     tmp_path: Path, config: Path
 ) -> None:
     elsewhere = config.rename(tmp_path / "other.yaml")
-    assert run(tmp_path, "--config", str(elsewhere), "status").returncode == 0
-    assert run(tmp_path, "status", MAILSYNC_CONFIG=str(elsewhere)).returncode == 0
+    done = run(tmp_path, "--config", str(elsewhere), "status")
+    assert (done.returncode, "no archive at" in done.stderr) == (10, True)
+    assert run(tmp_path, "status", MAILSYNC_CONFIG=str(elsewhere)).returncode == 10
 
 
 def test_an_account_that_is_only_sent_to_is_left_out_unless_it_is_named(
@@ -112,18 +113,19 @@ def test_an_unknown_account_is_answered_with_those_there_are(tmp_path: Path, con
     assert f"there is no account 'hime' in {config}; there is: home, old" in done.stderr
 
 
-def test_status_of_an_account_never_pulled_is_no_error_until_an_age_is_asked_for(
-    tmp_path: Path, config: Path
+@pytest.mark.parametrize("asked", [(), ("--max-age", "26h")])
+def test_status_of_an_account_that_was_never_pulled_says_that_there_is_no_archive(
+    tmp_path: Path, config: Path, asked: tuple[str, ...]
 ) -> None:
     assert config.exists()
-    plain = run(tmp_path, "status")
-    assert (plain.returncode, plain.stderr) == (0, "")
+    plain, quiet = run(tmp_path, "status", *asked), run(tmp_path, "-q", "status", *asked)
     assert "never" in plain.stdout
-    aged = run(tmp_path, "-q", "status", "--max-age", "26h")
-    assert (aged.returncode, aged.stdout) == (3, "")
-    assert "home: never pulled completely" in aged.stderr
-    answer = json.loads(run(tmp_path, "status", "--max-age", "26h", "--json").stdout)
-    assert [account["stale"] for account in answer["accounts"]] == [True, True]
+    for done in (plain, quiet):
+        assert done.returncode == 10
+        assert f"home: there is no archive at {tmp_path / 'mail/home'}" in done.stderr
+    answer = json.loads(run(tmp_path, "status", *asked, "--json").stdout)
+    assert [account["exit_code"] for account in answer["accounts"]] == [10, 10]
+    assert [account["stale"] for account in answer["accounts"]] == [bool(asked)] * 2
 
 
 def test_a_damaged_archive_is_told_beside_the_state_of_the_others(
@@ -185,7 +187,7 @@ def test_a_destination_must_be_imap(tmp_path: Path) -> None:
 def test_without_a_terminal_no_password_is_asked_for(tmp_path: Path) -> None:
     done = run(tmp_path, "pull", "imap://alice@127.0.0.1:9")
     assert done.returncode == 2
-    assert "no password for imap://alice@127.0.0.1, and no terminal to ask on" in done.stderr
+    assert "no password for imap://alice@127.0.0.1:9, and no terminal to ask on" in done.stderr
     assert not (tmp_path / "mailsync-archive").exists()
 
 

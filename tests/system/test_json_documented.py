@@ -138,6 +138,14 @@ def test_a_verification_prints_what_is_documented(printed: Printed) -> None:
     assert printed.keys["verify"] - expected[EVERY] == expected["verify"]
 
 
+def test_a_certificate_is_printed_as_documented(tmp_path: Path, dovecot: Dovecot) -> None:
+    printed = Printed(Home(tmp_path))
+    where = f"imaps://u@localhost:{dovecot.imaps_port}"
+    printed.run("certificate", where, "--ca-file", str(dovecot.ca_file))
+    expected = documented()
+    assert printed.keys["certificate"] - expected[EVERY] == expected["certificate"]
+
+
 def test_a_command_that_cannot_begin_prints_what_every_command_prints(tmp_path: Path) -> None:
     printed = Printed(Home(tmp_path))
     printed.home.configure(home="protocol: imap, host: h, username: u, prot: 1")

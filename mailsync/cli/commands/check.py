@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 
@@ -20,14 +21,14 @@ from mailsync.formats.terminal import plain
 
 @click.command("check")
 @click.argument("accounts", nargs=-1, metavar="[ACCOUNT]…")
-@options.passwords()
+@options.login(also="source")
 @options.common
 @click.pass_obj
 def command(
     session: Session,
     /,
     accounts: tuple[str, ...],
-    **passwords: str | None,
+    **chosen: Any,  # noqa: ANN401  click's values are untyped
 ) -> int:
     """Connect, log in, and tell what the server can do and what mailsync will use.
 
@@ -36,11 +37,11 @@ def command(
     changed anywhere. For a POP3 account the same login is also tried over IMAP, which knows folders
     and what was read.
     """
-    request = CheckRequest(session.accounts().several(accounts))
+    request = CheckRequest(session.accounts().several(accounts, trust=options.trust(chosen)))
     findings = []
     for finding in check(
         request,
-        secrets(session, options.given(passwords)),
+        secrets(session, options.given(chosen)),
         progress_for(session, sys.stderr),
     ):
         findings.append(finding)

@@ -14,7 +14,7 @@ from mailsync.app.migrate import migrate
 from mailsync.app.requests import MigrateRequest
 from mailsync.cli import options, outcome
 from mailsync.cli.bars import progress_for
-from mailsync.cli.passwords import secrets
+from mailsync.cli.passwords import reach_first, secrets
 from mailsync.cli.session import Session
 
 HELP: Final = """Move a mailbox from SOURCE to DESTINATION: pull and push in one go.
@@ -29,9 +29,9 @@ passwords are asked for:
   pop3s:// imaps://   encrypted from the start (ports 995, 993)
   pop3://  imap://    encrypted by STLS or STARTTLS (ports 110, 143)
 
-The last @ parts user and host; other signs in a user name may be written %XX. A server whose
-certificate is signed by your own CA is found with SSL_CERT_FILE=ca.pem in the environment, or
-ca_file in the configuration.
+The last @ parts user and host; other signs in a user name may be written %XX. The certificate
+of a server of your own is trusted with --source-ca-file or --destination-ca-file; `mailsync
+certificate` brings it.
 
 At the end it proves itself: for every mailbox, the messages of the source are in the archive
 and on the destination, or are named. The messages also lie in the archive afterwards. Nothing
@@ -53,8 +53,8 @@ interruption it goes on where it was.
 @options.dry_run
 @options.archive
 @options.wait
-@options.passwords("source", "the source")
-@options.passwords("destination", "the destination")
+@options.login("source", "the old server")
+@options.login("destination", "the new server")
 @options.common
 @click.pass_obj
 def command(
@@ -72,8 +72,8 @@ def command(
     """Run the migration that these options describe."""
     found = session.accounts()
     request = MigrateRequest(
-        found.one(source, archive),
-        found.one(destination),
+        found.one(source, archive, options.trust(chosen, "source")),
+        found.one(destination, trust=options.trust(chosen, "destination")),
         globs,
         chosen["renamed"],
         chosen["into"],
@@ -81,11 +81,13 @@ def command(
         dry_run=dry_run,
         wait=wait,
     )
-    of_source = secrets(session, options.given(chosen, "source"))
-    of_destination = secrets(session, options.given(chosen, "destination"))
+    given, given_there = options.given(chosen, "source"), options.given(chosen, "destination")
+    reach_first([(request.source, given), (request.destination, given_there)])
+    of_source = secrets(session, given, "old", reached=True)
+    of_destination = secrets(session, given_there, "new", reached=True)
 
     def secret_of(login: Login) -> Secret:
-        return (of_source if login is request.source else of_destination)(login)
+        return (of_destination if login is request.destination else of_source)(login)
 
     reports = migrate(
         request,

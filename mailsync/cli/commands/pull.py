@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -23,7 +24,7 @@ from mailsync.errors import ConfigError
 @options.dry_run
 @options.archive
 @options.wait
-@options.passwords("source", "the account")
+@options.login(also="source")
 @options.common
 @click.pass_obj
 def command(
@@ -36,7 +37,7 @@ def command(
     dry_run: bool,
     archive: Path | None,
     wait: float,
-    **passwords: str | None,
+    **chosen: Any,  # noqa: ANN401  click's values are untyped
 ) -> int:
     """Bring new messages from the servers into the archive.
 
@@ -46,8 +47,8 @@ def command(
     """
     if moved and len(accounts) != 1:
         raise ConfigError("--moved is said of one account: name the one that has another server")
-    logins = session.accounts().several(accounts, archive, kept=True)
-    given = options.given(passwords, "source")
+    logins = session.accounts().several(accounts, archive, options.trust(chosen), kept=True)
+    given = options.given(chosen)
     reports = pull(
         PullRequest(logins, globs, moved, dry_run=dry_run, wait=wait),
         secrets(session, given),

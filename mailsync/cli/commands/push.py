@@ -26,7 +26,7 @@ from mailsync.cli.session import Session
 @options.dry_run
 @options.archive
 @options.wait
-@options.passwords("destination", "the destination")
+@options.login(whose="the destination", also="destination")
 @options.common
 @click.pass_obj
 def command(
@@ -50,13 +50,13 @@ def command(
     found = session.accounts()
     request = PushRequest(
         found.one(account, archive),
-        found.one(destination),
+        found.one(destination, trust=options.trust(chosen)),
         options.choice(globs, chosen),
         chosen["renamed"],
         chosen["into"],
         dry_run=dry_run,
         wait=wait,
     )
-    given = options.given(chosen, "destination")
+    given = options.given(chosen)
     report = push(request, secrets(session, given), progress_for(session, sys.stderr))
     return outcome.show([report], session)

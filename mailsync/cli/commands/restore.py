@@ -31,7 +31,7 @@ from mailsync.cli.session import Session
 @options.dry_run
 @options.archive
 @options.wait
-@options.passwords("destination", "the destination")
+@options.login(whose="the server", also="destination")
 @options.common
 @click.pass_obj
 def command(
@@ -54,16 +54,17 @@ def command(
     folder of its own: --into "Restored".
     """
     found = session.accounts()
-    source = found.one(account, archive)
+    trust = options.trust(chosen)
+    source = found.one(account, archive, trust)
     request = RestoreRequest(
         source,
-        found.one(destination) if destination else source,
+        found.one(destination, trust=trust) if destination else source,
         options.choice(globs, chosen),
         chosen["renamed"],
         chosen["into"],
         dry_run=dry_run,
         wait=wait,
     )
-    given = options.given(chosen, "destination")
+    given = options.given(chosen)
     report = restore(request, secrets(session, given), progress_for(session, sys.stderr))
     return outcome.show([report], session)

@@ -30,7 +30,7 @@ def command(
     """Return how old and how large each archive is, without asking any server.
 
     With --max-age (for monitoring), ends with exit code 3 if any account had no complete pull for
-    that long.
+    that long; where there is no archive at all, with 10.
     """
     now = time.time()
     logins = session.accounts().several(accounts, archive, kept=True)
@@ -74,11 +74,11 @@ def _age(seconds: float) -> str:
 
 def _row(state: State, now: float) -> Iterator[str]:
     yield plain(state.account)
-    if state.error:
-        yield from ("-", "-", "-", "damaged: see below", "-")
-        return
     if not state.exists:
         yield from ("-", "-", "-", "never (no archive yet)", "-")
+        return
+    if state.error:
+        yield from ("-", "-", "-", "damaged: see below", "-")
         return
     yield f"{state.messages:,}"
     yield f"{state.gone:,}" if state.gone else "-"

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -33,7 +33,7 @@ SHOWN: Final = 20
     help="Then ask the servers too, and name every message that the archive does not have.",
 )
 @options.archive
-@options.passwords()
+@options.login(also="source")
 @options.common
 @click.pass_obj
 def command(
@@ -43,7 +43,7 @@ def command(
     *,
     remote: bool,
     archive: Path | None,
-    **passwords: str | None,
+    **chosen: Any,  # noqa: ANN401  click's values are untyped
 ) -> int:
     """Prove every file of the archive against its SHA-256, and compare the catalogue with the
     files, both ways.
@@ -59,10 +59,10 @@ def command(
     if archive is not None and not accounts and not remote:
         request = VerifyRequest((), archive)
     else:
-        logins = session.accounts().several(accounts, archive, kept=True)
+        logins = session.accounts().several(accounts, archive, options.trust(chosen), kept=True)
         request = VerifyRequest(logins, remote=remote)
     found = verify(
-        request, secrets(session, options.given(passwords)), progress_for(session, sys.stderr)
+        request, secrets(session, options.given(chosen)), progress_for(session, sys.stderr)
     )
     if session.json:
         exits.print_json(session, found.exit_code, found.as_json())
@@ -75,17 +75,18 @@ def command(
 
 
 def _print_proof(session: Session, proof: Proof) -> None:
+    who = "".join(f"{plain(name)}: " for name in proof.accounts[:1])
     if proof.error:
         exits.trace(proof.error, session)
-        complain(plain(str(proof.error)))
+        complain(f"{who}{plain(str(proof.error))}")
         return
     hurt = 0
     for one in proof.damages:
         hurt += one.damaged
         if one.damaged:
-            complain(f"{plain(str(one.path))}: {plain(one.what)}")
+            complain(f"{who}{plain(str(one.path))}: {plain(one.what)}")
         elif not session.quiet:
-            say(f"- {plain(str(one.path))}: {plain(one.what)}")
+            say(f"- {who}{plain(str(one.path))}: {plain(one.what)}")
     name = plain(str(proof.directory))
     if hurt:
         say(
@@ -113,7 +114,7 @@ def _print_comparison(session: Session, comparison: Comparison) -> None:
         _print_mailboxes(session, comparison)
     for one in comparison.mailboxes:
         for line in _troubles(one, everything=session.verbose):
-            complain(f"{plain(show(one.mailbox))}: {plain(line)}")
+            complain(f"{who}: {plain(show(one.mailbox))}: {plain(line)}")
     if not comparison.complete:
         say(
             f"{click.style(f'{who}:', fg='red')} the archive does not have everything: run mailsync"
