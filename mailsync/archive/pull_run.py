@@ -157,6 +157,11 @@ class PullRun(Recognition, RunMemory):
         kind = Kind.MENDED if stowed.mended else Kind.NEW if stowed.new else Kind.DUPLICATE
         return Stored(kind, stowed.digest, stowed.collides)
 
+    def doubt(self, entry: Entry) -> None:
+        """Say that what was taken in for an entry is not it; the next run asks for it again."""
+        with self._group.storing:
+            self._placements.doubt(self._mailbox(entry.ref.mailbox), storable(entry))
+
     def match(self, entry: Entry, digest: bytes) -> Stored | None:
         """Record that a message whose content is here already is in a mailbox, without having
         fetched it.
@@ -197,10 +202,7 @@ class PullRun(Recognition, RunMemory):
         return changed
 
     def mark_gone(self, mailbox: MailboxPath, uidvalidity: int, uids: Iterable[int]) -> int:
-        """Say that live messages are no longer there; they stay in the archive.
-
-        Returns how many.
-        """
+        """Say that live messages are not there any more, and stay here; returns how many."""
         with self._group.storing:
             return self._placements.mark_gone(
                 self._mailbox(mailbox), uidvalidity, storable_uids(uids)

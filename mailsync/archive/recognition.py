@@ -10,7 +10,7 @@ from mailsync.archive.bounds import storable
 from mailsync.archive.catalogue import Catalogue, FileRow, FileState
 from mailsync.archive.storage.base import Storage
 from mailsync.formats.header import block
-from mailsync.model import Entry, Excerpt
+from mailsync.model import Entry, Excerpt, MailboxPath
 
 
 class Recognition:
@@ -50,7 +50,7 @@ class Recognition:
         object id, size and INTERNALDATE.
         """
         with self._turn:
-            return self._catalogue.holdings.same_object(self._account, storable(entry))
+            return self._catalogue.likenesses.same_object(self._account, storable(entry))
 
     def recognise(self, header: Excerpt) -> bytes | None:
         """Return the digest of a stored content of that size with an equal header block.
@@ -69,6 +69,26 @@ class Recognition:
                     return row.digest
         return None
 
+    def has_header(self, digest: bytes, header: Excerpt) -> bool:
+        """Return whether the content of this digest has this header block."""
+        wanted = identity.header_digest(header.content)
+        with self._turn:
+            return self._catalogue.messages.header(digest) == wanted
+
+    def named_here(self, entry: Entry, digest: bytes) -> bool:
+        """Return whether this very mailbox held a content before this run under another UID, or
+        UIDL, of the same numbering: what comes under a new one then may be an edited copy of it.
+        """
+        with self._turn:
+            return self._catalogue.likenesses.named_here(self._account, entry, digest, self.id)
+
+    def fetched(self, mailbox: MailboxPath, digest: bytes | None) -> Sequence[tuple[Entry, bytes]]:
+        """Return the messages of a mailbox that this run fetched, or, given a digest, those with
+        this content that any run did; each with the presence key of what came.
+        """
+        with self._turn:
+            return self._catalogue.likenesses.fetched(self._account, mailbox, self.id, digest)
+
     def recognise_place(self, header: Excerpt) -> bytes | None:
         """Return the digest of the one content that this very mailbox held, under a UID that nobody
         knows any more, with that size, INTERNALDATE and an equal header block: after a reindex, a
@@ -76,7 +96,7 @@ class Recognition:
         """
         wanted = identity.header_digest(header.content)
         with self._turn:
-            return self._catalogue.holdings.same_place(
+            return self._catalogue.likenesses.same_place(
                 self._account, storable(header.entry), wanted
             )
 
@@ -110,7 +130,7 @@ class Recognition:
     def named(self, entry: Entry) -> bytes | None:
         """Return the digest of the message that was last fetched under a UIDL."""
         with self._turn:
-            return self._catalogue.holdings.named(self._account, entry)
+            return self._catalogue.likenesses.named(self._account, entry)
 
     def begins_otherwise(self, beginning: Excerpt) -> bool:
         """Return whether the message held under a UIDL surely begins with another header, trace

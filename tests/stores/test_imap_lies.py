@@ -380,3 +380,52 @@ def test_a_server_that_went_back_to_its_backup_and_caught_up_again_hides_no_mess
 
     assert pull(rig, mail, lie).exit_code == 0
     assert everything(rig) >= mail.contents()
+
+
+def alike(number: int) -> bytes:
+    """Messages of one size, as a device sends them daily."""
+    return messages.plain(100 + number)
+
+
+@pytest.mark.parametrize("many", [2, 4])
+def test_a_neighbours_body_of_the_same_size_is_not_taken_for_the_message(
+    rig: Rig, many: int
+) -> None:
+    mail = Mail()
+    for number in range(many):
+        mail.put(b"INBOX", alike(number))
+    lie = LIES["each body comes under its neighbour's UID"]
+
+    assert pull(rig, mail, lie).exit_code == 3
+    assert pull(rig, mail, lie).exit_code == 3
+    assert pull(rig, mail).exit_code == 0
+    assert everything(rig) == mail.contents()
+
+
+def test_messages_that_really_are_there_twice_are_no_trouble(rig: Rig) -> None:
+    mail = Mail()
+    for number in (0, 1, 1, 0):
+        mail.put(b"INBOX", alike(number))
+    assert pull(rig, mail).exit_code == 0
+
+
+def test_one_emailid_for_messages_of_two_mailboxes_costs_none(rig: Rig) -> None:
+    mail = Mail()
+    mail.put(b"INBOX", alike(1))
+    mail.put(b"Work", alike(2))
+    assert pull(rig, mail, LIES["all messages have one EMAILID"]).exit_code == 0
+    assert everything(rig) == mail.contents()
+
+
+@pytest.mark.parametrize("old_one_stays", [True, False])
+def test_what_was_made_of_a_message_by_an_edit_is_fetched(rig: Rig, *, old_one_stays: bool) -> None:
+    """Under the same header, of the same size, and with the same end."""
+    mail = Mail()
+    first = messages.plain(1) + b"the price is 100 EUR\r\n" + b"a line of text\r\n" * 400
+    mail.put(b"INBOX", first)
+    pull(rig, mail)
+    mail.put(b"INBOX", first.replace(b"100", b"900"))
+    if not old_one_stays:
+        del mail.box(b"INBOX").messages[0]
+    assert pull(rig, mail).exit_code == 0
+    assert everything(rig) >= mail.contents()

@@ -332,3 +332,37 @@ def test_what_comes_again_in_every_session_is_no_reason_for_another(
     with filled(*VARIED, DOORS[0], lies=(NAMED[name],)) as server:
         Nights(tmp_path, server, thorough=True).pull()
         assert len(server.conversations) <= 4
+
+
+def test_a_neighbours_message_of_the_same_size_is_not_taken_for_the_one_asked_for(
+    tmp_path: Path,
+) -> None:
+    one, other = plain(101), plain(102)
+    assert len(one) == len(other)
+
+    def wrong(asked: Exchange, said: list[bytes]) -> list[bytes]:
+        return [part.replace(other, one) for part in said] if asked.name == "RETR" else said
+
+    with filled(one, other) as server:
+        nights = Nights(tmp_path, server)
+        server.set(lie(answer=wrong))
+        assert nights.pull().exit_code == 3
+        server.set()
+        assert nights.pull().exit_code == 0
+        assert nights.archived() == {one, other}
+
+
+@pytest.mark.parametrize("old_one_stays", [True, False])
+def test_what_was_made_of_a_message_by_an_edit_is_fetched(
+    tmp_path: Path, *, old_one_stays: bool
+) -> None:
+    first = plain(1) + b"a line of text\r\n" * 40 + b"the price is 100 EUR\r\n"
+    second = first.replace(b"100", b"900")
+    with filled(first) as server:
+        nights = Nights(tmp_path, server)
+        nights.pull()
+        server.mail.put(b"INBOX", second)
+        if not old_one_stays:
+            del server.mail.box(b"INBOX").messages[0]
+        assert nights.pull().exit_code == 0
+        assert nights.archived() == {first, second}

@@ -12,6 +12,7 @@ from mailsync.archive.catalogue.duplicates import Duplicates
 from mailsync.archive.catalogue.files import Files, Messages
 from mailsync.archive.catalogue.holdings import Holdings
 from mailsync.archive.catalogue.ledger import Ledger
+from mailsync.archive.catalogue.likenesses import Likenesses
 from mailsync.archive.catalogue.mailboxes import Folders, Mailboxes
 from mailsync.archive.catalogue.moves import Moves
 from mailsync.archive.catalogue.placements import Placements
@@ -35,6 +36,7 @@ class Catalogue:
         self.messages = Messages(sql)
         self.files = Files(sql)
         self.holdings = Holdings(sql)
+        self.likenesses = Likenesses(sql)
         self.departures = Departures(sql)
         self.moves = Moves(sql)
         self.duplicates = Duplicates(sql)

@@ -67,6 +67,11 @@ class Messages:
         row = self._sql.one("SELECT id FROM messages WHERE digest = ?", digest)
         return row[0] if row else None
 
+    def header(self, digest: bytes) -> bytes | None:
+        """Return the digest of the header of a content, None where there is no such content."""
+        row = self._sql.one("SELECT header FROM messages WHERE digest = ?", digest)
+        return row[0] if row else None
+
     def size(self, message: int) -> int:
         """Return how many octets a content has."""
         return int(self._sql.one("SELECT size FROM messages WHERE id = ?", message)[0])

@@ -6,15 +6,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from mailsync.archive.catalogue.connection import Connection
-from mailsync.archive.catalogue.text import read_path, write_path
+from mailsync.archive.catalogue.text import read_path
 from mailsync.model import (
     ArchivedMessage,
-    Entry,
     Known,
     KnownMessage,
     MailboxPath,
     SyncState,
-    UidlRef,
 )
 from mailsync.plan import flags_of_copies
 
@@ -128,58 +126,6 @@ class Holdings:
             before,
         )
         return None if row is None else (row[0], row[1])
-
-    def named(self, account: int, entry: Entry) -> bytes | None:
-        """Return the digest of the message that was last fetched under the UIDL of an entry, with
-        its size, where it is stored as it was.
-        """
-        if not isinstance(entry.ref, UidlRef):
-            return None
-        row = self._sql.one(
-            "SELECT p.digest FROM placements p"
-            " JOIN mailboxes b ON b.id = p.mailbox"
-            " JOIN files f ON f.id = p.file"
-            " JOIN messages m ON m.id = f.message"
-            " WHERE b.account = ? AND p.uid IS NULL AND p.uidl = ? AND +p.size IS ?"
-            " AND p.retired = 0 AND p.digest = m.digest",
-            account,
-            entry.ref.uidl,
-            entry.size,
-        )
-        return row[0] if row else None
-
-    def same_object(self, account: int, entry: Entry) -> bytes | None:
-        """Return the stored digest of a message to which the account's server gave this object id,
-        size and INTERNALDATE; None where it gave them to several.
-        """
-        rows = self._sql.all(
-            "SELECT DISTINCT s.digest FROM placements p"
-            " JOIN mailboxes m ON m.id = p.mailbox"
-            " JOIN files f ON f.id = p.file"
-            " JOIN messages s ON s.id = f.message"
-            " WHERE p.object_id = ? AND m.account = ? AND f.state = 'sound'"
-            " AND +p.size = ? AND +p.internaldate = ? LIMIT 2",
-            (entry.object_id, account, entry.size, entry.internaldate),
-        )
-        return rows[0][0] if len(rows) == 1 else None
-
-    def same_place(self, account: int, entry: Entry, header: bytes) -> bytes | None:
-        """Return the digest of the sound content of a mailbox, if it is the only one, that has lost
-        its UID and has this size, INTERNALDATE and header.
-        """
-        # CROSS JOIN: begin with the few contents of that size.
-        rows = self._sql.all(
-            "SELECT DISTINCT m.digest FROM messages m"
-            " CROSS JOIN files f ON f.message = m.id"
-            " CROSS JOIN placements p ON p.file = f.id"
-            " CROSS JOIN mailboxes b ON b.id = p.mailbox"
-            " CROSS JOIN folders d ON d.id = b.folder"
-            " WHERE m.size = ? AND m.header = ? AND f.internaldate = ? AND f.state = 'sound'"
-            " AND (p.retired OR p.unconfirmed) AND p.uid IS NOT NULL"
-            " AND b.account = ? AND d.path = ? LIMIT 2",
-            (entry.size, header, entry.internaldate, account, write_path(entry.ref.mailbox)),
-        )
-        return rows[0][0] if len(rows) == 1 else None
 
     # for a push, and for people
 

@@ -138,6 +138,11 @@ class Placements:
         )
         return self.reflag(placement, entry.flags)
 
+    def doubt(self, mailbox: int, entry: Entry) -> None:
+        """Have a message asked for again, as if a part of it had come."""
+        known = self.find(mailbox, entry, None)
+        self._sql.execute(f"UPDATE placements SET size = {LACKING} WHERE id = ?", (known,))
+
     def reflag(self, placement: int, flags: frozenset[str]) -> int | None:
         """Make a placement live, with these flags, and return its file; what it was goes to the
         spans. None when nothing changed.
@@ -161,9 +166,7 @@ class Placements:
         return int(file)
 
     def hold_anew(self, file: int) -> None:
-        """Count the time for which POP3 messages are held from this run on, where one of their
-        message's files was mended: until then nothing was held.
-        """
+        """Count the holding time of POP3 messages from this run on: a file of theirs was mended."""
         self._sql.execute(
             "UPDATE placements SET first_run = ?1 WHERE uid IS NULL AND file IN"
             " (SELECT id FROM files WHERE message = (SELECT message FROM files WHERE id = ?2))",
@@ -181,9 +184,7 @@ class Placements:
         return max(0, cursor.rowcount)
 
     def mark_all_gone(self, mailbox: int) -> int:
-        """Record that all messages of a mailbox left it, except those of a POP3 server, which never
-        count as gone. Returns how many are live nowhere else.
-        """
+        """Record that the IMAP messages of a mailbox left; returns how many live nowhere else."""
         self._sql.execute(
             "UPDATE placements SET gone_run = ?"
             " WHERE mailbox = ? AND gone_run IS NULL AND uid IS NOT NULL",

@@ -2,7 +2,10 @@
 tail, without fetching them.
 
 By header and tail only a delivered message is recognised: a Received line has a queue id that no
-other message has. Two drafts, or two alerts of one device, may differ in the middle alone.
+other message has. Two drafts, or two alerts of one device, may differ in the middle alone. So may a
+message and what somebody, or a scanner, made of it: that lies in the same mailbox, under a new UID,
+where nothing is recognised that this mailbox names already. A server's own id counts together with
+the header.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import Final, TypeAlias
 from mailsync.archive import PullRun
 from mailsync.engine.pull.intake import Intake
 from mailsync.formats import header
-from mailsync.model import Entry, Stored, UidlRef
+from mailsync.model import Entry, Excerpt, Stored, UidlRef
 from mailsync.progress import Progress
 from mailsync.stores.base import HeaderSource, Source, TailSource
 
@@ -23,6 +26,9 @@ TAIL: Final = 4096
 """Octets of a message's end that must be equal before its content is believed to be here already.
 """
 
+
+FEW: Final = 20
+"""So many new UIDLs are rather new messages than new names for old ones, and are fetched."""
 
 _Twin: TypeAlias = tuple[str, int, int]
 
@@ -41,6 +47,8 @@ class Recognition:
         self._twins: dict[_Twin, list[Entry]] = {}
         self._twins_found = 0
         self._distrusted: set[str] = set()
+        self._expected: dict[Hashable, bytes] = {}
+        self._renamed = False
 
     @property
     def waiting(self) -> int:
@@ -52,13 +60,14 @@ class Recognition:
         """Whether `unrecognised` has anything to do."""
         return bool(self._candidates)
 
-    def unknown(self, entries: Sequence[Entry]) -> Iterator[Entry]:
-        """Leave out what the archive has: by the server's own ids at once; what merely may be here
-        waits to be recognised.
+    def unknown(self, entries: Sequence[Entry], listed: int) -> Iterator[Entry]:
+        """Leave out of the new ones among `listed` messages what may be here: that waits to be
+        recognised.
 
         A message that this run is already fetching from another mailbox, by the server's id (every
         Gmail label shows it), waits for that.
         """
+        self._renamed = len(entries) > max(FEW, listed // 2)
         maybe: set[Entry] = set()
         if isinstance(self._source, HeaderSource):
             maybe = {
@@ -68,9 +77,10 @@ class Recognition:
         for entry in entries:
             twin = self._twin(entry)
             digest = self._run.same_object(entry) if twin else None
-            if digest is not None and self._intake.match(entry, digest):
-                continue
-            if twin in self._twins:
+            if digest is not None:
+                self._expected[_key(entry)] = digest
+                self._candidates.append(entry)
+            elif twin in self._twins:
                 self._twins[twin].append(entry)
                 self._twins_found += 1
             elif entry in maybe:
@@ -81,15 +91,12 @@ class Recognition:
                 yield entry
 
     def match_twins(self, entry: Entry, stored: Stored | None) -> None:
-        """Match the messages that waited for this one; where it did not come, or the archive cannot
-        vouch for it, they must be recognised or fetched themselves.
-        """
+        """Have the messages that waited for this one recognised, as it where it came."""
         known = self._twin(entry)
         for twin in self._twins.pop(known, []) if known else []:
-            if stored is not None and self._intake.match(twin, stored.digest):
-                self._intake.arrived(twin)
-            else:
-                self._candidates.append(twin)
+            if stored is not None:
+                self._expected[_key(twin)] = stored.digest
+            self._candidates.append(twin)
 
     def unrecognised(self) -> Iterator[Entry]:
         """Recognise candidates by header and tail, all in one flight each; yield those that must be
@@ -128,22 +135,35 @@ class Recognition:
         if not isinstance(source, HeaderSource):
             return {}
         alike: dict[Hashable, tuple[bytes, int | None]] = {}
+        proven: dict[Hashable, tuple[bytes, int | None]] = {}
         delivered: list[Entry] = []
         for part in source.headers(candidates):
-            # A Received line makes a header unique by its queue id. Without one, only what this
-            # mailbox held at this second is believed.
-            unique = header.first(part.content, b"received") is not None
-            digest = self._run.recognise(part) if unique else self._run.recognise_place(part)
+            date = header.received_or_date(part.content, self._run.started)
+            digest = self._expected.pop(_key(part.entry), None)
+            if digest is not None and self._run.has_header(digest, part):
+                proven[_key(part.entry)] = digest, date
+                continue
+            digest = self._known_by_header(part)
             if digest is not None:
-                date = header.received_or_date(part.content, self._run.started)
                 alike[_key(part.entry)] = digest, date
                 delivered.append(part.entry)
         if not isinstance(source, TailSource):
-            return alike
+            return proven | alike
         tails = [(_key(part.entry), part) for part in source.tails(delivered, TAIL)]
-        return {
+        return proven | {
             key: alike[key] for key, part in tails if self._run.tail_equals(alike[key][0], part)
         }
+
+    def _known_by_header(self, part: Excerpt) -> bytes | None:
+        """Return the digest of the message that this header surely is of."""
+        # A Received line makes a header unique by its queue id. Without one, only what this mailbox
+        # held at this second is believed.
+        if header.first(part.content, b"received") is None:
+            return self._run.recognise_place(part)
+        digest, ref = self._run.recognise(part), part.entry.ref
+        if digest is None or (isinstance(ref, UidlRef) and (self._renamed or ref.uidl is None)):
+            return digest
+        return None if self._run.named_here(part.entry, digest) else digest
 
 
 def _dated(entry: Entry, date: int | None) -> Entry:

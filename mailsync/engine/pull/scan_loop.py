@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from mailsync.archive import PullRun
 from mailsync.engine.budget import Budget
+from mailsync.engine.pull.doubles import Doubles
 from mailsync.engine.pull.intake import Intake
 from mailsync.engine.pull.recognition import Recognition
 from mailsync.engine.pull.reuse import Reuse
@@ -47,6 +48,7 @@ class ScanLoop:
         self._brought: set[bytes] = set()
         self._shown: dict[MailboxPath, set[Ref]] = {}
         self._reuse = Reuse(source, run, report, self._fetch_again)
+        self._doubles = Doubles(source, run, report)
 
     def bring(self, mailboxes: Sequence[Mailbox]) -> None:
         """Scan these mailboxes and bring what is new in them; what does not add up is scanned once
@@ -100,6 +102,7 @@ class ScanLoop:
         self._fetch(self._wanted(requests))
         while self._recognition.has_candidates:
             self._fetch(self._recognition.unrecognised())
+        self._broken.update(self._doubles.check())
         self._reuse.check()
 
     def _fetch_again(self, scan: Scan, entries: Sequence[Entry]) -> None:
@@ -113,6 +116,7 @@ class ScanLoop:
             if isinstance(got, Message):
                 stored = self._intake.take(got)
                 self._note_brought(stored.digest)
+                self._doubles.note(got.entry, stored)
                 self._recognition.match_twins(got.entry, stored)
             else:
                 self._intake.report_unfetched(got)
@@ -176,7 +180,7 @@ class ScanLoop:
             )
             self._report.trouble_with("mass-vanishing", path, "", text)
         waiting = self._recognition.waiting
-        fetch = [*plan.damaged, *self._recognition.unknown(plan.new)]
+        fetch = [*plan.damaged, *self._recognition.unknown(plan.new, len(scan.entries))]
         self._progress.expect(len(fetch), sum(entry.size or 0 for entry in fetch))
         self._intake.open(scan, len(fetch) + self._recognition.waiting - waiting)
         yield from fetch
