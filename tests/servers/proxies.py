@@ -23,12 +23,13 @@ Misbehaviour = Callable[[socket.socket], None]
 class RecordingProxy:
     """Listens on `port` while it is entered; `asked` holds every host and port, as they came.
 
-    `hosts` says which address a host has; one that is missing is refused. With `login` (user and
+    `hosts` says which address a host has, or which address and port `host:port` stands for; what is
+    missing is refused. With `login` (user and
     password) nobody gets through without it. `answer` takes the place of the proxy's own answers,
     once a client has said its first words.
     """
 
-    hosts: Mapping[str, str] = field(default_factory=dict)
+    hosts: Mapping[str, str | tuple[str, int]] = field(default_factory=dict)
     login: tuple[str, str] | None = None
     answer: Misbehaviour | None = None
     asked: list[tuple[str, int]] = field(default_factory=list)
@@ -90,8 +91,12 @@ class RecordingProxy:
 
     def _connect(self, host: str, port: int) -> socket.socket | None:
         self.asked.append((host, port))
-        address = self.hosts.get(host)
-        return None if address is None else self._keep(socket.create_connection((address, port)))
+        place = self.hosts.get(f"{host}:{port}", self.hosts.get(host))
+        if place is None:
+            return None
+        return self._keep(
+            socket.create_connection((place, port) if isinstance(place, str) else place)
+        )
 
     def _keep(self, sock: socket.socket) -> socket.socket:
         with self._lock:
