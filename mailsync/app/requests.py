@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from mailsync.app.accounts import Login
 from mailsync.model import MailboxPath
@@ -110,6 +110,23 @@ class MigrateRequest:
     prove_content: bool = False
     dry_run: bool = False
     wait: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRequest:
+    """Log in at the provider of an account that has `oauth2:`: with a browser here, with one
+    elsewhere whose last address is pasted, or by a code on another device.
+    """
+
+    account: Login
+    way: Literal["browser", "paste", "device"] = "browser"
+
+
+@dataclass(frozen=True, slots=True)
+class LogoutRequest:
+    """End the login that an account has at its provider."""
+
+    account: Login
 
 
 @dataclass(frozen=True, slots=True)

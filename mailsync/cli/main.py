@@ -22,6 +22,8 @@ from mailsync.cli.lines import width_of
 from mailsync.cli.session import Session
 
 COMMANDS: Final = {
+    "login": "Log in at a provider that gives out access tokens (OAuth2).",
+    "logout": "End such a login.",
     "check": "Connect, log in, and tell what the server can do.",
     "pull": "Bring new messages from the servers into the archive.",
     "import": "Bring messages from a mail program's files.",

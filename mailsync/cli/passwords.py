@@ -13,10 +13,11 @@ from typing import Final
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from mailsync.app import door
+from mailsync.app import accounts, door
 from mailsync.app.accounts import Login, Secrets
 from mailsync.cli.lines import say
 from mailsync.cli.session import Session
+from mailsync.cli.tokens import RememberedTokens
 from mailsync.config.account import ImapAccount, Pop3Account
 from mailsync.config.local import LocalFiles
 from mailsync.config.secrets import Secret, imprudence, reveal
@@ -38,10 +39,12 @@ def secrets(
     unless it was `reached` already, and a password that it refuses is asked for again.
     """
 
-    def bring(login: Login) -> str:
+    def bring(login: Login) -> accounts.Secret:
         settings = login.settings
         if isinstance(settings, LocalFiles):
             return ""
+        if settings.oauth2 is not None and not any(given.values()):
+            return RememberedTokens(session, login.name, settings)
         password = found(login, settings)
         session.passwords.add(password)
         return password
@@ -67,6 +70,7 @@ def reach_first(asked: Iterable[tuple[Login, Mapping[str, str | None]]]) -> None
     typed = any(
         not isinstance(login.settings, LocalFiles)
         and login.settings.password is None
+        and login.settings.oauth2 is None
         and not any(given.values())
         for login, given in logins
     )

@@ -15,6 +15,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from mailsync.config.amounts import DURATION_PATTERN
+from mailsync.config.oauth.settings import OAuth2
 from mailsync.config.paths import ReadablePath
 from mailsync.config.policies import Keep, Limits, Mark
 from mailsync.config.proxy import PROXY_PATTERN, read_proxy
@@ -50,7 +51,7 @@ class _Account(Section):
     later: ClassVar[dict[str, str]] = {
         "keyring": "write it as password: {keyring: SERVICE}",
         "credential": "write it as password: {credential: NAME}",
-        "oauth2": "OAuth2 is not supported; many providers offer an app password instead",
+        "token": "write it as oauth2: {token: {command: …}}",
     }
 
     host: Annotated[
@@ -89,6 +90,10 @@ class _Account(Section):
         Field(
             description="Where the password comes from. Left out: it is asked for on the terminal."
         ),
+    ] = None
+    oauth2: Annotated[
+        OAuth2 | None,
+        Field(description="Log in with OAuth 2.0 access tokens in place of a password."),
     ] = None
     authorization_id: Annotated[
         str | None,
@@ -137,6 +142,27 @@ class _Account(Section):
         AfterValidator(lambda name: name and safe_name(name)),
         Field(description="Name of its archive. Default: the account's."),
     ] = None
+
+    @field_validator("authorization_id")
+    @classmethod
+    def _of_passwords(cls, name: str | None, info: ValidationInfo) -> str | None:
+        if name and info.data.get("oauth2"):
+            raise PydanticCustomError(
+                "oauth2_owner",
+                "does not go with `oauth2`: write whose mailbox it is as `username`, whoever has"
+                " logged in",
+            )
+        return name
+
+    @field_validator("oauth2")
+    @classmethod
+    def _one_secret(cls, oauth2: OAuth2 | None, info: ValidationInfo) -> OAuth2 | None:
+        if oauth2 and info.data.get("password"):
+            raise PydanticCustomError(
+                "oauth2_and_password",
+                "and `password` are given: a token takes the place of the password; remove one",
+            )
+        return oauth2
 
     @field_validator("security")
     @classmethod

@@ -12,6 +12,8 @@ from pydantic import BaseModel
 
 from mailsync.config.account import ImapAccount, Pop3Account, meant_protocol
 from mailsync.config.document import Document, Path, Value
+from mailsync.config.oauth.settings import FORMS as OAUTH2_FORMS
+from mailsync.config.oauth.settings import form_of
 from mailsync.config.secrets import FORMS
 from mailsync.config.settings import ArchiveSettings, Settings
 from mailsync.errors import Problem
@@ -47,6 +49,9 @@ _MISSING: Final = {
     "username": "write the login name:  username: alice",
     "protocol": "write pop3 or imap",
 }
+
+
+_SECRETS: Final = frozenset({"password", "client_secret", "token"})
 
 
 def problems(errors: Iterable[Mapping[str, Any]], document: Document) -> list[Problem]:
@@ -85,8 +90,9 @@ def _path(loc: Iterable[str | int], value: Value) -> Path:
 
 
 def _shown(path: Path) -> str:
-    if "password" in path:
-        path = path[: path.index("password") + 1]
+    secret = _secret_in(path)
+    if secret:
+        path = path[: path.index(secret) + 1]
     name = ""
     for step in path:
         name += (
@@ -95,6 +101,13 @@ def _shown(path: Path) -> str:
             else f"{'.' if name else ''}{without_password(step)}"
         )
     return f"`{name}`"
+
+
+def _secret_in(path: Path) -> str:
+    """Return the setting in a path below which a secret may be written; empty where there is
+    none.
+    """
+    return next((str(step) for step in path if step in _SECRETS), "")
 
 
 def _wrong(error: Mapping[str, Any]) -> str:
@@ -159,8 +172,9 @@ def _instead_of(path: Path, value: Value, context: Mapping[str, Any]) -> str:
 
 def _unknown(path: Path, value: Value) -> str:
     key = str(path[-1])
-    if "password" in path[:-1]:
-        return f"`password` {FORMS}"
+    secret = _secret_in(path[:-1])
+    if secret:
+        return f"`{secret}` {FORMS}"
     section = _section(path[:-1], value)
     reason = getattr(section, "later", {}).get(key)
     if reason:
@@ -182,4 +196,6 @@ def _section(path: Path, value: Value) -> type[BaseModel]:
         return ArchiveSettings
     for step in path:
         value = value[step]  # type: ignore[index]
+        if step == "oauth2":
+            return OAUTH2_FORMS[form_of(value)]
     return Pop3Account if meant_protocol(value) == "pop3" else ImapAccount

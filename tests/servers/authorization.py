@@ -130,7 +130,7 @@ class AuthorizationServer:
     """The server's memory: what a test may look at, and change while it runs.
 
     `person` is who sits at the browser; `interfere` sees every request for a token before the
-    server does, and may answer it.
+    server does, and may answer it, also with what the server itself would `answer`.
     """
 
     url: str
@@ -147,13 +147,15 @@ class AuthorizationServer:
     devices: dict[str, DeviceCredentialDict] = field(default_factory=dict)
     approved: dict[str, tuple[str, bool]] = field(default_factory=dict)
     asked: list[dict[str, str]] = field(default_factory=list)
+    inspected: list[str] = field(default_factory=list)
     interfere: Callable[[], Response | None] = lambda: None
+    answer: Callable[[], Response] = Response
     app_mailbox: str = "alice"
 
     def reset(self) -> None:
         """Be as at the beginning; what was issued stays good."""
         fresh = AuthorizationServer(self.url, self.ca_file, self.introspection)
-        fresh.issued, fresh.clients = self.issued, self.clients
+        fresh.issued, fresh.clients, fresh.answer = self.issued, self.clients, self.answer
         for name in self.__slots__:
             setattr(self, name, getattr(fresh, name))
 
@@ -199,6 +201,7 @@ class AuthorizationServer:
 
     def told(self, text: str) -> dict[str, object]:
         """Return what a mail server learns of a token (RFC 7662)."""
+        self.inspected.append(text)
         one = self.token_of(text)
         if one is None or one.revoked or one.is_expired():
             return {"active": False}
@@ -344,6 +347,8 @@ def _application(house: AuthorizationServer) -> Flask:
     for endpoint in _endpoints(house):
         authlib.register_endpoint(endpoint)
 
+    house.answer = authlib.create_token_response
+
     @app.get("/authorize")
     def authorize() -> Any:
         grant = authlib.get_consent_grant(end_user=house.person)
@@ -353,7 +358,7 @@ def _application(house: AuthorizationServer) -> Flask:
     @app.post("/token")
     def token() -> Any:
         house.asked.append(request.form.to_dict())
-        return house.interfere() or authlib.create_token_response()
+        return house.interfere() or house.answer()
 
     @app.post("/device")
     def device() -> Any:

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
@@ -48,12 +49,13 @@ class Cutter:
     manager.
 
     `cuts` may be changed at any time and holds for connections made afterwards; `dialogues` are in
-    the order of connecting.
+    the order of connecting. `at_cut` is called before a connection breaks.
     """
 
     def __init__(self, target_port: int, *cuts: Cut) -> None:
         self.host = HOST
         self.cuts = list(cuts)
+        self.at_cut: Callable[[], object] = lambda: None
         self.dialogues: list[Dialogue] = []
         self._target = target_port
         self._open: list[socket.socket] = []
@@ -117,6 +119,7 @@ class Cutter:
                 server,
                 dialogue,
                 [cut for cut in self.cuts if cut.connection in {None, number}],
+                self.at_cut,
             )
             self._start(line.pump, "to_server")
             self._start(line.pump, "from_server")
@@ -126,12 +129,18 @@ class _Line:
     """One connection through the proxy."""
 
     def __init__(
-        self, client: socket.socket, server: socket.socket, dialogue: Dialogue, cuts: list[Cut]
+        self,
+        client: socket.socket,
+        server: socket.socket,
+        dialogue: Dialogue,
+        cuts: list[Cut],
+        at_cut: Callable[[], object],
     ) -> None:
         self.client = client
         self.server = server
         self.dialogue = dialogue
         self.cuts = cuts
+        self.at_cut = at_cut
         self.lock = threading.Lock()
         self.cut = False
 
@@ -147,6 +156,7 @@ class _Line:
         )
         while True:
             if here is not None and len(record) >= here.after:
+                self.at_cut()
                 self.break_off(here.how)
                 return
             try:

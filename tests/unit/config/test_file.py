@@ -84,7 +84,7 @@ def test_the_schema_knows_every_key_and_no_other() -> None:
         "ca_file",
         "tls_name",
     }
-    common |= {"timeout", "archive", "limits", "proxy"}
+    common |= {"timeout", "archive", "limits", "proxy", "oauth2"}
     assert set(definitions["Pop3Account"]["properties"]) == common | {"keep", "mark", "pipelining"}
     assert set(definitions["ImapAccount"]["properties"]) == common | {
         "mailboxes",
