@@ -5,28 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
-from typing import Final, Literal
 
 from mailsync import exit_codes
 from mailsync.app import stores
 from mailsync.app.abilities import Ability, abilities
 from mailsync.app.accounts import Login, Secrets
 from mailsync.app.containment import contained
+from mailsync.app.imap_beside import imap_beside
 from mailsync.app.requests import CheckRequest
 from mailsync.config.account import ImapAccount, Pop3Account
 from mailsync.config.local import LocalFiles
 from mailsync.engine.pull import choose
-from mailsync.errors import MailboxError, MailboxMissing, MailsyncError, StoreError
-from mailsync.formats.hosts import bracketed
+from mailsync.errors import MailboxError, MailboxMissing, MailsyncError
 from mailsync.mapping import show
 from mailsync.model import Mailbox, Scan, ScanRequest
 from mailsync.progress import Progress
 from mailsync.stores.base import Source
 from mailsync.stores.credentials import Secret
-from mailsync.stores.transport import is_loopback
-
-TRIAL_TIMEOUT: Final = 10.0
-"""Seconds the uninvited look for an IMAP server may wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +125,9 @@ def _look(
         pipelining = settings.pipelining if isinstance(settings, Pop3Account) else "auto"
         finding.abilities = abilities(settings.protocol, announced, pipelining=pipelining)
         _count(source, finding)
-    # A token for POP3 need not be one for IMAP.
-    if isinstance(settings, Pop3Account) and isinstance(secret, str):
-        finding.imap_instead = _imap_instead(login, settings, secret)
+    if isinstance(settings, Pop3Account):
+        beside = imap_beside(login, secret)
+        finding.imap_instead = None if beside is None else f"{beside.url} ({beside.mailboxes_told})"
 
 
 def _count(source: Source, finding: Finding) -> None:
@@ -161,55 +156,3 @@ def _count(source: Source, finding: Finding) -> None:
 
 def _messages(mailbox: Mailbox) -> int:
     return mailbox.state.messages if mailbox.state is not None else 0
-
-
-def _imap_instead(login: Login, settings: Pop3Account, secret: str) -> str | None:
-    """Try the same login over IMAP on the same host; whatever goes wrong with that is no fault of
-    the POP3 account.
-    """
-    for port, security in _imap_places(settings):
-        account = ImapAccount(
-            protocol="imap",
-            host=settings.host,
-            port=port,
-            security=security,
-            allow_plaintext=settings.allow_plaintext,
-            proxy=settings.proxy,
-            username=settings.username,
-            authorization_id=settings.authorization_id,
-            tls_name=settings.tls_name,
-            timeout=min(settings.timeout, TRIAL_TIMEOUT),
-            connections=1,
-        ).model_copy(update={"ca_file": settings.ca_file})
-        try:
-            with closing(stores.trial(login.name, account, secret)) as source:
-                count = sum(mailbox.selectable for mailbox in source.mailboxes())
-        except StoreError:
-            continue
-        scheme = "imaps" if security == "tls" else "imap"
-        default = {"tls": 993}.get(security, 143)
-        at = f":{port}" if port != default else ""
-        return (
-            f"{scheme}://{settings.username}@{bracketed(settings.host)}{at} ({count}"
-            f" mailbox{'' if count == 1 else 'es'})"
-        )
-    return None
-
-
-def _imap_places(settings: Pop3Account) -> Iterator[tuple[int, Literal["tls", "starttls", "none"]]]:
-    """Guess where the same host would speak IMAP, never with less security than the POP3 account
-    has.
-    """
-    yield 993, "tls"
-    if settings.port is not None and settings.port not in {110, 995}:
-        # Home servers and tests keep the distance between the standard ports: 995 - 993 and 110 -
-        # 143.
-        yield settings.port - 2, "tls"
-    if settings.security != "tls":
-        here = settings.security == "none" and (
-            is_loopback(settings.host) or settings.allow_plaintext
-        )
-        weaker: Literal["starttls", "none"] = "none" if here else "starttls"
-        yield 143, weaker
-        if settings.port is not None and settings.port != 110:
-            yield settings.port - 2, weaker

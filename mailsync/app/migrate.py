@@ -7,9 +7,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 
 from mailsync.app import stores
-from mailsync.app.accounts import Secrets
+from mailsync.app.accounts import Login, Secrets
+from mailsync.app.imap_beside import Choose, imap_beside, keep_pop3, shown_by, tell
 from mailsync.app.pull import opened, pull_by
 from mailsync.app.rehearsals import rehearse_migration
 from mailsync.app.requests import MigrateRequest
@@ -30,11 +32,18 @@ from mailsync.stores.credentials import Secret
 
 
 def migrate(
-    request: MigrateRequest, secrets: Secrets, progress: Progress, beside: Progress
+    request: MigrateRequest,
+    secrets: Secrets,
+    progress: Progress,
+    beside: Progress,
+    imap_instead: Choose = keep_pop3,
 ) -> list[Report]:
     """Pull and push; returns the reports of what was begun.
 
     `progress` is shown the pull and the proof, `beside` the push, which runs at the same time.
+    `imap_instead` is asked the first time that an account is moved by POP3 whose login works over
+    IMAP too.
+
     Raises ConfigError for a destination that cannot be one, and where a password is missing; every
     other MailsyncError stands in its report.
     """
@@ -42,7 +51,11 @@ def migrate(
     both = (secrets(request.source), secrets(request.destination))
     if request.dry_run:
         return rehearse_migration(request, both, progress)
-    return Migration(request, both, progress, beside).run()
+    migration = Migration(request, both, progress, beside)
+    reports = migration.run(imap_instead)
+    if migration.better is None:
+        return reports
+    return Migration(replace(request, source=migration.better), both, progress, beside).run()
 
 
 class Migration:
@@ -62,9 +75,11 @@ class Migration:
         self._pulled = begun("pull", request.source)
         self._pushed = begun("push", request.source, request.destination)
         self._at = self._pulled
+        self.better: Login | None = None
+        """The login that was chosen instead of the source's."""
 
-    def run(self) -> list[Report]:
-        """Pull and push; returns the reports of what was begun.
+    def run(self, imap_instead: Choose = keep_pop3) -> list[Report]:
+        """Pull and push, unless a better login is chosen; returns the reports of what was begun.
 
         Both sides are logged in to before a message moves.
         """
@@ -81,7 +96,9 @@ class Migration:
                 ) as destination:
                     destination.capabilities()
                     self._at = self._pulled
-                    self._move(archive, source, destination)
+                    self.better = self._better(archive, source, imap_instead)
+                    if self.better is None:
+                        self._move(archive, source, destination)
         except MailsyncError as error:
             self._at.error = error
             self._at.ended = int(time.time())
@@ -90,6 +107,17 @@ class Migration:
             if self._at is self._pushed and self._pulled.ended
             else [self._at]
         )
+
+    def _better(self, archive: Archive, source: Source, imap_instead: Choose) -> Login | None:
+        """Return the login over IMAP where that shows more and is chosen; else remark it."""
+        login = self._request.source
+        found = imap_beside(login, self._secrets[0])
+        here = None if found is None else shown_by(source)
+        first = login.name not in archive.accounts()
+        if found and here is not None and first and imap_instead(found, here):
+            return found.login
+        tell(self._pushed, login, found, here)
+        return None
 
     def _move(self, archive: Archive, source: Source, destination: Destination) -> None:
         login, only = self._request.source, self._request.mailboxes

@@ -16,6 +16,7 @@ from mailsync.app import stores
 from mailsync.app.accounts import Login, Secrets
 from mailsync.app.archives import demand_server, open_archive
 from mailsync.app.containment import contained
+from mailsync.app.imap_beside import imap_beside, tell
 from mailsync.app.rehearsals import rehearse_pull
 from mailsync.app.requests import PullRequest
 from mailsync.app.runs import begun, budget_of
@@ -80,11 +81,12 @@ def _pull_one(
 ) -> None:
     """Pull one account, as asked for."""
     moved = request.moved
-    with (
-        opened(login, secret, progress, request.wait, moved=moved) as (archive, source),
-        archive.pull(login.name, ServerOf(login.server, moved)) as run,
-    ):
-        pull_by(run, archive, login, source, report, progress, only=request.mailboxes)
+    with opened(login, secret, progress, request.wait, moved=moved) as (archive, source):
+        if login.name not in archive.accounts():
+            source.capabilities()
+            tell(report, login, imap_beside(login, secret))
+        with archive.pull(login.name, ServerOf(login.server, moved)) as run:
+            pull_by(run, archive, login, source, report, progress, only=request.mailboxes)
 
 
 def pull_by(  # noqa: PLR0917  what a pull is about

@@ -12,6 +12,7 @@ from contextlib import ExitStack, closing, suppress
 from mailsync.app import stores
 from mailsync.app.accounts import Login
 from mailsync.app.archives import demand_place, demand_server
+from mailsync.app.imap_beside import imap_beside, tell
 from mailsync.app.push import push_from
 from mailsync.app.requests import Choice, MigrateRequest, PushRequest
 from mailsync.app.runs import begun, collide, rules_of
@@ -93,6 +94,7 @@ def rehearse_migration(
         if pulled.error is not None:
             return [pulled]
         at = pushed
+        tell(pushed, source, imap_beside(source, secrets[0]), pulled.total.seen)
         with ExitStack() as stack:
             archive = _archive(stack, source)
             destination = stack.enter_context(

@@ -41,6 +41,8 @@ REMARKS: Final = frozenset(
         "estimate",
         "gone",
         "kept",
+        "imap-instead",
+        "no-flags",
     }
 )
 """Kinds of notes that are shown for completeness; all others are trouble."""

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import random
-import select
-import socket
-import socketserver
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.messages import plain
 from tests.servers.dovecot import Dovecot
+from tests.servers.forwarded import forwarded
 from tests.servers.pop3 import Pop3
 from tests.system.cli_home import Home, filled, imap, pop3
 
@@ -23,47 +18,6 @@ from tests.system.cli_home import Home, filled, imap, pop3
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
-
-
-class Forwarder(socketserver.ThreadingTCPServer):
-    daemon_threads = True
-
-
-@contextlib.contextmanager
-def forwarded(*targets: tuple[int, int]) -> Iterator[int]:
-    """Listen at a free port plus each offset and pass on to each target port; returns the free
-    port."""
-    with contextlib.ExitStack() as stack:
-        for port in random.Random().sample(range(20000, 30000), 50):
-            try:
-                servers = [
-                    Forwarder(("127.0.0.1", port + offset), forwarding(target))
-                    for offset, target in targets
-                ]
-            except OSError:
-                continue
-            for server in servers:
-                stack.enter_context(server)
-                threading.Thread(target=server.serve_forever, daemon=True).start()
-                stack.callback(server.shutdown)
-            yield port
-            return
-    pytest.fail("no two free ports that far apart")
-
-
-def forwarding(target: int) -> type[socketserver.BaseRequestHandler]:
-    class Forwarding(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            with socket.create_connection(("127.0.0.1", target)) as other:
-                ways = {self.request: other, other: self.request}
-                while True:
-                    for source in select.select(list(ways), [], [])[0]:
-                        data = source.recv(65536)
-                        if not data:
-                            return
-                        ways[source].sendall(data)
-
-    return Forwarding
 
 
 def test_check_tells_what_an_imap_server_can_do(home: Home, dovecot: Dovecot) -> None:

@@ -44,7 +44,7 @@ def told(
         with (
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
-            patch("mailsync.app.check._imap_instead", return_value=None),
+            patch("mailsync.app.check.imap_beside", return_value=None),
             patch("mailsync.stores.retry.backoff", return_value=0.0),
             patch("mailsync.stores.refusals.stated_wait", return_value=None),
         ):

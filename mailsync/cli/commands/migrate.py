@@ -10,12 +10,16 @@ import click
 
 from mailsync import exit_codes
 from mailsync.app.accounts import Login, Secret
+from mailsync.app.imap_beside import ImapBeside, keep_pop3
 from mailsync.app.migrate import migrate
 from mailsync.app.requests import MigrateRequest
 from mailsync.cli import options, outcome
 from mailsync.cli.bars import progress_for
+from mailsync.cli.lines import say
 from mailsync.cli.passwords import reach_first, secrets
 from mailsync.cli.session import Session
+from mailsync.formats.quantities import messages
+from mailsync.formats.terminal import plain
 
 HELP: Final = """Move a mailbox from SOURCE to DESTINATION: pull and push in one go.
 
@@ -94,5 +98,16 @@ def command(
         secret_of,
         progress_for(session, sys.stderr),
         beside=progress_for(session, sys.stderr, row=1),
+        imap_instead=_ask if sys.stdin.isatty() and not session.json else keep_pop3,
     )
     return outcome.show(reports, session, join=exit_codes.of_steps)
+
+
+def _ask(beside: ImapBeside, here: int) -> bool:
+    """Ask on the terminal whether to move by IMAP."""
+    say(
+        f"Over IMAP the same login shows {plain(beside.told)}, and what was read; POP3 shows the"
+        f" {messages(here)} of the inbox alone.",
+        err=True,
+    )
+    return click.confirm("Move all of it, by IMAP", default=True, err=True)

@@ -4,7 +4,8 @@ from contextlib import closing
 
 import pytest
 
-from mailsync.app.check import Finding, _count, _imap_places
+from mailsync.app.check import Finding, _count
+from mailsync.app.imap_beside import imap_places
 from mailsync.config.account import Pop3Account
 from mailsync.config.url import parse_url
 from mailsync.errors import MailboxError
@@ -35,7 +36,7 @@ def test_imap_is_looked_for_never_with_less_security_than_the_pop3_account_has(
 ) -> None:
     settings = parse_url(url).settings
     assert isinstance(settings, Pop3Account)
-    assert list(_imap_places(settings)) == places
+    assert list(imap_places(settings)) == places
 
 
 def test_a_server_that_lists_mailboxes_and_opens_none_is_found_out() -> None:
