@@ -26,6 +26,7 @@ UNEXPECTED: Final = 1
 USAGE: Final = 2
 INCOMPLETE: Final = 3
 NOTHING: Final = 4
+VANISHED: Final = 5
 DAMAGED: Final = 13
 DISK_FULL: Final = 74
 INTERRUPTED: Final = 130
@@ -55,6 +56,11 @@ TABLE: Final = (
         NOTHING,
         "no mailbox, or no message, matches what was asked for; nothing was done",
         (errors.NothingMatches,),
+    ),
+    ExitCode(
+        VANISHED,
+        "the pull is complete, but very many messages vanished from the server at once: all are"
+        " kept, each mailbox is named with the command that brings them back",
     ),
     ExitCode(10, "there is no archive at that place", (errors.ArchiveNotFound,)),
     ExitCode(11, "another run is writing the archive", (errors.ArchiveLocked,)),
@@ -86,21 +92,31 @@ def of_error(error: errors.MailsyncError) -> int:
     return next(_BY_ERROR[kind] for kind in type(error).__mro__ if kind in _BY_ERROR)
 
 
-def of_run(error: errors.MailsyncError | None, *, complete: bool) -> int:
-    """Return what one run ends with: what stopped it, else whether all of it was done."""
+COMPLETE: Final = frozenset({DONE, VANISHED})
+"""What a run ends with that did all it was asked for."""
+
+
+def of_run(error: errors.MailsyncError | None, *, complete: bool, alarmed: bool = False) -> int:
+    """Return what one run ends with: what stopped it, else whether all of it was done, and whether
+    a person must look all the same.
+    """
     if error is not None:
         return of_error(error)
-    return DONE if complete else INCOMPLETE
+    if not complete:
+        return INCOMPLETE
+    return VANISHED if alarmed else DONE
 
 
 def of_accounts(codes: Iterable[int]) -> int:
-    """Return what several accounts end with: damage and a full disk win; all alike end like that;
-    else the whole is incomplete.
+    """Return what several accounts end with: damage and a full disk win; all alike end like that,
+    and where all are complete an alarm counts; else the whole is incomplete.
     """
     found = set(codes)
     for grave in (DAMAGED, DISK_FULL):
         if grave in found:
             return grave
+    if found == COMPLETE:
+        return VANISHED
     return found.pop() if len(found) == 1 else INCOMPLETE if found else DONE
 
 
@@ -108,4 +124,5 @@ def of_steps(codes: Collection[int]) -> int:
     """Return what the steps of one account's run end with: what stopped a step says more than that
     all of it is incomplete.
     """
-    return of_accounts([code for code in codes if code not in {DONE, INCOMPLETE}] or codes)
+    stopped = [code for code in codes if code not in COMPLETE | {INCOMPLETE}]
+    return of_accounts(stopped or codes)

@@ -118,6 +118,15 @@ def destination_path(
     return _place(mailbox, _roles(ours), _There(theirs), rules)
 
 
+def is_bin(mailbox: Mailbox) -> bool:
+    """Return whether a mailbox is for what was thrown away (`\\Trash`, `\\Junk`), or below one that
+    has the usual name of one.
+    """
+    bins = {"\\Trash", "\\Junk"}
+    top = _fold(mailbox.path[:1])
+    return bool(mailbox.special_use & bins) or any(top in _FOLDED[role] for role in bins)
+
+
 def archive_of(theirs: Sequence[Mailbox], rules: MappingRules) -> MailboxPath:
     """Return where messages go that live in no mailbox of their own but only in a view of all mail
     (RFC 6154 `\\All`).

@@ -14,6 +14,7 @@ from mailsync.archive.content_store import ContentStore
 from mailsync.archive.group_commit import GroupCommit
 from mailsync.archive.last_known import LastKnown, RunMemory
 from mailsync.archive.recognition import Recognition
+from mailsync.archive.vanishing import Vanishing
 from mailsync.model import (
     Entry,
     Kind,
@@ -71,6 +72,7 @@ class PullRun(Recognition, RunMemory):
         RunMemory.__init__(self, last_known, group.turn, self.started)
         self._placements = catalogue.placements(self.id)
         self._contents = ContentStore(catalogue, group.tree, dedupe, self.id)
+        self.vanishing = Vanishing(catalogue, group.storing, self.id, self._mailbox)
 
     def __enter__(self) -> Self:
         return self
@@ -102,21 +104,20 @@ class PullRun(Recognition, RunMemory):
             self._settle_server()
             self._catalogue.mailboxes.listed(self._mailbox(mailbox.path), mailbox)
 
-    def absent(self, listed: Collection[MailboxPath]) -> dict[MailboxPath, int]:
-        """Mark the mailboxes a complete list does not name, and their messages, as gone.
-
-        Returns those not so marked before, with how many of their messages are in no other mailbox
-        of the archive's accounts.
-        """
-        on_server = set(listed)
-        counts = {}
+    def absent(self, listed: Collection[MailboxPath]) -> list[MailboxPath]:
+        """Mark mailboxes that a complete list does not name as gone; return the newly gone."""
+        held, on_server = self._catalogue.mailboxes, set(listed)
         with self._group.storing:
-            for path in self._catalogue.mailboxes.not_removed(self._account):
-                if path not in on_server:
-                    row = self._mailbox(path)
-                    counts[path] = self._placements.mark_all_gone(row)
-                    self._catalogue.mailboxes.remove(row, self.id)
-        return counts
+            absent = [one for one in held.not_removed(self._account) if one not in on_server]
+            for row in map(self._mailbox, absent):
+                self._placements.mark_all_gone(row)
+                held.remove(row, self.id)
+        return absent
+
+    def still(self, mailboxes: Iterable[MailboxPath]) -> None:
+        """Say that the server's counters show no news in mailboxes since they were last whole."""
+        with self._group.storing:
+            self._catalogue.mailboxes.checked(map(self._mailbox, mailboxes), self.started)
 
     def retire(self, mailbox: MailboxPath) -> None:
         """Say that the UIDs held of a mailbox mean other messages now; the messages stay live until

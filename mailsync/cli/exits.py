@@ -113,7 +113,7 @@ def head(session: Session, code: int) -> dict[str, object]:
         "version": JSON_VERSION,
         "command": session.command,
         "exit_code": code,
-        "complete": code == exit_codes.DONE,
+        "complete": code in exit_codes.COMPLETE,
         "error": None,
         "problems": [],
     }

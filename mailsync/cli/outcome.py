@@ -252,6 +252,9 @@ def _last_words(report: Report, session: Session) -> None:
     elif not report.complete:
         words = "incomplete: see the lines marked ! above; the next run tries again"
         say(f"{click.style(f'{who}:', fg='red')} {words}", err=True)
+    elif report.alarmed:
+        words = f"{_success(report)}; but look at the lines marked ! above: much vanished"
+        say(f"{click.style(f'{who}:', fg='red')} {words}", err=True)
     elif not session.quiet:
         say(f"{click.style(f'{who}:', fg='green')} {_success(report)}")
 

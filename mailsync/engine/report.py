@@ -109,7 +109,9 @@ class Report:
     error: MailsyncError | None = None
     proof: list[Proved] = field(default_factory=list)
     trouble: bool = False
-    """Something asked for was not done, or needs a person's eye: the exit code is not 0."""
+    """Something asked for was not done: the exit code is not 0."""
+    alarmed: bool = False
+    """Something needs a person's eye, so that the exit code is not 0 although all is done."""
 
     def of(self, mailbox: MailboxPath) -> Tally:
         """Return the tally of a mailbox, a new one the first time."""
@@ -120,6 +122,11 @@ class Report:
         self.noted[kind] = self.noted.get(kind, 0) + 1
         if self.noted[kind] <= NOTES_KEPT:
             self.notes.append(Note(kind, show(mailbox) if mailbox else "", message, text))
+
+    def alarm(self, kind: str, mailbox: MailboxPath, text: str) -> None:
+        """Keep a remark that a person must see, although all that was asked for is done."""
+        self.alarmed = True
+        self.note(kind, mailbox, "", text)
 
     def trouble_with(self, kind: str, mailbox: MailboxPath | None, message: str, text: str) -> None:
         """Keep a remark that makes the run end as incomplete."""
@@ -148,7 +155,7 @@ class Report:
     @property
     def exit_code(self) -> int:
         """Return what the process should end with, for this account alone."""
-        return exit_codes.of_run(self.error, complete=not self.trouble)
+        return exit_codes.of_run(self.error, complete=not self.trouble, alarmed=self.alarmed)
 
     def as_json(self) -> dict[str, object]:
         """Return the report as plain values, for `--json` and the catalogue."""

@@ -27,9 +27,9 @@ def span(seconds: float) -> str:
     return f"{seconds / 86400:.0f} days"
 
 
-def moment(epoch: int) -> str:
-    """Write a time in the reader's own time zone: `2026-11-23 03:17`."""
+def moment(epoch: int, *, seconds: bool = False) -> str:
+    """Write a time in the reader's own time zone: `2026-11-23 03:17`, to the second `:05`."""
     try:
-        return time.strftime("%Y-%m-%d %H:%M", time.localtime(epoch))
+        return time.strftime(f"%Y-%m-%d %H:%M{':%S' * seconds}", time.localtime(epoch))
     except (OverflowError, ValueError, OSError):
         return "?"

@@ -6,7 +6,7 @@ Pure: no I/O, no clock, no logging.
 from mailsync.plan.flags import flags_of_copies
 from mailsync.plan.likeness import HeaderTraits, same_way, size_fits, sizes, traits_of
 from mailsync.plan.matching import Comparison, Likeness, Sighting, compare
-from mailsync.plan.pull import ALARM_COUNT, PullPlan, plan_pull, stands_still
+from mailsync.plan.pull import PullPlan, alarming, plan_pull, stands_still
 from mailsync.plan.push import (
     EMPTY,
     Evidence,
@@ -28,7 +28,6 @@ from mailsync.plan.push import (
 )
 
 __all__ = [
-    "ALARM_COUNT",
     "EMPTY",
     "Comparison",
     "Evidence",
@@ -44,6 +43,7 @@ __all__ = [
     "Search",
     "Sighting",
     "SourcePlan",
+    "alarming",
     "compare",
     "file_key",
     "first_uid",

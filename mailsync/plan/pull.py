@@ -26,6 +26,13 @@ _MOST_ZONES = 26 * 3600
 """Time zones are quarters of an hour apart, and no two of them more than this."""
 
 
+def alarming(vanished: int, left: int) -> bool:
+    """Return whether so many messages vanished from a mailbox, in which so many are left, that a
+    person must know.
+    """
+    return vanished > ALARM_COUNT and vanished > ALARM_SHARE * (vanished + left)
+
+
 def stands_still(mailbox: Mailbox, last: SyncState | None) -> bool:
     """Return whether nothing happened in a mailbox since `last`, by the server's own counters (RFC
     7162, RFC 5819).
@@ -49,8 +56,7 @@ class PullPlan:
     fetched again whatever is recognised. `reflag` has other flags now, or was gone and is back.
     `gone` are UIDs that were live and are not there. `renewed`: the mailbox's UIDs mean other
     messages than before, so what is known of it must be retired first. `doubtful`: a delta does not
-    add up with the number of messages there; only a full scan can be believed. `alarming`: very
-    many vanished at once.
+    add up with the number of messages there; only a full scan can be believed.
     """
 
     new: tuple[Entry, ...] = ()
@@ -59,7 +65,6 @@ class PullPlan:
     gone: tuple[int, ...] = ()
     renewed: bool = False
     doubtful: bool = False
-    alarming: bool = False
 
 
 def plan_pull(scan: Scan, known: Known) -> PullPlan:
@@ -96,7 +101,6 @@ def plan_pull(scan: Scan, known: Known) -> PullPlan:
         reflag=tuple(reflag),
         gone=gone,
         doubtful=scan.since is not None and live_after != scan.state.messages,
-        alarming=len(gone) > ALARM_COUNT and len(gone) > ALARM_SHARE * known.live,
     )
 
 

@@ -190,7 +190,7 @@ def test_a_deleted_parent_that_dovecot_goes_on_listing_is_gone_and_can_be_restor
     with IMAPClient("127.0.0.1", dovecot.imap_port, ssl=False) as client:
         client.login(user, dovecot.password)
         client.delete_folder("Projects")
-    assert home.run("pull").returncode == 3
+    assert home.run("-q", "pull").returncode == 5
     assert home.run("pull").returncode == 0
     home.well("restore", "a", "--mailbox", "Projects", "--include-gone")
     assert len(dovecot.messages(user, "Projects")) == 30

@@ -55,6 +55,9 @@ def test_what_stopped_a_run_says_more_than_whether_all_was_done(
         ([3, 0], 3),
         ([0, 13, 74], 13),
         ([0, 74, 12], 74),
+        ([0, 5], 5),
+        ([5, 3], 3),
+        ([5, 12], 3),
     ],
 )
 def test_damage_and_a_full_disk_win_and_accounts_that_end_alike_end_like_that(
@@ -64,7 +67,16 @@ def test_damage_and_a_full_disk_win_and_accounts_that_end_alike_end_like_that(
 
 
 @pytest.mark.parametrize(
-    ("codes", "code"), [([0, 12], 12), ([3, 75], 75), ([3, 0], 3), ([0, 0], 0), ([12, 75], 3)]
+    ("codes", "code"),
+    [
+        ([0, 12], 12),
+        ([3, 75], 75),
+        ([3, 0], 3),
+        ([5, 3], 3),
+        ([5, 12], 12),
+        ([0, 0], 0),
+        ([12, 75], 3),
+    ],
 )
 def test_what_stopped_one_step_of_an_account_says_more_than_that_others_are_incomplete(
     codes: list[int], code: int

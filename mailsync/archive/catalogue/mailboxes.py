@@ -183,6 +183,13 @@ class Mailboxes:
             ),
         )
 
+    def checked(self, mailboxes: Iterable[int], at: int) -> None:
+        """Record that mailboxes are as they were when they were last seen whole."""
+        self._sql.execute_each(
+            "UPDATE mailboxes SET complete_at = ? WHERE id = ?",
+            ((at, mailbox) for mailbox in mailboxes),
+        )
+
     def incomplete(self, mailbox: int) -> None:
         """Record that something of a mailbox is missing."""
         self._sql.execute("UPDATE mailboxes SET incomplete = 1 WHERE id = ?", (mailbox,))

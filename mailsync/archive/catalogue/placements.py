@@ -183,20 +183,18 @@ class Placements:
         )
         return max(0, cursor.rowcount)
 
-    def mark_all_gone(self, mailbox: int) -> int:
-        """Record that the IMAP messages of a mailbox left; returns how many live nowhere else."""
+    def mark_all_gone(self, mailbox: int) -> None:
+        """Record that the IMAP messages of a mailbox left."""
         self._sql.execute(
             "UPDATE placements SET gone_run = ?"
             " WHERE mailbox = ? AND gone_run IS NULL AND uid IS NOT NULL",
             (self._run, mailbox),
         )
+
+    def live(self, mailbox: int) -> int:
+        """Return how many messages of a mailbox are live."""
         row = self._sql.one(
-            "SELECT count(*) FROM placements p JOIN files f ON f.id = p.file"
-            " WHERE p.mailbox = ? AND p.gone_run = ?"
-            " AND NOT EXISTS (SELECT 1 FROM files g JOIN placements q ON q.file = g.id"
-            " WHERE g.message = f.message AND q.gone_run IS NULL)",
-            mailbox,
-            self._run,
+            "SELECT count(*) FROM placements WHERE mailbox = ? AND gone_run IS NULL", mailbox
         )
         return int(row[0])
 

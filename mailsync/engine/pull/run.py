@@ -10,11 +10,10 @@ from mailsync.engine.budget import Budget, unlimited
 from mailsync.engine.pull.choice import demand_choice, note_unreadable, shows_everything
 from mailsync.engine.pull.intake import Intake
 from mailsync.engine.pull.scan_loop import ScanLoop
+from mailsync.engine.pull.vanished import Vanished, note_missing
 from mailsync.engine.report import Report
 from mailsync.errors import ArchiveError, NothingMatches, StoreUnavailable
-from mailsync.mapping import show
-from mailsync.model import INBOX, Mailbox
-from mailsync.plan import ALARM_COUNT
+from mailsync.model import INBOX, Mailbox, MailboxPath
 from mailsync.progress import Progress
 from mailsync.stores.base import Source
 
@@ -42,6 +41,7 @@ def pull(
     intake = Intake(run, report, progress)
     loop = ScanLoop(source, run, report, progress, budget or unlimited(), intake)
     chosen: Sequence[Mailbox] = ()
+    absent: Sequence[MailboxPath] = ()
     with _counting_what_lasts(intake):
         progress.begin(f"pulling from {report.account}")
         try:
@@ -49,24 +49,37 @@ def pull(
             chosen = demand_choice(listed, among, only, report.account)
             loop.bring_all(chosen, thorough=thorough)
             if not note_unreadable(source, report) and shows_everything(source):
-                _note_absent(run, report, loop.without_missing(listed))
+                absent = _mark_absent(run, report, loop.without_missing(listed))
         except (NothingMatches, StoreUnavailable) as error:
             report.error = error
         finally:
             progress.end()
-        for mailbox in loop.without_missing(chosen):
-            run.mailbox(mailbox)
-        _note_unfinished(run, report, loop)
+        _note_there(run, report, loop, chosen)
+        _note_vanished(Vanished(run, report, listed or ()), report, loop, absent)
         run.flush()
     return report
 
 
-def _note_unfinished(run: PullRun, report: Report, loop: ScanLoop) -> None:
-    """Let the next pull look again at mailboxes of which something is missing."""
+def _note_there(run: PullRun, report: Report, loop: ScanLoop, chosen: Sequence[Mailbox]) -> None:
+    """Record which mailboxes are there, and let the next pull look again at those of which
+    something is missing.
+    """
+    for mailbox in loop.without_missing(chosen):
+        run.mailbox(mailbox)
     loop.report_unlisted()
     for path in loop.unfinished():
         report.of(path).incomplete = True
         run.incomplete(path)
+
+
+def _note_vanished(
+    vanished: Vanished, report: Report, loop: ScanLoop, absent: Sequence[MailboxPath]
+) -> None:
+    """Say what vanished, now that all is known of where it may have gone."""
+    note_missing(report, loop.missing, absent)
+    left = [path for path, tally in report.mailboxes.items() if tally.gone and path not in absent]
+    vanished.from_mailboxes(left)
+    vanished.with_mailboxes(absent)
 
 
 @contextmanager
@@ -79,8 +92,11 @@ def _counting_what_lasts(intake: Intake) -> Iterator[None]:
         raise
 
 
-def _note_absent(run: PullRun, report: Report, listed: Collection[Mailbox]) -> None:
-    """Record what the complete list of mailboxes no longer names; the messages stay in the archive.
+def _mark_absent(
+    run: PullRun, report: Report, listed: Collection[Mailbox]
+) -> Sequence[MailboxPath]:
+    """Record what the complete list of mailboxes no longer names, and return it; the messages stay
+    in the archive.
 
     Every account has an INBOX (RFC 9051 section 5.1), so a list without one is no list to conclude
     anything from.
@@ -91,21 +107,5 @@ def _note_absent(run: PullRun, report: Report, listed: Collection[Mailbox]) -> N
             " is marked as gone"
         )
         report.trouble_with("mailbox", INBOX, "", text)
-        return
-    for path, messages in run.absent(
-        [mailbox.path for mailbox in listed if mailbox.selectable]
-    ).items():
-        if messages > ALARM_COUNT:
-            text = (
-                f"is no longer on the server, and {messages} messages vanished with it; the archive"
-                f" keeps every one of them. To bring them back: mailsync restore {report.account}"
-                f" --mailbox '{show(path)}' --include-gone"
-            )
-            report.trouble_with("mass-vanishing", path, "", text)
-        else:
-            report.note(
-                "mailbox-gone",
-                path,
-                "",
-                "is no longer on the server; its messages stay in the archive",
-            )
+        return []
+    return run.absent([mailbox.path for mailbox in listed if mailbox.selectable])

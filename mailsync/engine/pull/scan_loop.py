@@ -43,7 +43,7 @@ class ScanLoop:
         self._recognition = Recognition(source, run, intake, progress)
         self._again: list[Mailbox] = []
         self._broken: set[MailboxPath] = set()
-        self._missing: set[MailboxPath] = set()
+        self.missing: dict[MailboxPath, str] = {}
         self._listings: dict[MailboxPath, Scan] = {}
         self._brought: set[bytes] = set()
         self._shown: dict[MailboxPath, set[Ref]] = {}
@@ -59,6 +59,8 @@ class ScanLoop:
             request for request in requests if not stands_still(request.mailbox, request.since)
         ]
         self._report.unchanged += len(requests) - len(changed)
+        moving = {request.mailbox.path for request in changed}
+        self._run.still(box.path for box in mailboxes if box.path not in moving)
         self._bring(changed)
         again, self._again = self._again, []
         self._bring([ScanRequest(mailbox) for mailbox in again])
@@ -88,7 +90,7 @@ class ScanLoop:
 
     def without_missing(self, mailboxes: Iterable[Mailbox]) -> list[Mailbox]:
         """Leave out the mailboxes that were not there any more when they were scanned."""
-        return [mailbox for mailbox in mailboxes if mailbox.path not in self._missing]
+        return [mailbox for mailbox in mailboxes if mailbox.path not in self.missing]
 
     def unfinished(self) -> list[MailboxPath]:
         """Return the mailboxes that must be looked at again because something in them is
@@ -137,8 +139,7 @@ class ScanLoop:
         """Scan ahead and yield the messages to fetch, as the source asks for them."""
         for scan in self._source.scan(requests):
             if isinstance(scan, MailboxMissing):
-                self._missing.add(scan.mailbox)
-                self._report.note("mailbox-missing", scan.mailbox, "", str(scan))
+                self.missing[scan.mailbox] = str(scan)
             elif isinstance(scan, MailboxError):
                 self._report.of(scan.mailbox).incomplete = True
                 self._report.trouble_with("mailbox", scan.mailbox, "", str(scan))
@@ -173,12 +174,6 @@ class ScanLoop:
             self._run.retire(path)
         tally.flags += self._run.reflag(plan.reflag)
         tally.gone += self._run.mark_gone(path, scan.state.uidvalidity, plan.gone)
-        if plan.alarming:
-            text = (
-                f"{len(plan.gone)} messages vanished from the server at once; the archive keeps"
-                " every one of them"
-            )
-            self._report.trouble_with("mass-vanishing", path, "", text)
         waiting = self._recognition.waiting
         fetch = [*plan.damaged, *self._recognition.unknown(plan.new, len(scan.entries))]
         self._progress.expect(len(fetch), sum(entry.size or 0 for entry in fetch))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mailsync.archive import Archive
 from mailsync.archive.storage import write_worker
 from mailsync.engine.pull import pull
 from mailsync.engine.report import Report
@@ -111,8 +112,45 @@ def test_the_messages_of_a_removed_mailbox_stay(rig: Rig) -> None:
     del rig.old.boxes["Work",]
     report = rig.pull()
     assert report.exit_code == 0
+    assert kinds(report)["mailbox-vanished"] == 1
     assert rig.archived(("Work",), gone=True) == [plain(1)]
-    assert kinds(rig.pull())["mailbox-gone"] == 0
+    assert rig.pull().notes == []
+
+
+def test_mailboxes_below_a_vanished_one_are_told_with_it(rig: Rig) -> None:
+    for number in range(12):
+        rig.old.deliver(("Work",), plain(number))
+        rig.old.deliver(("Work", "Invoices"), plain(100 + number))
+    rig.pull()
+    del rig.old.boxes["Work",], rig.old.boxes["Work", "Invoices"]
+    report = rig.pull()
+    (note,) = report.notes
+    assert (report.exit_code, note.mailbox) == (5, "Work")
+    assert "nor is 1 below it, and 24 messages vanished" in note.text
+
+
+def test_many_messages_that_were_moved_alarm_nobody_but_in_the_bin_they_do(rig: Rig) -> None:
+    for place, code in ((("Sorted",), 0), (("Trash",), 5)):
+        uids = [rig.old.deliver(INBOX, plain(1000 * code + number)) for number in range(40)]
+        rig.pull()
+        for uid in uids:
+            rig.old.move(INBOX, uid, place)
+        report = rig.pull()
+        assert (report.total.gone, report.exit_code) == (40, code), place
+    assert "(40 of them lie in Trash now)" in report.notes[0].text
+    assert report.notes[0].text.endswith(" --also-moved`")
+    for uid in list(rig.old.boxes["Trash",].messages):
+        rig.old.expunge(("Trash",), uid)
+    assert rig.pull().exit_code == 0
+
+
+def test_a_copy_that_was_there_before_makes_up_for_no_loss(rig: Rig) -> None:
+    for number in range(30):
+        rig.old.deliver(("Work",), plain(number))
+        rig.old.deliver(("Copies",), plain(number))
+    rig.pull()
+    del rig.old.boxes["Copies",]
+    assert rig.pull().exit_code == 5
 
 
 def test_a_mailbox_that_vanishes_with_many_messages_is_said_loudly(rig: Rig) -> None:
@@ -121,7 +159,10 @@ def test_a_mailbox_that_vanishes_with_many_messages_is_said_loudly(rig: Rig) -> 
     rig.pull()
     del rig.old.boxes["Work",]
     report = rig.pull()
-    assert (report.exit_code, kinds(report)["mass-vanishing"]) == (3, 1)
+    assert (report.exit_code, report.complete) == (5, True)
+    (note,) = report.notes
+    assert "30 messages vanished; the archive keeps every one" in note.text
+    assert f"mailsync restore {ACCOUNT} --mailbox Work --gone-since 20" in note.text
     assert len(rig.archived(("Work",), gone=True)) == 30
     assert rig.pull().exit_code == 0
 
@@ -387,8 +428,9 @@ def test_very_many_messages_vanishing_at_once_is_said_loudly_and_loses_nothing(r
     for uid in uids[:60]:
         rig.old.expunge(INBOX, uid)
     report = rig.pull()
-    assert (report.total.gone, report.exit_code) == (60, 3)
+    assert (report.total.gone, report.exit_code, report.complete) == (60, 5, True)
     assert kinds(report)["mass-vanishing"] == 1
+    assert f"mailsync restore {ACCOUNT} --mailbox INBOX --gone-since 20" in report.notes[0].text
     assert len(rig.archived(INBOX, gone=True)) == 100
     assert rig.pull().exit_code == 0
 
@@ -492,3 +534,15 @@ def test_messages_without_any_field_are_each_their_own(rig: Rig) -> None:
     rig.old.renumber(INBOX)
     assert rig.pull().exit_code == 0
     assert rig.archived(INBOX) == sorted(bodies)
+
+
+def test_a_mailbox_that_stands_still_was_checked_all_the_same(rig: Rig) -> None:
+    rig.old.deliver(INBOX, plain(1))
+    rig.old.deliver(("Work",), plain(2))
+    rig.pull()
+    rig.clock.now += 86_400
+    report = rig.pull()
+    assert report.unchanged in {0, 2}
+    with Archive.read(rig.directory) as archive:
+        seen = {box.complete_at for box in archive.mailboxes(ACCOUNT)}
+    assert seen == {int(rig.clock.now)}
