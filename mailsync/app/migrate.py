@@ -209,8 +209,9 @@ class Migration:
         """
         try:
             proof = settle(
-                lambda before: self._looked_at(targets, run, destination, before),
+                lambda question: self._looked_at(targets, run, destination, question),
                 lambda: push.again(targets),
+                push.wait,
             )
         except StoreUnavailable as error:
             self._pushed.error = error
@@ -218,7 +219,7 @@ class Migration:
             proof.tell(self._pushed)
 
     def _looked_at(
-        self, targets: Targets, run: PushRun, destination: Destination, before: Proof | None
+        self, targets: Targets, run: PushRun, destination: Destination, question: Question
     ) -> Proof:
         """Return what a connection sees that only reads. Raises StoreUnavailable."""
         asked = self._request
@@ -230,7 +231,7 @@ class Migration:
             with closing(
                 stores.source(asked.destination, self._secrets[1], self._progress)
             ) as source:
-                question = Question(seen, asked.prove_content, before)
+                question = replace(question, seen=seen, content=asked.prove_content)
                 return prove(targets, run, source, question)
         finally:
             self._progress.end()

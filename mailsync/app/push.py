@@ -138,14 +138,14 @@ def _note_choice(chosen: Chosen, report: Report, *, restoring: bool) -> None:
 def _confirm(session: engine.PushSession, targets: Targets, again: Callable[[], Source]) -> None:
     """Look at what was sent, and send once more what is not there as it was sent."""
 
-    def look(before: Proof | None) -> Proof:
+    def look(question: Question) -> Proof:
         # Some servers write what they were sent only when the connection that sent it ends.
         session.destination.close()
         with closing(again()) as source:
-            return confirm(targets, session.run, source, Question(before=before))
+            return confirm(targets, session.run, source, question)
 
     try:
-        proof = settle(look, lambda: engine.send_again(session, targets))
+        proof = settle(look, lambda: engine.send_again(session, targets), session.wait)
     except StoreUnavailable as error:
         text = f"what was sent could not be looked at: {error}"
         session.report.trouble_with("unproved", None, "", text)

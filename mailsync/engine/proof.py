@@ -18,6 +18,7 @@ from heapq import nsmallest
 from mailsync.archive import ArchivedMailbox, PushRun
 from mailsync.engine.matching import SAMPLE, ArchiveLikeness, Sceptic
 from mailsync.engine.proof_contents import THERE, Verdict, compared
+from mailsync.engine.proof_elsewhere import elsewhere
 from mailsync.engine.proof_outcome import Proof, ProvedMailbox
 from mailsync.engine.proof_search import MailboxSearch
 from mailsync.engine.targets import Target, Targets
@@ -42,12 +43,14 @@ class Question:
 
     `seen` says how many messages of a mailbox the source showed in this run; of the others its last
     state tells it. With `content` each message is downloaded and compared. `before` is the proof
-    ahead of this one in the same run, after which something was sent again.
+    ahead of this one in the same run, after which something was sent again. An `early` one writes
+    nothing down where messages that were just sent are not there: they may still be on their way.
     """
 
     seen: Mapping[MailboxPath, int] = field(default_factory=dict)
     content: bool = False
     before: Proof | None = None
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +62,20 @@ class _Found:
     entry: Entry
 
 
-def settle(look: Callable[[Proof | None], Proof], send_again: Callable[[], object]) -> Proof:
+def settle(
+    look: Callable[[Question], Proof], send_again: Callable[[], object], wait: Callable[[], object]
+) -> Proof:
     """Prove, and send again what is not there as it was sent, as long as that helps; returns the
-    last proof. `look` makes one after the one it is given.
+    last proof. What is not there at all is looked for once more after a `wait`: a server may show
+    what it took some seconds later.
     """
-    proof = look(None)
+    proof = look(Question(early=True))
+    if proof.unseen:
+        wait()
+        proof = look(Question())
     while proof.calls_for_sending:
         send_again()
-        proof = look(proof)
+        proof = look(Question(before=proof))
     return proof
 
 
@@ -133,7 +142,11 @@ class _Prover:
                     self._look(mailbox, search, ledger)
         if not self._sample_is_right():
             return False
-        self.proof.write_down()
+        unseen = self.proof.unseen
+        if not (unseen and self._question.early):
+            for one, where in elsewhere(self._targets, self._run, self._source, unseen):
+                self.proof.filed(one, where)
+            self.proof.write_down()
         return True
 
     def _places(self) -> Mapping[MailboxPath, Sequence[Target]]:

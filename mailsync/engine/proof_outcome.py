@@ -90,6 +90,21 @@ class _Differing:
         return self.mailbox.aim.destination, self.message.key
 
 
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """A message that this run sent, and that is not there; `aim` is the mailbox of the
+    destination.
+    """
+
+    mailbox: ProvedMailbox
+    message: ArchivedMessage
+
+    @property
+    def aim(self) -> MailboxPath:
+        """The mailbox of the destination that it was sent to."""
+        return self.mailbox.aim.destination
+
+
 @dataclass(slots=True)
 class _Corrections:
     """What is to be written into the ledger, as (mailbox of the destination, message).
@@ -123,6 +138,8 @@ class Proof:
         self._released = False
         self._mailboxes: list[ProvedMailbox] = []
         self._removed: list[ArchivedMessage] = []
+        self._filed: set[tuple[MailboxPath, LedgerKey]] = set()
+        self.unseen: list[Unseen] = []
         self._said: list[_Said] = []
         self.corrections = _Corrections()
 
@@ -196,9 +213,7 @@ class Proof:
         for message in messages:
             line = ledger[message.key]
             if line.run == self._run.id:
-                self.corrections.withdrawn.append((path, message.key))
-                text = f"the server took it, and it is not in {show(path)} there"
-                self.trouble("not-there", mailbox.path, message, text)
+                self.unseen.append(Unseen(mailbox, message))
                 continue
             mailbox.removed += 1
             renumbered += line.uidvalidity not in {None, uidvalidity}
@@ -211,9 +226,25 @@ class Proof:
             )
             self.trouble("made-anew", mailbox.path, None, text)
 
+    def filed(self, one: Unseen, where: MailboxPath) -> None:
+        """Name a message that is in another mailbox than it was sent to; there it stays."""
+        self._filed.add((one.aim, one.message.key))
+        one.mailbox.removed += 1
+        self.corrections.removed.append((one.aim, one.message.key))
+        text = (
+            f"the server took it for {show(one.aim)}, and has it in {show(where)}, where a rule or"
+            " another program put it; it is not sent again"
+        )
+        self.trouble("elsewhere", one.mailbox.path, one.message, text)
+
     def write_down(self) -> None:
         """Correct the ledger by what was found."""
         self._decide()
+        for one in self.unseen:
+            if (one.aim, one.message.key) not in self._filed:
+                self.corrections.withdrawn.append((one.aim, one.message.key))
+                text = f"the server took it, and it is not in {show(one.aim)} there"
+                self.trouble("not-there", one.mailbox.path, one.message, text)
         run, corrections = self._run, self.corrections
         for path, key in corrections.withdrawn:
             run.disprove(path, key)

@@ -53,6 +53,14 @@ class PushSession:
         finally:
             self.progress.end()
 
+    def wait(self) -> None:
+        """Give the server time to show what it took."""
+        seconds = self.patience.seconds
+        self.progress.note(
+            f"the server took messages that it does not show; looking again in {seconds:.0f} s"
+        )
+        self.patience.sleep(seconds)
+
     def begin(self, verb: str) -> None:
         """Show that the push begins."""
         self.progress.begin(f"{verb} to {self.report.destination}")

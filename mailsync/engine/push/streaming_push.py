@@ -137,6 +137,10 @@ class StreamingPush:
         """Send what a proof took back, once. Raises StoreUnavailable."""
         send_again(self._session, targets)
 
+    def wait(self) -> None:
+        """Give the server time to show what it took."""
+        self._session.wait()
+
     def __exit__(
         self,
         kind: type[BaseException] | None,

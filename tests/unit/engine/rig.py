@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mailsync.archive import Archive, PushRun
@@ -241,11 +241,11 @@ def proved(
             session = rig.session(run, destination, report)
             targets = push(session, targets)
 
-            def look(before: Proof | None) -> Proof:
-                question = Question(seen or {}, content, before)
+            def look(question: Question) -> Proof:
+                question = replace(question, seen=seen or {}, content=content)
                 return prove(targets, run, MemoryStore(rig.new, "new"), question)
 
-            proof = settle(look, lambda: send_again(session, targets))
+            proof = settle(look, lambda: send_again(session, targets), session.wait)
             proof.tell(report)
             run.finish(complete=report.complete, report=report.as_json())
     return report

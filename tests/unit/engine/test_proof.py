@@ -17,7 +17,17 @@ from mailsync.engine.report import Report
 from mailsync.model import INBOX, Mailbox, SyncState
 from mailsync.stores.memory import MemoryStore
 from tests.messages import plain
-from tests.unit.engine.rig import ACCOUNT, Keeper, Rig, headed, kinds, proved, routed, swapped
+from tests.unit.engine.rig import (
+    ACCOUNT,
+    PATIENCE,
+    Keeper,
+    Rig,
+    headed,
+    kinds,
+    proved,
+    routed,
+    swapped,
+)
 
 WORK = ("Work",)
 
@@ -194,6 +204,51 @@ def test_files_that_are_not_there_are_no_messages_of_the_archive(rig: Rig) -> No
     assert proved(rig).exit_code == 0
 
 
+def test_what_a_server_shows_some_seconds_later_is_not_sent_twice(tmp_path: Path) -> None:
+    rig = Rig(tmp_path / "archive")
+    rig.old.deliver(INBOX, routed(1))
+    rig.pull()
+    late: list[bytes] = []
+
+    def keeps(content: bytes) -> list[bytes]:
+        late.append(content)
+        return []
+
+    def shows() -> None:
+        for content in late:
+            rig.new.deliver(INBOX, content)
+
+    rig.keeper.keeps, rig.clock.while_asleep = keeps, shows
+
+    assert proved(rig).exit_code == 0
+    assert rig.there(INBOX) == [routed(1)]
+    assert rig.clock.slept == [PATIENCE]
+
+
+@pytest.mark.parametrize("prove_all", [True, False])
+def test_what_a_rule_puts_into_another_mailbox_is_found_there_and_not_sent_again(
+    tmp_path: Path, *, prove_all: bool
+) -> None:
+    rig = Rig(tmp_path / "archive")
+    for number in range(5):
+        rig.old.deliver(INBOX, routed(number))
+    rig.pull()
+
+    def files(content: bytes) -> list[bytes]:
+        rig.new.deliver(WORK, content)
+        return []
+
+    rig.keeper.keeps = files
+    rig.new.deliver(WORK, routed(99))
+    run = proved if prove_all else pushed
+
+    report = run(rig)
+    assert (report.exit_code, kinds(report)) == (3, {"elsewhere": 5})
+    assert "Work" in report.notes[0].text
+    assert run(rig).exit_code == 0
+    assert sorted(rig.there(WORK)) == sorted([routed(99), *map(routed, range(5))])
+
+
 def pushed(rig: Rig) -> Report:
     """Push, and look at what was sent, as the command does."""
     report = Report("push", ACCOUNT, "new")
@@ -204,11 +259,10 @@ def pushed(rig: Rig) -> Report:
             session = rig.session(run, destination, report)
             targets = push(session, targets)
 
-            def look(before: Proof | None) -> Proof:
-                store = MemoryStore(rig.new, "new")
-                return confirm(targets, run, store, Question(before=before))
+            def look(question: Question) -> Proof:
+                return confirm(targets, run, MemoryStore(rig.new, "new"), question)
 
-            proof = settle(look, lambda: send_again(session, targets))
+            proof = settle(look, lambda: send_again(session, targets), session.wait)
             proof.tell(report, numbers=False)
     return report
 
