@@ -130,7 +130,7 @@ class Accounts:
         if is_url(text) and not is_local(text):
             return _of_url(text, archive)
         if self._names_files(text):
-            files = files_of(text, self._where[2])
+            files = files_of(text, self._where[2], self._where[3])
             return Login(files.name, files, archive or URL_ARCHIVES / files.directory)
         self._demand_scheme(text)
         return self._configured(text, archive)
@@ -142,10 +142,11 @@ class Accounts:
         *,
         renamed: Mapping[MailboxPath, MailboxPath],
         with_deleted: bool,
+        with_imap: bool,
     ) -> Login:
         """Find the login of a path, with its wishes. Raises ConfigError."""
-        files = files_of(text, self._where[2])
-        wished = replace(files, renamed=renamed, with_deleted=with_deleted)
+        files = files_of(text, self._where[2], self._where[3])
+        wished = replace(files, renamed=renamed, with_deleted=with_deleted, with_imap=with_imap)
         return Login(files.name, wished, archive or URL_ARCHIVES / files.directory)
 
     def several(

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mailsync.config.local import LocalFiles, is_local, parse_local
+from mailsync.config.local import LocalFiles, is_local, kind_alone, parse_local
 from mailsync.config.url import is_url
 from mailsync.errors import ConfigError
 from mailsync.progress import Progress
 from mailsync.stores.base import Source
-from mailsync.stores.local import detect
+from mailsync.stores.local import detect, thunderbird
 from mailsync.stores.local.folder import CannotRead, Folder
 from mailsync.stores.local.source import LocalSource
 
@@ -31,8 +31,18 @@ def names_files(text: str, here: Path) -> bool:
     return there and ("/" in text or "@" not in text)
 
 
-def files_of(text: str, here: Path) -> LocalFiles:
-    """Return the files a text names, of a known kind. Raises ConfigError."""
+def files_of(text: str, here: Path, home: Path) -> LocalFiles:
+    """Return the files a text names, of a known kind; those of a mail program that is named without
+    a path are looked for below `home`. Raises ConfigError.
+    """
+    if kind_alone(text) == "thunderbird":
+        profile = thunderbird.find_profile(home)
+        if profile is None:
+            raise ConfigError(
+                "no profile of Thunderbird was found here: write where it is, such as"
+                " thunderbird:///home/alice/.thunderbird/abcd.default"
+            )
+        return LocalFiles(profile, "thunderbird")
     files = parse_local(text, here)
     if files.format:
         return files
@@ -55,7 +65,7 @@ def files_of(text: str, here: Path) -> LocalFiles:
 
 def source_of(name: str, files: LocalFiles, progress: Progress) -> Source:
     """Return the source of files; nothing is read yet."""
-    wishes = detect.Wishes(files.with_deleted)
+    wishes = detect.Wishes(files.with_deleted, files.with_imap)
 
     def folders() -> Sequence[Folder]:
         return detect.folders(files.format, files.path, wishes)

@@ -15,7 +15,7 @@ from mailsync.config.policies import Limits
 from mailsync.errors import ConfigError
 from mailsync.model import MailboxPath
 
-FORMATS: Final = ("mbox", "maildir", "eml", "mh")
+FORMATS: Final = ("mbox", "maildir", "eml", "mh", "thunderbird")
 """What kinds of files can be named before a path."""
 
 _URL: Final = re.compile(r"([a-z][a-z0-9-]*):(?://)?(.*)", re.DOTALL | re.IGNORECASE)
@@ -27,7 +27,8 @@ class LocalFiles:
 
     `format` is one of FORMATS, empty to find out. `renamed` gives mailboxes other names in the
     archive. `mark` says how messages are marked where the files do not tell what was read;
-    `with_deleted` takes messages that are deleted but still in the files.
+    `with_deleted` takes messages that are deleted but still in the files, `with_imap` also what a
+    mail program keeps here of what lies on a server.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class LocalFiles:
     renamed: Mapping[MailboxPath, MailboxPath] = field(default_factory=dict)
     mark: Literal["seen", "unseen"] = "seen"
     with_deleted: bool = False
+    with_imap: bool = False
     limits: Limits = field(default_factory=Limits)
 
     @property
@@ -55,6 +57,12 @@ def is_local(text: str) -> bool:
     """Return whether a text names a kind of files, with or without a path behind."""
     found = _URL.fullmatch(text)
     return found is not None and found[1].lower() in FORMATS
+
+
+def kind_alone(text: str) -> str:
+    """Return the kind that a text names without a path, empty for any other text."""
+    found = _URL.fullmatch(text) if is_local(text) else None
+    return found[1].lower() if found is not None and not found[2] else ""
 
 
 def parse_local(text: str, here: Path) -> LocalFiles:

@@ -144,6 +144,23 @@ def test_an_exported_zip_and_a_hosts_tar_archive_come_once(home: Home) -> None:
     home.well("verify", "--archive", "both")
 
 
+def test_thunderbird_is_found_by_itself_and_proved_to_be_in_the_archive(home: Home) -> None:
+    profile = home.directory / ".thunderbird" / "abcd.default"
+    (profile / "Mail" / "pop").mkdir(parents=True)
+    (profile.parent / "profiles.ini").write_text("[Profile0]\nIsRelative=1\nPath=abcd.default\n")
+    (profile / "prefs.js").write_text(
+        'user_pref("mail.accountmanager.accounts", "account1");\n'
+        'user_pref("mail.account.account1.server", "server1");\n'
+        'user_pref("mail.server.server1.directory-rel", "[ProfD]Mail/pop");\n'
+        'user_pref("mail.server.server1.type", "pop3");\n'
+    )
+    write(home, ".thunderbird/abcd.default/Mail/pop/Inbox", *map(plain, range(3)))
+    assert total(home, "pull", "thunderbird:")["new"] == 3
+    assert "the archive has 3 messages of 3" in home.well("verify", "--remote", "thunderbird:")
+    assert "INBOX" in home.well("list", "thunderbird:")
+    assert stored(home) == sorted(map(plain, range(3)))
+
+
 def test_an_account_of_that_name_comes_before_a_file(home: Home, dovecot: Dovecot) -> None:
     home.configure(Old=imap(dovecot, filled(dovecot, 2)))
     write(home, "Old", plain(9))

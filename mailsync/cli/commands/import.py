@@ -26,6 +26,11 @@ from mailsync.model import MailboxPath
     is_flag=True,
     help="Also messages that are deleted in the mail program but still in its files.",
 )
+@click.option(
+    "--with-imap",
+    is_flag=True,
+    help="Also the copies that Thunderbird keeps of what lies on IMAP servers.",
+)
 @options.dry_run
 @options.archive
 @options.wait
@@ -39,6 +44,7 @@ def command(
     globs: tuple[str, ...],
     renamed: Mapping[MailboxPath, MailboxPath],
     with_deleted: bool,
+    with_imap: bool,
     dry_run: bool,
     archive: Path | None,
     wait: float,
@@ -52,7 +58,8 @@ def command(
     """
     found = session.accounts()
     logins = [
-        found.files(path, archive, renamed=renamed, with_deleted=with_deleted) for path in paths
+        found.files(path, archive, renamed=renamed, with_deleted=with_deleted, with_imap=with_imap)
+        for path in paths
     ]
     reports = pull(
         PullRequest(logins, globs, dry_run=dry_run, wait=wait),

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mailsync.stores.local import eml, maildir, mbox, mh
+from mailsync.stores.local import eml, maildir, mbox, mh, thunderbird
 from mailsync.stores.local.files import Directory, Tree, TreeFile
-from mailsync.stores.local.folder import Folder
+from mailsync.stores.local.folder import CannotRead, Folder
 from mailsync.stores.local.tarball import Tarball, looks_like_tar
 from mailsync.stores.local.zipped import Zipped, looks_like_zip
 
@@ -19,9 +19,10 @@ _LOOKED_AT: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What a person wants of files: `with_deleted`, as in `config.local.LocalFiles`."""
+    """What a person wants of files, as in `config.local.LocalFiles`."""
 
     with_deleted: bool = False
+    with_imap: bool = False
 
 
 def detect(path: Path) -> Sequence[str]:
@@ -34,6 +35,8 @@ def detect(path: Path) -> Sequence[str]:
             return ["mbox"]
         if not (looks_like_zip(path) or looks_like_tar(path)):
             return []
+    if on_disk and thunderbird.profile_at(path) is not None:
+        return ["thunderbird"]
     tree = tree_at(path)
     directories = tree.directories()
     if maildir.is_maildir(directories):
@@ -88,6 +91,15 @@ def _mh(path: Path, _: Wishes) -> Sequence[Folder]:
     return mh.folders(tree_at(path), _top(path))
 
 
+def _thunderbird(path: Path, wishes: Wishes) -> Sequence[Folder]:
+    profile = thunderbird.profile_at(path)
+    if profile is None:
+        raise CannotRead(f"{path} is no profile of Thunderbird: it has no prefs.js")
+    return thunderbird.folders(
+        profile, thunderbird.ProfileWishes(wishes.with_deleted, wishes.with_imap)
+    )
+
+
 def _top(path: Path) -> str:
     """Return what to call the messages that lie in no directory of their own."""
     name = path.name or "Imported"
@@ -102,4 +114,5 @@ _KINDS: Final[dict[str, Callable[[Path, Wishes], Sequence[Folder]]]] = {
     "maildir": _maildir,
     "eml": _eml,
     "mh": _mh,
+    "thunderbird": _thunderbird,
 }
