@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from mailsync.app.files import files_of, names_files
 from mailsync.archive import Archive
@@ -19,7 +19,6 @@ from mailsync.config.proxy import proxy_for
 from mailsync.config.url import is_url, parse_url
 from mailsync.errors import ArchiveError, ConfigError
 from mailsync.formats.redaction import without_password
-from mailsync.model import MailboxPath
 from mailsync.stores.credentials import Secret
 
 __all__ = ["Accounts", "Login", "Secret", "Secrets"]
@@ -58,7 +57,8 @@ class Login:
     """One account ready for use.
 
     `name` is what the archive calls it, `typed` the URL it was given as; its password is not in
-    here.
+    here. `files` is set where files are read into the archive of another account, and tells them
+    from others.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Login:
     container: str = "maildir"
     dedupe: str = "message-id"
     typed: str = ""
+    files: str = ""
 
     @property
     def shown(self) -> str:
@@ -135,19 +136,15 @@ class Accounts:
         self._demand_scheme(text)
         return self._configured(text, archive)
 
-    def files(
-        self,
-        text: str,
-        archive: Path | None = None,
-        *,
-        renamed: Mapping[MailboxPath, MailboxPath],
-        with_deleted: bool,
-        with_imap: bool,
-    ) -> Login:
-        """Find the login of a path, with its wishes. Raises ConfigError."""
+    def files(self, text: str, archive: Path | None, into: str, wishes: Mapping[str, Any]) -> Login:
+        """Find the login of a path, with its `wishes` (fields of LocalFiles); with `into` it stands
+        for an account whose archive takes the messages. Raises ConfigError.
+        """
         files = files_of(text, self._where[2], self._where[3])
-        wished = replace(files, renamed=renamed, with_deleted=with_deleted, with_imap=with_imap)
-        return Login(files.name, wished, archive or URL_ARCHIVES / files.directory)
+        wished = replace(files, **wishes)
+        if not into:
+            return Login(files.name, wished, archive or URL_ARCHIVES / files.directory)
+        return replace(self.one(into, archive), settings=wished, files=files.name)
 
     def several(
         self,

@@ -48,7 +48,8 @@ def demand_account(archive: Archive, login: Login) -> None:
 def demand_server(archive: Archive, login: Login) -> None:
     """Raise OtherServer where an account's mail came from another server than it names now."""
     known = archive.server(login.name)
-    if known in {"", login.server}:
+    # Files have no server, and are known by their content wherever they lie.
+    if not login.server or known in {"", login.server}:
         return
     command = (
         f"`mailsync pull --moved` with the same URL and `--archive {login.directory}`"

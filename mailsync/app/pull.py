@@ -85,7 +85,7 @@ def _pull_one(
         if login.name not in archive.accounts():
             source.capabilities()
             tell(report, login, imap_beside(login, secret))
-        with archive.pull(login.name, ServerOf(login.server, moved)) as run:
+        with archive.pull(login.name, ServerOf(login.server, moved, login.files)) as run:
             pull_by(run, archive, login, source, report, progress, only=request.mailboxes)
 
 

@@ -70,7 +70,7 @@ def rehearse_pull(
         if archive is not None and not moved:
             demand_server(archive, login)
         source = stack.enter_context(closing(stores.source(login, secret, progress)))
-        memory = archive.last_known(login.name) if archive and not moved else Nothing()
+        memory = archive.last_known(login.name, login.files) if archive and not moved else Nothing()
         chosen = engine.rehearse_pull(source, memory, report, only=only, among=login.globs)
         keep = login.settings.keep if isinstance(login.settings, Pop3Account) else "forever"
         if isinstance(keep, DeleteAfter) and report.complete:

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from mailsync.archive.catalogue import NAME, REINDEX, Catalogue, Prunable
+from mailsync.archive.files_run import FilesRun
 from mailsync.archive.group_commit import GroupCommit
 from mailsync.archive.prune import demand_prunable, find_prunable, prune
 from mailsync.archive.pull_run import PullRun, ServerOf
@@ -134,7 +135,8 @@ class Archive(Questions):
             # An earlier run of this process may have broken off.
             self._recover()
         self._ran = True
-        return PullRun(self._group, account, server, dedupe=self._dedupe, clock=self._clock)
+        kind = FilesRun if server.files else PullRun
+        return kind(self._group, account, server, dedupe=self._dedupe, clock=self._clock)
 
     def push(self, account: str, destination: str, *, rehearsal: bool = False) -> PushRun:
         """Begin a push out of it, or a rehearsal of one, for which it may be open for looking;

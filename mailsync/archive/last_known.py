@@ -12,10 +12,13 @@ from mailsync.plan.clock import implausible
 
 
 class LastKnown:
-    """Answers about one account; changes nothing."""
+    """Answers about one account; changes nothing. `files` are those that are read into it, empty
+    for its own server.
+    """
 
-    def __init__(self, catalogue: Catalogue, account: str) -> None:
+    def __init__(self, catalogue: Catalogue, account: str, files: str = "") -> None:
         self._catalogue = catalogue
+        self._files = files
         self._account = catalogue.accounts.find(account)
 
     def state(self, mailbox: MailboxPath) -> SyncState | None:
@@ -23,7 +26,12 @@ class LastKnown:
         full.
         """
         row = self._row(mailbox)
-        return None if row is None else self._catalogue.mailboxes.state(row)
+        if row is None:
+            return None
+        if not self._files:
+            return self._catalogue.mailboxes.state(row)
+        mark = self._catalogue.mailboxes.reading(row, self._files)
+        return None if mark is None else SyncState(0, 0, 0, mark)
 
     def known(self, scan: Scan) -> Known:
         """Return what is held of the mailbox of `scan`: all of it for a full scan, only what a

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 from mailsync import identity
 from mailsync.archive.bounds import storable, storable_state, storable_uids
@@ -30,11 +30,13 @@ from mailsync.model import (
 class ServerOf:
     """The server a pull is about, as text that tells it from any other; empty for one that needs
     no telling. `moved`: the same mail has another server now, so that nothing is matched by UID,
-    UIDL or any other id.
+    UIDL or any other id. `files`: it is none, but files that are read into an account of another
+    one, as text that tells them from others.
     """
 
     name: str = ""
     moved: bool = False
+    files: str = ""
 
 
 class PullRun(Recognition, RunMemory):
@@ -43,6 +45,8 @@ class PullRun(Recognition, RunMemory):
     Everything is in one catalogue transaction a group, committed only after the group's files and
     directories are on disk.
     """
+
+    kind: ClassVar = "pull"
 
     def __init__(
         self,
@@ -60,14 +64,15 @@ class PullRun(Recognition, RunMemory):
         self._dedupe = dedupe
         self._guesses: bool | None = None
         self._server: ServerOf | None = server
+        self._reads = server.files
         self._mailboxes: dict[MailboxPath, int] = {}
         with group.turn:
             catalogue.begin()
             row = catalogue.accounts.make(account)
-            run = catalogue.runs.start(row, "pull", self.started)
+            run = catalogue.runs.start(row, self.kind, self.started)
             catalogue.commit()
             group.begin_pull()
-            last_known = LastKnown(catalogue, account)
+            last_known = LastKnown(catalogue, account, server.files)
         super().__init__(catalogue, group.tree, (group.turn, group.storing), row, run)
         RunMemory.__init__(self, last_known, group.turn, self.started)
         self._placements = catalogue.placements(self.id)
@@ -141,7 +146,7 @@ class PullRun(Recognition, RunMemory):
             stowed = self._contents.stow(
                 path,
                 (content, print_),
-                self._date(entry),
+                _date(entry, self.started),
                 entry.flags,
                 self._own_file(mailbox, entry, print_.digest),
             )
@@ -176,7 +181,7 @@ class PullRun(Recognition, RunMemory):
             known = self._placements.find(mailbox, entry, digest)
             if known is None:
                 file = self._contents.place(
-                    entry.ref.mailbox, digest, self._date(entry), entry.flags
+                    entry.ref.mailbox, digest, _date(entry, self.started), entry.flags
                 )
                 if file is None:
                     return None
@@ -271,9 +276,6 @@ class PullRun(Recognition, RunMemory):
         if file is not None:
             self._contents.reflag(file, flags)
 
-    def _date(self, entry: Entry) -> int:
-        return self.started if entry.internaldate is None else entry.internaldate
-
     def _has_unconfirmed(self) -> bool:
         if self._guesses is None:
             self._guesses = self._catalogue.runs.has_guesses(self._account)
@@ -286,6 +288,10 @@ class PullRun(Recognition, RunMemory):
             folder, _ = self._contents.folder(path)
             row = self._mailboxes[path] = self._catalogue.mailboxes.make(self._account, folder)
         return row
+
+
+def _date(entry: Entry, otherwise: int) -> int:
+    return otherwise if entry.internaldate is None else entry.internaldate
 
 
 def _recorded(message: Message) -> Entry:

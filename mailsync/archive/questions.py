@@ -77,9 +77,11 @@ class Questions:
         found = None if row is None else self._catalogue.mailboxes.find(row, mailbox)
         return {} if found is None else self._catalogue.departures.moved(found)
 
-    def last_known(self, account: str) -> LastKnown:
-        """Return what a pull would know of an account, without beginning one."""
-        return LastKnown(self._catalogue, account)
+    def last_known(self, account: str, files: str = "") -> LastKnown:
+        """Return what a pull would know of an account, without beginning one; `files` as in
+        `ServerOf`.
+        """
+        return LastKnown(self._catalogue, account, files)
 
     def duplicates(self, account: str) -> tuple[Sequence[Same], Sequence[Different]]:
         """Return the messages of an account that are in several places, and those that share a

@@ -14,7 +14,7 @@ import pytest
 
 from tests.messages import plain
 from tests.servers.dovecot import Dovecot
-from tests.system.cli_home import ROOT, Home, arrived, filled, imap
+from tests.system.cli_home import ROOT, Home, arrived, filled, imap, pop3
 
 LINE = b"From - Thu Nov 25 10:11:12 2021\n"
 
@@ -159,6 +159,53 @@ def test_thunderbird_is_found_by_itself_and_proved_to_be_in_the_archive(home: Ho
     assert "the archive has 3 messages of 3" in home.well("verify", "--remote", "thunderbird:")
     assert "INBOX" in home.well("list", "thunderbird:")
     assert stored(home) == sorted(map(plain, range(3)))
+
+
+def test_what_pop3_brought_is_not_brought_again_from_files_and_is_sent_once(
+    home: Home, dovecot: Dovecot
+) -> None:
+    user, new = filled(dovecot, 3), dovecot.user()
+    home.configure(old=pop3(dovecot, user), new=imap(dovecot, new))
+    home.well("pull", "old")
+    sink = b"X-Account-Key: account1\nX-UIDL: 7\nX-Mozilla-Status: 0001\n"
+    fetched = [sink + plain(number) for number in range(5)]
+    write(home, "Inbox", *fetched)
+    found = total(home, "import", "Inbox", "--into", "old")
+    assert (found["new"], found["duplicate"]) == (2, 3)
+    again = json.loads(home.well("import", "Inbox", "--into", "old", "--json"))["reports"][0]
+    assert again["unchanged_mailboxes"] == 1
+    # The account's own server is asked as before, and nothing is fetched twice.
+    assert total(home, "pull", "old")["new"] == 0
+    assert json.loads(home.well("import", "Inbox", "--into", "old", "--json"))["reports"][0][
+        "unchanged_mailboxes"
+    ]
+    assert total(home, "push", "old", "new")["new"] == 5
+    assert arrived(dovecot, new) == sorted(map(plain, range(5)))
+    assert total(home, "push", "old", "new")["new"] == 0
+
+
+def test_files_in_the_archive_of_an_imap_account_leave_what_its_server_said_alone(
+    home: Home, dovecot: Dovecot
+) -> None:
+    user = filled(dovecot, 2)
+    home.configure(home=imap(dovecot, user))
+    home.well("pull")
+    write(home, "Inbox", *map(plain, range(4)))
+    both = ("import", "Inbox", "Old.mbox", "--into", "home")
+    assert (
+        sum(report["total"]["new"] for report in json.loads(home.well(*both, "--json"))["reports"])
+        == 3
+    )
+    pulled = json.loads(home.well("pull", "--json"))["reports"][0]
+    assert (pulled["total"]["seen"], pulled["notes"]) == (0, [])
+    assert json.loads(home.well("status", "--json"))["accounts"][0]["incomplete_mailboxes"] == 0
+    home.well("restore", "home")
+    assert arrived(dovecot, user) == sorted(map(plain, range(4)))
+    assert arrived(dovecot, user, "Old") == sorted(map(plain, range(5)))
+    for _ in range(2):
+        home.well("pull")
+        again = json.loads(home.well(*both, "--json"))["reports"]
+        assert [report["unchanged_mailboxes"] for report in again] == [1, 1]
 
 
 def test_an_account_of_that_name_comes_before_a_file(home: Home, dovecot: Dovecot) -> None:

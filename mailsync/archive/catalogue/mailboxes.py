@@ -10,7 +10,7 @@ from typing import Final
 
 from mailsync.archive.catalogue.connection import Connection
 from mailsync.archive.catalogue.text import read_path, write_flags, write_path
-from mailsync.model import Mailbox, MailboxPath, SyncState
+from mailsync.model import Mailbox, MailboxPath, Scan, SyncState
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +152,13 @@ class Mailboxes:
         )
 
     def not_removed(self, account: int) -> list[MailboxPath]:
-        """Return the mailboxes of an account that were on its server when it was last asked."""
+        """Return the mailboxes of an account that were on its server when it was last asked; not
+        those that came out of files only.
+        """
         rows = self._sql.all(
             "SELECT f.path FROM mailboxes m JOIN folders f ON f.id = m.folder"
-            " WHERE m.account = ? AND m.removed_run IS NULL ORDER BY 1",
+            " WHERE m.account = ? AND m.removed_run IS NULL AND (m.uidvalidity IS NOT NULL"
+            " OR NOT EXISTS (SELECT 1 FROM readings r WHERE r.mailbox = m.id)) ORDER BY 1",
             (account,),
         )
         return [read_path(text) for (text,) in rows]
@@ -165,6 +168,33 @@ class Mailboxes:
         self._sql.execute(
             "UPDATE mailboxes SET removed_run = ?, uidvalidity = NULL, incomplete = 0 WHERE id = ?",
             (run, mailbox),
+        )
+
+    def reading(self, mailbox: int, source: str) -> int | None:
+        """Return the mark of files when all of a mailbox in them was last read; None as well while
+        a message of it is damaged and must be read anew.
+        """
+        row = self._sql.one(
+            "SELECT mark FROM readings WHERE mailbox = ? AND source = ?", mailbox, source
+        )
+        return None if row is None or self._misses_a_content(mailbox) else int(row[0])
+
+    def read_from(self, mailbox: int, source: str, scan: Scan, run: int, at: int) -> None:
+        """Record that all of a mailbox in some files was read. What its server says of it stays as
+        it is; one that no server ever showed is complete, with the roles it has in the files.
+        """
+        self._sql.execute(
+            "INSERT INTO readings (mailbox, source, mark) VALUES (?1, ?2, ?3)"
+            " ON CONFLICT DO UPDATE SET mark = ?3",
+            (mailbox, source, scan.state.highestmodseq or 0),
+        )
+        shown = scan.mailbox
+        self._sql.execute(
+            "UPDATE mailboxes SET complete_run = ?, complete_at = ?, incomplete = 0,"
+            " attributes = ?, subscribed = ? WHERE id = ? AND uidvalidity IS NULL"
+            " AND NOT EXISTS (SELECT 1 FROM placements WHERE mailbox = mailboxes.id"
+            " AND uid IS NOT NULL)",
+            (run, at, write_flags(shown.special_use), shown.subscribed, mailbox),
         )
 
     def complete(self, mailbox: int, state: SyncState, run: int, at: int) -> None:
@@ -200,10 +230,16 @@ class Mailboxes:
 
     def drop_states(self, account: int, paths: Iterable[MailboxPath]) -> None:
         """Have mailboxes of an account scanned in full the next time."""
+        rows = [(account, write_path(path)) for path in paths]
         self._sql.execute_each(
             "UPDATE mailboxes SET uidvalidity = NULL"
             " WHERE account = ? AND folder = (SELECT id FROM folders WHERE path = ?)",
-            ((account, write_path(path)) for path in paths),
+            rows,
+        )
+        self._sql.execute_each(
+            "DELETE FROM readings WHERE mailbox = (SELECT m.id FROM mailboxes m"
+            " JOIN folders f ON f.id = m.folder WHERE m.account = ? AND f.path = ?)",
+            rows,
         )
 
     def describe(self, account: int) -> list[ArchivedMailbox]:

@@ -126,7 +126,17 @@ ALTER TABLE messages ADD COLUMN signed INTEGER;
 from), nor whether a message's header bears signatures (NULL: its file tells).
 """
 
-MIGRATIONS: Final = (_FIRST, _STATES_AND_RETIRED, _SERVERS)
+_READINGS: Final = """
+CREATE TABLE readings (
+  mailbox INTEGER NOT NULL REFERENCES mailboxes, source TEXT NOT NULL, mark INTEGER NOT NULL,
+  PRIMARY KEY (mailbox, source)
+) WITHOUT ROWID;
+"""
+"""What files were read into the archive of another account, and by which mark they are known when
+nothing changed in them.
+"""
+
+MIGRATIONS: Final = (_FIRST, _STATES_AND_RETIRED, _SERVERS, _READINGS)
 """Scripts that lead from each version to the next; the number of them is the version of this
 mailsync.
 """

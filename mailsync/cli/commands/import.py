@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,11 +14,16 @@ from mailsync.cli import options, outcome
 from mailsync.cli.bars import progress_for
 from mailsync.cli.passwords import secrets
 from mailsync.cli.session import Session
-from mailsync.model import MailboxPath
 
 
 @click.command("import")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…")
+@click.option(
+    "--into",
+    metavar="ACCOUNT",
+    default="",
+    help="The account (a configured name, or a URL) whose archive takes the messages.",
+)
 @options.mailbox
 @options.renamed
 @click.option(
@@ -41,26 +46,23 @@ def command(
     /,
     paths: tuple[str, ...],
     *,
+    into: str,
     globs: tuple[str, ...],
-    renamed: Mapping[MailboxPath, MailboxPath],
-    with_deleted: bool,
-    with_imap: bool,
     dry_run: bool,
     archive: Path | None,
     wait: float,
+    **wishes: Any,  # noqa: ANN401  click's values are untyped
 ) -> int:
     """Bring messages from files on this computer into the archive.
 
     PATH is a file or directory of a mail program, or what one exported; mailsync finds out what it
     is (look first with `mailsync check PATH`). To say it yourself write the kind in front:
     mbox:///home/alice/old. Nothing in these files changes. Run it again at any time: only what is
-    new is brought, and what was deleted from the files meanwhile stays in the archive.
+    new is brought, and what was deleted from the files meanwhile stays in the archive. Without
+    --into each PATH has an archive of its own.
     """
     found = session.accounts()
-    logins = [
-        found.files(path, archive, renamed=renamed, with_deleted=with_deleted, with_imap=with_imap)
-        for path in paths
-    ]
+    logins = [found.files(path, archive, into, wishes) for path in paths]
     reports = pull(
         PullRequest(logins, globs, dry_run=dry_run, wait=wait),
         secrets(session, {}),

@@ -1,4 +1,4 @@
-"""A profile of Thunderbird as its files lie there, written by hand after what the program writes."""
+"""A profile of Thunderbird as its files lie there, written by hand after what it writes."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def profile(tmp_path: Path) -> Path:
     (profile / "prefs.js").write_text(PREFS)
     mail = profile / "Mail" / "pop.example.org"
     (mail / "Inbox").write_bytes(fetched(1, status=b"0001") + fetched(2, status=b"0000"))
-    (mail / "Inbox.msf").write_bytes(b"// <!-- <mdb:mork:z v=\"1.4\"/> -->\n")
+    (mail / "Inbox.msf").write_bytes(b'// <!-- <mdb:mork:z v="1.4"/> -->\n')
     (mail / "Sent").write_bytes(b"")
     (mail / "Sent.msf").write_bytes(b"")
     (mail / "popstate.dat").write_bytes(b"# POP3 State File\n")
