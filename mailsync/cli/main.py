@@ -40,6 +40,7 @@ COMMANDS: Final = {
     "providers": "What is known of mail providers: servers, sign-in.",
     "certificate": "Show a server's certificate, and keep it as trusted.",
     "config": "Help with the configuration file.",
+    "schema": "Print what commands print with --json, as a JSON Schema.",
     "help": "Explain a command.",
 }
 

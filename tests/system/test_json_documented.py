@@ -1,16 +1,23 @@
-"""Every key of every command's `--json` stands in docs/json.md, and nothing else does."""
+"""Every key of every command's `--json` stands in docs/json.md and in its schema, with its type,
+and nothing else does.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import jq
 import pytest
 from imapclient import IMAPClient
+from jsonschema import Draft202012Validator
 
+from mailsync.app.json_schema import COMMANDS, schema
 from tests.messages import plain
 from tests.servers.dovecot import Dovecot
 from tests.system.cli_home import ROOT, Home, filled, imap, pop3
@@ -44,6 +51,19 @@ def paths(value: object, at: str = "") -> Iterator[str]:
             yield from paths(inner, f"{at}[]")
 
 
+def strict(command: str) -> Draft202012Validator:
+    """Return the schema of what a command prints, without leave for what it does not know."""
+    found = schema(command)
+    alone = {"Head", COMMANDS[command].__name__}
+    for name, shape in found["$defs"].items():
+        if name not in alone and shape["type"] == "object":
+            shape["unevaluatedProperties"] = False
+    for kind in found["anyOf"]:
+        kind["unevaluatedProperties"] = False
+    Draft202012Validator.check_schema(found)
+    return Draft202012Validator(found)
+
+
 class Printed:
     """What commands printed, by command."""
 
@@ -55,6 +75,7 @@ class Printed:
         done = self.home.run(command, *arguments, "--json")
         assert done.returncode == code, done.stderr
         answer: dict[str, object] = json.loads(done.stdout)
+        strict(command).validate(answer)
         self.keys[command] |= set(paths(answer))
         return answer
 
@@ -98,6 +119,38 @@ def damage(home: Home) -> None:
     victim = next(iter((home.directory / "mail" / "home" / "mail").rglob("*.mailsync,*")))
     victim.chmod(0o600)
     victim.write_bytes(victim.read_bytes().replace(b"message", b"better"))
+
+
+def examples(command: str) -> list[str]:
+    """Return the jq filters that the page shows for a command."""
+    found = re.findall(rf"^mailsync {command} .*\| jq (?:-r )?'(.*)'$", PAGE, re.MULTILINE)
+    assert found
+    return found
+
+
+def test_the_page_is_written_from_the_schemas() -> None:
+    script = [sys.executable, str(ROOT / "scripts" / "json_page.py"), "--check"]
+    done = subprocess.run(script, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, check=False)
+    assert done.returncode == 0, "run PYTHONPATH=. .venv/bin/python scripts/json_page.py"
+
+
+def test_the_examples_for_jq_do_what_they_say(printed: Printed) -> None:
+    pulled = printed.run("pull")
+    lines = [jq.compile(one).input_value(pulled).all() for one in examples("pull")]
+    assert lines[0] == ["home: 1 new, 0 failed", "old: 0 new, 0 failed"]
+    stale = printed.run("status", "--max-age", "0s", code=3)
+    assert jq.compile(examples("status")[0]).input_value(stale).all() == ["home", "old"]
+    listed = printed.run("list", "home", "--search", "message")
+    assert all("@" in row for row in jq.compile(examples("list")[0]).input_value(listed).all())
+    moved = printed.run("migrate", "home", "third")
+    assert jq.compile(examples("migrate")[0]).input_value(moved).all() == []
+    same = printed.run("duplicates", "home")
+    assert jq.compile(examples("duplicates")[0]).input_value(same).first() > 0
+    damage(printed.home)
+    broken = printed.run("verify", "home", code=13)
+    hurt = jq.compile(examples("verify")[0]).input_value(broken).all()
+    assert hurt
+    assert all(Path(path).is_file() for path in hurt)
 
 
 def test_runs_print_what_is_documented(printed: Printed) -> None:
