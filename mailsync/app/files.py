@@ -65,10 +65,17 @@ def files_of(text: str, here: Path, home: Path) -> LocalFiles:
 
 def source_of(name: str, files: LocalFiles, progress: Progress) -> Source:
     """Return the source of files; nothing is read yet."""
-    wishes = detect.Wishes(files.with_deleted, files.with_imap)
+    wishes = detect.Wishes(files.with_deleted, files.with_imap, files.labels)
 
     def folders() -> Sequence[Folder]:
         return detect.folders(files.format, files.path, wishes)
 
     seen = frozenset({"\\Seen"}) if files.mark == "seen" else frozenset[str]()
-    return LocalSource(name, folders, progress, rules=files.renamed, unmarked=seen)
+    return LocalSource(
+        name,
+        folders,
+        progress,
+        whole=lambda: detect.mark(files.format, files.path, wishes),
+        rules=files.renamed,
+        unmarked=seen,
+    )

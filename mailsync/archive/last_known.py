@@ -33,6 +33,12 @@ class LastKnown:
         mark = self._catalogue.mailboxes.reading(row, self._files)
         return None if mark is None else SyncState(0, 0, 0, mark)
 
+    def all_at(self, mark: int) -> int:
+        """Return how many mailboxes were complete at this HIGHESTMODSEQ; 0 where one was not."""
+        if self._account is None:
+            return 0
+        return self._catalogue.mailboxes.all_at(self._account, mark, self._files)
+
     def known(self, scan: Scan) -> Known:
         """Return what is held of the mailbox of `scan`: all of it for a full scan, only what a
         delta names otherwise.
@@ -105,6 +111,11 @@ class RunMemory:
         """
         with self._asking:
             return self._last_known.state(mailbox)
+
+    def all_at(self, mark: int) -> int:
+        """Return how many mailboxes were complete at this HIGHESTMODSEQ; 0 where one was not."""
+        with self._asking:
+            return self._last_known.all_at(mark)
 
     def known(self, scan: Scan) -> Known:
         """Return what is held of the mailbox of `scan`: all of it for a full scan, only what a

@@ -15,7 +15,7 @@ from mailsync.config.policies import Limits
 from mailsync.errors import ConfigError
 from mailsync.model import MailboxPath
 
-FORMATS: Final = ("mbox", "maildir", "eml", "mh", "thunderbird")
+FORMATS: Final = ("mbox", "maildir", "eml", "mh", "thunderbird", "takeout")
 """What kinds of files can be named before a path."""
 
 _URL: Final = re.compile(r"([a-z][a-z0-9-]*):(?://)?(.*)", re.DOTALL | re.IGNORECASE)
@@ -28,7 +28,8 @@ class LocalFiles:
     `format` is one of FORMATS, empty to find out. `renamed` gives mailboxes other names in the
     archive. `mark` says how messages are marked where the files do not tell what was read;
     `with_deleted` takes messages that are deleted but still in the files, `with_imap` also what a
-    mail program keeps here of what lies on a server.
+    mail program keeps here of what lies on a server. `labels` gives Google's own labels in another
+    language by the names they have in English.
     """
 
     path: Path
@@ -38,6 +39,7 @@ class LocalFiles:
     mark: Literal["seen", "unseen"] = "seen"
     with_deleted: bool = False
     with_imap: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
 
     @property

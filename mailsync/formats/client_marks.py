@@ -32,9 +32,10 @@ _MARKS: Final = frozenset(
 )
 """Fields that a program keeps up to date in its own file, wherever in the header they stand."""
 
-_IN_FRONT: Final = frozenset({b"x-account-key", b"x-uidl"})
-"""Fields that Thunderbird writes in front of what a POP3 server sent; behind that they are the
-message's own.
+_LABELS: Final = b"x-gmail-labels"
+_IN_FRONT: Final = frozenset({b"x-account-key", b"x-uidl", b"x-gm-thrid", _LABELS})
+"""Fields that Thunderbird writes in front of what a POP3 server sent, and Google in front of what
+it exports; behind that they are the message's own.
 """
 
 _LINE: Final = re.compile(rb"([!-9;-~]{1,76})[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*")
@@ -47,7 +48,8 @@ class Marks:
     """What was written about a message: its flags; `told`, whether anything was.
 
     `deleted`: it waits to be removed from the file. `partial`: the file does not hold all of it.
-    `internal`: it is no message, but notes of the program itself.
+    `internal`: it is no message, but notes of the program itself. `labels` are Gmail's, as they are
+    written.
     """
 
     flags: frozenset[str] = NO_FLAGS
@@ -55,20 +57,18 @@ class Marks:
     deleted: bool = False
     partial: bool = False
     internal: bool = False
+    labels: bytes = b""
 
 
-def take_off(content: bytes, more: frozenset[bytes] = frozenset()) -> tuple[bytes, Marks]:
-    """Return a message without what a mail program wrote into its header, and what that says.
-
-    `more` names further fields to take off (in lower case).
-    """
+def take_off(content: bytes) -> tuple[bytes, Marks]:
+    """Return a message without what a mail program wrote into its header, and what that says."""
     block = header.block(content)
     kept: list[bytes] = []
     found: dict[bytes, bytes] = {}
     at, in_front = 0, True
     while (line := _LINE.match(block, at)) is not None:
         name = line[1].lower()
-        if name in _MARKS or name in more or (in_front and name in _IN_FRONT):
+        if name in _MARKS or (in_front and name in _IN_FRONT):
             found.setdefault(name, line[0].partition(b":")[2])
         else:
             in_front = False
@@ -91,7 +91,14 @@ def _read(found: dict[bytes, bytes], block: bytes) -> Marks:
     told = not found.keys().isdisjoint({b"status", b"x-status", b"x-mozilla-status"})
     imap = not found.keys().isdisjoint({b"x-imap", b"x-imapbase"})
     internal = imap and _INTERNAL in (header.first(block, b"subject") or b"")
-    return Marks(frozenset(flags), told, bool(number & DELETED), bool(number & PARTIAL), internal)
+    return Marks(
+        frozenset(flags),
+        told,
+        deleted=bool(number & DELETED),
+        partial=bool(number & PARTIAL),
+        internal=internal,
+        labels=found.get(_LABELS, b""),
+    )
 
 
 def keywords(written: bytes) -> list[str]:

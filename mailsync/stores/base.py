@@ -131,6 +131,16 @@ class SelectiveSource(Protocol):
 
 
 @runtime_checkable
+class WholeSource(Source, Protocol):
+    """A source whose mailboxes may be known only once all of it was read."""
+
+    def mark(self) -> int | None:
+        """Return the HIGHESTMODSEQ that every mailbox would be listed with, without reading
+        anything; None where they are known without that. Raises StoreUnavailable.
+        """
+
+
+@runtime_checkable
 class DeletingSource(BeginningSource, Protocol):
     """A source from which messages may be deleted when its owner's policy says so: POP3, and
     nothing else.

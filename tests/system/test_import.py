@@ -208,6 +208,28 @@ def test_files_in_the_archive_of_an_imap_account_leave_what_its_server_said_alon
         assert [report["unchanged_mailboxes"] for report in again] == [1, 1]
 
 
+def test_labels_of_google_are_mailboxes_and_an_export_is_read_once(home: Home) -> None:
+    labelled = [b"Inbox,Unread,Work", b"Work,Archived", b"Archived,Opened"]
+    path = home.directory / "All mail.mbox"
+    path.write_bytes(
+        b"".join(
+            b"From 1@xxx Sun Jan 04 12:00:00 +0000 2015\r\nX-Gmail-Labels: %b\r\n%b\r\n"
+            % (labels, plain(number))
+            for number, labels in enumerate(labelled)
+        )
+    )
+    found = total(home, "import", str(path))
+    # Four places of three messages.
+    assert (found["seen"], found["new"], found["duplicate"]) == (4, 3, 1)
+    assert stored(home) == sorted([*map(plain, range(3)), plain(0)])
+    again = json.loads(home.well("import", str(path), "--json"))["reports"][0]
+    assert (again["total"]["seen"], again["unchanged_mailboxes"]) == (0, 3)
+    into = ("import", str(path), "--into", "imaps://alice@imap.example.org", "--json")
+    json.loads(home.well(*into))
+    again = json.loads(home.well(*into))["reports"][0]
+    assert (again["total"]["seen"], again["unchanged_mailboxes"]) == (0, 3)
+
+
 def test_an_account_of_that_name_comes_before_a_file(home: Home, dovecot: Dovecot) -> None:
     home.configure(Old=imap(dovecot, filled(dovecot, 2)))
     write(home, "Old", plain(9))

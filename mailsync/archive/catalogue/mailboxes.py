@@ -135,6 +135,25 @@ class Mailboxes:
             return None
         return SyncState(*row)
 
+    def all_at(self, account: int, mark: int, source: str = "") -> int:
+        """Return how many mailboxes were seen whole at this HIGHESTMODSEQ; 0 where one of them was
+        not, or a message is damaged. With `source`, it is the mark of the files of that name.
+        """
+        if source:
+            rows = self._sql.all(
+                "SELECT m.id, r.mark FROM readings r JOIN mailboxes m ON m.id = r.mailbox"
+                " WHERE m.account = ? AND r.source = ?",
+                (account, source),
+            )
+        else:
+            rows = self._sql.all(
+                "SELECT id, CASE WHEN uidvalidity = 0 AND NOT incomplete THEN highestmodseq END"
+                " FROM mailboxes WHERE account = ?",
+                (account,),
+            )
+        whole = [held == mark and not self._misses_a_content(row) for row, held in rows]
+        return len(whole) if all(whole) else 0
+
     def _misses_a_content(self, mailbox: int) -> bool:
         # CROSS JOIN: begin with the few files that are not sound, not with the many placements.
         row = self._sql.one(

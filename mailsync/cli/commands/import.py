@@ -16,6 +16,14 @@ from mailsync.cli.passwords import secrets
 from mailsync.cli.session import Session
 
 
+def _labels(_: click.Context, __: click.Parameter, written: tuple[str, ...]) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in written]
+    for old, sign, new in pairs:
+        if not (sign and old and new):
+            raise click.BadParameter(f"{old!r} must be OLD=NEW, such as Posteingang=Inbox")
+    return {old: new for old, _, new in pairs}
+
+
 @click.command("import")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…")
 @click.option(
@@ -35,6 +43,14 @@ from mailsync.cli.session import Session
     "--with-imap",
     is_flag=True,
     help="Also the copies that Thunderbird keeps of what lies on IMAP servers.",
+)
+@click.option(
+    "--label",
+    "labels",
+    metavar="OLD=NEW",
+    multiple=True,
+    callback=_labels,
+    help="Google Takeout: a label of Google's own in your language, and in English.",
 )
 @options.dry_run
 @options.archive

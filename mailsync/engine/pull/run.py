@@ -15,7 +15,7 @@ from mailsync.engine.report import Report
 from mailsync.errors import ArchiveError, NothingMatches, StoreUnavailable
 from mailsync.model import INBOX, Mailbox, MailboxPath
 from mailsync.progress import Progress
-from mailsync.stores.base import Source
+from mailsync.stores.base import Source, WholeSource
 
 
 def pull(
@@ -45,7 +45,7 @@ def pull(
     with _counting_what_lasts(intake):
         progress.begin(f"pulling from {report.account}")
         try:
-            listed = source.mailboxes() if listed is None else listed
+            listed = _listed(source, run, report, only) if listed is None else listed
             chosen = demand_choice(listed, among, only, report.account)
             loop.bring_all(chosen, thorough=thorough)
             if not note_unreadable(source, report) and shows_everything(source):
@@ -58,6 +58,16 @@ def pull(
         _note_vanished(Vanished(run, report, listed or ()), report, loop, absent)
         run.flush()
     return report
+
+
+def _listed(source: Source, run: PullRun, report: Report, only: Sequence[str]) -> Sequence[Mailbox]:
+    """Return the source's mailboxes; none where it can be told for all at once that nothing changed
+    in them, and all are meant.
+    """
+    mark = source.mark() if isinstance(source, WholeSource) and not only else None
+    still = 0 if mark is None else run.all_at(mark)
+    report.unchanged += still
+    return () if still else source.mailboxes()
 
 
 def _note_there(run: PullRun, report: Report, loop: ScanLoop, chosen: Sequence[Mailbox]) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from mailsync.stores.local import eml, maildir, mbox, mh, thunderbird
+from mailsync.stores.local import eml, maildir, mbox, mh, takeout, thunderbird
 from mailsync.stores.local.files import Directory, Tree, TreeFile
 from mailsync.stores.local.folder import CannotRead, Folder
 from mailsync.stores.local.tarball import Tarball, looks_like_tar
@@ -23,6 +23,7 @@ class Wishes:
 
     with_deleted: bool = False
     with_imap: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def detect(path: Path) -> Sequence[str]:
@@ -32,7 +33,7 @@ def detect(path: Path) -> Sequence[str]:
     on_disk = path.is_dir()
     if not on_disk:
         if mbox.looks_like_mbox(path):
-            return ["mbox"]
+            return ["takeout" if takeout.looks_like_takeout(path) else "mbox"]
         if not (looks_like_zip(path) or looks_like_tar(path)):
             return []
     if on_disk and thunderbird.profile_at(path) is not None:
@@ -58,7 +59,11 @@ def _kind(file: TreeFile, on_disk: bool) -> Iterator[str]:  # noqa: FBT001  priv
     elif on_disk and mh.is_message(file) and mh.looks_like_message(file.path):
         yield "mh"
     elif on_disk and mbox.is_candidate(file) and mbox.looks_like_mbox(file.path):
-        yield "mbox"
+        yield "takeout" if takeout.looks_like_takeout(file.path) else "mbox"
+    elif not on_disk and file.parts[-1].lower().endswith(".mbox"):
+        raise CannotRead(
+            f"{file.path} holds mbox files ({file.parts[-1]}): unpack it, and name the directory"
+        )
 
 
 def tree_at(path: Path) -> Tree:
@@ -73,6 +78,13 @@ def tree_at(path: Path) -> Tree:
 def folders(kind: str, path: Path, wishes: Wishes) -> Sequence[Folder]:
     """Return the mailboxes of files of a known kind. Raises OSError, CannotRead."""
     return _KINDS[kind](path, wishes)
+
+
+def mark(kind: str, path: Path, wishes: Wishes) -> int | None:
+    """Return what changes when any of these files does, without reading them; None where each
+    mailbox has files of its own, and tells itself. Raises OSError.
+    """
+    return takeout.mark(path, wishes.labels) if kind == "takeout" else None
 
 
 def _mbox(path: Path, wishes: Wishes) -> Sequence[Folder]:
@@ -100,6 +112,10 @@ def _thunderbird(path: Path, wishes: Wishes) -> Sequence[Folder]:
     )
 
 
+def _takeout(path: Path, wishes: Wishes) -> Sequence[Folder]:
+    return takeout.folders(path, wishes.labels)
+
+
 def _top(path: Path) -> str:
     """Return what to call the messages that lie in no directory of their own."""
     name = path.name or "Imported"
@@ -115,4 +131,5 @@ _KINDS: Final[dict[str, Callable[[Path, Wishes], Sequence[Folder]]]] = {
     "eml": _eml,
     "mh": _mh,
     "thunderbird": _thunderbird,
+    "takeout": _takeout,
 }

@@ -24,8 +24,8 @@ class CannotRead(Exception):
 class Found:
     """A message that a look at a folder found, at `place`, whatever that is to the folder.
 
-    `key` is as in `model.KeyRef`, `object_id` as in `model.Entry`; `size` may not change while the
-    key is the same. `flags` None: the files do not tell.
+    `key` is as in `model.KeyRef`; `size` may not change while the key is the same. `flags` None:
+    the files do not tell.
     """
 
     key: bytes
@@ -33,7 +33,6 @@ class Found:
     size: int
     flags: frozenset[str] | None = NO_FLAGS
     internaldate: int | None = None
-    object_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

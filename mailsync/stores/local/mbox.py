@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -62,22 +62,20 @@ class MboxFolder:
         return stamp(self._file)[1]
 
     def mark(self) -> int:
-        """Return what changes when the file does."""
-        return mark_of([stamp(each) for each in (self._file, self._beside) if each is not None])
+        """Return what changes when the file does, or what is wanted of it."""
+        files = [each for each in (self._file, self._beside) if each is not None]
+        return mark_of(self._with_deleted, [stamp(each) for each in files])
 
     def look(self, watch: Watch) -> Iterator[Found | Unreadable | LeftOut]:
         """Read the file from its beginning to its end."""
         with OpenFile(self._file) as file:
-            look = _Look(file, self._with_deleted, self._flags_beside(), int(self._clock()))
-            yield from look.through(watch)
+            look = Look(file, self._with_deleted, self._flags_beside(), int(self._clock()))
+            for each in look.through(watch):
+                yield each.found if isinstance(each, Labelled) else each
 
     def read(self, place: tuple[int, ...], key: bytes) -> bytes:
-        """Read a message at (offset, octets, 0 for mboxrd, 1 where it is not quoted)."""
-        start, length, plain = place
-        with OpenFile(self._file) as file:
-            raw = file.read(start, length)
-        content, _ = _content(raw, mbox.Quoting.NEVER if plain else mbox.Quoting.REVERSIBLE)
-        return proven(content, key, str(self._file))
+        """Read a message where it lies."""
+        return read_at(self._file, place, key)
 
     def _flags_beside(self) -> Mapping[int, frozenset[str]]:
         if self._beside is None:
@@ -86,7 +84,15 @@ class MboxFolder:
             return flags_beside(file.read(0, file.size))
 
 
-class _Look:
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A message, with Gmail's labels as they are written in front of it."""
+
+    found: Found
+    labels: bytes
+
+
+class Look:
     """One pass over an mbox file."""
 
     def __init__(
@@ -104,9 +110,9 @@ class _Look:
         self._extents = list(file.extents())
         self._told = False
         self._deleted = 0
-        self._found: list[Found] = []
+        self._found: list[Labelled] = []
 
-    def through(self, watch: Watch) -> Iterator[Found | Unreadable | LeftOut]:
+    def through(self, watch: Watch) -> Iterator[Labelled | Unreadable | LeftOut]:
         """Yield what is wrong as it is met, then every message in its order."""
         later: list[mbox.Span] = []
         counted = 0
@@ -127,8 +133,9 @@ class _Look:
         watch(self._file.size - counted)
         # What nobody said of a message means that it was not read, where it is said of others.
         unsaid = frozenset[str]() if self._told else None
-        for found in sorted(self._found, key=lambda each: each.place):
-            yield found if found.flags is not None else replace(found, flags=unsaid)
+        for each in sorted(self._found, key=lambda each: each.found.place):
+            flags = unsaid if each.found.flags is None else each.found.flags
+            yield Labelled(replace(each.found, flags=flags), each.labels)
         if self._deleted:
             yield LeftOut(self._deleted, "deleted in the mail program, still in its file: left out")
 
@@ -178,9 +185,9 @@ class _Look:
             date = mbox.date_of(text.partition(b"\n")[0])
         place = (span.start, len(text), int(quoting is mbox.Quoting.NEVER))
         flags = marks.flags if marks.told or marks.flags else None
-        self._found.append(
-            Found(key_of(content), place, len(content), self._beside.get(span.start, flags), date)
-        )
+        flags = self._beside.get(span.start, flags)
+        found = Found(key_of(content), place, len(content), flags, date)
+        self._found.append(Labelled(found, marks.labels))
 
     def _end_of_text(self, span: mbox.Span) -> int:
         """Return where a hole begins in a message, else its end."""
@@ -188,6 +195,17 @@ class _Look:
             if begin <= span.start < end:
                 return min(end, span.end)
         return span.end
+
+
+def read_at(path: Path, place: tuple[int, ...], key: bytes) -> bytes:
+    """Read a message at (offset, octets, 1 where the file does not quote, else 0). Raises OSError,
+    CannotRead.
+    """
+    start, length, plain = place
+    with OpenFile(path) as file:
+        raw = file.read(start, length)
+    content, _ = _content(raw, mbox.Quoting.NEVER if plain else mbox.Quoting.REVERSIBLE)
+    return proven(content, key, str(path))
 
 
 def _content(raw: bytes, quoting: mbox.Quoting) -> tuple[bytes, Marks]:

@@ -65,7 +65,7 @@ class MessageFiles:
 
     `naming` is asked anew for every look, with all files of the directories; what it returns says
     what a file's name tells, None for a file that is no message. `opened` gives a message out of a
-    file. Raises OSError, like all it does.
+    file; `wish` says what else is wanted of it. Raises OSError, like all it does.
     """
 
     tree: Tree
@@ -73,6 +73,7 @@ class MessageFiles:
     directories: Sequence[Parts]
     naming: Callable[[Sequence[TreeFile]], Callable[[TreeFile], Named | None]]
     opened: Callable[[bytes], Opened] = plainly
+    wish: str = ""
     clock: Callable[[], float] = time.time
     troubles: Sequence[Unreadable] = ()
     _files: list[TreeFile] = field(default_factory=list)
@@ -83,8 +84,8 @@ class MessageFiles:
         return 0
 
     def mark(self) -> int:
-        """Return what changes when a file does, or comes, or goes."""
-        return mark_of([(file.parts, file.stamp) for file in self._listed()])
+        """Return what changes when a file does, or comes, or goes, or what is wanted of them."""
+        return mark_of(self.wish, [(file.parts, file.stamp) for file in self._listed()])
 
     def look(self, watch: Watch) -> Iterator[Found | Unreadable | LeftOut]:
         """List the messages; read those whose names do not tell enough."""

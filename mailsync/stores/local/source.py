@@ -37,8 +37,9 @@ _SEEN: Final = frozenset({"\\Seen"})
 class LocalSource:
     """The mailboxes of some files; `open_folders` finds them, and raises OSError.
 
-    Folders that are given one name are one mailbox. `unmarked` are the flags of messages of which
-    the files do not tell any.
+    `whole` gives the mark that all folders have in common, where they have one, without finding
+    them. Folders that are given one name are one mailbox. `unmarked` are the flags of messages of
+    which the files do not tell any.
     """
 
     def __init__(
@@ -47,11 +48,13 @@ class LocalSource:
         open_folders: Callable[[], Sequence[Folder]],
         progress: Progress,
         *,
+        whole: Callable[[], int | None] = lambda: None,
         rules: Mapping[MailboxPath, MailboxPath] | None = None,
         unmarked: frozenset[str] = _SEEN,
     ) -> None:
         self.account = account
         self._open = open_folders
+        self._whole = whole
         self._progress = progress
         self._rules = MappingRules(rules or {})
         self._unmarked = unmarked
@@ -71,6 +74,14 @@ class LocalSource:
     def shows_a_selection(self) -> bool:
         """Say that files are what somebody handed over."""
         return True
+
+    def mark(self) -> int | None:
+        """Return the mark that every mailbox has, where all of them are read at once."""
+        try:
+            mark = self._whole()
+        except OSError as error:
+            raise Unreachable(self.account, _words(error)) from error
+        return None if mark is None else mark_of([mark])
 
     def close(self) -> None:
         """Forget what was found."""
@@ -151,7 +162,7 @@ class LocalSource:
             # A mailbox may hold the same message several times.
             key = each.key if number == 1 else b"%b/%d" % (each.key, number)
             ref = KeyRef(path, key, each.place)
-            entries.append(Entry(ref, each.size, flags, each.internaldate, each.object_id))
+            entries.append(Entry(ref, each.size, flags, each.internaldate))
         return tuple(entries)
 
     def _tell(self, mailbox: Mailbox, left: LeftOut) -> None:

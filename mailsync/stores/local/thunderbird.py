@@ -131,7 +131,8 @@ class _Account:
             if not (path / "cur").is_dir():
                 return None
             tree = Directory(path)
-            return MessageFiles(tree, name, [("cur",)], naming, self._opened)
+            wish = "deleted" if self._wishes.with_deleted else ""
+            return MessageFiles(tree, name, [("cur",)], naming, self._opened, wish=wish)
         if not path.is_file() or _NO_MAIL.fullmatch(path.name.lower()):
             return None
         if not path.with_name(path.name + _SUMMARY).is_file() and not looks_like_mbox(path):

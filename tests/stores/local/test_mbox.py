@@ -139,14 +139,14 @@ def test_a_file_that_changes_while_it_is_read_leaves_its_mailbox_open(
 ) -> None:
     path = tmp_path / "a"
     path.write_bytes(written(plain(1)))
-    keep = mbox._Look._keep
+    keep = mbox.Look._keep
 
     def disturbed(*arguments: object) -> None:
         keep(*arguments)  # type: ignore[arg-type]
         with path.open("ab") as file:
             file.write(written(plain(2)))
 
-    monkeypatch.setattr(mbox._Look, "_keep", disturbed)
+    monkeypatch.setattr(mbox.Look, "_keep", disturbed)
     (text,) = scans_of(source_of(path))["a",].unlisted
     assert "changed while they were read" in text
 
