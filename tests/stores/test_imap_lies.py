@@ -429,3 +429,18 @@ def test_what_was_made_of_a_message_by_an_edit_is_fetched(rig: Rig, *, old_one_s
         del mail.box(b"INBOX").messages[0]
     assert pull(rig, mail).exit_code == 0
     assert everything(rig) >= mail.contents()
+
+
+def test_a_message_that_is_listed_and_served_comes_though_count_and_search_leave_it_out(
+    rig: Rig,
+) -> None:
+    mail = filled()
+
+    def without(_asked: Exchange, said: list[bytes]) -> list[bytes]:
+        return [
+            re.sub(rb"^(\* SEARCH 1) 2", rb"\1", re.sub(rb"^\* 3 EXISTS", b"* 2 EXISTS", one))
+            for one in said
+        ]
+
+    pull(rig, mail, Lie("one is in no index", "SEARCH", "imap", answer=without))
+    assert everything(rig) == mail.contents()

@@ -9,7 +9,7 @@ from mailsync.stores.imap.destination import ImapDestination
 from tests.messages import plain
 from tests.servers import liar
 from tests.servers.liar import PASSWORD, USER, Liar, Lie, Mail
-from tests.servers.lies import named
+from tests.servers.lies import bodies, named
 from tests.stores.imap_source_servers import close_all, endpoint, source
 
 CONTENTS = [plain(number) + b"more\r\n" * number for number in range(12)]
@@ -42,6 +42,16 @@ def test_of_a_message_of_which_far_less_comes_than_was_listed_the_part_is_kept_a
         UidRef(INBOX, 1_700_000_000, n) for n in range(1, 13)
     ]
     assert all("octets that the server announced" in one.lacking for one in parts)
+
+
+def test_a_message_of_which_most_came_is_kept_as_a_part_where_the_server_has_more_of_it() -> None:
+    cut = Lie("cut", "80 %", "imap", answer=bodies(lambda one: one[: len(one) * 8 // 10]))
+    with served(cut) as server:
+        found = fetched(server)
+
+    parts = [one for one in found if isinstance(one, Message)]
+    assert len(parts) == len(CONTENTS)
+    assert all(one.lacking for one in parts)
 
 
 def test_a_neighbours_body_is_not_taken_for_the_message() -> None:

@@ -49,3 +49,10 @@ class BodySizes:
         )
         self._estimates += same and whole
         return same
+
+    def is_end(self, end: bytes, shown: bytes) -> bool:
+        """Return whether a content that came short ends as the message does, by what the server
+        shows from there on, and learn that its sizes are estimates.
+        """
+        self._estimates += end == shown
+        return end == shown

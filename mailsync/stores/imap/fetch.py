@@ -13,14 +13,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from mailsync.errors import ProtocolViolation, StoreUnavailable, Throttled
-from mailsync.model import Entry, MailboxPath, Message, UidRef, Unfetched
+from mailsync.model import Entry, Message, UidRef, Unfetched
+from mailsync.stores.imap.body_batch import HEADER, RENUMBERED, WHOLE, Batch
 from mailsync.stores.imap.body_size import BodySizes
-from mailsync.stores.imap.command_queue import Command
-from mailsync.stores.imap.examine import Examined
 from mailsync.stores.imap.fetch_response import body_of, line_of
 from mailsync.stores.imap.reconnect import ReconnectingSession
 from mailsync.stores.imap.response import Answer, Result
@@ -47,13 +45,6 @@ and it is given up.
 """
 
 _UNKNOWN_SIZE: Final = 64 * 1024
-_WHOLE: Final = b"BODY.PEEK[]"
-_HEADER: Final = b"BODY.PEEK[HEADER]"
-
-_RENUMBERED: Final = (
-    "the server has renumbered the mailbox meanwhile (UIDVALIDITY changed); the next run looks at"
-    " it anew"
-)
 
 Ask: TypeAlias = Callable[[Entry], tuple[bytes, int]]
 """What to fetch of an entry: the FETCH item, and about how many octets will come."""
@@ -61,12 +52,12 @@ Ask: TypeAlias = Callable[[Entry], tuple[bytes, int]]
 
 def whole(entry: Entry) -> tuple[bytes, int]:
     """Ask for the whole message, without setting `\\Seen`."""
-    return _WHOLE, entry.size if entry.size is not None else _UNKNOWN_SIZE
+    return WHOLE, entry.size if entry.size is not None else _UNKNOWN_SIZE
 
 
 def header(entry: Entry) -> tuple[bytes, int]:
     """Ask for the header block."""
-    return _HEADER, min(entry.size or 4096, 4096)
+    return HEADER, min(entry.size or 4096, 4096)
 
 
 def tail(octets: int) -> Ask:
@@ -76,76 +67,6 @@ def tail(octets: int) -> Ask:
         return b"BODY.PEEK[]<%d.%d>" % (max((entry.size or 0) - octets, 0), octets), octets
 
     return ask
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Messages of one mailbox asked for by one command; `missing` are those that have not come.
-
-    `probe` asks only which of them exist; `alone` is a message's last chance; `content` came for it
-    with another size than the one listed, and its header is asked for; `why` says what was wrong.
-    """
-
-    path: MailboxPath
-    uidvalidity: int
-    item: bytes
-    missing: dict[int, Entry] = field(default_factory=dict)
-    octets: int = 0
-    probe: bool = False
-    alone: bool = False
-    why: str = ""
-    content: bytes | None = None
-    losses: int = 0
-    generation: int = 0
-    examined: Examined | None = None
-    command: Command | None = None
-
-    @property
-    def renumbered(self) -> bool:
-        """Whether the UIDs may mean other messages than those that were listed."""
-        return self.examined is not None and self.examined.state.uidvalidity != self.uidvalidity
-
-    def part(
-        self, missing: dict[int, Entry], *, probe: bool = False, alone: bool = False, why: str = ""
-    ) -> _Batch:
-        """Make a batch of some of these messages."""
-        octets = 0 if probe else self.octets * len(missing) // max(len(self.missing), 1)
-        return _Batch(self.path, self.uidvalidity, self.item, missing, octets, probe, alone, why)
-
-    def take(
-        self, sizes: BodySizes, ready: deque[_Batch], uid: int, content: bytes | None
-    ) -> Message | None:
-        """Take what came for a message; None, and why, where it cannot be what was asked for, or
-        its header, which is `ready` to be asked for, must speak for it.
-        """
-        entry = self.missing[uid]
-        if content is None:
-            self.why = "the server has no content for it (NIL)"
-            return None
-        if not content and entry.size and self.item == _WHOLE:
-            self.why = f"the server sent an empty message instead of {entry.size} octets"
-            return None
-        if self.renumbered and self.item == _WHOLE and entry.size != len(content):
-            self.why = _RENUMBERED
-            return None
-        if self.content is not None:
-            if not sizes.is_shown(self.content, content, whole=not self.why):
-                self.why = "the server sends another message than the one whose header it has"
-                return None
-            content = self.content
-        elif self.item == _WHOLE:
-            doubt = sizes.doubt(entry, content, alone=self.alone)
-            if doubt and not self.alone:
-                self.why = doubt
-                return None
-            if doubt or sizes.needs_header(entry, content):
-                asked = _Batch(self.path, self.uidvalidity, _HEADER, {uid: entry}, 4096, why=doubt)
-                asked.content = content
-                ready.append(asked)
-                del self.missing[uid]
-                return None
-        del self.missing[uid]
-        return Message(entry, content, self.why if self.content is not None else "")
 
 
 class BodyFetch:
@@ -159,9 +80,9 @@ class BodyFetch:
         self._wanted = iter(wanted)
         self._ask = ask
         self._ahead: Entry | None = None
-        self._ready: deque[_Batch] = deque()
-        self._flight: deque[_Batch] = deque()
-        self._suspects: deque[_Batch] = deque()
+        self._ready: deque[Batch] = deque()
+        self._flight: deque[Batch] = deque()
+        self._suspects: deque[Batch] = deque()
         self._seen: set[int] = set()
         self._brought = 0
         self._sizes = BodySizes()
@@ -215,7 +136,7 @@ class BodyFetch:
             if batch.missing:
                 self._ready.append(batch)
 
-    def _retry(self, batch: _Batch, error: StoreUnavailable) -> Iterator[Unfetched]:
+    def _retry(self, batch: Batch, error: StoreUnavailable) -> Iterator[Unfetched]:
         """Ask again for what a broken connection did not bring.
 
         A message it broke at twice waits until all others are here.
@@ -248,13 +169,13 @@ class BodyFetch:
         )
         return octets + upcoming <= WINDOW and commands < OUTSTANDING
 
-    def _next(self) -> _Batch | None:
+    def _next(self) -> Batch | None:
         """Take a batch to be asked for again, or draw entries for a new one; None when there are no
         more.
         """
         if self._ready:
             return self._ready.popleft()
-        batch: _Batch | None = None
+        batch: Batch | None = None
         while True:
             entry = self._ahead or next(self._wanted, None)
             self._ahead = None
@@ -265,7 +186,7 @@ class BodyFetch:
                 raise TypeError(f"not a message of an IMAP server: {ref!r}")
             item, octets = self._ask(entry)
             if batch is None:
-                batch = _Batch(ref.mailbox, ref.uidvalidity, item)
+                batch = Batch(ref.mailbox, ref.uidvalidity, item)
             elif (
                 (batch.path, batch.uidvalidity, batch.item) != (ref.mailbox, ref.uidvalidity, item)
                 or batch.octets + octets > BATCH
@@ -278,11 +199,11 @@ class BodyFetch:
             if len(batch.missing) >= BATCH_MESSAGES:
                 return batch
 
-    def _suspect(self) -> _Batch | None:
+    def _suspect(self) -> Batch | None:
         """Take a message that may break the connection, once nothing else could be broken."""
         return self._suspects.popleft() if self._suspects and not self._flight else None
 
-    def _send(self, batch: _Batch) -> None:
+    def _send(self, batch: Batch) -> None:
         session = self._link.session
         # Only a mailbox opened anew shows for certain what was removed from it.
         batch.examined = self._link.examine(batch.path, fresh=batch.probe)
@@ -293,14 +214,14 @@ class BodyFetch:
         )
         self._flight.append(batch)
 
-    def _opened(self, batch: _Batch) -> str | None:
+    def _opened(self, batch: Batch) -> str | None:
         """Wait for the mailbox to be open; why its messages cannot be had, None when they can."""
         examined = batch.examined
         assert examined is not None  # noqa: S101  # `_send` came before
         result = examined.wait()
         return None if result.ok else f"the mailbox cannot be opened any more: {result.text}"
 
-    def _receive(self, batch: _Batch) -> Iterator[Message]:
+    def _receive(self, batch: Batch) -> Iterator[Message]:
         """Take the messages of a batch as they come; what a broken connection had delivered whole
         is taken too.
         """
@@ -333,7 +254,7 @@ class BodyFetch:
         if line is not None and line.uid is not None:
             self._seen.add(line.uid)
 
-    def _message(self, batch: _Batch, answer: Answer) -> Message | None:
+    def _message(self, batch: Batch, answer: Answer) -> Message | None:
         """Read one answer; None when it is no message we wait for, or none that can be believed."""
         if b"BODY[" not in answer.line.upper():
             return None
@@ -347,7 +268,7 @@ class BodyFetch:
             return None
         return asked.take(self._sizes, self._ready, body.uid, body.content)
 
-    def _asker(self, batch: _Batch, uid: int) -> _Batch | None:
+    def _asker(self, batch: Batch, uid: int) -> Batch | None:
         """Find the batch that waits for a message: this one, or a later one in the same opened
         mailbox.
 
@@ -360,7 +281,7 @@ class BodyFetch:
                 return later
         return None
 
-    def _judge(self, batch: _Batch) -> Iterator[Unfetched]:
+    def _judge(self, batch: Batch) -> Iterator[Message | Unfetched]:
         """Decide about the messages a finished batch did not bring."""
         command = batch.command
         assert command is not None  # noqa: S101  # `_send` came before
@@ -370,9 +291,9 @@ class BodyFetch:
             f"the server said: {result.text}" if not result.ok else "the server did not send it"
         )
         if batch.renumbered:
-            yield from (Unfetched(entry, _RENUMBERED) for entry in batch.missing.values())
+            yield from (Unfetched(entry, RENUMBERED) for entry in batch.missing.values())
         elif batch.content is not None:
-            yield from (Unfetched(entry, why) for entry in batch.missing.values())
+            yield from batch.unvouched(why)
         elif batch.probe:
             yield from self._probed(batch, result)
         elif not result.ok and len(batch.missing) > 1:
@@ -389,7 +310,7 @@ class BodyFetch:
                 batch.part(batch.missing, probe=True, alone=batch.alone, why=why)
             )
 
-    def _probed(self, batch: _Batch, result: Result) -> Iterator[Unfetched]:
+    def _probed(self, batch: Batch, result: Result) -> Iterator[Unfetched]:
         """Give up what is gone; give what is there its last chance, or give it up too."""
         for uid, entry in batch.missing.items():
             if result.ok and uid not in self._seen:

@@ -239,7 +239,7 @@ class _MailboxScan:
             self._again()
             return None
         if len(responses.lines) > max(state.messages, responses.exists):
-            drop_unknown(link, (self._path, state.uidvalidity), responses)
+            drop_unknown(link, (self._path, state.uidvalidity), responses, state.uidnext)
         unlisted: Sequence[str] = ()
         if few or responses.odd or refusal is not None:
             unlisted = self._unlisted(link, state, responses, refusal)

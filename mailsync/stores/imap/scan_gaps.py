@@ -50,13 +50,17 @@ def list_gaps(
 
 
 def drop_unknown(
-    link: ReconnectingSession, mailbox: tuple[MailboxPath, int], responses: ScanResponses
+    link: ReconnectingSession,
+    mailbox: tuple[MailboxPath, int],
+    responses: ScanResponses,
+    uidnext: int,
 ) -> None:
     """Let go of lines about messages that UID SEARCH does not name, where more came than there are
-    messages; nobody asked for them.
+    messages, and whose UIDs were not given yet; nobody asked for them.
     """
     existing = existing_uids(link, *mailbox)
     if existing is not None and sum(map(len, existing)) <= LINES_LIMIT:
         known = set(chain(*existing))
         for uid in responses.lines.keys() - known:
-            del responses.lines[uid]
+            if uid >= uidnext:
+                del responses.lines[uid]
