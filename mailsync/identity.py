@@ -24,8 +24,8 @@ TRACE_FIELDS: Final = frozenset(
         b" x-mozilla-status x-mozilla-status2 x-mozilla-keys x-gmail-labels x-gm-thrid x-gm-labels"
         b" x-spam-status x-spam-level x-spam-score x-spam-flag x-spam-checker-version x-spam-report"
         b" x-virus-scanned x-virus-status content-length lines x-mailsync x-mailsync-repaired"
-        b" x-account-key x-evolution x-evolution-source x-kmail-identity x-tuid x-folder"
-        b" x-getmail-retrieved-from-mailbox x-apple-content-length x-gmail-received"
+        b" x-mailsync-rebuilt x-account-key x-evolution x-evolution-source x-kmail-identity x-tuid"
+        b" x-folder x-getmail-retrieved-from-mailbox x-apple-content-length x-gmail-received"
     ).split()
 )
 """Fields that a message's way adds, not its writer: two deliveries of one message differ in these.

@@ -11,7 +11,7 @@ from mailsync.config.url import is_url
 from mailsync.errors import ConfigError
 from mailsync.progress import Progress
 from mailsync.stores.base import Source
-from mailsync.stores.local import detect, thunderbird
+from mailsync.stores.local import apple, detect, thunderbird
 from mailsync.stores.local.folder import CannotRead, Folder
 from mailsync.stores.local.source import LocalSource
 
@@ -43,6 +43,8 @@ def files_of(text: str, here: Path, home: Path) -> LocalFiles:
                 " thunderbird:///home/alice/.thunderbird/abcd.default"
             )
         return LocalFiles(profile, "thunderbird")
+    if kind_alone(text) == "apple" and (home / apple.HOME).is_dir():
+        return LocalFiles(home / apple.HOME, "apple")
     files = parse_local(text, here)
     if files.format:
         return files

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from mailsync.stores.local import eml, maildir, mbox, mh, takeout, thunderbird
+from mailsync.stores.local import apple, eml, maildir, mbox, mh, takeout, thunderbird
 from mailsync.stores.local.files import Directory, Tree, TreeFile
 from mailsync.stores.local.folder import CannotRead, Folder
 from mailsync.stores.local.tarball import Tarball, looks_like_tar
@@ -56,6 +56,8 @@ def detect(path: Path) -> Sequence[str]:
 def _kind(file: TreeFile, on_disk: bool) -> Iterator[str]:  # noqa: FBT001  private
     if eml.is_message(file):
         yield "eml"
+    elif on_disk and apple.is_message(file):
+        yield "apple"
     elif on_disk and mh.is_message(file) and mh.looks_like_message(file.path):
         yield "mh"
     elif on_disk and mbox.is_candidate(file) and mbox.looks_like_mbox(file.path):
@@ -116,6 +118,10 @@ def _takeout(path: Path, wishes: Wishes) -> Sequence[Folder]:
     return takeout.folders(path, wishes.labels)
 
 
+def _apple(path: Path, wishes: Wishes) -> Sequence[Folder]:
+    return apple.folders(path, with_deleted=wishes.with_deleted)
+
+
 def _top(path: Path) -> str:
     """Return what to call the messages that lie in no directory of their own."""
     name = path.name or "Imported"
@@ -132,4 +138,5 @@ _KINDS: Final[dict[str, Callable[[Path, Wishes], Sequence[Folder]]]] = {
     "mh": _mh,
     "thunderbird": _thunderbird,
     "takeout": _takeout,
+    "apple": _apple,
 }

@@ -41,7 +41,7 @@ def naming(_: Sequence[TreeFile]) -> Callable[[TreeFile], Named | None]:
     return lambda file: Named() if is_message(file) else None
 
 
-def opened(raw: bytes) -> Opened:
+def opened(raw: bytes, _: TreeFile) -> Opened:
     """Take off what a mail program wrote into the file."""
     content, marks = take_off(raw.removeprefix(_BYTE_ORDER_MARK))
     return Opened(with_crlf(content), marks.flags if marks.told else None)

@@ -27,6 +27,7 @@ from mailsync.stores.local.folder import (
 
 _ENDINGS: Final = (".mbox", ".mbx")
 _DIRECTORIES: Final = (".sbd", ".mbox", ".directory")
+_BUNDLE: Final = ".mbox"
 _COUNTED: Final = 1024 * 1024
 _NO_MAIL: Final = b" \t\r\n\0"
 
@@ -259,8 +260,10 @@ def folders(
         named: list[tuple[Path, tuple[str, ...]]] = [(root, (root.name,))]
     else:
         tree = Directory(root)
+        # What Apple Mail exports is one mailbox, called as its directory is.
+        above = (root.name,) if root.name.endswith(_BUNDLE) else ()
         named = [
-            (file.path, file.parts)
+            (file.path, (*above, *file.parts))
             for directory in tree.directories()
             for file in tree.listed(directory)
             if is_candidate(file) and looks_like_mbox(file.path)

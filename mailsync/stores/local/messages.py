@@ -44,7 +44,8 @@ class Named:
 class Opened:
     """A message as its file holds it; `flags` and `internaldate` None: the file does not tell.
 
-    `left_out` says why it is not to be taken, `lacking` what of it is not in the file.
+    `left_out` says why it is not to be taken, `lacking` what of it is not there; empty `content`:
+    nothing of it that could be kept.
     """
 
     content: bytes
@@ -54,7 +55,7 @@ class Opened:
     lacking: str = ""
 
 
-def plainly(raw: bytes) -> Opened:
+def plainly(raw: bytes, _: TreeFile) -> Opened:
     """Open a file that holds a message and nothing else."""
     return Opened(with_crlf(raw))
 
@@ -72,7 +73,7 @@ class MessageFiles:
     path: MailboxPath
     directories: Sequence[Parts]
     naming: Callable[[Sequence[TreeFile]], Callable[[TreeFile], Named | None]]
-    opened: Callable[[bytes], Opened] = plainly
+    opened: Callable[[bytes, TreeFile], Opened] = plainly
     wish: str = ""
     clock: Callable[[], float] = time.time
     troubles: Sequence[Unreadable] = ()
@@ -126,6 +127,7 @@ class MessageFiles:
             return
         if one.lacking:
             yield Unreadable(_shown(file), one.lacking)
+        if not one.content:
             return
         date = told.internaldate if one.internaldate is None else one.internaldate
         if date is None:
@@ -162,7 +164,7 @@ class MessageFiles:
     def _open(self, file: TreeFile) -> Opened:
         raw = self.tree.read(file, LARGEST_MESSAGE)
         try:
-            return self.opened(unpacked(raw, LARGEST_MESSAGE))
+            return self.opened(unpacked(raw, LARGEST_MESSAGE), file)
         except Unpackable as error:
             raise CannotRead(str(error)) from None
 

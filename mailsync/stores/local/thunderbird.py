@@ -147,14 +147,13 @@ class _Account:
                 return name if name.upper() != "INBOX" else INBOX[0]
         return INBOX[0] if path.name.upper() == "INBOX" else text_of(path.name)
 
-    def _opened(self, raw: bytes) -> Opened:
+    def _opened(self, raw: bytes, _: TreeFile) -> Opened:
         content, marks = take_off(raw)
-        left_out = ""
         if marks.deleted and not self._wishes.with_deleted:
-            left_out = "deleted in the mail program, still in its files: left out"
-        lacking = "the program fetched only its beginning" if marks.partial else ""
-        flags = marks.flags if marks.told else None
-        return Opened(with_crlf(content), flags, left_out=left_out, lacking=lacking)
+            return Opened(b"", left_out="deleted in the mail program, still in its file: left out")
+        if marks.partial:
+            return Opened(b"", lacking="the program fetched only its beginning")
+        return Opened(with_crlf(content), marks.flags if marks.told else None)
 
 
 def naming(_: Sequence[TreeFile]) -> Callable[[TreeFile], Named | None]:
