@@ -278,6 +278,11 @@ def is_named(path: MailboxPath, globs: Sequence[str]) -> bool:
     return any(parse_name(name) == path for name in names) and matches(path, names)
 
 
+def names_in(globs: Sequence[str]) -> Iterator[str]:
+    """Yield the names among globs: what says which mailboxes, not which ones of those there are."""
+    return (glob for glob in globs if not glob.startswith("!") and not _is_pattern(glob))
+
+
 def _is_pattern(glob: str) -> bool:
     return not set(glob).isdisjoint("*?")
 

@@ -155,8 +155,10 @@ class Mailbox:
 
     @property
     def selectable(self) -> bool:
-        """Whether it can hold messages."""
-        return not self.attributes & {"\\Noselect", "\\NonExistent"}
+        """Whether it can hold messages. One that counts messages can, whatever LIST calls it."""
+        return not self.attributes & {"\\Noselect", "\\NonExistent"} or (
+            self.state is not None and self.state.messages > 0
+        )
 
     @property
     def special_use(self) -> frozenset[str]:

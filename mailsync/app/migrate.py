@@ -23,7 +23,7 @@ from mailsync.engine.pull import choose
 from mailsync.engine.push import AnnouncedProgress, PushSession, StreamingPush
 from mailsync.engine.report import Report
 from mailsync.engine.selection import Selection
-from mailsync.engine.targets import Targets, find_targets
+from mailsync.engine.targets import Targets, came_late, find_targets
 from mailsync.errors import MailsyncError, StoreUnavailable
 from mailsync.model import Mailbox
 from mailsync.progress import Progress
@@ -172,6 +172,9 @@ class Migration:
     def _end(self, push: StreamingPush, run: PushRun, destination: Destination) -> None:
         """Send what the pull left to send, prove both sides, and write the push's report down."""
         targets = push.finish()
+        for path in came_late(targets):
+            text = "came to be on the old server during this run: run the command again to move it"
+            self._pushed.trouble_with("mailbox", path, "", text)
         if self._pulled.error is None and self._pushed.error is None:
             self._prove(push, targets, run, destination)
         self._pushed.ended = int(time.time())

@@ -19,7 +19,7 @@ from mailsync.app.requests import VerifyRequest
 from mailsync.archive import Archive, Damage
 from mailsync.engine.coverage import Coverage, cover
 from mailsync.engine.names import name_of_entry
-from mailsync.engine.pull import choose, shows_everything
+from mailsync.engine.pull import choose, shows_everything, unmatched
 from mailsync.errors import ArchiveNotFound, MailsyncError
 from mailsync.mapping import show
 from mailsync.model import INBOX, Entry, MailboxPath
@@ -81,19 +81,21 @@ class Proof:
 @dataclass(slots=True)
 class Comparison:
     """One account's server beside its archive; `error` where it could not be looked at,
-    `unreadable` the mailboxes it lists in a way that nobody can read.
+    `unreadable` the mailboxes it lists in a way that nobody can read, `unmatched` what is to be
+    said of the configuration's `mailboxes` that it does not list.
     """
 
     account: str
     mailboxes: list[Coverage] = field(default_factory=list)
     left_out: list[MailboxPath] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    unmatched: list[str] = field(default_factory=list)
     error: MailsyncError | None = None
 
     @property
     def complete(self) -> bool:
         """Whether the archive has everything."""
-        whole = self.error is None and not self.unreadable
+        whole = self.error is None and not self.unreadable and not self.unmatched
         return whole and all(one.complete for one in self.mailboxes)
 
     @property
@@ -109,6 +111,7 @@ class Comparison:
             "complete": self.complete,
             "left_out": [show(path) for path in self.left_out],
             "unreadable": self.unreadable,
+            "unmatched": self.unmatched,
             "mailboxes": [_coverage_as_json(one) for one in self.mailboxes],
         }
 
@@ -198,6 +201,7 @@ def _compare_into(comparison: Comparison, login: Login, secret: Secret, progress
             comparison.unreadable = list(source.unreadable())
         if shows_everything(source) and all(mailbox.path != INBOX for mailbox in listed):
             comparison.unreadable.append("INBOX, which every account has, is not listed")
+        comparison.unmatched = unmatched(listed, login.globs)
         chosen = choose(listed, login.globs, ())
         paths = {mailbox.path for mailbox in chosen}
         comparison.left_out = [

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from mailsync.archive import Archive
 from mailsync.engine.chosen import Chosen
 from mailsync.engine.selection import Selection
-from mailsync.mapping import MappingPlan, MappingRules, archive_of, plan_mapping
+from mailsync.mapping import MappingPlan, MappingRules, archive_of, plan_mapping, spelled_there
 from mailsync.model import VIEWS, ArchivedMessage, Mailbox, MailboxPath
 from mailsync.plan import FileKey, file_key
 
@@ -91,7 +91,9 @@ def find_targets(  # noqa: PLR0917  what a push is about
 ) -> Targets:
     """Decide where each chosen mailbox goes.
 
-    Messages that only a view of all mail holds go to the archive mailbox.
+    Messages that only a view of all mail holds go to the archive mailbox. Without such a view the
+    other ones go to mailboxes of their names with what they alone hold: those may be mailboxes of
+    their own (RFC 6154 section 2).
 
     A mailbox that left the server counts only where the selection reaches back to it. `coming` are
     mailboxes a pull is about to bring.
@@ -112,7 +114,11 @@ def find_targets(  # noqa: PLR0917  what a push is about
     for mailbox in everything:
         path = archive_of(listed, rules)
         by_destination.setdefault(path, []).append(Target(mailbox, path, only_here=True))
-    elsewhere = _elsewhere(archive, account, selection) if everything else ()
+    perhaps = [] if everything else [move.ours for move in mapping.moves if move.theirs is None]
+    for mailbox in perhaps:
+        path = spelled_there((*rules.into, *mailbox.path), listed)
+        by_destination.setdefault(path, []).append(Target(mailbox, path, only_here=True))
+    elsewhere = _elsewhere(archive, account, selection) if everything or perhaps else ()
     return Targets(among, listed, by_destination, mapping, frozenset(elsewhere))
 
 
@@ -135,6 +141,20 @@ def refreshed(targets: Targets) -> Targets:
         by_destination={path: sources for path, sources in kept.items() if sources},
         elsewhere=elsewhere,
     )
+
+
+def came_late(targets: Targets) -> list[MailboxPath]:
+    """Return the chosen mailboxes that the archive has by now and for which no place was decided:
+    they were made, or renamed, while their server was read.
+    """
+    decided = {move.ours.path for move in targets.mapping.moves}
+    return [
+        box.path
+        for box in targets.archive.mailboxes(targets.account)
+        if not box.removed
+        and box.path not in decided
+        and targets.chosen.selection.mailbox(box.path)
+    ]
 
 
 def _elsewhere(archive: Archive, account: str, selection: Selection) -> set[bytes]:

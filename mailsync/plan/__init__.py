@@ -6,7 +6,7 @@ Pure: no I/O, no clock, no logging.
 from mailsync.plan.flags import flags_of_copies
 from mailsync.plan.likeness import HeaderTraits, same_way, size_fits, sizes, traits_of
 from mailsync.plan.matching import Comparison, Likeness, Sighting, compare
-from mailsync.plan.pull import PullPlan, alarming, plan_pull, stands_still
+from mailsync.plan.pull import PullPlan, alarming, is_due, plan_pull, stands_still
 from mailsync.plan.push import (
     EMPTY,
     Evidence,
@@ -49,6 +49,7 @@ __all__ = [
     "first_uid",
     "flag_change",
     "flags_of_copies",
+    "is_due",
     "plan_mailbox",
     "plan_pull",
     "plan_search",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+from zlib import crc32
 
 from mailsync.model import (
     Entry,
     Known,
     KnownMessage,
     Mailbox,
+    MailboxPath,
     Scan,
     SyncState,
     UidlRef,
@@ -20,6 +23,9 @@ ALARM_COUNT = 20
 """More than this share and more than this many messages gone at once is said loudly: rarely what
 the owner meant.
 """
+
+LOOKED_AT_EVERY: Final = 7
+"""Runs within which every mailbox is opened, whatever the server's counters say."""
 
 _QUARTER = 900
 _MOST_ZONES = 26 * 3600
@@ -46,6 +52,15 @@ def stands_still(mailbox: Mailbox, last: SyncState | None) -> bool:
     if not now.uidvalidity:
         return now.highestmodseq == last.highestmodseq
     return now == last
+
+
+def is_due(path: MailboxPath, run: int) -> bool:
+    """Return whether a mailbox is opened in this run although the server's counters stand still.
+
+    Counters may be stale (a proxy, a replica, a broken index). Each mailbox is opened once in
+    LOOKED_AT_EVERY runs, by its name, so that not all of them are in one night.
+    """
+    return (run + crc32("/".join(path).encode("utf-8", "surrogatepass"))) % LOOKED_AT_EVERY == 0
 
 
 @dataclass(frozen=True, slots=True)

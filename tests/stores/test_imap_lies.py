@@ -15,11 +15,12 @@ import pytest
 from mailsync.engine.report import Report
 from mailsync.identity import digest
 from mailsync.model import INBOX
+from mailsync.plan.pull import LOOKED_AT_EVERY
 from mailsync.stores.credentials import Credentials
 from mailsync.stores.imap import ImapSource
 from tests import messages
 from tests.servers import liar
-from tests.servers.liar import Exchange, Lie, Mail
+from tests.servers.liar import Answer, Exchange, Lie, Mail
 from tests.servers.lies import IMAP_LIES, QUOTES, TWO_WORDS, refusing
 from tests.servers.scripted import Scripted
 from tests.stores.imap_scripted_server import ArchivedMessage, Server
@@ -443,4 +444,91 @@ def test_a_message_that_is_listed_and_served_comes_though_count_and_search_leave
         ]
 
     pull(rig, mail, Lie("one is in no index", "SEARCH", "imap", answer=without))
+
+
+def told(lie: str, *, answer: Answer | None = None, also: tuple[str, ...] = ()) -> Lie:
+    return Lie(lie, "as it says", "imap", answer=answer, also=also)
+
+
+@pytest.mark.parametrize("role", [b"\\Noselect", b"\\NonExistent"])
+def test_a_mailbox_that_counts_messages_is_opened_whatever_list_calls_it(
+    rig: Rig, role: bytes
+) -> None:
+    mail = filled()
+
+    def answer(_: Exchange, said: list[bytes]) -> list[bytes]:
+        return [
+            re.sub(rb'LIST \(([^)]*)\)( "/" "?Work)', rb"LIST (" + re.escape(role) + rb")\2", x)
+            for x in said
+        ]
+
+    report = pull(rig, mail, told("no mailbox for messages", answer=answer))
+    assert report.exit_code == 0
+    assert everything(rig) == mail.contents()
+
+
+def test_a_mailbox_that_held_messages_is_opened_before_it_is_gone(rig: Rig) -> None:
+    mail = filled()
+    pull(rig, mail)
+
+    def answer(_: Exchange, said: list[bytes]) -> list[bytes]:
+        hidden = [
+            re.sub(rb'LIST \(([^)]*)\)( "/" "?Work)', rb"LIST (\\Noselect)\2", x) for x in said
+        ]
+        return [one for one in hidden if not one.startswith((b"* STATUS Work", b'* STATUS "Work'))]
+
+    assert pull(rig, mail, told("no mailbox any more", answer=answer)).exit_code == 0
+    assert not any(message.gone for message in rig.messages(WORK))
+    del mail.boxes[b"Work"]
+    mail.box(b"Work").messages.clear()
+    assert everything(rig) != mail.contents()
+
+
+def test_a_mailbox_renamed_behind_the_list_is_brought_in_the_same_run(rig: Rig) -> None:
+    mail = filled()
+
+    def rename(asked: Exchange) -> None:
+        if asked.name == "EXAMINE" and b"Work" in asked.line and b"Work" in mail.boxes:
+            box = mail.boxes.pop(b"Work")
+            box.name = b"Projects"
+            mail.boxes[b"Projects"] = box
+
+    report = pull(rig, mail, Lie("renamed", "as it says", "imap", instead=rename))
+    assert (report.exit_code, report.total.new) == (0, 6)
+    assert sorted(rig.archived(("Projects",))) == sorted(messages.plain(10 + n) for n in range(3))
+
+
+def test_a_delta_that_leaves_out_a_new_message_is_not_the_whole_truth(rig: Rig) -> None:
+    mail = filled()
+
+    def answer(asked: Exchange, said: list[bytes]) -> list[bytes]:
+        if asked.name == "UID FETCH" and b"CHANGEDSINCE" in asked.line.upper():
+            return [one for one in said if not one.startswith(b"*")]
+        return said
+
+    lie = told("a delta without what is new", answer=answer, also=("CONDSTORE",))
+    pull(rig, mail, lie)
+    del mail.box(b"INBOX").messages[0]
+    mail.put(b"INBOX", messages.plain(90))
+    report = pull(rig, mail, lie)
+    assert (report.exit_code, report.total.new) == (0, 1)
+    assert messages.plain(90) in rig.archived(INBOX)
+
+
+def test_counters_that_never_move_hide_nothing_for_longer_than_a_week(rig: Rig) -> None:
+    mail = filled()
+    first: dict[bytes, bytes] = {}
+
+    def answer(_: Exchange, said: list[bytes]) -> list[bytes]:
+        return [
+            first.setdefault(one.split(b"(")[0], one) if one.startswith(b"* STATUS") else one
+            for one in said
+        ]
+
+    lie = told("STATUS stands still", answer=answer, also=("CONDSTORE",))
+    pull(rig, mail, lie)
+    mail.put(b"INBOX", messages.plain(90))
+    mail.put(b"Work", messages.plain(91))
+    for _ in range(LOOKED_AT_EVERY):
+        assert pull(rig, mail, lie).exit_code == 0
     assert everything(rig) == mail.contents()

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from imapclient import IMAPClient
 
+from mailsync.plan import is_due
+from mailsync.plan.pull import LOOKED_AT_EVERY
 from tests.messages import plain
 from tests.servers import pymap as pymaps
 from tests.servers.cutter import Cutter
@@ -75,21 +77,22 @@ def renumber(dovecot: Dovecot, user: str) -> None:
         file.unlink() if file.is_file() else shutil.rmtree(file)
 
 
-def test_a_night_with_no_news_opens_no_mailbox(dovecot: Dovecot, home: Home, line: Cutter) -> None:
+def test_a_night_with_no_news_opens_only_the_mailboxes_whose_turn_it_is(
+    dovecot: Dovecot, home: Home, line: Cutter
+) -> None:
     user = dovecot.user()
     for number in range(30):
         dovecot.deliver(user, f"Box{number % 10}", plain(number))
     home.configure(a=account(line.port, user))
     home.well("pull")
-
-    assert totals(home)["new"] == 0
-
-    assert not [
-        command
-        for command in line.dialogues[-1].commands
-        if b"EXAMINE" in command or b"FETCH" in command
-    ]
-    assert len(line.dialogues[-1].commands) <= 7
+    there = ["INBOX", "Drafts", "Sent", "Trash", "Junk", *(f"Box{number}" for number in range(10))]
+    for run in range(2, 2 + LOOKED_AT_EVERY):
+        assert totals(home)["new"] == 0
+        due = {name.encode() for name in there if is_due((name,), run)}
+        commands = line.dialogues[-1].commands
+        opened = [one.split()[2].strip(b'"\r\n') for one in commands if b" EXAMINE " in one]
+        assert sorted(opened) == sorted(due)
+        assert len(commands) <= 7 + 3 * len(due)
 
 
 def test_new_messages_changed_flags_and_deletions_are_all_a_later_pull_asks_for(

@@ -90,6 +90,8 @@ class ComparedAccount(Shape):
     """mailboxes that a pull leaves out too"""
     unreadable: list[str]
     """mailboxes that the server lists in a way that nobody can read"""
+    unmatched: list[str]
+    """a sentence for each of the configuration's `mailboxes` that the server does not list"""
     mailboxes: list[ComparedMailbox]
     """each mailbox"""
 

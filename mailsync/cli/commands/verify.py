@@ -159,6 +159,8 @@ def _print_mailboxes(session: Session, comparison: Comparison) -> None:
         say(f"left out, as in a pull: {names}")
     for line in comparison.unreadable:
         say(f"the server lists its mailboxes in a way that cannot be read whole: {line}")
+    for text in comparison.unmatched:
+        say(text)
     if any(one.nameless for one in comparison.mailboxes):
         say("this server gives messages no names, so that only their number could be compared")
 

@@ -5,8 +5,8 @@ new. What the archive has already is recognised without fetching it (`recognitio
 counted, and a mailbox closed once all of it is there (`intake`).
 """
 
-from mailsync.engine.pull.choice import choose, shows_everything
+from mailsync.engine.pull.choice import choose, shows_everything, unmatched
 from mailsync.engine.pull.rehearsal import rehearse_pull
 from mailsync.engine.pull.run import pull
 
-__all__ = ["choose", "pull", "rehearse_pull", "shows_everything"]
+__all__ = ["choose", "pull", "rehearse_pull", "shows_everything", "unmatched"]

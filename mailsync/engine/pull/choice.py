@@ -2,46 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from mailsync.engine.names import no_mailbox
 from mailsync.engine.report import Report
 from mailsync.errors import NothingMatches
-from mailsync.mapping import is_named, matches
-from mailsync.model import Mailbox
+from mailsync.mapping import is_named, matches, names_in
+from mailsync.model import Mailbox, MailboxPath
 from mailsync.stores.base import ListingSource, SelectiveSource, Source
 
 
-def choose(listed: Iterable[Mailbox], among: Sequence[str], only: Sequence[str]) -> list[Mailbox]:
-    """Return the mailboxes to pull; a view other than `\\All` only when its very name is
-    asked for.
+def choose(
+    listed: Sequence[Mailbox],
+    among: Sequence[str],
+    only: Sequence[str],
+    held: Collection[MailboxPath] = (),
+) -> list[Mailbox]:
+    """Return the mailboxes to pull.
+
+    A view other than `\\All` is left out where `\\All` is pulled, which shows all that it
+    shows, unless its very name is asked for; elsewhere it may be a mailbox of its own (RFC 6154
+    section 2: "likely"). One of `held`, those with messages in the archive, is looked at even where
+    the server calls it unselectable.
     """
-
-    def wanted(mailbox: Mailbox) -> bool:
-        if not mailbox.selectable or not (
-            matches(mailbox.path, among or ("*",)) and matches(mailbox.path, only or ("*",))
-        ):
-            return False
-        if mailbox.is_view and "\\All" not in mailbox.attributes:
-            return is_named(mailbox.path, (*among, *only))
-        return True
-
-    return [mailbox for mailbox in listed if wanted(mailbox)]
+    possible = [
+        mailbox
+        for mailbox in listed
+        if (mailbox.selectable or mailbox.path in held)
+        and matches(mailbox.path, among or ("*",))
+        and matches(mailbox.path, only or ("*",))
+    ]
+    shows_all = any("\\All" in mailbox.attributes for mailbox in possible)
+    return [
+        mailbox
+        for mailbox in possible
+        if not (shows_all and mailbox.is_view)
+        or "\\All" in mailbox.attributes
+        or is_named(mailbox.path, (*among, *only))
+    ]
 
 
 def demand_choice(
-    listed: Sequence[Mailbox], among: Sequence[str], only: Sequence[str], account: str
+    listed: Sequence[Mailbox],
+    among: Sequence[str],
+    only: Sequence[str],
+    account: str,
+    held: Collection[MailboxPath] = (),
 ) -> list[Mailbox]:
-    """Return the mailboxes to pull.
+    """Return the mailboxes to pull, as `choose` does.
 
     Raises NothingMatches when a person named mailboxes and none of them is there: doing nothing is
     not what was asked.
     """
-    chosen = choose(listed, among, only)
+    chosen = choose(listed, among, only, held)
     if only and not chosen:
         there = [mailbox.path for mailbox in choose(listed, among, ())]
         raise NothingMatches(no_mailbox(f"of {account}", only, there))
     return chosen
+
+
+def unmatched(listed: Sequence[Mailbox], among: Sequence[str]) -> list[str]:
+    """Return a sentence for each part of an account's own choice of mailboxes that chooses none of
+    those listed: mail that its owner believes to be kept.
+    """
+    named = list(names_in(among))
+    missing = [[name] for name in named if not _any_matches(listed, [name])]
+    if among and not named and not _any_matches(listed, among):
+        missing = [list(among)]
+    there = [mailbox.path for mailbox in listed if mailbox.selectable]
+    return [
+        f"the configuration's `mailboxes`: {no_mailbox('there', globs, there)}" for globs in missing
+    ]
+
+
+def _any_matches(listed: Sequence[Mailbox], globs: Sequence[str]) -> bool:
+    return any(matches(mailbox.path, globs) for mailbox in listed)
 
 
 def note_unreadable(source: Source, report: Report) -> bool:

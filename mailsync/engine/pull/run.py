@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
 from mailsync.archive import PullRun
 from mailsync.engine.budget import Budget, unlimited
-from mailsync.engine.pull.choice import demand_choice, note_unreadable, shows_everything
+from mailsync.engine.pull.choice import (
+    choose,
+    demand_choice,
+    note_unreadable,
+    shows_everything,
+    unmatched,
+)
 from mailsync.engine.pull.intake import Intake
 from mailsync.engine.pull.scan_loop import ScanLoop
 from mailsync.engine.pull.vanished import Vanished, note_missing
@@ -15,7 +22,10 @@ from mailsync.engine.report import Report
 from mailsync.errors import ArchiveError, NothingMatches, StoreUnavailable
 from mailsync.model import INBOX, Mailbox, MailboxPath
 from mailsync.progress import Progress
-from mailsync.stores.base import Source, WholeSource
+from mailsync.stores.base import PortioningSource, Source, WholeSource
+
+_NEVER_AGAIN: Final = (PortioningSource, WholeSource)
+"""Sources that are not listed once more: the one in sessions of its own, the other at length."""
 
 
 def pull(
@@ -30,13 +40,11 @@ def pull(
     listed: Sequence[Mailbox] | None = None,
     thorough: bool = False,
 ) -> Report:
-    """Pull into `run` and fill `report`; a server that gives up ends the run early, with everything
-    that came kept.
+    """Pull into `run` and fill `report`; a server that gives up ends it early, all that came kept.
 
-    `among` are the account's own globs, `only` those of this run; a mailbox must match both.
-    `\\All` comes last, so that a message it merely shows is recognised instead of fetched;
-    `\\Flagged` and `\\Important` are left out unless a glob names them. `listed` is the source's
-    list of mailboxes, where it was asked for just now; `thorough` as in `ScanLoop.bring_all`.
+    `among` are the account's own globs, `only` those of this run; a mailbox must match both. Views
+    come last, as what they show is recognised then. `listed` are the source's mailboxes where just
+    asked for; `thorough` as in `ScanLoop.bring_all`, and what changed meanwhile is looked at.
     """
     intake = Intake(run, report, progress)
     loop = ScanLoop(source, run, report, progress, budget or unlimited(), intake)
@@ -46,10 +54,12 @@ def pull(
         progress.begin(f"pulling from {report.account}")
         try:
             listed = _listed(source, run, report, only) if listed is None else listed
-            chosen = demand_choice(listed, among, only, report.account)
+            held = {box.path for box in listed if run.state(box.path) is not None}
+            chosen = demand_choice(listed, among, only, report.account, held)
             loop.bring_all(chosen, thorough=thorough)
-            if not note_unreadable(source, report) and shows_everything(source):
-                absent = _mark_absent(run, report, loop.without_missing(listed))
+            if loop.missing or (thorough and not isinstance(source, _NEVER_AGAIN)):
+                listed, chosen = _look_again(source, loop, held, among, only)
+            absent = _conclude(source, run, report, loop, listed, among)
         except (NothingMatches, StoreUnavailable) as error:
             report.error = error
         finally:
@@ -70,11 +80,46 @@ def _listed(source: Source, run: PullRun, report: Report, only: Sequence[str]) -
     return () if still else source.mailboxes()
 
 
+def _look_again(
+    source: Source,
+    loop: ScanLoop,
+    held: Collection[MailboxPath],
+    among: Sequence[str],
+    only: Sequence[str],
+) -> tuple[Sequence[Mailbox], Sequence[Mailbox]]:
+    """Bring what was renamed, or moved to a mailbox that was looked at before: it is in no scan.
+
+    Returns the mailboxes listed now, and those of them to pull.
+    """
+    listed = source.mailboxes()
+    chosen = choose(listed, among, only, held)
+    loop.bring_changed(chosen)
+    return listed, chosen
+
+
+def _conclude(  # noqa: PLR0917  what a pull knows at its end
+    source: Source,
+    run: PullRun,
+    report: Report,
+    loop: ScanLoop,
+    listed: Sequence[Mailbox],
+    among: Sequence[str],
+) -> Sequence[MailboxPath]:
+    """Say what a complete list of mailboxes lacks of those asked for; returns those that the
+    archive has and the list lacks, now marked as gone.
+    """
+    if note_unreadable(source, report) or not shows_everything(source):
+        return []
+    for text in unmatched(listed, among):
+        report.trouble_with("mailbox", None, "", text)
+    return _mark_absent(run, report, loop.still_there(listed))
+
+
 def _note_there(run: PullRun, report: Report, loop: ScanLoop, chosen: Sequence[Mailbox]) -> None:
     """Record which mailboxes are there, and let the next pull look again at those of which
     something is missing.
     """
-    for mailbox in loop.without_missing(chosen):
+    for mailbox in loop.still_there(chosen):
         run.mailbox(mailbox)
     loop.report_unlisted()
     for path in loop.unfinished():
@@ -118,4 +163,4 @@ def _mark_absent(
         )
         report.trouble_with("mailbox", INBOX, "", text)
         return []
-    return run.absent([mailbox.path for mailbox in listed if mailbox.selectable])
+    return run.absent([mailbox.path for mailbox in listed])

@@ -17,7 +17,7 @@ from mailsync.engine.pull.reuse import Reuse
 from mailsync.engine.report import Report
 from mailsync.errors import MailboxError, MailboxMissing
 from mailsync.model import Entry, Mailbox, MailboxPath, Message, Ref, Scan, ScanRequest
-from mailsync.plan import plan_pull, stands_still
+from mailsync.plan import is_due, plan_pull, stands_still
 from mailsync.progress import Progress
 from mailsync.stores.base import PortioningSource, Source
 
@@ -55,13 +55,21 @@ class ScanLoop:
         more, in full. Raises StoreUnavailable.
         """
         requests = [ScanRequest(mailbox, self._run.state(mailbox.path)) for mailbox in mailboxes]
-        changed = [
-            request for request in requests if not stands_still(request.mailbox, request.since)
-        ]
-        self._report.unchanged += len(requests) - len(changed)
-        moving = {request.mailbox.path for request in changed}
-        self._run.still(box.path for box in mailboxes if box.path not in moving)
-        self._bring(changed)
+        changed, due, rest = [], [], []
+        for one in requests:
+            if not stands_still(one.mailbox, one.since):
+                changed.append(one)
+            elif is_due(one.mailbox.path, self._run.id):
+                due.append(one)
+            else:
+                rest.append(one)
+        self._bring([*changed, *due])
+        if any(self._is_changed(one.mailbox) for one in due):
+            # What the list says of mailboxes is not what opening them shows: open them all.
+            self._bring(rest)
+            rest = []
+        self._report.unchanged += len(rest)
+        self._run.still(one.mailbox.path for one in rest)
         again, self._again = self._again, []
         self._bring([ScanRequest(mailbox) for mailbox in again])
 
@@ -80,6 +88,24 @@ class ScanLoop:
             source.renew()
             self.bring(mailboxes)
 
+    def bring_changed(self, mailboxes: Sequence[Mailbox]) -> None:
+        """Bring what is new in those that are not as they were scanned, by a new list. Raises
+        StoreUnavailable.
+        """
+        changed = [mailbox for mailbox in mailboxes if self._is_changed(mailbox)]
+        self._run.flush()
+        self._bring([ScanRequest(mailbox) for mailbox in changed])
+
+    def _is_changed(self, mailbox: Mailbox) -> bool:
+        scan, now = self._listings.get(mailbox.path), mailbox.state
+        if scan is None:
+            return not stands_still(mailbox, self._run.state(mailbox.path))
+        return now is not None and (now.uidvalidity, now.uidnext, now.messages) != (
+            scan.state.uidvalidity,
+            scan.state.uidnext,
+            scan.state.messages,
+        )
+
     def report_unlisted(self) -> None:
         """Report what the last look at each mailbox could not list."""
         for path, scan in self._listings.items():
@@ -88,9 +114,16 @@ class ScanLoop:
             if scan.unlisted and not scan.absence_means_gone:
                 self._report.of(path).seen += scan.state.messages - len(scan.entries)
 
-    def without_missing(self, mailboxes: Iterable[Mailbox]) -> list[Mailbox]:
-        """Leave out the mailboxes that were not there any more when they were scanned."""
-        return [mailbox for mailbox in mailboxes if mailbox.path not in self.missing]
+    def still_there(self, listed: Iterable[Mailbox]) -> list[Mailbox]:
+        """Return the mailboxes that can be looked into: those the server calls so, but for those
+        that were gone when they were scanned, and those that were scanned.
+        """
+        return [
+            mailbox
+            for mailbox in listed
+            if mailbox.path in self._listings
+            or (mailbox.selectable and mailbox.path not in self.missing)
+        ]
 
     def unfinished(self) -> list[MailboxPath]:
         """Return the mailboxes that must be looked at again because something in them is
@@ -137,9 +170,11 @@ class ScanLoop:
 
     def _wanted(self, requests: Sequence[ScanRequest]) -> Iterator[Entry]:
         """Scan ahead and yield the messages to fetch, as the source asks for them."""
+        selectable = {one.mailbox.path for one in requests if one.mailbox.selectable}
         for scan in self._source.scan(requests):
             if isinstance(scan, MailboxMissing):
-                self.missing[scan.mailbox] = str(scan)
+                if scan.mailbox in selectable:
+                    self.missing[scan.mailbox] = str(scan)
             elif isinstance(scan, MailboxError):
                 self._report.of(scan.mailbox).incomplete = True
                 self._report.trouble_with("mailbox", scan.mailbox, "", str(scan))
@@ -152,6 +187,7 @@ class ScanLoop:
         fetch.
         """
         path = scan.mailbox.path
+        self.missing.pop(path, None)
         known = self._run.known(scan)
         plan = plan_pull(scan, known)
         if plan.doubtful:

@@ -4,6 +4,8 @@ QRESYNC, RFC 7162).
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from itertools import islice
 from typing import Final
 
 from mailsync.model import SyncState
@@ -44,6 +46,15 @@ def last_known(since: SyncState) -> list[bytes]:
     """
     last = since.uidnext - 1
     return [b"%d:%d" % (max(1, last - LAST_KNOWN + 1), last)] if last > 0 else []
+
+
+def covered(existing: list[range], start: int, uids: Collection[int]) -> bool:
+    """Return whether `uids` holds all those from `start` on."""
+    return all(
+        uid in uids
+        for span in existing
+        for uid in islice(range(max(start, span.start), span.stop), len(uids) + 1)
+    )
 
 
 def gaps(existing: list[range], end: int) -> tuple[range, ...]:

@@ -19,6 +19,7 @@ from mailsync.stores.imap.command_queue import Command, CommandQueue
 from mailsync.stores.imap.condstore import (
     changed_since,
     continues,
+    covered,
     gaps,
     keeps_changes,
     last_known,
@@ -193,7 +194,7 @@ class _MailboxScan:
         told = self._request.mailbox.state
         if (
             result.status == b"NO"
-            and is_missing(result.said)
+            and (is_missing(result.said) or not self._request.mailbox.selectable)
             and self._path != INBOX
             # A server that lists a state of what is missing may be wrong in the one or the other.
             and (told is None or self._examined is None or status_of(self._examined) is None)
@@ -276,16 +277,17 @@ class _MailboxScan:
         assert since is not None  # noqa: S101  # only then are changes asked for
         entries = responses.entries(self._path, state)
         vanished = tuple(responses.vanished)
-        if b"QRESYNC" not in link.session.enabled:
-            new = sum(
-                entry.ref.uid >= since.uidnext for entry in entries if isinstance(entry.ref, UidRef)
-            )
-            if state.messages - new != since.messages:
-                existing = all_uids(link, self._path, state.uidvalidity)
-                if existing is None:
-                    self._again()
-                    return None
-                vanished = gaps(existing, since.uidnext)
+        uids = {entry.ref.uid for entry in entries if isinstance(entry.ref, UidRef)}
+        new = sum(uid >= since.uidnext for uid in uids)
+        told = b"QRESYNC" in link.session.enabled
+        # UIDs were given to messages that are not shown: they are gone again, or were left out.
+        unseen = state.uidnext - since.uidnext > new
+        if unseen or (not told and state.messages - new != since.messages):
+            existing = all_uids(link, self._path, state.uidvalidity)
+            if existing is None or not covered(existing, since.uidnext, uids):
+                self._again()
+                return None
+            vanished = vanished if told else gaps(existing, since.uidnext)
         return Scan(self._request.mailbox, state, entries, since, vanished)
 
     def _again(self) -> None:

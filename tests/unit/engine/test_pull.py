@@ -21,7 +21,7 @@ from mailsync.model import INBOX, Entry, Mailbox, Message, Scan, ScanRequest, Un
 from mailsync.progress import Silence
 from mailsync.stores.memory import MemoryBox, MemoryMaildrop, MemoryServer, MemoryStore
 from tests.messages import plain
-from tests.unit.engine.rig import ACCOUNT, Rig, kinds
+from tests.unit.engine.rig import ACCOUNT, Rig, kinds, routed
 
 SENT = ("Sent",)
 ALL = ("All Mail",)
@@ -389,11 +389,39 @@ def test_with_object_ids_a_view_of_all_mail_fetches_no_message_twice(tmp_path: P
     assert len(rig.archived(INBOX)) == 10
 
 
-def test_other_views_are_left_out_unless_they_are_named(rig: Rig) -> None:
+def test_other_views_are_left_out_where_all_mail_is_shown_unless_they_are_named(rig: Rig) -> None:
+    rig.old.make(ALL, "\\All")
     rig.old.make(("Starred",), "\\Flagged")
     rig.old.deliver(("Starred",), plain(1))
     assert rig.pull().total.new == 0
     assert rig.pull(only=["Starred"]).total.new == 1
+
+
+@pytest.mark.parametrize("role", ["\\Flagged", "\\Important"])
+def test_what_is_called_a_view_and_holds_messages_of_its_own_is_kept_and_moved(
+    rig: Rig, role: str
+) -> None:
+    rig.old.make(("Starred",), role)
+    rig.old.deliver(INBOX, routed(1))
+    rig.old.deliver(("Starred",), routed(1))
+    assert rig.pull().total.new == 1
+    rig.push()
+    assert not rig.there(("Starred",))
+    rig.old.deliver(("Starred",), routed(2))
+    rig.pull()
+    rig.push()
+    assert rig.there(("Starred",)) == [routed(2)]
+
+
+def test_a_name_of_the_configuration_that_the_server_does_not_list_is_no_complete_backup(
+    rig: Rig,
+) -> None:
+    filled(rig)
+    report = rig.pull(among=["INBOX", "Sentt"])
+    assert report.exit_code == 3
+    assert "no mailbox there matches Sentt" in report.notes[0].text
+    assert rig.pull(among=["INBOX", "!Sentt", "Nothing*"]).exit_code == 0
+    assert rig.pull(among=["Nothing*"]).exit_code == 3
 
 
 def test_only_what_globs_choose_is_pulled_and_the_rest_is_not_believed_gone(rig: Rig) -> None:

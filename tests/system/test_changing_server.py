@@ -1,0 +1,63 @@
+"""A migration whose old server is in use meanwhile: mailboxes are renamed and messages moved while
+they are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.messages import plain
+from tests.servers import liar
+from tests.servers.liar import Exchange, Lie, Mail
+from tests.system.cli_home import Home
+
+
+def account(port: int, more: str = "") -> str:
+    return (
+        f"protocol: imap, host: 127.0.0.1, port: {port}, security: none, username: {liar.USER},"
+        f" password: {liar.PASSWORD}{more}"
+    )
+
+
+def filled() -> Mail:
+    mail = Mail()
+    mail.put(b"INBOX", plain(1))
+    for number in range(5):
+        mail.put(b"Work", plain(10 + number))
+    return mail
+
+
+def rename(mail: Mail) -> None:
+    box = mail.boxes.pop(b"Work")
+    box.name = b"Projects"
+    mail.boxes[b"Projects"] = box
+
+
+def move(mail: Mail) -> None:
+    mail.put(b"INBOX", mail.boxes[b"Work"].messages.pop().content)
+
+
+@pytest.mark.parametrize(("change", "codes"), [(rename, (3, 0)), (move, (0, 0))])
+def test_what_changes_its_place_while_it_is_migrated_is_moved_or_named(
+    tmp_path: Path, change: Callable[[Mail], None], codes: tuple[int, int]
+) -> None:
+    home, old, new = Home(tmp_path), filled(), Mail()
+    done: list[bool] = []
+
+    def meanwhile(asked: Exchange) -> None:
+        if asked.name == "EXAMINE" and b"Work" in asked.line and not done:
+            done.append(True)
+            change(old)
+
+    lie = Lie("in use", "as it says", "imap", instead=meanwhile)
+    with liar.imap(old, lie) as source, liar.imap(new) as destination:
+        home.configure(a=account(source.port), n=account(destination.port, ", archive: unused"))
+        first = home.run("migrate", "a", "n")
+        assert first.returncode == codes[0], first.stdout + first.stderr
+        assert ("! Projects: came to be" in first.stderr) == (change is rename)
+        assert home.run("migrate", "a", "n").returncode == codes[1]
+    assert done
+    assert new.contents() == old.contents()
