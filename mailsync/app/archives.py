@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from mailsync.app.accounts import Login
+from mailsync.app.rename import Namesake
 from mailsync.archive import Archive
 from mailsync.config.url import is_url
 from mailsync.errors import ArchiveError, ArchiveNotFound, OtherServer
@@ -34,6 +35,9 @@ def demand_account(archive: Archive, login: Login) -> None:
     accounts = archive.accounts()
     if login.name in accounts:
         return
+    for name in accounts:
+        if archive.server(name) == login.server != "":
+            raise ArchiveNotFound(Namesake(name, login.directory).remedy(login))
     if not accounts:
         raise ArchiveNotFound(
             f"there is no archive of {login.shown} yet: `mailsync pull {login.shown}` makes it in"

@@ -14,8 +14,9 @@ from mailsync.app.accounts import Login, Secrets
 from mailsync.app.imap_beside import Choose, imap_beside, keep_pop3, shown_by, tell
 from mailsync.app.pull import opened, pull_by
 from mailsync.app.rehearsals import rehearse_migration
+from mailsync.app.rename import remark
 from mailsync.app.requests import MigrateRequest
-from mailsync.app.runs import begun, budget_of, collide, patience, rules_of
+from mailsync.app.runs import begun, budget_of, collide, key_of, patience, rules_of
 from mailsync.archive import Archive, PullRun, PushRun, ServerOf
 from mailsync.engine.proof import Question, prove, settle
 from mailsync.engine.proof_outcome import Proof
@@ -117,6 +118,7 @@ class Migration:
         if found and here is not None and first and imap_instead(found, here):
             return found.login
         tell(self._pushed, login, found, here)
+        remark(self._pushed, login)
         return None
 
     def _move(self, archive: Archive, source: Source, destination: Destination) -> None:
@@ -131,7 +133,9 @@ class Migration:
             self._pushed.ended = int(time.time())
             return
         with archive.pull(login.name, ServerOf(login.server)) as pulling:
-            pushing = archive.push(login.name, destination.key)
+            pushing = archive.push(
+                login.name, key_of(archive, destination.key, targets.listed, self._pushed)
+            )
             session = PushSession(
                 pushing,
                 destination,

@@ -18,6 +18,7 @@ from mailsync.app.archives import demand_server, open_archive
 from mailsync.app.containment import contained
 from mailsync.app.imap_beside import imap_beside, tell
 from mailsync.app.rehearsals import rehearse_pull
+from mailsync.app.rename import remark
 from mailsync.app.requests import PullRequest
 from mailsync.app.runs import begun, budget_of
 from mailsync.archive import Archive, PullRun, ServerOf
@@ -85,6 +86,7 @@ def _pull_one(
         if login.name not in archive.accounts():
             source.capabilities()
             tell(report, login, imap_beside(login, secret))
+            remark(report, login)
         with archive.pull(login.name, ServerOf(login.server, moved, login.files)) as run:
             pull_by(run, archive, login, source, report, progress, only=request.mailboxes)
 

@@ -12,7 +12,7 @@ from mailsync.app.accounts import Secrets
 from mailsync.app.archives import demand_account, open_archive
 from mailsync.app.choice import SEARCHED, as_of, chosen_of, demand_messages, moved_to
 from mailsync.app.requests import PushRequest, RestoreRequest
-from mailsync.app.runs import begun, budget_of, collide, patience, rules_of
+from mailsync.app.runs import begun, budget_of, collide, key_of, patience, rules_of
 from mailsync.archive import Archive
 from mailsync.engine import push as engine
 from mailsync.engine.chosen import Chosen
@@ -83,10 +83,12 @@ def push_from(
     demand_messages(request.choice, chosen)
     _note_choice(chosen, report, restoring=restoring)
     rules = rules_of(request.destination, request.renamed, request.into)
-    targets = find_targets(archive, login.name, destination.mailboxes(), rules, chosen.selection)
+    listed = destination.mailboxes()
+    targets = find_targets(archive, login.name, listed, rules, chosen.selection)
     if collide(targets.mapping, report):
         return
-    with archive.push(login.name, destination.key, rehearsal=report.dry_run) as run:
+    key = key_of(archive, destination.key, listed, report)
+    with archive.push(login.name, key, rehearsal=report.dry_run) as run:
         budget = budget_of(archive, request.destination, destination.key, "up")
         session = engine.PushSession(run, destination, report, progress, patience(), budget)
         if report.dry_run:

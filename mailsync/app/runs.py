@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from mailsync.app import stores
@@ -13,7 +13,7 @@ from mailsync.engine.budget import Budget, unlimited
 from mailsync.engine.push import Patience
 from mailsync.engine.report import Report
 from mailsync.mapping import MappingPlan, MappingRules, parse_name, show
-from mailsync.model import MailboxPath
+from mailsync.model import Mailbox, MailboxPath
 
 PATIENCE: Final = 30.0
 """Seconds a server may still be storing what a broken connection had sent, before it is sent again.
@@ -47,6 +47,21 @@ def budget_of(archive: Archive, login: Login, name: str, direction: str) -> Budg
         clock=time.monotonic,
         sleep=time.sleep,
     )
+
+
+def key_of(archive: Archive, key: str, listed: Sequence[Mailbox], report: Report) -> str:
+    """Return the key by which the ledger knows a destination; a remark says where its port has
+    changed.
+    """
+    known = archive.destination(key, listed)
+    if known != key:
+        port = known.rpartition(":")[2]
+        text = (
+            f"this is the server that was at port {port}, as the numbers of its mailboxes say: what"
+            " was sent there is not sent again"
+        )
+        report.note("same-server", None, "", text)
+    return known
 
 
 def patience() -> Patience:

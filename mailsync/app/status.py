@@ -9,6 +9,7 @@ from typing import Final
 from mailsync import exit_codes
 from mailsync.app.accounts import Login
 from mailsync.app.archives import demand_account
+from mailsync.app.rename import namesakes
 from mailsync.app.requests import StatusRequest
 from mailsync.archive import Archive
 from mailsync.errors import ArchiveError, ArchiveNotFound
@@ -70,7 +71,7 @@ def _state(login: Login, now: float, max_age: float | None) -> State:
             place,
             exists=exists,
             stale=exists or max_age is not None,
-            error=str(error),
+            error="; ".join([str(error), *(one.remedy(login) for one in namesakes(login))]),
             exit_code=exit_codes.of_error(error),
         )
 

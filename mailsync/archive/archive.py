@@ -180,6 +180,24 @@ class Archive(Questions):
         """Have the next pull look at all of these mailboxes again, whatever their counters say."""
         self._findings.doubt(account, mailboxes)
 
+    def rename(self, old: str, new: str) -> None:
+        """Give an account another name, with all its history. Raises ArchiveError where the archive
+        does not know it, or knows another one of the new name.
+        """
+        names = self.accounts()
+        if old not in names:
+            there = ", ".join(names) or "no account"
+            raise ArchiveError(f"{self.directory} knows no account {old}; there is: {there}")
+        if new in names:
+            raise ArchiveError(
+                f"{self.directory} knows an account {new} already; give that another name first"
+            )
+        with self._group.turn:
+            self._catalogue.begin()
+            self._catalogue.accounts.rename(old, new)
+            self._catalogue.commit()
+        self._ran = True
+
     def prunable(
         self, account: str, before: int, chosen: Callable[[MailboxPath], bool]
     ) -> Sequence[Prunable]:

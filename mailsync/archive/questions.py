@@ -10,8 +10,9 @@ from mailsync.archive.contents import Contents
 from mailsync.archive.findings import Findings
 from mailsync.archive.group_commit import GroupCommit
 from mailsync.archive.last_known import LastKnown
+from mailsync.archive.same_destination import agree
 from mailsync.archive.storage.disk import disk_errors_translated
-from mailsync.model import ArchivedMessage, MailboxPath
+from mailsync.model import ArchivedMessage, Mailbox, MailboxPath
 
 HEX_DIGITS: Final = frozenset("0123456789abcdef")
 
@@ -132,6 +133,19 @@ class Questions:
             expected = self._catalogue.files.expected(row, mailbox)
         with disk_errors_translated(self.directory):
             return self._contents.lost(expected)
+
+    def destination(self, key: str, listed: Sequence[Mailbox]) -> str:
+        """Return the key under which the ledger knows the destination that is called `key` now and
+        lists these mailboxes: also that of the same user and host at another port, where all that
+        was sent to mailboxes that are still there agrees with their states.
+        """
+        with self._group.turn:
+            known = self._catalogue.destinations.keys()
+            others = [one for one in known if one.rpartition(":")[0] == key.rpartition(":")[0]]
+            if key in others:
+                return key
+            sent = {one: self._catalogue.destinations.sent(one) for one in others}
+        return next((one for one in others if agree(sent[one], listed)), key)
 
     # runs
 

@@ -38,6 +38,7 @@ COMMANDS: Final = {
     "show": "Show one message.",
     "duplicates": "List messages in several places, and look-alikes.",
     "providers": "What is known of mail providers: servers, sign-in.",
+    "account": "Go on with an account under another name.",
     "certificate": "Show a server's certificate, and keep it as trusted.",
     "config": "Help with the configuration file.",
     "schema": "Print what commands print with --json, as a JSON Schema.",

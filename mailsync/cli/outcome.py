@@ -43,6 +43,8 @@ REMARKS: Final = frozenset(
         "kept",
         "imap-instead",
         "no-flags",
+        "another-name",
+        "same-server",
     }
 )
 """Kinds of notes that are shown for completeness; all others are trouble."""

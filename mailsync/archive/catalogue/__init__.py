@@ -5,6 +5,7 @@ from mailsync.archive.catalogue.catalogue import Catalogue
 from mailsync.archive.catalogue.connection import NAME, REINDEX
 from mailsync.archive.catalogue.duplicates import Different, Same
 from mailsync.archive.catalogue.files import Alike, FileRow, FileState
+from mailsync.archive.catalogue.ledger import Sent
 from mailsync.archive.catalogue.mailboxes import ArchivedMailbox
 from mailsync.archive.catalogue.placements import LACKING, Placements
 from mailsync.archive.catalogue.pruning import Prunable
@@ -25,6 +26,7 @@ __all__ = [
     "Prunable",
     "RunRecord",
     "Same",
+    "Sent",
     "begin_from_copy",
     "is_sound",
 ]

@@ -11,7 +11,7 @@ from mailsync.archive.catalogue.departures import Departures
 from mailsync.archive.catalogue.duplicates import Duplicates
 from mailsync.archive.catalogue.files import Files, Messages
 from mailsync.archive.catalogue.holdings import Holdings
-from mailsync.archive.catalogue.ledger import Ledger
+from mailsync.archive.catalogue.ledger import Destinations, Ledger
 from mailsync.archive.catalogue.likenesses import Likenesses
 from mailsync.archive.catalogue.mailboxes import Folders, Mailboxes
 from mailsync.archive.catalogue.moves import Moves
@@ -39,6 +39,7 @@ class Catalogue:
         self.likenesses = Likenesses(sql)
         self.departures = Departures(sql)
         self.moves = Moves(sql)
+        self.destinations = Destinations(sql)
         self.duplicates = Duplicates(sql)
         self.prunable = PrunableFiles(sql)
 

@@ -3,10 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from mailsync.archive.catalogue.connection import Connection
-from mailsync.archive.catalogue.text import write_flags, write_path
+from mailsync.archive.catalogue.text import read_path, write_flags, write_path
 from mailsync.model import ArchivedMessage, LedgerKey, LedgerLine, MailboxPath, SyncState
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Messages sent to one mailbox under one UIDVALIDITY: `last` is the largest UID they got."""
+
+    mailbox: MailboxPath
+    uidvalidity: int
+    last: int
+
+
+class Destinations:
+    """All destinations of which there are lines, by their keys."""
+
+    def __init__(self, sql: Connection) -> None:
+        self._sql = sql
+
+    def keys(self) -> list[str]:
+        """Return their keys."""
+        return [key for (key,) in self._sql.all("SELECT DISTINCT destination FROM ledger")]
+
+    def sent(self, destination: str) -> list[Sent]:
+        """Return what was sent to one, as far as its server told where it put it."""
+        rows = self._sql.all(
+            "SELECT mailbox, uidvalidity, max(uid) FROM ledger WHERE destination = ?"
+            " AND uid IS NOT NULL AND uidvalidity IS NOT NULL GROUP BY mailbox, uidvalidity",
+            (destination,),
+        )
+        return [Sent(read_path(mailbox), validity, last) for mailbox, validity, last in rows]
 
 
 class Ledger:

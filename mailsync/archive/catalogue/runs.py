@@ -47,6 +47,11 @@ class Accounts:
         self._sql.execute("INSERT OR IGNORE INTO accounts (name) VALUES (?)", (name,))
         return int(self._sql.one("SELECT id FROM accounts WHERE name = ?", name)[0])
 
+    def rename(self, old: str, new: str) -> None:
+        """Give an account another name, which none has; what it spent today goes along."""
+        self._sql.execute("UPDATE accounts SET name = ? WHERE name = ?", (new, old))
+        self._sql.execute("UPDATE OR IGNORE traffic SET account = ? WHERE account = ?", (new, old))
+
     def server(self, account: int) -> str:
         """Return the server that an account's mail came from, empty where nobody knows."""
         row = self._sql.one("SELECT coalesce(server, '') FROM accounts WHERE id = ?", account)
