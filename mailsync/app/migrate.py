@@ -181,6 +181,9 @@ class Migration:
             self._pushed.trouble_with("mailbox", path, "", text)
         if self._pulled.error is None and self._pushed.error is None:
             self._prove(push, targets, run, destination)
+        if self._pulled.error is not None:
+            text = "only what had come by then was sent: the pull stopped early; nothing was proved"
+            self._pushed.trouble_with("not-pulled", None, "", text)
         self._pushed.ended = int(time.time())
         partly = self._pulled.error is not None or self._request.mailboxes
         complete = self._pushed.complete and not partly

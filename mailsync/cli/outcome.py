@@ -173,21 +173,24 @@ def _proof(report: Report, session: Session) -> None:
 
 def _proved_in_a_line(report: Report) -> None:
     """Print that everything is where it should be."""
-    total, different = (
-        sum(one.at_source for one in report.proof),
-        sum(one.messages for one in report.proof),
-    )
-    held = (
-        messages(total)
-        if total == different
-        else f"{messages(total)} ({different:,} different ones)"
-    )
+    total = sum(one.at_source for one in report.proof)
+    different = sum(one.messages for one in report.proof)
     compared = sum(one.compared for one in report.proof)
     checked = f"; sizes of all, contents of {compared:,} compared" if compared else ""
     removed = sum(one.removed for one in report.proof)
     were = "was" if removed == 1 else "were"
     but = f", but for {removed:,} that {were} removed there since" if removed else ""
-    say(f"proved: {held} at the source, all in the archive and on the destination{but}{checked}")
+    if different > total:
+        # Of a POP3 account also what it does not show any more goes to the destination.
+        held = (
+            f"{messages(total)} at the source, all in the archive; the {different:,} that it has"
+            f" of them and of earlier ones are on the destination{but}"
+        )
+    else:
+        others = f" ({different:,} different ones)" if different < total else ""
+        held = f"{messages(total)}{others} at the source, all in the archive and on the destination"
+        held += but
+    say(f"proved: {held}{checked}")
 
 
 def _proved(one: Proved) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from mailsync.errors import StoreUnavailable, Throttled, Unreachable
+from mailsync.errors import ConnectionLost, StoreUnavailable, Throttled, Unreachable
 
 RETRIES: Final = 4
 FIRST_WAIT: Final = 1.0
@@ -54,7 +54,7 @@ class Retry:
         self._failures += 1
         hopeful = error.retryable or (self._reached and isinstance(error, Unreachable))
         if not hopeful or self._failures > self._retries:
-            raise error
+            raise self._final(error)
         stated = error.wait if isinstance(error, Throttled) else None
         if stated is not None and stated > LONGEST_STATED:
             raise error
@@ -62,6 +62,17 @@ class Retry:
         again = f"trying again in {seconds:.0f} s" if seconds >= 1 else "trying again"
         self._note(f"{error.account}: {error}; {again}")
         self._sleep(seconds)
+
+    def _final(self, error: StoreUnavailable) -> StoreUnavailable:
+        """Return what ends the work: a server that was there and is not is no mistyped one."""
+        if not (self._reached and isinstance(error, Unreachable)):
+            return error
+        lost = ConnectionLost(
+            error.account,
+            "the connection was lost, and the server cannot be reached since; run it again later",
+        )
+        lost.__cause__ = error
+        return lost
 
 
 def longer(known: StoreUnavailable | None, stop: StoreUnavailable) -> StoreUnavailable:

@@ -75,6 +75,13 @@ def test_a_server_that_cannot_be_reached_is_waited_for_only_if_it_was_there_befo
     assert waits_of(Unreachable("a", "refuses connections"), reached=True) == [1]
 
 
+def test_a_server_that_was_there_and_stays_away_is_a_lost_connection() -> None:
+    gone = Unreachable("a", "refuses connections")
+    with pytest.raises(ConnectionLost, match="cannot be reached since") as caught:
+        waits_of(ConnectionLost("a", "broke"), gone, retries=1, reached=True)
+    assert caught.value.__cause__ is gone
+
+
 def test_a_person_is_told_whose_server_and_how_long() -> None:
     notes: list[str] = []
     retry = Retry(note=notes.append, sleep=lambda _: None, jitter=lambda: 0.5)

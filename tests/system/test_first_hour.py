@@ -6,12 +6,15 @@ import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from mailsync.cli import main
+from mailsync.cli.session import Session
 from tests.messages import plain
 from tests.servers import dovecot as dovecots
-from tests.servers.cutter import Cutter
+from tests.servers.cutter import Cut, Cutter
 from tests.servers.dovecot import Dovecot
 from tests.system.cli_home import Home, filled
 from tests.system.terminal import typed
@@ -194,6 +197,32 @@ def test_what_is_sent_to_takes_its_password_by_either_name(
     home.well("pull", where, *PASSWORD)
     home.well("push", where, there, option, "PASSWORD")
     home.well("restore", where, "--to", there, option, "PASSWORD")
+
+
+# a network that is cut
+
+
+def test_a_migration_whose_source_is_lost_does_not_end_with_the_word_complete(
+    dovecot: Dovecot, home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    user = dovecot.user()
+    for number in range(60):
+        dovecot.deliver(user, "INBOX", plain(number) + b"x" * 20_000)
+    with (
+        Cutter(dovecot.imap_port) as line,
+        patch("mailsync.stores.retry.backoff", return_value=0.0),
+    ):
+        line.cuts = [Cut(400_000), *(Cut(1, connection=number) for number in range(2, 30))]
+        source, new = f"imap://{user}@localhost:{line.port}", url(dovecot, dovecot.user(), "imap")
+        where = ("--archive", str(home.directory / "archive"))
+        passwords = ("--source-password-env", "P", "--destination-password-env", "P")
+        code = main.run(["migrate", source, new, *where, *passwords], Session({"P": "secret"}))
+    out, err = capsys.readouterr()
+    assert code == 75
+    assert "complete" not in out
+    last = err.splitlines()[-1]
+    assert last.startswith(f"{source} → {new}: incomplete")
+    assert "the pull stopped early; nothing was proved" in " ".join(err.split())
 
 
 # several accounts

@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, type[Shape]]] = {
     "duplicates": looking.Duplicates,
     "prune": upkeep.Pruned,
     "reindex": upkeep.Reindexed,
+    "account": upkeep.Renamed,
     "providers": servers.Providers,
     "login": servers.LoggedIn,
     "logout": servers.LoggedOut,

@@ -79,7 +79,7 @@ class Proved(Shape):
     in_archive: int
     """of these, in the archive"""
     messages: int
-    """different messages among these"""
+    """different messages to be on the destination: these, and of a POP3 account earlier ones too"""
     found: int
     """of these, on the destination"""
     removed: int

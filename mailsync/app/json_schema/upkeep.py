@@ -174,3 +174,23 @@ class Reindexed(Shape):
 
     reports: list[ReindexedArchive]
     """the one archive"""
+
+
+class Renaming(Shape):
+    """An account that goes on under another name."""
+
+    old: str
+    """the name it had"""
+    new: str
+    """the name it has"""
+    archive: str
+    """the directory of its archive"""
+    came_from: str | None
+    """where that was before, else null"""
+
+
+class Renamed(Shape):
+    """What `account rename` did."""
+
+    renamed: Renaming
+    """what was done"""

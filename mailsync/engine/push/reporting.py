@@ -58,8 +58,10 @@ def count_as_sent(plan: PushPlan, report: Report) -> None:
 
 
 def note_removed(message: ArchivedMessage, report: Report) -> None:
-    """Say that the user took a message away on the destination."""
-    report.of(message.mailbox).removed += 1
+    """Say that the user took a message away on the destination, where it was counted as being."""
+    tally = report.of(message.mailbox)
+    tally.removed += 1
+    tally.duplicate = max(0, tally.duplicate - 1)
     report.note(
         "removed-there",
         message.mailbox,

@@ -150,6 +150,28 @@ def test_a_proof_says_what_was_compared_and_what_was_removed_since(
     )
 
 
+@pytest.mark.parametrize(
+    ("different", "words"),
+    [
+        (12, "17 messages (12 different ones) at the source, all in the archive and on the"),
+        (
+            22,
+            (
+                "17 messages at the source, all in the archive; the 22 that it has of them and of"
+                " earlier ones are on the destination, but for 3 that were removed there since"
+            ),
+        ),
+    ],
+)
+def test_a_proof_never_counts_more_messages_at_the_source_than_there_are(
+    different: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = Report("push", "old", "new", started=1000, ended=1000)
+    numbers = (17, 17, different, different - 3, 3)
+    report.proof.append(Proved(("INBOX",), ("INBOX",), *numbers))
+    assert said(capsys, report)[1].startswith(f"proved: {words}")
+
+
 @pytest.mark.parametrize("kind", ["failed", "expunged"])
 @pytest.mark.parametrize(
     ("verbose", "words"),
