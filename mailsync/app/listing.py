@@ -80,14 +80,14 @@ class Listing:
                     "octets": message.size,
                     "flags": sorted(message.flags),
                     "internaldate": message.internaldate,
-                    "date": _iso(message.internaldate),
+                    "date": iso(message.internaldate),
                     "message_id": message.message_id,
                     "subject": message.subject,
                     "sender": message.sender,
                     "copy": message.copy,
                     "gone": message.gone,
-                    "gone_after": _iso(after),
-                    "gone_by": _iso(by),
+                    "gone_after": iso(after),
+                    "gone_by": iso(by),
                 }
 
 
@@ -126,12 +126,13 @@ def loss_as_json(loss: Loss) -> dict[str, object]:
         "mailbox": show(loss.mailbox),
         "lost": loss.lost,
         "moved": [{"mailbox": show(path), "messages": count} for path, count in loss.moved.items()],
-        "gone_after": _iso(loss.after),
-        "gone_by": _iso(loss.by),
+        "gone_after": iso(loss.after),
+        "gone_by": iso(loss.by),
     }
 
 
-def _iso(moment: int | None) -> str | None:
+def iso(moment: int | None) -> str | None:
+    """Return a time as `2026-03-01T08:00:00+00:00`; None for none, and for none of a calendar."""
     try:
         return None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat()
     except (OverflowError, ValueError, OSError):

@@ -69,6 +69,11 @@ class Questions:
                 found, mailbox, include_gone=include_gone, as_of=as_of
             )
 
+    def places(self, account: str, digest: bytes) -> Sequence[ArchivedMessage]:
+        """Return a message as each mailbox of an account holds it, or held it, the inbox first."""
+        row = self._catalogue.accounts.find(account)
+        return [] if row is None else self._catalogue.holdings.places(row, digest)
+
     def moved(self, account: str, mailbox: MailboxPath) -> Mapping[bytes, Sequence[MailboxPath]]:
         """Return the messages (by identity) that left a mailbox and live on, each with the
         mailboxes it came to: another one, or the same. A copy that another mailbox had before is

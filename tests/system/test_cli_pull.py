@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
+from imapclient import IMAPClient
 
 from mailsync.archive import Archive
 from tests.messages import plain
@@ -52,6 +53,8 @@ def test_a_pull_over_tls_then_everything_that_reads_the_archive(
     shown = home.well("show", "home", digest[:12])
     assert "Subject: Message number 3" in shown
     assert "This is message number 3." in shown
+    assert f"SHA-256: {digest}" in shown
+    assert "In: INBOX" in shown
     raw = subprocess.run(
         [*MAILSYNC, "show", "home", digest, "--raw"],
         cwd=home.directory,
@@ -273,3 +276,47 @@ def read_until(terminal: int, words: str) -> str:
                 break
     assert words.encode() in said, said
     return said.decode("utf-8", "replace")
+
+
+def test_a_message_is_shown_with_where_it_was_its_links_and_its_attachments_which_are_saved(
+    home: Home, dovecot: Dovecot
+) -> None:
+    user = dovecot.user()
+    message = (
+        b"From: Bob <bob@example.org>\r\nSubject: Offer\r\nMessage-ID: <offer@example.org>\r\n"
+        b"Date: Mon, 2 Mar 2026 10:00:00 +0000\r\nMIME-Version: 1.0\r\n"
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+        b"--b\r\nContent-Type: text/html\r\n\r\n<table><tr><td>Bread<td>2 EUR</table>"
+        b"<a href=https://evil.example/>bank</a>\r\n"
+    ) + b"".join(
+        b'--b\r\nContent-Type: application/pdf; name="../../%s"\r\n'
+        b"Content-Transfer-Encoding: base64\r\n\r\nAAAA\r\n" % name
+        for name in (b"a.pdf", b"a.pdf", b".rc")
+    )
+    dovecot.deliver(user, "Projects", message + b"--b--\r\n", flags=["\\Flagged"])
+    dovecot.deliver(user, "INBOX", message + b"--b--\r\n")
+    home.configure(a=imap(dovecot, user))
+    home.well("pull")
+    with IMAPClient(dovecot.host, dovecot.imap_port, ssl=False) as other:
+        other.login(user, dovecot.password)
+        other.delete_folder("Projects")
+    home.well("-q", "pull")
+    digest = hashlib.sha256(message + b"--b--\r\n").hexdigest()
+    place = home.directory / "saved"
+    place.mkdir()
+    (place / "a.pdf").write_bytes(b"mine")
+
+    shown = home.well("show", "a", digest[:6], "--attachments", "saved")
+
+    assert re.search("^In: INBOX$", shown, re.MULTILINE)
+    assert re.search(r"^In: Projects \(flagged\), gone between 20.* and 20", shown, re.MULTILINE)
+    assert "Bread | 2 EUR\n\nbank [1]" in shown
+    assert "Links lead to:\n  [1] https://evil.example/" in shown
+    assert "a.pdf (application/pdf, 3 B) → saved/a (2).pdf" in shown
+    assert {one.name: one.read_bytes() for one in place.iterdir()} == {
+        "a.pdf": b"mine",
+        "a (2).pdf": bytes(3),
+        "a (3).pdf": bytes(3),
+        "rc": bytes(3),
+    }
+    assert not (home.directory / "rc").exists()

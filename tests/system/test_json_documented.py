@@ -27,6 +27,10 @@ EVERY = "every command"
 OPEN = {"headers"}
 """Keys whose own keys are values: names of a message's headers."""
 
+CARRYING = (
+    b"Subject: Carrying\r\nMessage-ID: <carrying@example.org>\r\nMIME-Version: 1.0\r\n"
+    b"Content-Type: application/pdf; name=a.pdf\r\n\r\npdf\r\n"
+)
 COLLIDING = plain(1).replace(b"Subject: ", b"Subject: another ")
 
 
@@ -90,6 +94,7 @@ def printed(tmp_path: Path, dovecot: Dovecot) -> Printed:
     dovecot.deliver(user, "Work", plain(0))
     dovecot.deliver(user, "Copies", plain(2))
     dovecot.deliver(user, "INBOX", COLLIDING)
+    dovecot.deliver(user, "INBOX", CARRYING)
     home.configure(
         home=imap(dovecot, user),
         other=imap(dovecot, dovecot.user(), ", backup: false"),
@@ -171,7 +176,8 @@ def test_commands_that_read_an_archive_print_what_is_documented(printed: Printed
     listed = printed.run("list", "home", "--mailbox", "INBOX")["messages"]
     assert isinstance(listed, list)
     printed.run("list", "home", "--gone-since", "1d")
-    printed.run("show", "home", listed[0]["digest"])
+    (carrying,) = [one["digest"] for one in listed if one["subject"] == "Carrying"]
+    printed.run("show", "home", carrying)
     printed.run("duplicates", "home")
     printed.run("check")
     printed.run("check", str(files(printed.home)))

@@ -147,7 +147,7 @@ NESTED: dict[str, Callable[[int], bytes]] = {
 @pytest.mark.parametrize("name", NESTED)
 def test_a_message_within_messages_without_end_is_shown_as_far_as_that_goes(name: str) -> None:
     content = b"Subject: deep\r\n" + NESTED[name](3_000) + b"\r\ntext\r\n"
-    shown = preview.text(content)
+    shown = preview.read(content).lines
     assert preview.headers(content)["Subject"] == "deep"
     assert all("\x1b" not in line for line in shown)
 
@@ -157,7 +157,7 @@ def test_what_is_shown_of_a_message_commands_no_terminal(field: bytes) -> None:
     evil = b"\x1b]0;owned\x07\x1b[2J\x9b31m\r\n\t\xe2\x80\xae =?utf-8?B?G10wO293bmVkBw==?="
     content = plain(1).replace(b"Subject: Message number 1", b"X: y")
     content = field + b": " + evil + b"\r\n" + content
-    shown = "\n".join([*preview.headers(content).values(), *preview.text(content)])
+    shown = "\n".join([*preview.headers(content).values(), *preview.read(content).lines])
     assert not set(shown) & set("\x1b\x07\x9b\u202e")
 
 

@@ -142,6 +142,34 @@ class Listed(Shape):
     """each chosen message"""
 
 
+class MessagePlace(Shape):
+    """One mailbox that a message is in, or was."""
+
+    mailbox: str
+    """its name"""
+    flags: list[str]
+    r"""such as `\Seen`, as they are or were there"""
+    gone: bool
+    """whether the message left it"""
+    gone_after: str | None
+    """the last pull that saw it there, as `2026-03-01T08:00:00+00:00`, null if none did"""
+    gone_by: str | None
+    """the pull that found it gone, written so too, null if it is there"""
+
+
+class MessageAttachment(Shape):
+    """One thing that a message carries."""
+
+    name: str
+    """its name, made safe for a file"""
+    type: str
+    """such as `application/pdf`"""
+    octets: int
+    """its size"""
+    saved: str | None
+    """with `--attachments`, the file it was written to, else null"""
+
+
 class Shown(Shape):
     """One message."""
 
@@ -149,10 +177,16 @@ class Shown(Shape):
     """its SHA-256"""
     octets: int
     """its size"""
+    places: list[MessagePlace]
+    """each mailbox of the account that it is in, or was"""
     headers: dict[str, str]
     """the main headers that it has, by name, decoded"""
     text: str
-    """its text, safe for a terminal, attachments named at the end"""
+    """its text, safe for a terminal; `[1]` stands behind words that lead to the first of `links`"""
+    links: list[str]
+    """where the links of its text lead that do not say so themselves"""
+    attachments: list[MessageAttachment]
+    """what it carries beside its text"""
 
 
 class SameMessage(Shape):

@@ -163,6 +163,22 @@ class Holdings:
         for *columns, flags, gone_run, copies, _ in rows:
             yield self._message(path, flags if copies is None else copies, columns, gone_run)
 
+    def places(self, account: int, digest: bytes) -> list[ArchivedMessage]:
+        """Return a content as each mailbox of an account holds it, or held it, by their names."""
+        rows = self._sql.all(
+            f"SELECT {_MESSAGE}, d.path, p.flags, p.gone_run, {_COPIES},"
+            " max((p.gone_run IS NULL) * 1000000000000 + p.id)"
+            " FROM messages m JOIN files f ON f.message = m.id JOIN placements p ON p.file = f.id"
+            " JOIN mailboxes b ON b.id = p.mailbox JOIN folders d ON d.id = b.folder"
+            " WHERE m.digest = ? AND b.account = ?"
+            " GROUP BY f.id, b.id ORDER BY d.path <> 'INBOX', d.path, f.copy",
+            (digest, account),
+        )
+        return [
+            self._message(read_path(path), flags if copies is None else copies, columns, gone)
+            for *columns, path, flags, gone, copies, _ in rows
+        ]
+
     def newest(self) -> int:
         """Return the row of the placement that came last, 0 when there is none."""
         return int(self._sql.one("SELECT coalesce(max(id), 0) FROM placements")[0])

@@ -20,7 +20,11 @@ def test_headers_are_decoded_and_unfolded() -> None:
 
 
 def test_the_text_is_decoded_attachments_are_named_and_escapes_are_harmless() -> None:
-    assert preview.text(MIXED) == ["Schöne Grüße", "�[31mred", "", "[application/pdf, a.pdf, 3 B]"]
+    reading = preview.read(MIXED)
+    assert reading.lines == ["Schöne Grüße", "�[31mred"]
+    (attached,) = reading.attachments
+    assert (attached.name, attached.kind) == ("a.pdf", "application/pdf")
+    assert attached.content == bytes(3)
 
 
 def test_a_message_with_html_alone_is_shown_as_text() -> None:
@@ -28,7 +32,7 @@ def test_a_message_with_html_alone_is_shown_as_text() -> None:
         b"Content-Type: text/html; charset=utf-8\r\n\r\n<style>p{}</style><p>One &amp;"
         b" two</p><script>x()</script><p>three</p>"
     )
-    assert preview.text(message) == ["One & two", "three"]
+    assert preview.read(message).lines == ["One & two", "", "three"]
 
 
 def test_plain_text_is_preferred_to_html() -> None:
@@ -38,21 +42,52 @@ def test_plain_text_is_preferred_to_html() -> None:
         b" text/html\r\n\r\n<p>html</p>\r\n--b\r\nContent-Type:"
         b" text/plain\r\n\r\nplain\r\n--b--\r\n"
     )
-    assert preview.text(message) == ["plain", "", "[text/html, 11 B]"]
+    assert preview.read(message) == preview.Reading(["plain"])
+
+
+def test_html_is_read_where_the_plain_form_says_nothing() -> None:
+    message = (
+        b"MIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary=b\r\n\r\n"
+        b"--b\r\nContent-Type: text/plain\r\n\r\n \r\n"
+        b"--b\r\nContent-Type: multipart/related; boundary=c\r\n\r\n"
+        b"--c\r\nContent-Type: text/html\r\n\r\n<a href=https://evil.example>bank</a>\r\n"
+        b"--c\r\nContent-Type: image/png\r\n\r\npng\r\n--c--\r\n--b--\r\n"
+    )
+    reading = preview.read(message)
+    assert (reading.lines, reading.links) == (["bank [1]"], ["https://evil.example"])
+    assert [one.name for one in reading.attachments] == ["attachment 1.png"]
+
+
+def test_texts_one_after_the_other_are_read_and_a_message_within_is_attached() -> None:
+    message = (
+        b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+        b"--b\r\nContent-Type: text/plain\r\n\r\nmine\r\n"
+        b"--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: a/b\r\n\r\ninner\r\n"
+        b"--b\r\nContent-Type: text/plain\r\n\r\nthe list's\r\n--b--\r\n"
+    )
+    reading = preview.read(message)
+    assert reading.lines == ["mine", "", "the list's"]
+    (inner,) = reading.attachments
+    assert (inner.name, inner.kind) == ("b.eml", "message/rfc822")
+    assert inner.content.replace(b"\r\n", b"\n").rstrip() == b"Subject: a/b\n\ninner"
 
 
 def test_an_unknown_charset_is_no_reason_to_show_nothing() -> None:
-    assert preview.text(b"Content-Type: text/plain; charset=klingon\r\n\r\nnuqneH") == ["nuqneH"]
+    assert preview.read(b"Content-Type: text/plain; charset=klingon\r\n\r\nnuqneH").lines == [
+        "nuqneH"
+    ]
 
 
 def test_a_message_without_headers_is_shown() -> None:
-    assert preview.text(b"\r\njust words\r\n") == ["just words"]
+    assert preview.read(b"\r\njust words\r\n").lines == ["just words"]
     assert preview.headers(b"\r\njust words\r\n") == {}
 
 
 @given(st.binary(max_size=400))
 def test_any_bytes_can_be_shown_without_steering_the_terminal(content: bytes) -> None:
-    shown = [*preview.headers(content).values(), *preview.text(content)]
+    reading = preview.read(content)
+    names = [one.name for one in reading.attachments]
+    shown = [*preview.headers(content).values(), *reading.lines, *reading.links, *names]
     assert not any(ord(one) < 32 for line in shown for one in line)
 
 
@@ -79,4 +114,4 @@ def test_any_claim_about_a_body_is_survived(kind: bytes, encoding: bytes, body: 
         + b"\r\n\r\n--b\r\n\r\n"
         + body
     )
-    assert isinstance(preview.text(content), list)
+    assert isinstance(preview.read(content).lines, list)
