@@ -35,6 +35,10 @@ class Batches:
         self._octets = octets
         self._ahead: Send | None = None
 
+    def part(self) -> None:
+        """Put no messages together any more."""
+        self._together = False
+
     def take(self, messages: int = BATCH_MESSAGES) -> list[Send]:
         """Return the next group, of at most so many messages; empty when there are no more."""
         group: list[Send] = []

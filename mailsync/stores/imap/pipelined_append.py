@@ -2,6 +2,8 @@
 MULTIAPPEND is offered (RFC 3502).
 
 A connection that breaks makes what was in flight `Unanswered`; the rest goes on after a new login.
+So does a refusal behind which a mailbox holds more messages than were taken: a server may say no to
+what it stored, in part or as a whole, and must be looked at before anything is said again.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from mailsync.errors import OverQuota, StoreUnavailable
 from mailsync.model import Parcel, Refused, Unanswered
 from mailsync.stores.imap.append import Send, append_parts
 from mailsync.stores.imap.append_batches import BATCH_OCTETS, Batches, split
+from mailsync.stores.imap.append_counts import MailboxCounts
 from mailsync.stores.imap.append_responses import AppendOutcome, AppendPolicy, appended
 from mailsync.stores.imap.command_queue import Command
 from mailsync.stores.imap.reconnect import ReconnectingSession
@@ -59,6 +62,8 @@ class _Pipeline:
         self._again: deque[list[Send]] = deque()
         self._held: list[Send] = []
         self._done: list[AppendOutcome] = []
+        self._refused: list[tuple[list[Send], Result]] = []
+        self._counts = MailboxCounts(link)
         self._busy: StoreUnavailable | None = None
         self._full = False
         self._stopped: StoreUnavailable | None = None
@@ -72,6 +77,8 @@ class _Pipeline:
             yield from self._arrived()
             if self._stopped is not None:
                 yield from self._end(self._stopped)
+            elif self._refused and not self._flying:
+                yield from self._look_behind()
             elif self._busy is not None and not self._flying:
                 self._rest(self._busy)
             elif group := self._following():
@@ -96,7 +103,7 @@ class _Pipeline:
         """Return the group to send now; none when there is no room, or first the rest must be
         heard.
         """
-        if self._busy is not None:
+        if self._busy is not None or self._refused:
             return []
         if not self._held:
             if self._again:
@@ -125,6 +132,7 @@ class _Pipeline:
             yield from self._reconnect(error)
             return
         try:
+            self._counts.ask(group[0].parcel.mailbox)
             command = session.queue.send_parts(append_parts(name, group, session.instant))
         except StoreUnavailable as error:
             self._done += [Unanswered(send.parcel) for send in group]
@@ -164,27 +172,54 @@ class _Pipeline:
         yield from done
 
     def _judge(self, group: list[Send], result: Result) -> None:
+        """Take a good answer; what was refused is judged once nothing is in flight."""
+        if not result.ok:
+            self._refused.append((group, result))
+            return
+        self._pace.answered(len(group))
+        self._link.progressed()
+        self._counts.took(group[0].parcel.mailbox, len(group))
+        self._done += appended(group, result)
+
+    def _look_behind(self) -> Iterator[AppendOutcome]:
+        """Judge what was refused, unless its mailbox grew by more than was taken: then it has no
+        answer that counts.
+        """
+        refused, self._refused = self._refused, []
+        try:
+            grown = self._counts.grown({group[0].parcel.mailbox for group, _ in refused})
+        except StoreUnavailable as error:
+            self._done += [Unanswered(send.parcel) for group, _ in refused for send in group]
+            yield from self._reconnect(error)
+            return
+        again, self._again = self._again, deque()
+        for group, result in refused:
+            if group[0].parcel.mailbox in grown:
+                self._done += [Unanswered(send.parcel) for send in group]
+                self._batches.part()
+            else:
+                self._judge_refusal(group, result)
+        self._again += again
+        yield from self._take()
+
+    def _judge_refusal(self, group: list[Send], result: Result) -> None:
         stop = self._policy.stop(result)
         if stop is not None:
             self._halt(group, stop)
             return
         self._pace.answered(len(group))
-        if result.ok:
-            self._link.progressed()
-            self._done += appended(group, result)
-            return
         closed = self._policy.closed(group[0].parcel.mailbox, result)
         if closed is not None:
             self._done += [Refused(send.parcel, closed) for send in group]
         elif len(group) > 1:
             self._policy.strict = True
-            self._again.extendleft(reversed(split(group, looks_odd)))
+            self._again += split(group, looks_odd)
         else:
             following = self._policy.another(group[0], result)
             if isinstance(following, Refused):
                 self._done.append(following)
             else:
-                self._again.appendleft([following])
+                self._again.append([following])
 
     def _halt(self, group: list[Send], stop: StoreUnavailable) -> None:
         """Take in that the server has had enough: for now, or for good."""
@@ -216,9 +251,8 @@ class _Pipeline:
         """Hear what became of the rest, give up what was refused meanwhile, and stop."""
         while self._flying:
             yield from self._oldest()
-        self._done += [
-            Refused(send.parcel, str(stopped)) for group in self._again for send in group
-        ]
+        left = [*self._again, *(group for group, _ in self._refused)]
+        self._done += [Refused(send.parcel, str(stopped)) for group in left for send in group]
         yield from self._take()
         raise stopped
 
@@ -228,11 +262,13 @@ class _Pipeline:
         """
         flying, self._flying = list(self._flying), deque()
         self._octets = self._messages = 0
+        refused, self._refused = self._refused, []
         for command, group in flying:
-            if command.result is not None:
+            if command.result is not None and command.result.ok:
                 self._judge(group, command.result)
             else:
                 self._done += [Unanswered(send.parcel) for send in group]
+        self._done += [Unanswered(send.parcel) for group, _ in refused for send in group]
         self._pace.slow()
         yield from self._take()
         if self._stopped is None:
