@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 from urllib.parse import unquote, urlsplit
 
@@ -59,16 +59,15 @@ def parse_proxy(url: str) -> Proxy:
     return Proxy(kind, checked_host(parts.hostname), port, user, password)
 
 
-def proxy_for(host: str, environ: Mapping[str, str]) -> Proxy | None:
-    """Return the proxy that the environment names for `host`: `ALL_PROXY`, unless `NO_PROXY` or the
-    host is this machine.
+def proxy_for(
+    host: str, environ: Mapping[str, str], names: Sequence[str] = ("all_proxy", "ALL_PROXY")
+) -> Proxy | None:
+    """Return the proxy that the environment names for `host`: `ALL_PROXY`, or the first there is of
+    `names`, unless `NO_PROXY` or the host is this machine.
 
     Raises ConfigError.
     """
-    name, url = next(
-        ((name, environ[name]) for name in ("all_proxy", "ALL_PROXY") if environ.get(name)),
-        ("", ""),
-    )
+    name, url = next(((name, environ[name]) for name in names if environ.get(name)), ("", ""))
     if not url or is_loopback(host):
         return None
     if _spared(host, environ.get("no_proxy") or environ.get("NO_PROXY") or ""):

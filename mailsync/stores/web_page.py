@@ -65,7 +65,7 @@ def _asked(url: str, proxy: Proxy | None, deadline: float) -> bytes | str:
     port = port or (443 if parts.scheme == "https" else 80)
     left = max(deadline - time.monotonic(), 0.1)
     try:
-        connection = _connected(Endpoint(host, port, timeout=left, proxy=proxy), parts.scheme)
+        connection = connected(Endpoint(host, port, timeout=left, proxy=proxy), parts.scheme)
         with contextlib.closing(connection):
             target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
             connection.request("GET", target, headers={"Accept": "text/xml, */*;q=0.1"})
@@ -81,8 +81,11 @@ def _asked(url: str, proxy: Proxy | None, deadline: float) -> bytes | str:
         raise NoPage(str(error)) from error
 
 
-def _connected(endpoint: Endpoint, scheme: str) -> http.client.HTTPConnection:
-    """Return a connection that has its socket. Raises OSError, StoreUnavailable."""
+def connected(endpoint: Endpoint, scheme: str) -> http.client.HTTPConnection:
+    """Return a connection that has its socket, encrypted where `scheme` is https.
+
+    Raises OSError, StoreUnavailable.
+    """
     connection = http.client.HTTPConnection(endpoint.host, endpoint.port)
     sock = reach(endpoint, endpoint.host)
     if scheme == "https":

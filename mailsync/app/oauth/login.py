@@ -153,7 +153,7 @@ def _client(
             f"{account.name} needs no login: it uses {what}; try it with `mailsync check"
             f" {account.name}`"
         )
-    client = registered(account.name, wanted, settings.protocol, environ)
+    client = registered(account.name, wanted, settings, environ)
     place = token_file.directory(environ, home)
     return settings, client, client.file(place, settings.username)
 

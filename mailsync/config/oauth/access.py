@@ -127,13 +127,13 @@ def tokens(
             account, lambda: reveal(wanted.token, whose, environ, settings.username)
         )
     if isinstance(wanted, ServiceAccount):
-        stands_for = delegation(account, wanted, settings.protocol, settings.username)
+        stands_for = delegation(account, wanted, settings, environ)
         return AskedTokens(
             stands_for.client,
             stands_for.token,
             "an administrator must delegate the domain to the service account, with its scopes",
         )
-    client = registered(account, wanted, settings.protocol, environ)
+    client = registered(account, wanted, settings, environ)
     if wanted.grant == "client-credentials":
         return AskedTokens(
             client,

@@ -8,15 +8,19 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlencode
+from typing import Final
+from urllib.parse import urlencode, urlsplit
 
+from mailsync.config.account import ImapAccount, Pop3Account
 from mailsync.config.oauth.answers import tokens_of
 from mailsync.config.oauth.endpoint import Answer, post
 from mailsync.config.oauth.presets import PRESETS, Preset
 from mailsync.config.oauth.settings import Client
 from mailsync.config.oauth.token_file import TokenFile, TokenSet
+from mailsync.config.proxy import proxy_for
 from mailsync.config.secrets import reveal
 from mailsync.formats.redaction import Redactor
+from mailsync.stores.proxies import Proxy
 
 _NO_PRESET = Preset("", "", {})
 
@@ -41,6 +45,7 @@ class RegisteredClient:
     redirect_host: str = "127.0.0.1"
     asked_beside: Mapping[str, str] = field(default_factory=dict)
     ended: str = ""
+    proxy: Proxy | None = None
     redactor: Redactor = field(default_factory=Redactor, repr=False)
 
     @property
@@ -91,7 +96,7 @@ class RegisteredClient:
         """Post a form; the provider's words tell none of `secrets`."""
         for secret in secrets:
             self.redactor.learn(secret)
-        return post(self.account, url, body)
+        return post(self.account, url, body, self.proxy)
 
     def authentication(self) -> dict[str, str]:
         """Return what tells who asks: parameters of every form."""
@@ -113,8 +118,25 @@ class RegisteredClient:
         )
 
 
+_WEB_PROXIES: Final = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+
+
+def web_proxy(
+    settings: Pop3Account | ImapAccount, url: str, environ: Mapping[str, str]
+) -> Proxy | None:
+    """Return the proxy through which an account's tokens are asked for: its own, or the one for web
+    pages that the environment names. Raises ConfigError.
+    """
+    if settings.proxy == "none":
+        return None
+    return settings.proxy or proxy_for(urlsplit(url).hostname or "", environ, _WEB_PROXIES)
+
+
 def registered(
-    account: str, settings: Client, protocol: str, environ: Mapping[str, str]
+    account: str,
+    settings: Client,
+    login: Pop3Account | ImapAccount,
+    environ: Mapping[str, str],
 ) -> RegisteredClient:
     """Return the client that is configured for an account."""
     preset = PRESETS.get(settings.provider or "", _NO_PRESET)
@@ -129,14 +151,15 @@ def registered(
         whose = f"the OAuth2 client of {account}"
         return reveal(settings.client_secret, whose, environ, settings.client_id)
 
+    token_url = place(settings.token_url, preset.token_url)
     alone = settings.grant == "client-credentials"
     scopes = preset.application_scopes if alone else preset.scopes
     return RegisteredClient(
         account,
         settings.client_id,
         secret,
-        place(settings.token_url, preset.token_url),
-        settings.scopes or scopes.get(protocol, ()),
+        token_url,
+        settings.scopes or scopes.get(login.protocol, ()),
         place(settings.authorization_url, preset.authorization_url),
         place(settings.device_url, preset.device_url),
         place(settings.revocation_url, preset.revocation_url),
@@ -144,4 +167,5 @@ def registered(
         preset.redirect_host,
         preset.asked_beside,
         preset.ended,
+        web_proxy(login, token_url, environ),
     )

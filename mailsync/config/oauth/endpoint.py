@@ -5,9 +5,10 @@ section 3.2). Knows no grant; every error of the network becomes ours here.
 from __future__ import annotations
 
 import json
-import socket
 import ssl
+from contextlib import closing
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -21,6 +22,9 @@ from mailsync.errors import (
     Unreachable,
 )
 from mailsync.formats.terminal import plain
+from mailsync.stores.endpoint import Endpoint
+from mailsync.stores.proxies import Proxy
+from mailsync.stores.web_page import connected
 
 TIMEOUT: Final = 20.0
 """Seconds an authorization server may be silent."""
@@ -36,38 +40,31 @@ class Answer:
     told: dict[str, object] = field(repr=False)
 
 
-def post(account: str, url: str, form: str) -> Answer:
+def post(account: str, url: str, form: str, proxy: Proxy | None = None) -> Answer:
     """Post `form`, urlencoded, to `url`, for `account`.
 
     Raises Unreachable, TlsError, ConnectionLost, ServerBusy or ProtocolViolation; what a server
     refuses in JSON is an answer. No redirection is followed: secrets go nowhere else.
     """
-    from http.client import HTTPException  # noqa: PLC0415  not needed where nothing is asked
-    from urllib.error import HTTPError, URLError  # noqa: PLC0415
-    from urllib.request import HTTPRedirectHandler, Request, build_opener  # noqa: PLC0415
-
-    class Stay(HTTPRedirectHandler):
-        def redirect_request(self, *_: object) -> None:
-            return None
-
-    request = Request(  # noqa: S310  the configuration takes https alone
-        url,
-        form.encode("ascii"),
-        {
-            "Accept": "application/json",
-            "Content-Type": "application/x-www-form-urlencoded",
-            "User-Agent": f"mailsync/{__version__}",
-        },
-    )
+    place = urlsplit(url)
+    server = Endpoint(place.hostname or "", place.port or 443, timeout=TIMEOUT, proxy=proxy)
+    headers = {
+        "Accept": "application/json",
+        "Content-Type": "application/x-www-form-urlencoded",
+        "User-Agent": f"mailsync/{__version__}",
+    }
+    target = f"{place.path or '/'}{f'?{place.query}' if place.query else ''}"
     try:
-        try:
-            with build_opener(Stay).open(request, timeout=TIMEOUT) as response:
-                status, raw = response.status, response.read(_LONGEST)
-        except HTTPError as refusal:
-            with refusal:
-                status, raw = refusal.code, refusal.read(_LONGEST)
-    except (URLError, OSError, HTTPException, ValueError) as error:
-        raise _trouble(account, url, error) from None
+        with closing(connected(server, "https")) as connection:
+            connection.request("POST", target, form.encode("ascii"), headers)
+            answer = connection.getresponse()
+            status, raw = answer.status, answer.read(_LONGEST)
+    except Unreachable as error:
+        raise Unreachable(account, f"no token is to be had: {error}") from error
+    except ConnectionLost as error:
+        raise ConnectionLost(account, f"no token is to be had: {error}") from error
+    except (HTTPException, OSError, ValueError) as error:
+        raise _trouble(account, url, error) from error
     return Answer(status, _read(account, url, status, raw))
 
 
@@ -97,21 +94,11 @@ def _read(account: str, url: str, status: int, raw: bytes) -> dict[str, object]:
 
 def _trouble(account: str, url: str, error: Exception) -> StoreUnavailable:
     host = host_of(url)
-    cause = getattr(error, "reason", error)
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return TlsError(account, f"{host} cannot be trusted: {cause.verify_message}")
-    if isinstance(cause, ssl.SSLError):
-        return TlsError(
-            account, f"{host} speaks no TLS that is safe: {cause.reason or 'no reason'}"
-        )
-    if isinstance(cause, TimeoutError):
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return TlsError(account, f"{host} cannot be trusted: {error.verify_message}")
+    if isinstance(error, ssl.SSLError):
+        return TlsError(account, f"{host} speaks no TLS that is safe: {error.reason}")
+    if isinstance(error, TimeoutError):
         return ConnectionLost(account, f"{host} was silent for {TIMEOUT:g} s")
-    if isinstance(cause, socket.gaierror):
-        return Unreachable(
-            account, f"unknown host {host}: check the address, and that this machine is online"
-        )
-    if isinstance(cause, ConnectionRefusedError):
-        return Unreachable(account, f"{host} refuses connections: check the address")
-    if isinstance(cause, OSError) and cause.strerror:
-        return ConnectionLost(account, f"the connection to {host} broke: {cause.strerror}")
-    return ConnectionLost(account, f"the connection to {host} broke off")
+    why = getattr(error, "strerror", None) or "it answers with something else than HTTP"
+    return ConnectionLost(account, f"the connection to {host} broke: {why}")

@@ -5,10 +5,12 @@ of the domain is exchanged for a token (RFC 7523).
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mailsync.config.oauth.client import RegisteredClient
+from mailsync.config.account import ImapAccount, Pop3Account
+from mailsync.config.oauth.client import RegisteredClient, web_proxy
 from mailsync.config.oauth.presets import PRESETS
 from mailsync.config.oauth.settings import ServiceAccount
 from mailsync.config.oauth.token_file import TokenSet
@@ -46,16 +48,22 @@ class Delegation:
         return self.client.granted(body, "", body.partition("assertion=")[2].partition("&")[0])
 
 
-def delegation(account: str, settings: ServiceAccount, protocol: str, username: str) -> Delegation:
+def delegation(
+    account: str,
+    settings: ServiceAccount,
+    login: Pop3Account | ImapAccount,
+    environ: Mapping[str, str],
+) -> Delegation:
     """Read a service account's key. Raises ConfigError, which tells nothing of it."""
     path = settings.service_account
     told = _key_file(path, account)
     url = settings.token_url or told["token_uri"]
     if not url.startswith("https://"):
         raise ConfigError(f"{path} names no address that gives out tokens (token_uri)")
-    scopes = settings.scopes or PRESETS["google"].delegated_scopes[protocol]
-    client = RegisteredClient(account, told["client_email"], str, url, scopes)
-    return Delegation(client, username, told["client_email"], told["private_key"])
+    scopes = settings.scopes or PRESETS["google"].delegated_scopes[login.protocol]
+    proxy = web_proxy(login, url, environ)
+    client = RegisteredClient(account, told["client_email"], str, url, scopes, proxy=proxy)
+    return Delegation(client, login.username, told["client_email"], told["private_key"])
 
 
 def _key_file(path: Path, account: str) -> dict[str, str]:
