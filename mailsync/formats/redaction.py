@@ -5,7 +5,9 @@ A secret is found as it is, in any case, with any of its characters escaped (`\\
 `\\x22`, `&quot;`), in another encoding or normal form, in hexadecimal, and in base64 together with
 whatever was encoded with it (SASL PLAIN, LOGIN, XOAUTH2). At the end of a text its beginning
 counts, for a server may have cut it. One of fewer than SHORT characters is hidden only where it
-stands alone, between no letters or digits: else it would take all text to pieces.
+stands alone, between no letters or digits: else it would take all text to pieces. Of an access
+token, which may have thousands of characters, the first END or the last END are looked for, and
+all that hangs together with them is hidden.
 """
 
 from __future__ import annotations
@@ -19,11 +21,16 @@ from unicodedata import normalize
 
 MASK: Final = b"***"
 SHORT: Final = 4
+END: Final = 64
 _WINDOW: Final = 8192
 """Octets of a text that are looked at; nobody is shown more."""
 
 _TAIL: Final = b" \t\r\n\"')>]}.,;:!"
 _BASE64: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=%")
+_TOKEN: Final = re.compile(rf"[0-9A-Za-z+/=_.~-]{{{2 * END},}}")
+"""What is long, and has no character that a text could be parted at."""
+
+_JOINED: Final = rb"[^\s\"'<>,;]*"
 _ENOUGH: Final = 4
 """Characters of base64 that are hardly a coincidence: what four octets leave of themselves."""
 
@@ -176,6 +183,9 @@ def _variants(secret: str) -> set[str]:
 
 def _pattern(secret: str) -> bytes:
     """Make the pattern of a secret whose every character may be written in any way."""
+    if _TOKEN.fullmatch(secret):
+        first, last = _pattern(secret[:END]), _pattern(secret[-END:])
+        return b"(?:" + first + b")" + _JOINED + b"|" + last
     parts = []
     for run in re.finditer(r"(\\*)([^\x20-\x7e]+|[\x20-\x5b\x5d-\x7e]|$)", secret, re.DOTALL):
         slashes, text = len(run[1]), run[2]

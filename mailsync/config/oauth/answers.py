@@ -69,13 +69,16 @@ def tokens_of(
     from oauthlib.oauth2 import OAuth2Error  # noqa: PLC0415  not needed where nothing is asked
     from oauthlib.oauth2.rfc6749.parameters import parse_token_response  # noqa: PLC0415
 
-    told: dict[str, object]
+    # The library reads times less leniently than servers write them.
+    told = {key: value for key, value in answer.told.items() if not key.startswith("expires_")}
     try:
-        told = parse_token_response(json.dumps(answer.told))
+        told = dict(parse_token_response(json.dumps(told)))
     except OAuth2Error:
-        name = shown(answer.told.get("error") or "", redactor)
-        raise NoTokens(name, _words(name, answer.told, redactor)) from None
-    except (TypeError, ValueError, AttributeError, OverflowError):
+        name = shown(told.pop("error", "") or "", redactor)
+        if name:
+            raise NoTokens(name, _words(name, told, redactor)) from None
+        told = {}
+    except (TypeError, ValueError, AttributeError):
         told = {}
     access, refresh = told.get("access_token"), told.get("refresh_token") or refresh_token
     kind = str(told.get("token_type") or "bearer")
@@ -85,7 +88,7 @@ def tokens_of(
         raise ProtocolViolation(
             account, f"{host_of(url)} answered with something else than a token"
         )
-    return TokenSet(str(access), str(refresh), now, _ends(told.get("expires_in"), now))
+    return TokenSet(str(access), str(refresh), now, _ends(answer.told.get("expires_in"), now))
 
 
 def refusal(account: str, url: str, given: NoTokens, remedy: str) -> StoreUnavailable:
