@@ -32,13 +32,14 @@ def told(
     dialogue: Dialogue,
     password: str,
     commands: Sequence[Sequence[str]] = (["pull"], ["pull", "--json"]),
+    secret: str = "password: {env: SECRET}",
 ) -> str:
     """Pull with and without --json; return as text all that was printed, or lies in the archive."""
     with tempfile.TemporaryDirectory() as home, Scripted(dialogue) as server:
         config = Path(home, "mailsync.yaml")
         config.write_text(
             f"archive: {{root: mail}}\naccounts:\n  old: {{protocol: {protocol}, host: 127.0.0.1,"
-            f" port: {server.port}, security: none, username: {USER}, password: {{env: SECRET}}}}\n"
+            f" port: {server.port}, security: none, username: {USER}, {secret}}}\n"
         )
         out, err = io.StringIO(), io.StringIO()
         with (

@@ -4,10 +4,12 @@ Dovecot that asks it about every token.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import io
 import json
+import random
 import re
 import signal
 import ssl
@@ -25,16 +27,23 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from flask import Response
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailsync.cli.main import run
 from mailsync.cli.session import Session
 from mailsync.config.oauth.token_file import TokenFile, TokenSet
 from tests.messages import plain
+from tests.secret_echoes import FORMS
 from tests.servers.authorization import AuthorizationServer, Client, Issued
 from tests.servers.cutter import Cut, Cutter
 from tests.servers.dovecot import Dovecot
 from tests.servers.processes import free_ports
+from tests.servers.proxies import RecordingProxy
+from tests.servers.scripted import Conversation
+from tests.stores.pop3_source_servers import Drop
 from tests.system.cli_home import MAILSYNC, Home, arrived, filled, until
+from tests.system.test_echoed_passwords import examples, imap_that_says, told
 
 CLIENT = "mailsync-tests"
 
@@ -550,3 +559,134 @@ def test_a_migration_between_two_accounts_with_tokens_is_proved(
         keep(home, authorization, authorization.issue(user))
     assert "proved" in home.well("migrate", "old", "new")
     assert len(arrived(token_dovecot, new)) == 5
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "said"),
+    [
+        (Response("{}", 503), 75, "has no time to give out tokens"),
+        (Response("<html>", 200), 16, "something else than a token"),
+        (Response('{"access_token": 5}', 200), 16, "something else than a token"),
+        (Response("[]", 400), 16, "something else than a token"),
+        (Response("", 307, {"Location": "https://localhost:1/"}), 16, "points elsewhere"),
+        (Response('{"error": "temporarily_unavailable"}', 400), 75, "gives out no tokens now"),
+        (Response('{"error": "unauthorized_client"}', 400), 12, "the client may not do this"),
+    ],
+)
+def test_whatever_keeps_a_provider_from_giving_tokens_is_told_as_it_is(
+    answer: Response,
+    code: int,
+    said: str,
+    home: Home,
+    authorization: AuthorizationServer,
+    token_dovecot: Dovecot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mailsync.stores.retry.backoff", lambda *_: 0.0)
+    user = configured(home, authorization, token_dovecot, 0)
+    one = logged_in(home, authorization, user)
+    authorization.end(one.access_token)
+    authorization.interfere = lambda: answer
+    done = home.run("check", "work")
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    authorization.interfere = lambda: None
+    home.well("check", "work")
+
+
+def test_a_provider_whose_certificate_nobody_vouches_for_gets_no_secret(
+    home: Home,
+    authorization: AuthorizationServer,
+    token_dovecot: Dovecot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    user = configured(home, authorization, token_dovecot, 0)
+    one = logged_in(home, authorization, user)
+    authorization.end(one.access_token)
+    monkeypatch.delenv("SSL_CERT_FILE")
+    done = home.run("check", "work")
+    assert done.returncode == 14
+    assert "cannot be trusted" in done.stderr
+    assert authorization.asked == []
+
+
+@pytest.mark.parametrize("kind", ["socks5", "http"])
+def test_tokens_are_asked_for_through_the_proxy_of_the_account(
+    kind: str, home: Home, authorization: AuthorizationServer, token_dovecot: Dovecot
+) -> None:
+    user = configured(home, authorization, token_dovecot, 0)
+    one = logged_in(home, authorization, user)
+    authorization.end(one.access_token)
+    hosts = {"localhost": "127.0.0.1", "127.0.0.1": "127.0.0.1"}
+    with RecordingProxy(hosts) as proxy:
+        home.configure(
+            work=f"protocol: imap, host: localhost, port: {token_dovecot.imaps_port},"
+            f" ca_file: '{token_dovecot.ca_file}', username: {user},"
+            f" oauth2: {oauth2(authorization)}, proxy: '{kind}://127.0.0.1:{proxy.port}'"
+        )
+        home.well("check", "work")
+    assert ("localhost", urlsplit(authorization.url).port) in proxy.asked
+
+
+LONG = base64.urlsafe_b64encode(random.Random(7).randbytes(1_100)).decode()
+BEARER = "oauth2: {token: {env: SECRET}}"
+
+
+@examples
+@given(
+    st.sampled_from(sorted(FORMS)),
+    st.sampled_from(["NO", "BAD", "BYE", "ALERT", "EXAMINE", "AUTH", "RETR"]),
+)
+def test_a_server_that_repeats_the_token_gets_it_told_nowhere(form: str, place: str) -> None:
+    """On no path: neither screen with its traceback, nor JSON, nor catalogue."""
+    said = FORMS[form](LONG)
+    before = b"you said "
+    if place in {"AUTH", "RETR"}:
+
+        def repeat(talk: Conversation, line: bytes) -> bool:
+            if not line.startswith(place.encode()):
+                if not line.startswith(b"AUTH"):
+                    return False
+                talk.line("+ ")
+                talk.readline()
+                talk.line("+OK")
+                return True
+            talk.send(b"-ERR " + before + said + b"\r\n")
+            return True
+
+        capabilities = ["UIDL", "TOP", "SASL XOAUTH2"]
+        drop = Drop([(b"u1", plain(1))], capabilities, override=repeat)
+        everything = told("pop3", drop, LONG, secret=BEARER)
+    else:
+        server = imap_that_says(before + said, place)
+        server.capability = "IMAP4rev1 AUTH=XOAUTH2 SASL-IR NAMESPACE LIST-EXTENDED LIST-STATUS"
+        if place == "EXAMINE":
+            server.on = {"EXAMINE": server.on["AUTHENTICATE"]}
+        everything = told("imap", server, LONG, secret=BEARER)
+    assert "you said" in everything
+    assert "***" in everything
+    for piece in (LONG[:40], LONG[500:540], LONG[-40:], said[:60].decode("utf-8", "replace")):
+        assert piece.lower() not in everything.lower()
+
+
+@pytest.mark.parametrize("form", ["as it is", "as JSON", "in base64", "in hexadecimal"])
+def test_a_provider_that_repeats_what_it_was_sent_gets_it_told_nowhere(
+    form: str, home: Home, authorization: AuthorizationServer, token_dovecot: Dovecot
+) -> None:
+    user = filled(token_dovecot, 0)
+    settings = oauth2(authorization, ", client_secret: {env: PASSWORD}")
+    home.configure(work=account(token_dovecot, user, settings))
+    one = logged_in(home, authorization, user)
+    authorization.end(one.access_token)
+    secrets = [one.refresh_token, "secret"]
+    said = " ".join(FORMS[form](secret).decode("utf-8", "replace") for secret in secrets)
+    authorization.interfere = lambda: Response(
+        json.dumps({"error": "invalid_grant", "error_description": f"you sent {said}"}), 400
+    )
+    for command in (["--debug", "pull"], ["pull", "--json"]):
+        done = home.run(*command)
+        assert done.returncode == 12
+        everything = done.stdout + done.stderr
+        assert "you sent" in everything
+        assert one.refresh_token.lower() not in everything.lower()
+        assert FORMS[form](one.refresh_token).decode()[:40].lower() not in everything.lower()
