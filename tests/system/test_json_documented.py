@@ -19,8 +19,10 @@ from jsonschema import Draft202012Validator
 
 from mailsync.app.json_schema import COMMANDS, schema
 from tests.messages import plain
+from tests.servers.authorization import AuthorizationServer
 from tests.servers.dovecot import Dovecot
 from tests.system.cli_home import ROOT, Home, filled, imap, pop3
+from tests.system.test_oauth import configured, log_in
 
 PAGE = (ROOT / "docs" / "json.md").read_text()
 EVERY = "every command"
@@ -188,6 +190,23 @@ def test_commands_that_read_an_archive_print_what_is_documented(printed: Printed
     read = ("status", "list", "show", "duplicates", "check", "prune", "reindex", "providers")
     for command in read:
         assert printed.keys[command] - expected[EVERY] == expected[command], command
+
+
+def test_logging_in_and_out_prints_what_is_documented(
+    tmp_path: Path,
+    authorization: AuthorizationServer,
+    token_dovecot: Dovecot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authorization.ca_file))
+    home = Home(tmp_path)
+    configured(home, authorization, token_dovecot)
+    expected = documented()
+    for command, done in (
+        ("login", log_in(home, authorization, "--json")),
+        ("logout", home.run("logout", "work", "--json")),
+    ):
+        assert set(paths(json.loads(done.stdout))) - expected[EVERY] == expected[command]
 
 
 def test_a_verification_prints_what_is_documented(printed: Printed) -> None:
