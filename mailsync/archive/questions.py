@@ -178,6 +178,14 @@ class Questions:
         """Return the last complete pull of an account that had ended by `moment` (epoch s)."""
         return self._catalogue.runs.as_of(account, moment)
 
+    def tells_flags(self, account: str, mailbox: MailboxPath) -> bool:
+        """Return whether the flags of a mailbox's messages are those of a server: POP3 has none,
+        and what stands for them is our own guess.
+        """
+        row = self._catalogue.accounts.find(account)
+        found = None if row is None else self._catalogue.mailboxes.find(row, mailbox)
+        return found is None or self._catalogue.holdings.tells_flags(found)
+
     # what a push asks that runs beside a pull
 
     def newest(self) -> int:

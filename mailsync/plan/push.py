@@ -164,7 +164,8 @@ class Evidence:
     the ledger says arrived `removed` was looked for and not found. Where the ledger is not
     `trusted`, only what was located counts as there. `sent_ahead` was sent beside the pull already,
     with or without an answer. A mailbox that is not `usable` could not be made or
-    looked at.
+    looked at. Of the mailboxes `without_flags` the flags are a guess, which changes none that is
+    there.
     """
 
     ledger: Mapping[LedgerKey, LedgerLine] = field(default_factory=dict)
@@ -174,6 +175,7 @@ class Evidence:
     trusted: bool = True
     sent_ahead: Collection[LedgerKey] = frozenset()
     usable: bool = True
+    without_flags: Collection[MailboxPath] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,8 +364,10 @@ def _flag_changes(
     message: ArchivedMessage, evidence: Evidence, located: Located | None
 ) -> Iterator[FlagChange]:
     """Yield the change of a message that is there, by its line or by where it was found; none where
-    the ledger, which knows the flags last sent, is not trusted.
+    its flags are a guess, or the ledger, which knows the flags last sent, is not trusted.
     """
+    if message.mailbox in evidence.without_flags:
+        return
     uidvalidity = (evidence.state or EMPTY).uidvalidity
     line = (
         LedgerLine(uidvalidity, located.uid, located.flags)

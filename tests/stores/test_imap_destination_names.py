@@ -176,3 +176,12 @@ def test_plainer_names_are_stable_and_different(one: MailboxPath, other: Mailbox
     assert all(part.isascii() for path in proposals(one) for part in path)
     if one != other:
         assert list(proposals(one))[-1] != list(proposals(other))[-1]
+
+
+def test_a_mailbox_with_an_empty_level_in_its_name_stays_where_it_is_listed() -> None:
+    names = Names([(b"", b"/")])
+    listed = [names.learn(name, b"/") for name in (b"a", b"a//b", b"a//b//", b"x//y")]
+    paths = [path for path in listed if path]
+    assert len(set(paths)) == 4
+    assert fitted(names, paths) == {path: path for path in paths}
+    assert fitted(names, [("a", "", "b", "c")])["a", "", "b", "c"] not in paths

@@ -61,3 +61,20 @@ def test_what_changes_its_place_while_it_is_migrated_is_moved_or_named(
         assert home.run("migrate", "a", "n").returncode == codes[1]
     assert done
     assert new.contents() == old.contents()
+
+
+def test_a_guess_of_pop3_changes_no_flag_that_imap_told(tmp_path: Path) -> None:
+    home, old, new = Home(tmp_path), Mail(), Mail()
+    for number in range(4):
+        old.put(b"INBOX", plain(number), [b"\\Seen"] if number % 2 else [])
+    with liar.pop3(old) as pop3, liar.imap(old) as source, liar.imap(new) as destination:
+        shared = ", archive: shared"
+        home.configure(
+            a=account(source.port, shared),
+            p=account(pop3.port, shared).replace("protocol: imap", "protocol: pop3"),
+            n=account(destination.port, ", archive: unused"),
+        )
+        for name in ("a", "p", "a"):
+            home.well("migrate", name, "n")
+            read = [b"\\Seen" in message.flags for message in new.box(b"INBOX").messages]
+            assert read == [False, True, False, True]

@@ -179,6 +179,16 @@ class Holdings:
             for *columns, path, flags, gone, copies, _ in rows
         ]
 
+    def tells_flags(self, mailbox: int) -> bool:
+        """Return whether a mailbox has placements of a server with flags, or none with a UIDL."""
+        uid, uidl = self._sql.one(
+            "SELECT EXISTS (SELECT 1 FROM placements WHERE mailbox = ?1 AND uid IS NOT NULL),"
+            " EXISTS (SELECT 1 FROM placements"
+            " WHERE mailbox = ?1 AND uid IS NULL AND uidl IS NOT NULL)",
+            mailbox,
+        )
+        return bool(uid) or not uidl
+
     def newest(self) -> int:
         """Return the row of the placement that came last, 0 when there is none."""
         return int(self._sql.one("SELECT coalesce(max(id), 0) FROM placements")[0])

@@ -54,6 +54,11 @@ def look(
             trusted=not restore,
             sent_ahead=sent.get(path, ()),
             usable=path not in unusable,
+            without_flags=frozenset(
+                target.source.path
+                for target in sources
+                if not targets.archive.tells_flags(targets.account, target.source.path)
+            ),
         )
         messages: Iterable[ArchivedMessage] = chain.from_iterable(map(targets.messages, sources))
         # One that is said to be empty and has given UIDs is looked at all the same.

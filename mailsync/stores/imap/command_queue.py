@@ -264,6 +264,7 @@ class CommandQueue:
                     f"{self.connection.endpoint} answered out of turn: {self.shown(line)!r}",
                 )
             command.result = result
+            self._limits.answered()
             self._alert(result)
 
     def _untagged(self, line: bytes) -> None:
@@ -279,10 +280,13 @@ class CommandQueue:
             answer = Answer((line,))
             if command is not None:
                 command.remarks += 1
+                self._limits.remarked()
         elif line.endswith(b"}") and _MARKER.search(line):
             answer = self._with_literals(line)
+            self._limits.answered()
         else:
             answer = Answer((line,))
+            self._limits.answered()
         if command is not None:
             command.answers.append(answer)
             self._limits.answers(len(command.answers), command.remarks)

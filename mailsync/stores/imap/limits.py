@@ -4,6 +4,8 @@ longer speaks IMAP. Reads and sends nothing.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from mailsync.errors import ConnectionLost, ProtocolViolation
@@ -27,6 +29,12 @@ GARBAGE_LIMIT: Final = 1_000
 """
 
 
+REMARKING_LIMIT: Final = 1800.0
+"""Seconds for which remarks may be all that comes. Servers say in them that a long command still
+runs; the longest one seen, a search of a million messages, took minutes.
+"""
+
+
 class Asked(Protocol):
     """A command that is being answered; `fetches`: it asks for messages or parts of them."""
 
@@ -42,7 +50,11 @@ class Asked(Protocol):
 class Limits:
     """The limits of one connection; every method raises ProtocolViolation beyond them."""
 
-    def __init__(self, account: str, endpoint: object) -> None:
+    def __init__(
+        self, account: str, endpoint: object, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
+        self._remarking: float | None = None
         self._account = account
         self._endpoint = endpoint
         self._garbage = 0
@@ -60,6 +72,22 @@ class Limits:
         """Judge how many answers to a command wait, and how many were remarks."""
         if unread > UNREAD_LIMIT or remarks > REMARKS_LIMIT:
             raise ProtocolViolation(self._account, f"{self._endpoint} answers without end")
+
+    def answered(self) -> None:
+        """Take in that something came which was not a mere remark."""
+        self._remarking = None
+
+    def remarked(self) -> None:
+        """Judge for how long nothing but remarks came."""
+        now = self._clock()
+        if self._remarking is None:
+            self._remarking = now
+        if now - self._remarking > REMARKING_LIMIT:
+            raise ConnectionLost(
+                self._account,
+                f"{self._endpoint} said for {REMARKING_LIMIT / 60:.0f} minutes that it is still at"
+                " it, and nothing else",
+            )
 
     def garbage(self, asked: Asked | None, said: str) -> None:
         """Judge a line that is nothing a server may say, for instance since a line end stood in the

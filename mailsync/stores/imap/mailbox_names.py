@@ -53,6 +53,10 @@ class Names:
         self._listed[name] = path
         return path
 
+    def is_listed(self, path: MailboxPath) -> bool:
+        """Return whether the server listed a mailbox that has this very path."""
+        return path in self._written
+
     def written(self, path: MailboxPath) -> bytes:
         """Write a path as the server wants it: as it was listed, or composed; the delimiter inside
         a part becomes `_`.

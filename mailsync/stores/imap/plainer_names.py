@@ -27,16 +27,16 @@ def fitted(names: Names, paths: Iterable[MailboxPath]) -> dict[MailboxPath, Mail
     meet then, those that need no change keep the place, and the others get a mark made of their own
     name, so that they get the same one in every run.
     """
-    found: dict[MailboxPath, MailboxPath] = {}
-    taken: set[bytes] = set()
+    whole = list(paths)
+    # What is listed as it is stays, whatever its levels (some are empty) would be written as alone.
+    found = {one: one for one in whole if names.is_listed(one)}
+    taken = {names.written(one) for one in found}
 
     def order(path: MailboxPath) -> tuple[int, bool, MailboxPath]:
         return len(path), names.listed_as(path) != path, path
 
-    whole = list(paths)
-    for path in sorted(
-        {one[:depth] for one in whole for depth in range(1, len(one) + 1)}, key=order
-    ):
+    levels = {one[:depth] for one in whole for depth in range(1, len(one) + 1)}
+    for path in sorted(levels - found.keys(), key=order):
         above = found.get(path[:-1], ())
         place = names.listed_as((*above, path[-1]))
         if names.written(place) in taken:
