@@ -9,60 +9,21 @@ from typing import Final
 import click
 
 from mailsync import exit_codes
+from mailsync.app import wording
+from mailsync.app.wording import COUNTED
 from mailsync.cli import exits
 from mailsync.cli.lines import complain, say
 from mailsync.cli.session import Session
 from mailsync.cli.tables import table
-from mailsync.engine.report import Proved, Report, Tally
-from mailsync.formats.quantities import messages, octets, span
+from mailsync.engine.report import Report, Tally
+from mailsync.formats.quantities import messages, octets
 from mailsync.formats.terminal import plain, short
 from mailsync.mapping import show as name_of
 
 NOTES_SHOWN: Final = 20
 ALIKE_SHOWN: Final = 5
 """Remarks of one kind that are shown; the rest is counted, unless -v asks for all."""
-REMARKS: Final = frozenset(
-    {
-        "expunged",
-        "collision",
-        "mailbox-gone",
-        "mailbox-missing",
-        "repaired",
-        "removed-there",
-        "renamed",
-        "flags-left-out",
-        "rehearsal",
-        "as-of",
-        "searched",
-        "moved",
-        "would-delete",
-        "would-make",
-        "rewritten",
-        "estimate",
-        "gone",
-        "kept",
-        "imap-instead",
-        "no-flags",
-        "another-name",
-        "same-server",
-    }
-)
-"""Kinds of notes that are shown for completeness; all others are trouble."""
-
 _ALWAYS: Final = ("seen", "new", "duplicate", "skipped", "failed")
-_IN_ORDER: Final = (
-    "seen",
-    "new",
-    "duplicate",
-    "matched",
-    "mended",
-    "repaired",
-    "flags",
-    "gone",
-    "removed",
-    "skipped",
-    "failed",
-)
 _DROPPED: Final = (
     "seen",
     "flags",
@@ -77,8 +38,6 @@ _DROPPED: Final = (
     "skipped",
 )
 """Columns for which a narrow terminal has no room, the first of them first."""
-_HEADINGS: Final = {"matched": "recognised", "removed": "removed there"}
-_HEADINGS_OF_PUSH: Final = {**_HEADINGS, "new": "sent", "duplicate": "there already"}
 
 
 def show(
@@ -101,11 +60,11 @@ def show(
     for report in reports:
         if not session.quiet:
             _table(report, session)
-            for kind in [kind for kind in report.noted if kind in REMARKS]:
+            for kind in [kind for kind in report.noted if kind in wording.REMARKS]:
                 _notes(report, {kind}, session, _echo_plain, ALIKE_SHOWN)
             _proof(report, session)
         # What is wrong goes to standard error, so that it is there with -q and in cron's mail too.
-        _notes(report, report.noted.keys() - REMARKS, session, complain)
+        _notes(report, report.noted.keys() - wording.REMARKS, session, complain)
         _last_words(report, session)
     return code
 
@@ -117,7 +76,7 @@ def _table(report: Report, session: Session) -> None:
         if session.verbose or _news(tally, sent=bool(report.destination))
     }
     total = replace(report, mailboxes=shown).total
-    numbers = [name for name in _IN_ORDER if name in _ALWAYS or getattr(total, name)]
+    numbers = [name for name in COUNTED if name in _ALWAYS or getattr(total, name)]
     to = any(tally.to not in {"", name_of(path)} for path, tally in shown.items())
     rows = [
         [plain(name_of(path)), *([plain(tally.to)] if to else []), *_cells(tally, numbers)]
@@ -125,7 +84,7 @@ def _table(report: Report, session: Session) -> None:
     ]
     if len(rows) > 1:
         rows.append(["all", *([""] if to else []), *_cells(total, numbers)])
-    words = _HEADINGS_OF_PUSH if report.destination else _HEADINGS
+    words = wording.headings(report)
     headings = [
         "mailbox",
         *(["to"] if to else []),
@@ -148,62 +107,32 @@ def _proof(report: Report, session: Session) -> None:
     if not report.proof:
         return
     if session.verbose or not all(one.complete for one in report.proof):
-        headings = [
-            "mailbox",
-            "to",
-            "at the source",
-            "in the archive",
-            "different",
-            "on the destination",
-            "removed there",
-        ]
+        headings = ["mailbox", "to", *wording.PROVED_HEADINGS]
         rows = [
             [
                 plain(name_of(one.mailbox)),
                 plain(name_of(one.destination)),
-                *(f"{count:,}" if count else "-" for count in _proved(one)),
+                *(_count(getattr(one, name)) for name in wording.PROVED),
             ]
             for one in report.proof
         ]
         drop = ("different", "to", "in the archive")
         click.echo(table(rows, headings, "llrrrrr", drop=drop))
     if all(one.complete for one in report.proof):
-        _proved_in_a_line(report)
-
-
-def _proved_in_a_line(report: Report) -> None:
-    """Print that everything is where it should be."""
-    total = sum(one.at_source for one in report.proof)
-    different = sum(one.messages for one in report.proof)
-    compared = sum(one.compared for one in report.proof)
-    checked = f"; sizes of all, contents of {compared:,} compared" if compared else ""
-    removed = sum(one.removed for one in report.proof)
-    were = "was" if removed == 1 else "were"
-    but = f", but for {removed:,} that {were} removed there since" if removed else ""
-    if different > total:
-        # Of a POP3 account also what it does not show any more goes to the destination.
-        held = (
-            f"{messages(total)} at the source, all in the archive; the {different:,} that it has"
-            f" of them and of earlier ones are on the destination{but}"
-        )
-    else:
-        others = f" ({different:,} different ones)" if different < total else ""
-        held = f"{messages(total)}{others} at the source, all in the archive and on the destination"
-        held += but
-    say(f"proved: {held}{checked}")
-
-
-def _proved(one: Proved) -> tuple[int, ...]:
-    return one.at_source, one.in_archive, one.messages, one.found, one.removed
+        say(wording.proved(report))
 
 
 def _cells(tally: Tally, columns: Iterable[str]) -> list[str]:
     cells = []
     for name in columns:
         count = getattr(tally, name)
-        cell = f"{count:,}" if count else "-"
+        cell = _count(count)
         cells.append(click.style(cell, fg="red") if name == "failed" and count else cell)
     return [*cells, octets(tally.octets) if tally.octets else "-"]
+
+
+def _count(count: int) -> str:
+    return f"{count:,}" if count else "-"
 
 
 def _news(tally: Tally, *, sent: bool) -> bool:
@@ -211,7 +140,7 @@ def _news(tally: Tally, *, sent: bool) -> bool:
     already.
     """
     old = ("seen", "duplicate") if sent else ()
-    return tally.incomplete or any(getattr(tally, name) for name in _IN_ORDER if name not in old)
+    return tally.incomplete or any(getattr(tally, name) for name in COUNTED if name not in old)
 
 
 def _notes(
@@ -241,9 +170,7 @@ def _echo_plain(line: str) -> None:
 
 def _last_words(report: Report, session: Session) -> None:
     """Say in one sentence how a run ended; silence with -q only when all is well."""
-    who = plain(
-        f"{report.account} → {report.destination}" if report.destination else report.account
-    )
+    who = plain(wording.party(report))
     if report.error is not None:
         exits.trace(report.error, session)
         for line in str(report.error).splitlines():
@@ -258,34 +185,7 @@ def _last_words(report: Report, session: Session) -> None:
         words = "incomplete: see the lines marked ! above; the next run tries again"
         say(f"{click.style(f'{who}:', fg='red')} {words}", err=True)
     elif report.alarmed:
-        words = f"{_success(report)}; but look at the lines marked ! above: much vanished"
+        words = f"{wording.done(report)}; but look at the lines marked ! above: much vanished"
         say(f"{click.style(f'{who}:', fg='red')} {words}", err=True)
     elif not session.quiet:
-        say(f"{click.style(f'{who}:', fg='green')} {_success(report)}")
-
-
-def _success(report: Report) -> str:
-    total = report.total
-    took = (
-        f" in {span(report.ended - report.started)}" if report.ended - report.started >= 1 else ""
-    )
-    brought = total.new + total.mended
-    amount = f"{messages(brought)}, {octets(total.octets)}" if brought else "nothing new"
-    again = 0 if report.destination or report.dry_run else total.duplicate + total.matched
-    if brought and again:
-        # Messages are counted as the mailboxes show them, contents as they are stored.
-        amount = f"{messages(brought + again)} ({brought:,} new contents, {octets(total.octets)})"
-    if report.dry_run:
-        # What a pull would recognise, or a push find there, only those runs can tell.
-        upto = (
-            "up to "
-            if brought
-            and (not report.destination or any(note.kind == "rehearsal" for note in report.notes))
-            else ""
-        )
-        return (
-            f"would {'send' if report.destination else 'bring'} {upto}{amount}; nothing was changed"
-        )
-    if report.destination and total.new:
-        amount = f"sent {amount}"
-    return f"complete: {amount}{took}"
+        say(f"{click.style(f'{who}:', fg='green')} {wording.done(report)}")
