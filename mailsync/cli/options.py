@@ -245,6 +245,15 @@ moved: Final = click.option(
         " what only the old server knew. Said once."
     ),
 )
+report: Final = click.option(
+    "--report",
+    "report",
+    metavar="FILE.html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    expose_value=False,
+    callback=_remember,
+    help="Also write what was done as a page to keep and show; it replaces an earlier report.",
+)
 dry_run: Final = click.option(
     "--dry-run",
     is_flag=True,

@@ -13,6 +13,7 @@ from mailsync.app import wording
 from mailsync.app.wording import COUNTED
 from mailsync.cli import exits
 from mailsync.cli.lines import complain, say
+from mailsync.cli.pages import keep_report
 from mailsync.cli.session import Session
 from mailsync.cli.tables import table
 from mailsync.engine.report import Report, Tally
@@ -49,8 +50,15 @@ def show(
     """Show how runs ended, in the way the session asks for; return the exit code for all of them,
     joined by `join`.
     """
+
+    def page() -> str:
+        from mailsync.app.report_page.of_runs import page_of_runs  # noqa: PLC0415  seldom wanted
+
+        return page_of_runs(session.command, reports)
+
     code = join([report.exit_code for report in reports])
     if session.json:
+        code = keep_report(session, code, page)
         exits.print_json(
             session,
             code,
@@ -66,7 +74,7 @@ def show(
         # What is wrong goes to standard error, so that it is there with -q and in cron's mail too.
         _notes(report, report.noted.keys() - wording.REMARKS, session, complain)
         _last_words(report, session)
-    return code
+    return keep_report(session, code, page)
 
 
 def _table(report: Report, session: Session) -> None:

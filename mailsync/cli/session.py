@@ -35,6 +35,8 @@ class Session:
     debug: bool = False
     json: bool = False
     command: str = ""
+    report: Path | None = None
+    """Where a page about what was done is wanted."""
     passwords: set[str] = field(default_factory=set, repr=False)
     """Those that were brought for this call: a traceback may hold what a server said."""
 

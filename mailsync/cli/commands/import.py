@@ -55,6 +55,7 @@ def _labels(_: click.Context, __: click.Parameter, written: tuple[str, ...]) -> 
 @options.dry_run
 @options.archive
 @options.wait
+@options.report
 @options.common
 @click.pass_obj
 def command(

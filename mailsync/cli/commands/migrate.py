@@ -59,6 +59,7 @@ interruption it goes on where it was.
 @options.wait
 @options.login("source", "the old server")
 @options.login("destination", "the new server")
+@options.report
 @options.common
 @click.pass_obj
 def command(

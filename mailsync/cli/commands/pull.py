@@ -25,6 +25,7 @@ from mailsync.errors import ConfigError
 @options.archive
 @options.wait
 @options.login(also="source")
+@options.report
 @options.common
 @click.pass_obj
 def command(

@@ -27,6 +27,7 @@ from mailsync.cli.session import Session
 @options.archive
 @options.wait
 @options.login(whose="the destination", also="destination")
+@options.report
 @options.common
 @click.pass_obj
 def command(

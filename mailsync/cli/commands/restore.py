@@ -32,6 +32,7 @@ from mailsync.cli.session import Session
 @options.archive
 @options.wait
 @options.login(whose="the server", also="destination")
+@options.report
 @options.common
 @click.pass_obj
 def command(

@@ -5,16 +5,18 @@ server has nothing else.
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from mailsync.app.requests import VerifyRequest
-from mailsync.app.verify import Comparison, Coverage, Proof, name_of_entry, verify
+from mailsync.app.verify import Comparison, Coverage, Proof, Verification, name_of_entry, verify
 from mailsync.cli import exits, options
 from mailsync.cli.bars import progress_for
 from mailsync.cli.lines import complain, say
+from mailsync.cli.pages import keep_report
 from mailsync.cli.passwords import secrets
 from mailsync.cli.session import Session
 from mailsync.cli.tables import table
@@ -34,6 +36,7 @@ SHOWN: Final = 20
 )
 @options.archive
 @options.login(also="source")
+@options.report
 @options.common
 @click.pass_obj
 def command(
@@ -64,14 +67,24 @@ def command(
     found = verify(
         request, secrets(session, options.given(chosen)), progress_for(session, sys.stderr)
     )
+    page = partial(_page, found)
     if session.json:
-        exits.print_json(session, found.exit_code, found.as_json())
-        return found.exit_code
+        code = keep_report(session, found.exit_code, page)
+        exits.print_json(session, code, found.as_json())
+        return code
     for proof in found.proofs:
         _print_proof(session, proof)
     for comparison in found.comparisons:
         _print_comparison(session, comparison)
-    return found.exit_code
+    return keep_report(session, found.exit_code, page)
+
+
+def _page(found: Verification) -> str:
+    from mailsync.app.report_page.of_verification import (  # noqa: PLC0415  seldom wanted
+        page_of_verification,
+    )
+
+    return page_of_verification(found)
 
 
 def _print_proof(session: Session, proof: Proof) -> None:

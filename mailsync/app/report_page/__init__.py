@@ -1,0 +1,3 @@
+"""The report a person keeps and shows: one HTML file that needs nothing else, with every text in it
+escaped, and no script.
+"""
