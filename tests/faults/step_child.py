@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from mailsync import exit_codes
-from mailsync.archive import group_commit, reindex
+from mailsync.archive import ServerOf, group_commit, reindex
 from mailsync.archive.storage import writers
 from mailsync.engine.pull import pull
 from mailsync.engine.push import AnnouncedProgress, StreamingPush, streaming_push
@@ -34,6 +34,8 @@ from mailsync.errors import MailsyncError
 from mailsync.mapping import MappingRules
 from mailsync.model import INBOX, MailboxPath
 from mailsync.progress import Silence
+from mailsync.stores.local import mbox
+from mailsync.stores.local.source import LocalSource
 from mailsync.stores.memory import MemoryBox, MemoryMaildrop, MemoryServer, MemoryStore
 from tests.messages import plain
 from tests.unit.engine.rig import ACCOUNT, Rig
@@ -172,6 +174,30 @@ def _pop3(place: Place, server: MemoryServer) -> None:
     place.rig(server).pull(source=drop)
 
 
+def import_first(place: Place) -> None:
+    """Bring what lies in files."""
+    _import(place, ServerOf())
+
+
+def import_into(place: Place) -> None:
+    """Bring what lies in files into the archive of an account that has a server."""
+    _import(place, ServerOf(files="mbox:///files"))
+
+
+def _import(place: Place, server: ServerOf) -> None:
+    files = place.server.with_name("files.mbox")
+    if not files.exists():
+        line = b"From - Thu Nov 25 10:11:12 2021\nStatus: RO\n"
+        files.write_bytes(
+            b"".join(line + plain(number).replace(b"\r\n", b"\n") + b"\n" for number in range(3, 9))
+        )
+    report = Report("pull", ACCOUNT)
+    source = LocalSource(ACCOUNT, lambda: mbox.folders(files), Silence(), rules={("files",): INBOX})
+    with place.rig().archive() as archive, archive.pull(ACCOUNT, server) as run:
+        pull(source, run, report, Silence())
+        run.finish(complete=report.complete, report=report.as_json())
+
+
 def push(place: Place) -> None:
     """Send all to a server that tells the UIDs."""
     place.rig().push()
@@ -224,6 +250,8 @@ WORKS: Final[dict[str, Callable[[Place], None]]] = {
         pull_later,
         pop3_first,
         pop3_later,
+        import_first,
+        import_into,
         push,
         push_untold,
         migrate,
