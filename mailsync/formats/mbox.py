@@ -27,6 +27,7 @@ Read: TypeAlias = Callable[[int, int], bytes]
 _FROM: Final = b"From "
 _MARK: Final = 0x3E
 _LF: Final = 0x0A
+_BEFORE: Final = 4
 _MARKS_SEEN: Final = 64
 """Quotation marks in front of a line that are looked at; nobody quotes that often."""
 _FIELD: Final = rb"[!-9;-~]{1,76}[ \t]*:[^\n]*\n"
@@ -101,18 +102,18 @@ def split(
     """
     start: int | None = None
     quoted = bare = False
-    for at, marks in _candidates(read, extents):
+    for at, marks, before, head in _candidates(read, extents):
         if marks:
             quoted = True
             dialect.once = dialect.once or marks == 1
             dialect.twice = dialect.twice or marks > 1
-        elif begins(read(at, PEEK), blank_before=_blank_before(read, at)):
+        elif begins(head, blank_before=_is_blank(before)):
             if start is not None:
                 yield Span(start, at, quoted, bare)
             elif at:
                 yield Gap(0, at)
             start, quoted, bare = at, False, False
-        elif start is not None and _is_torn(read, at, size):
+        elif start is not None and at + len(head) == size and _is_torn(before, head):
             yield Span(start, at, quoted, bare)
             yield Gap(at, size)
             return
@@ -124,8 +125,12 @@ def split(
         yield Gap(0, size)
 
 
-def _candidates(read: Read, extents: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Yield each line that begins with `From `, quoted or not, as (offset, number of `>`)."""
+def _candidates(
+    read: Read, extents: Iterable[tuple[int, int]]
+) -> Iterator[tuple[int, int, bytes, bytes]]:
+    """Yield each line that begins with `From `, quoted or not, as (offset, number of `>`, the few
+    octets before it, the octets from there on).
+    """
     for begin, end in extents:
         for at in range(begin, end, CHUNK):
             # Each piece begins a little earlier, so that no line's beginning is cut in two.
@@ -138,22 +143,23 @@ def _candidates(read: Read, extents: Iterable[tuple[int, int]]) -> Iterator[tupl
                 while first and piece[first - 1] == _MARK:
                     first -= 1
                 if base + first == 0 or (first and piece[first - 1] == _LF):
-                    yield base + first, found - first
+                    marks, head = found - first, b""
+                    if not marks:
+                        head = piece[first : first + PEEK]
+                        head = head if len(head) == PEEK else read(base + first, PEEK)
+                    yield base + first, marks, piece[max(0, first - _BEFORE) : first], head
                 found = piece.find(_FROM, found + len(_FROM))
 
 
-def _blank_before(read: Read, at: int) -> bool:
-    before = read(max(0, at - 4), min(at, 4))
+def _is_blank(before: bytes) -> bool:
     return not before or before.endswith((b"\n\n", b"\n\r\n")) or before in {b"\n", b"\r\n"}
 
 
-def _is_torn(read: Read, at: int, size: int) -> bool:
-    """Return whether a message was begun here, behind a blank line, and the file ends before a
-    field of its header does.
+def _is_torn(before: bytes, head: bytes) -> bool:
+    """Return whether a message was begun here, behind a blank line, and the file, which ends with
+    these octets, ends before a field of its header does.
     """
-    head = read(at, PEEK)
-    ends = at + len(head) == size and not head.endswith(b"\n")
-    return ends and bool(_TORN.fullmatch(head)) and _blank_before(read, at)
+    return not head.endswith(b"\n") and bool(_TORN.fullmatch(head)) and _is_blank(before)
 
 
 def begins(head: bytes, *, blank_before: bool) -> bool:
