@@ -211,8 +211,9 @@ class StoredForm:
     """What recognises a message fetched from a destination, as its server stores it.
 
     `key` is 16 octets over subject, date, sender and body; `body` 16 octets over the body alone,
-    `parts` over what is in it, whatever the encoding, empty where nothing is. The others are what
-    the header says, without white space, the ends of long values only.
+    `parts` over what is in it, whatever the encoding, empty where nothing is. `sent` is when its
+    Date says that it was sent, `title` 16 octets over its subject as people read it. The others are
+    what the header says, without white space, the ends of long values only.
     """
 
     key: bytes
@@ -222,6 +223,8 @@ class StoredForm:
     date: bytes
     sender: bytes
     subject: bytes
+    sent: int | None = None
+    title: bytes = b""
 
 
 def stored_form(content: bytes) -> StoredForm:
@@ -242,7 +245,18 @@ def stored_form(content: bytes) -> StoredForm:
     sender, date, subject = (value[-_SAID_KEPT:] for value in said)
     one = _said(head, b"message-id")[-_SAID_KEPT:]
     parts = parts_digest(content)
-    return StoredForm(key, body.digest()[:16], parts, one, date, sender, subject)
+    title = header.text(header.first(head, b"subject") or b"").encode("utf-8", "replace")
+    return StoredForm(
+        key,
+        body.digest()[:16],
+        parts,
+        one,
+        date,
+        sender,
+        subject,
+        header.sent(head),
+        hashlib.sha256(title).digest()[:16],
+    )
 
 
 def same_message(ours: bytes, theirs: bytes) -> bool:
@@ -268,6 +282,19 @@ def is_copy(ours: StoredForm, theirs: StoredForm) -> bool:
         ours.sender == theirs.sender
         and ours.date in {theirs.date, b""}
         and (theirs.subject.endswith(ours.subject) if ours.subject or one else not theirs.subject)
+    )
+
+
+def is_rebuilt_of(rebuilt: StoredForm, theirs: StoredForm) -> bool:
+    """Return whether a message that was put together again may be this one: its body was encoded
+    anew, so that only its Message-ID, the time it was sent and its subject tell.
+    """
+    told = bool(rebuilt.message_id) and rebuilt.sent is not None
+    return (
+        told
+        and rebuilt.message_id == theirs.message_id
+        and rebuilt.sent == theirs.sent
+        and rebuilt.title == theirs.title
     )
 
 

@@ -98,11 +98,13 @@ class Message:
     """An entry with its content: RFC 5322 bytes exactly as the server sent them.
 
     `lacking` tells a person what speaks for the content being a part only; empty when nothing does.
+    `rebuilt`: the store put the content together again, and cannot prove that it was sent so.
     """
 
     entry: Entry
     content: bytes
     lacking: str = ""
+    rebuilt: bool = False
 
 
 @dataclass(frozen=True, slots=True)

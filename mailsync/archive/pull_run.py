@@ -13,6 +13,7 @@ from mailsync.archive.catalogue import LACKING, FileState
 from mailsync.archive.content_store import ContentStore
 from mailsync.archive.group_commit import GroupCommit
 from mailsync.archive.last_known import LastKnown, RunMemory
+from mailsync.archive.rebuilt import RebuiltMessages
 from mailsync.archive.recognition import Recognition
 from mailsync.archive.vanishing import Vanishing
 from mailsync.model import (
@@ -77,6 +78,7 @@ class PullRun(Recognition, RunMemory):
         RunMemory.__init__(self, last_known, group.turn, self.started)
         self._placements = catalogue.placements(self.id)
         self._contents = ContentStore(catalogue, group.tree, dedupe, self.id)
+        self._rebuilt = RebuiltMessages(group, self._contents)
         self.vanishing = Vanishing(catalogue, group.storing, self.id, self._mailbox)
 
     def __enter__(self) -> Self:
@@ -143,20 +145,17 @@ class PullRun(Recognition, RunMemory):
             path = entry.ref.mailbox
             mailbox = self._mailbox(path)
             print_ = identity.fingerprint(content)
-            stowed = self._contents.stow(
-                path,
-                (content, print_),
-                _date(entry, self.started),
-                entry.flags,
-                self._own_file(mailbox, entry, print_.digest),
-            )
-            if not self._placements.insert(
-                mailbox, entry, stowed.file, print_.digest, matched=False
-            ):
-                self._rename(
-                    self._placements.replace(mailbox, entry, stowed.file, print_.digest),
-                    entry.flags,
-                )
+            received, date = (content, print_), _date(entry, self.started)
+            if message.rebuilt:
+                stowed = self._rebuilt.stow(path, received, date, entry.flags)
+            else:
+                held = self._own_file(mailbox, entry, print_.digest)
+                stowed = self._contents.stow(path, received, date, entry.flags, held)
+                if stowed.new:
+                    self._rebuilt.supersede(content, print_)
+            place = (mailbox, entry, stowed.file, print_.digest)
+            if not self._placements.insert(*place, matched=False):
+                self._rename(self._placements.replace(*place), entry.flags)
             if stowed.mended:
                 self._placements.hold_anew(stowed.file)
             self._group.take_in()

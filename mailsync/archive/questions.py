@@ -116,6 +116,11 @@ class Questions:
         """
         return self._contents.read(digest)
 
+    def is_rebuilt(self, digest: bytes) -> bool:
+        """Return whether a store put a content together again, so that it is not what was sent."""
+        with self._group.turn:
+            return self._catalogue.rebuilt.holds(digest)
+
     def header(self, digest: bytes) -> bytes:
         """Return a content's header block, unproven.
 

@@ -156,7 +156,8 @@ def matched_by_bodies(
     used: Iterable[int] = (),
 ) -> Iterator[tuple[ArchivedMessage, int]]:
     """Yield which of the UIDs named for them messages are, by their bodies: the same messages
-    first, then those to whose headers something was added, and repaired copies.
+    first, then those to whose headers something was added, and repaired copies; a message that was
+    put together again is the only one that it may be.
 
     A UID serves one message, and those `used` serve none.
     """
@@ -175,11 +176,25 @@ def matched_by_bodies(
             taken.add(uid)
             yield message, uid
     for message, uids in rest:
-        free = (uid for uid in uids if uid in forms and uid not in taken)
-        uid = _copy_among(archive.content(message.digest), list(free), forms)
+        left = [uid for uid in uids if uid in forms and uid not in taken]
+        content = archive.content(message.digest)
+        uid = _copy_among(content, left, forms)
+        if uid is None and left and archive.is_rebuilt(message.digest):
+            uid = _rebuilt_among(content, left, forms)
         if uid is not None:
             taken.add(uid)
             yield message, uid
+
+
+def _rebuilt_among(
+    content: bytes, uids: Collection[int], forms: Mapping[int, StoredForm]
+) -> int | None:
+    """Return the UID of the message that a rebuilt one stands for, if it is the only one of its
+    Message-ID.
+    """
+    ours = identity.stored_form(content)
+    alike = [uid for uid in uids if forms[uid].message_id == ours.message_id]
+    return alike[0] if len(alike) == 1 and identity.is_rebuilt_of(ours, forms[alike[0]]) else None
 
 
 def _copy_among(

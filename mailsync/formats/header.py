@@ -195,6 +195,12 @@ def received_or_date(content: bytes, not_after: int) -> int | None:
     return None
 
 
+def sent(content: bytes) -> int | None:
+    """Return when a message says that it was sent, in epoch seconds (its Date field)."""
+    value = first(content, b"date")
+    return None if value is None else _moment(value[:200])
+
+
 def _moment(value: bytes) -> int | None:
     try:
         parsed = parsedate_tz(_SPACE.sub(b" ", value).decode("ascii", "replace").strip())

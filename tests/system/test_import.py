@@ -230,6 +230,34 @@ def test_labels_of_google_are_mailboxes_and_an_export_is_read_once(home: Home) -
     assert (again["total"]["seen"], again["unchanged_mailboxes"]) == (0, 3)
 
 
+def test_a_rebuilt_message_is_never_beside_the_one_that_was_sent(
+    home: Home, dovecot: Dovecot
+) -> None:
+    sent = plain(1).replace(b"text/plain; charset=us-ascii", b"multipart/mixed; boundary=x")
+    head, _, _ = sent.partition(b"\r\n\r\n")
+    part = b"Content-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n"
+    whole = head + b"\r\n\r\n--x\r\n" + part + b"\r\nlong=\r\n line\r\n--x--\r\n"
+    hole = head + b"\n\n--x\n" + part + b"X-Apple-Content-Length: 11\n\n\n--x--\n"
+    lines = hole.replace(b"\r\n", b"\n")
+    place = home.directory / "Mail" / "INBOX.mbox"
+    (place / "Attachments" / "1" / "1").mkdir(parents=True)
+    (place / "Attachments" / "1" / "1" / "a").write_bytes(b"long  line")
+    (place / "Messages").mkdir()
+    listed = (
+        b'<?xml version="1.0"?><plist><dict><key>flags</key><integer>1</integer></dict></plist>'
+    )
+    (place / "Messages" / "1.partial.emlx").write_bytes(b"%d\n" % len(lines) + lines + listed)
+    user = dovecot.user()
+    dovecot.deliver(user, "INBOX", whole)
+    home.configure(new=imap(dovecot, user))
+    total(home, "import", "Mail")
+    assert b"X-Mailsync-Rebuilt: apple-mail" in stored(home)[0]
+    pushed = total(home, "push", "Mail", "new")
+    assert (pushed["new"], pushed["duplicate"]) == (0, 1)
+    assert "proved: 1 message" in home.well("migrate", "Mail", "new")
+    assert len(arrived(dovecot, user)) == 1
+
+
 def test_an_account_of_that_name_comes_before_a_file(home: Home, dovecot: Dovecot) -> None:
     home.configure(Old=imap(dovecot, filled(dovecot, 2)))
     write(home, "Old", plain(9))

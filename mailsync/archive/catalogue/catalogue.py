@@ -17,6 +17,7 @@ from mailsync.archive.catalogue.mailboxes import Folders, Mailboxes
 from mailsync.archive.catalogue.moves import Moves
 from mailsync.archive.catalogue.placements import Placements
 from mailsync.archive.catalogue.pruning import PrunableFiles
+from mailsync.archive.catalogue.rebuilt import Rebuilt
 from mailsync.archive.catalogue.runs import Accounts, Runs, Traffic
 
 
@@ -42,6 +43,7 @@ class Catalogue:
         self.destinations = Destinations(sql)
         self.duplicates = Duplicates(sql)
         self.prunable = PrunableFiles(sql)
+        self.rebuilt = Rebuilt(sql)
 
     @classmethod
     def open(cls, directory: Path, *, writing: bool, name: str = NAME) -> Self:

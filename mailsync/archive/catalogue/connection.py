@@ -38,6 +38,7 @@ WAITING_COLUMNS: Final = {
         "(id, digest, size, identity, message_id, header, presence, subject, sender, first_run,"
         " signed)"
     ),
+    "rebuilt": "(id, message, message_id)",
     "files": "(id, folder, message, copy, base, internaldate, flags)",
     "placements": (
         "(id, mailbox, file, digest, size, uidvalidity, uid, uidl, object_id, internaldate, flags,"

@@ -343,6 +343,11 @@ class Files:
         """Drop the rows of files that are no more, and of contents that no file holds any more."""
         self._sql.execute_each("DELETE FROM files WHERE id = ?", ((file.id,) for file in files))
         self._sql.execute_each(
+            "DELETE FROM rebuilt WHERE message = ?1"
+            " AND NOT EXISTS (SELECT 1 FROM files WHERE message = ?1)",
+            ((file.message,) for file in files),
+        )
+        self._sql.execute_each(
             "DELETE FROM messages WHERE id = ?1"
             " AND NOT EXISTS (SELECT 1 FROM files WHERE message = ?1)",
             ((file.message,) for file in files),

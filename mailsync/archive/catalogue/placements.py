@@ -239,7 +239,8 @@ class Placements:
         """Place the files of a folder that no placement names in a mailbox, without a UIDL or a UID
         that anybody knows; returns how many.
 
-        With `by_uid` they are retired, so that a complete scan makes those gone that it does not
+        A rebuilt message without a place had to give it to the one that was sent. With `by_uid`
+        they are retired, so that a complete scan makes those gone that it does not
         find.
         """
         cursor = self._sql.execute(
@@ -248,7 +249,7 @@ class Placements:
             " SELECT ?1, f.id, m.digest, m.size, 0, iif(?4, 0, NULL), ?4,"
             " f.internaldate, f.flags, ?3, ?3, 1"
             " FROM files f JOIN messages m ON m.id = f.message"
-            " WHERE f.folder = ?2"
+            " WHERE f.folder = ?2 AND m.id NOT IN (SELECT message FROM rebuilt)"
             " AND NOT EXISTS (SELECT 1 FROM placements p WHERE p.file = f.id)",
             (mailbox, folder, self._run, by_uid),
         )

@@ -136,7 +136,16 @@ CREATE TABLE readings (
 nothing changed in them.
 """
 
-MIGRATIONS: Final = (_FIRST, _STATES_AND_RETIRED, _SERVERS, _READINGS)
+_REBUILT: Final = """
+CREATE TABLE rebuilt (
+  id INTEGER PRIMARY KEY, message INTEGER NOT NULL UNIQUE REFERENCES messages,
+  message_id TEXT NOT NULL
+);
+CREATE INDEX rebuilt_message_id ON rebuilt (message_id);
+"""
+"""Contents that were put together again by a store, and are not what was sent."""
+
+MIGRATIONS: Final = (_FIRST, _STATES_AND_RETIRED, _SERVERS, _READINGS, _REBUILT)
 """Scripts that lead from each version to the next; the number of them is the version of this
 mailsync.
 """

@@ -127,7 +127,7 @@ class _Mailbox:
             raise CannotRead("is no message of Apple Mail: it does not begin with a length")
         if read.deleted and not self._with_deleted:
             return Opened(b"", left_out="deleted in the mail program, still in its files: left out")
-        content, lacking = read.content, ""
+        content, lacking, rebuilt = read.content, "", False
         if ".partial." in file.parts[-1]:
             joined = emlx.rejoin(content, lambda part: self._attachment(file, part))
             content = joined.content
@@ -135,8 +135,10 @@ class _Mailbox:
                 parts = ", ".join(joined.missing)
                 lacking = f"kept without what was never fetched whole: part {parts}"
             elif not joined.proven:
-                content = REBUILT + content
-        return Opened(with_crlf(content), read.flags, read.received, lacking=lacking)
+                content, rebuilt = REBUILT + content, True
+        return Opened(
+            with_crlf(content), read.flags, read.received, lacking=lacking, rebuilt=rebuilt
+        )
 
     def _attachment(self, file: TreeFile, part: str) -> bytes | None:
         """Return what lies in the one file of a part of a message."""

@@ -25,7 +25,7 @@ class Found:
     """A message that a look at a folder found, at `place`, whatever that is to the folder.
 
     `key` is as in `model.KeyRef`; `size` may not change while the key is the same. `flags` None:
-    the files do not tell.
+    the files do not tell. `rebuilt` is as in `model.Message`.
     """
 
     key: bytes
@@ -33,6 +33,7 @@ class Found:
     size: int
     flags: frozenset[str] | None = NO_FLAGS
     internaldate: int | None = None
+    rebuilt: bool = False
 
 
 @dataclass(frozen=True, slots=True)

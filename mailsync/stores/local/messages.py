@@ -45,7 +45,7 @@ class Opened:
     """A message as its file holds it; `flags` and `internaldate` None: the file does not tell.
 
     `left_out` says why it is not to be taken, `lacking` what of it is not there; empty `content`:
-    nothing of it that could be kept.
+    nothing of it that could be kept. `rebuilt` is as in `model.Message`.
     """
 
     content: bytes
@@ -53,6 +53,7 @@ class Opened:
     internaldate: int | None = None
     left_out: str = ""
     lacking: str = ""
+    rebuilt: bool = False
 
 
 def plainly(raw: bytes, _: TreeFile) -> Opened:
@@ -133,7 +134,7 @@ class MessageFiles:
         if date is None:
             date = header.received_or_date(one.content, int(self.clock()))
         flags = told.flags if one.flags is None else one.flags
-        yield Found(key_of(one.content), place, len(one.content), flags, date)
+        yield Found(key_of(one.content), place, len(one.content), flags, date, one.rebuilt)
 
     def read(self, place: tuple[int, ...], key: bytes) -> bytes:
         """Read one of the files; one that another program renamed meanwhile is found again."""

@@ -59,6 +59,7 @@ class LocalSource:
         self._rules = MappingRules(rules or {})
         self._unmarked = unmarked
         self._folders: dict[MailboxPath, list[Folder]] | None = None
+        self._rebuilt: set[KeyRef] = set()
         self._listed: list[Mailbox] = []
 
     def capabilities(self) -> Sequence[str]:
@@ -163,6 +164,8 @@ class LocalSource:
             key = each.key if number == 1 else b"%b/%d" % (each.key, number)
             ref = KeyRef(path, key, each.place)
             entries.append(Entry(ref, each.size, flags, each.internaldate))
+            if each.rebuilt:
+                self._rebuilt.add(ref)
         return tuple(entries)
 
     def _tell(self, mailbox: Mailbox, left: LeftOut) -> None:
@@ -174,7 +177,8 @@ class LocalSource:
         if not isinstance(ref, KeyRef) or not ref.place or ref.place[0] >= len(folders):
             return Unfetched(entry, "there is no such message in these files")
         try:
-            return Message(entry, folders[ref.place[0]].read(ref.place[1:], ref.key))
+            content = folders[ref.place[0]].read(ref.place[1:], ref.key)
+            return Message(entry, content, rebuilt=ref in self._rebuilt)
         except FileNotFoundError:
             return Unfetched(entry, "its file was removed meanwhile", expunged=True)
         except (OSError, CannotRead) as error:
