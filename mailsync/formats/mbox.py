@@ -30,16 +30,23 @@ _LF: Final = 0x0A
 _BEFORE: Final = 4
 _MARKS_SEEN: Final = 64
 """Quotation marks in front of a line that are looked at; nobody quotes that often."""
-_FIELD: Final = rb"[!-9;-~]{1,76}[ \t]*:[^\n]*\n"
+_FIELD: Final = rb"[!-9;-~]{1,76}[ \t]*:[^\n]*(?:\n|\Z)"
 _HEADER: Final = re.compile(
-    rb"(?:>From [^\n]{0,900}\n)?" + _FIELD + rb"(?:[ \t][^\n]*\n|" + _FIELD + rb"|\r?\n)"
+    rb"(?:>From [^\n]{0,900}\n)?" + _FIELD + rb"(?:[ \t][^\n]*(?:\n|\Z)|" + _FIELD + rb"|\r?\n|\Z)"
 )
+"""Two lines of a header, or its first one up to where octets are looked at: some are very long."""
 _SOME_HEADER: Final = re.compile(rb"\r?\n|" + _FIELD)
 _LONGEST_LINE: Final = 1000
 _TORN: Final = re.compile(
     rb"From [^\n]{0,900}|From [^\n]{0,800}\d\d:\d\d[^\n]{0,100}\n[!-9;-~]{0,76}"
 )
 _DATE: Final = re.compile(rb"((?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? [^\n]{10,60})")
+_SOME_DATE: Final = re.compile(rb"\d{4}[^\n]{0,40}\d:\d\d|\d:\d\d[^\n]{0,40}\d{4}")
+_UNDATED: Final = frozenset({b"From", b"From -"})
+_LENGTH: Final = re.compile(rb"(?im)^Content-Length:[ \t]*(\d{1,15})[ \t]*\r?$")
+_LONGEST_HEADER: Final = 256 * 1024
+_BLANK: Final = re.compile(rb"\n\r?\n")
+_MARK_OF_ORDER: Final = b"\xef\xbb\xbf"
 _UNQUOTED: Final = re.compile(rb"^>(>*From )", re.MULTILINE)
 
 
@@ -98,21 +105,29 @@ def split(
     `dialect` how it is quoted.
 
     `extents` are the parts of the file to look at, in order; between them are only NULs (the holes
-    of a sparse file).
+    of a sparse file). Where each message so far says how long it is, and is, that is believed.
     """
     start: int | None = None
     quoted = bare = False
+    lengths, until = True, 0
     for at, marks, before, head in _candidates(read, extents):
         if marks:
             quoted = True
             dialect.once = dialect.once or marks == 1
             dialect.twice = dialect.twice or marks > 1
-        elif begins(head, blank_before=_is_blank(before)):
+        elif at < until:
+            bare = True
+        elif at == until != 0 or begins(
+            head, blank_before=_is_blank(before), is_first=start is None
+        ):
             if start is not None:
                 yield Span(start, at, quoted, bare)
             elif at:
                 yield Gap(0, at)
+            is_first = start is None
             start, quoted, bare = at, False, False
+            until = _declared_end(read, at, size, is_first=is_first) if lengths else 0
+            lengths = bool(until)
         elif start is not None and at + len(head) == size and _is_torn(before, head):
             yield Span(start, at, quoted, bare)
             yield Gap(at, size)
@@ -123,6 +138,29 @@ def split(
         yield Span(start, size, quoted, bare)
     elif size:
         yield Gap(0, size)
+
+
+def _declared_end(read: Read, at: int, size: int, *, is_first: bool) -> int:
+    """Return where the message ends by its Content-Length, where another begins there, or the file
+    ends; else 0. That the file ends there tells nothing of its first message: a sender may write
+    what he likes.
+    """
+    head = read(at, PEEK)
+    blank = _BLANK.search(head)
+    if blank is None:
+        head = read(at, _LONGEST_HEADER)
+        blank = _BLANK.search(head)
+    length = _LENGTH.search(head, 0, blank.end()) if blank is not None else None
+    if blank is None or length is None:
+        return 0
+    end = at + blank.end() + int(length[1])
+    if end > size:
+        return 0
+    behind = read(end, len(_FROM) + 2)
+    for separator in (b"\n", b"\r\n", b""):
+        if behind.startswith(separator + _FROM):
+            return end + len(separator)
+    return size if behind in {b"", b"\n", b"\r\n"} and not is_first else 0
 
 
 def _candidates(
@@ -142,7 +180,7 @@ def _candidates(
                 first = found
                 while first and piece[first - 1] == _MARK:
                     first -= 1
-                if base + first == 0 or (first and piece[first - 1] == _LF):
+                if _begins_line(piece, base, first):
                     marks, head = found - first, b""
                     if not marks:
                         head = piece[first : first + PEEK]
@@ -151,8 +189,21 @@ def _candidates(
                 found = piece.find(_FROM, found + len(_FROM))
 
 
+def _begins_line(piece: bytes, base: int, at: int) -> bool:
+    """Return whether a line begins there: also behind what is left of octets that were lost, and
+    behind the mark that some programs put in front of a text.
+    """
+    if at == 0:
+        return base == 0
+    if base == 0 and piece[:at] == _MARK_OF_ORDER:
+        return True
+    return piece[at - 1] in {_LF, 0}
+
+
 def _is_blank(before: bytes) -> bool:
-    return not before or before.endswith((b"\n\n", b"\n\r\n")) or before in {b"\n", b"\r\n"}
+    if before.endswith((b"\n\n", b"\n\r\n", b"\0")):
+        return True
+    return before in {b"", b"\n", b"\r\n", _MARK_OF_ORDER}
 
 
 def _is_torn(before: bytes, head: bytes) -> bool:
@@ -162,14 +213,20 @@ def _is_torn(before: bytes, head: bytes) -> bool:
     return not head.endswith(b"\n") and bool(_TORN.fullmatch(head)) and _is_blank(before)
 
 
-def begins(head: bytes, *, blank_before: bool) -> bool:
-    """Return whether a message begins with these octets: a `From ` line and a header; where a blank
-    line stands before and the line bears a date, less of a header is enough.
+def begins(head: bytes, *, blank_before: bool, is_first: bool = False) -> bool:
+    """Return whether a message begins with these octets: a `From ` line that bears a date, and a
+    header.
+
+    A bare `From ` counts behind a blank line, and any in front of the first message: other lines
+    that begin so are sentences. Where a blank line stands before a line with a date, less of a
+    header is enough.
     """
     line, _, rest = head.partition(b"\n")
     if not line.startswith(_FROM) or len(line) > _LONGEST_LINE:
         return False
-    rest += b"\n" if len(head) < PEEK else b""
+    dated = bool(_SOME_DATE.search(line))
+    if not (dated or is_first or (blank_before and line.rstrip() in _UNDATED)):
+        return False
     if _HEADER.match(rest):
         return True
     return blank_before and bool(_DATE.search(line)) and bool(_SOME_HEADER.match(rest))

@@ -59,7 +59,8 @@ class ScanLoop:
         for one in requests:
             if not stands_still(one.mailbox, one.since):
                 changed.append(one)
-            elif is_due(one.mailbox.path, self._run.id):
+            elif one.since and one.since.uidvalidity and is_due(one.mailbox.path, self._run.id):
+                # Of what a store of files goes by nothing is stale.
                 due.append(one)
             else:
                 rest.append(one)
@@ -100,6 +101,8 @@ class ScanLoop:
         scan, now = self._listings.get(mailbox.path), mailbox.state
         if scan is None:
             return not stands_still(mailbox, self._run.state(mailbox.path))
+        if now is not None and not now.uidvalidity:
+            return now.highestmodseq != scan.state.highestmodseq
         return now is not None and (now.uidvalidity, now.uidnext, now.messages) != (
             scan.state.uidvalidity,
             scan.state.uidnext,

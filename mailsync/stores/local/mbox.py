@@ -110,8 +110,8 @@ class Look:
         self._dialect = mbox.Dialect()
         self._extents = list(file.extents())
         self._told = False
-        self._deleted = 0
-        self._found: list[Labelled] = []
+        self._notes = 0
+        self._found: list[tuple[Found, Marks]] = []
 
     def through(self, watch: Watch) -> Iterator[Labelled | Unreadable | LeftOut]:
         """Yield what is wrong as it is met, then every message in its order."""
@@ -132,13 +132,34 @@ class Look:
         for span in later:
             yield from self._take(span)
         watch(self._file.size - counted)
+        yield from self._results()
+
+    def _results(self) -> Iterator[Labelled | Unreadable | LeftOut]:
+        """Yield every message in its order, now that the file is known as a whole."""
         # What nobody said of a message means that it was not read, where it is said of others.
         unsaid = frozenset[str]() if self._told else None
-        for each in sorted(self._found, key=lambda each: each.found.place):
-            flags = unsaid if each.found.flags is None else each.found.flags
-            yield Labelled(replace(each.found, flags=flags), each.labels)
-        if self._deleted:
-            yield LeftOut(self._deleted, "deleted in the mail program, still in its file: left out")
+        # Where Thunderbird wrote the file it marked each message; else a sender wrote the marks.
+        by_mozilla = all(marks.by_mozilla for _, marks in self._found)
+        deleted = 0
+        for found, marks in sorted(self._found, key=lambda each: each[0].place):
+            if by_mozilla and marks.partial:
+                start, length, _ = found.place
+                yield _range(start, start + length, self._partly(found))
+            elif by_mozilla and marks.deleted and not self._with_deleted:
+                deleted += 1
+            else:
+                flags = unsaid if found.flags is None else found.flags
+                yield Labelled(replace(found, flags=flags), marks.labels)
+        if deleted:
+            yield LeftOut(deleted, "deleted in the mail program, still in its file: left out")
+        if self._notes:
+            yield LeftOut(self._notes, "with notes of the mail program, which is no mail: left out")
+
+    def _partly(self, found: Found) -> str:
+        start, length, _ = found.place
+        raw = self._file.read(start, min(length, mbox.PEEK)).partition(b"\n")[2]
+        subject = header.text(header.first(raw, b"subject") or b"") or "without a subject"
+        return f"the program fetched only the beginning of this message ({subject})"
 
     def _rubbish(self, gap: mbox.Gap) -> Iterator[Unreadable]:
         beginning = self._file.read(gap.start, min(gap.end - gap.start, mbox.CHUNK))
@@ -160,15 +181,8 @@ class Look:
             )
         quoting = mbox.quoting_of(span, self._dialect)
         content, marks = _content(text, quoting)
-        if marks.internal:
-            return
-        if marks.partial:
-            subject = header.text(header.first(content, b"subject") or b"") or "without a subject"
-            why = f"the program fetched only the beginning of this message ({subject})"
-            yield _range(span.start, span.end, why)
-            return
-        if marks.deleted and not self._with_deleted:
-            self._deleted += 1
+        if marks.internal and not span.start:
+            self._notes += 1
             return
         self._keep(span, text, content, marks, quoting)
 
@@ -188,7 +202,7 @@ class Look:
         flags = marks.flags if marks.told or marks.flags else None
         flags = self._beside.get(span.start, flags)
         found = Found(key_of(content), place, len(content), flags, date)
-        self._found.append(Labelled(found, marks.labels))
+        self._found.append((found, marks))
 
     def _end_of_text(self, span: mbox.Span) -> int:
         """Return where a hole begins in a message, else its end."""

@@ -76,7 +76,7 @@ def test_what_is_deleted_is_left_out_unless_it_is_wanted(tmp_path: Path) -> None
 
 
 def test_a_message_whose_body_was_never_fetched_is_named_with_its_octets(tmp_path: Path) -> None:
-    whole = written(plain(1))
+    whole = written(plain(1), status=b"X-Mozilla-Status: 0001\n")
     (tmp_path / "a").write_bytes(whole + written(plain(2), status=b"X-Mozilla-Status: 0401\n"))
     scan = scans_of(source_of(tmp_path / "a"))["a",]
     assert len(scan.entries) == 1
@@ -107,10 +107,21 @@ def test_a_broken_list_beside_a_file_tells_nothing(rubbish: bytes) -> None:
 
 def test_notes_of_the_mail_program_are_left_out(tmp_path: Path) -> None:
     notes = (
+        b"From: Mail System Internal Data <MAILER-DAEMON@host>\r\n"
         b"Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\r\nX-IMAP: 1 2\r\n\r\nx\r\n"
     )
     (tmp_path / "a").write_bytes(written(notes, plain(1)))
     assert contents_of(tmp_path / "a") == {("a",): [plain(1)]}
+    (tmp_path / "a").write_bytes(written(plain(1), notes))
+    assert len(contents_of(tmp_path / "a")["a",]) == 2
+
+
+@pytest.mark.parametrize("status", [b"0008", b"0400", b"0408"])
+def test_a_sender_cannot_have_his_message_left_out(tmp_path: Path, status: bytes) -> None:
+    forged = b"X-Mozilla-Status: " + status + b"\n"
+    (tmp_path / "a").write_bytes(written(plain(1), status=forged) + written(plain(2)))
+    scan = scans_of(source_of(tmp_path / "a"))["a",]
+    assert (len(scan.entries), scan.unlisted) == (2, ())
 
 
 def test_equal_messages_are_as_many_as_there_are_and_keep_their_keys(tmp_path: Path) -> None:

@@ -51,14 +51,30 @@ def test_what_waits_to_be_removed_and_what_is_a_part_only_is_told() -> None:
     assert take_off(b"X-Mozilla-Status: 0401\n" + MESSAGE)[1].partial
 
 
-def test_notes_of_a_program_are_no_message() -> None:
+def test_notes_of_a_program_are_known_by_their_sender_and_subject() -> None:
     internal = (
         b"From: Mail System Internal Data <MAILER-DAEMON@host>\n"
         b"Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\n"
         b"X-IMAP: 1612345678 0000000012\nStatus: RO\n\nThis text is part of the internal format.\n"
     )
     assert take_off(internal)[1].internal
+    assert not take_off(internal.replace(b"DON'T", b"Re: DON'T"))[1].internal
+    assert not take_off(internal.replace(b"MAILER-DAEMON", b"a").replace(b"Mail Sys", b"x"))[
+        1
+    ].internal
     assert not take_off(b"X-IMAPbase: 1 2\n" + MESSAGE)[1].internal
+
+
+def test_what_a_sender_wrote_is_his_own_and_stays() -> None:
+    own = b"Received: x\nX-Mozilla-Status: 0008\nX-Gmail-Labels: Trash\nX-UIDL: 1\n" + MESSAGE
+    assert take_off(own) == (own, Marks())
+    content, marks = take_off(b"X-Mozilla-Status: 0001\nX-Mozilla-Status: 0008\n" + MESSAGE)
+    assert content == b"X-Mozilla-Status: 0008\n" + MESSAGE
+    assert not marks.deleted
+
+
+def test_nobody_makes_a_message_deleted_on_a_server() -> None:
+    assert take_off(b"X-Status: D\n" + MESSAGE)[1].flags == set()
 
 
 def test_words_that_imap_cannot_carry_are_no_keywords() -> None:

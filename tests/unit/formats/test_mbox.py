@@ -53,7 +53,7 @@ def test_a_header_without_a_body_keeps_the_blank_line_that_ends_it() -> None:
         b"From - Mon Jan 01 00:00:00 1965\n",
         b"From \n",
         b"From 1234567890@xxx Sun Jan 04 12:00:00 +0000 2015\n",
-        b"From someone with blanks in it\n",
+        b"From someone with blanks in it Jan 4 2015 12:00\n",
         b"From a@b Thu Nov 25 10:11:12 2021\n>From b@example.org Thu Nov 25 2021 remote\n",
     ],
 )
@@ -64,6 +64,44 @@ def test_whatever_stands_in_a_from_line_a_header_behind_it_begins_a_message(line
 def test_a_sentence_that_begins_with_from_begins_no_message() -> None:
     body = b"\nHello,\n\nFrom here on it is easy:\nFrom 3 to 4\n\n"
     assert messages_of(DATED + HEAD + body) == [HEAD + body[:-1]]
+
+
+def test_a_quoted_mail_whose_from_line_bears_no_date_begins_no_message() -> None:
+    body = b"\nHe wrote:\n\nFrom John Smith\nTo: Bob\nSubject: lunch\n\nsee you\n"
+    assert messages_of((DATED + HEAD + body + b"\n") * 2) == [HEAD + body] * 2
+
+
+def with_length(body: bytes, more: int = 0) -> bytes:
+    return DATED + HEAD + b"Content-Length: %d\n\n" % (len(body) + more) + body
+
+
+def test_where_every_message_says_how_long_it_is_its_body_may_hold_anything() -> None:
+    body = b"look:\n\n" + DATED + HEAD + b"\nforged\n"
+    written = b"".join(with_length(body) + b"\n" for _ in range(3))
+    assert [one.partition(b"\n\n")[2] for one in messages_of(written)] == [body] * 3
+
+
+@pytest.mark.parametrize("more", [-3, 3, 10_000_000_000])
+def test_a_length_that_does_not_fit_is_not_believed(more: int) -> None:
+    written = with_length(b"one\n", more) + b"\n" + DATED + HEAD + b"\ntwo\n\n"
+    assert len(messages_of(written)) == 2
+
+
+def test_a_sender_who_says_that_his_message_is_the_rest_of_the_file_is_not_believed() -> None:
+    rest = b"".join(DATED + HEAD + b"\n%d\n\n" % number for number in range(3))
+    assert len(messages_of(with_length(b"mine\n", len(rest) + 1) + b"\n" + rest)) == 4
+    first = DATED + HEAD + b"\nfirst\n\n"
+    assert len(messages_of(first + with_length(b"mine\n", len(rest) + 1) + b"\n" + rest)) == 5
+
+
+def test_a_header_may_begin_with_a_line_longer_than_what_is_looked_at() -> None:
+    long = b"X-Long: " + b"y" * 5000 + b"\n" + HEAD + b"\nbody\n"
+    assert messages_of((DATED + long + b"\n") * 3) == [long] * 3
+
+
+@pytest.mark.parametrize("front", [b"\0" * 512, b"\xef\xbb\xbf", b"  \n", b"half of a line\n"])
+def test_what_stands_in_front_of_the_first_message_hides_none(front: bytes) -> None:
+    assert messages_of(front + DATED + HEAD + b"\nbody\n\n") == [HEAD + b"\nbody\n"]
 
 
 def test_a_header_of_one_line_is_enough_behind_a_dated_line_and_a_blank_one() -> None:
