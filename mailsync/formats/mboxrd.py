@@ -5,6 +5,9 @@ A message stands as `From ` line, our header `X-Mailsync`, the message, and an e
 the message that begin with `From `, or with `>`s and `From `, have one `>` more (the standard
 library's quoting cannot be undone). A message of nothing but CRLF line ends is kept with LF, as
 programs on Unix expect; any other is kept as it is.
+
+Programs that mark a message as read write that into its header; they are taken at their word where
+what is left without such fields is the message, which its digest proves.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from itertools import accumulate
 from mmap import mmap
 from typing import Final, TypeAlias
@@ -28,10 +32,23 @@ _FLAGS_LIMIT: Final = HEAD_LIMIT - 1024
 _QUOTED: Final = re.compile(rb"^(>*From )", re.MULTILINE)
 _UNQUOTED: Final = re.compile(rb"^>(>*From )", re.MULTILINE)
 _HEAD: Final = re.compile(
-    rb"From MAILER-DAEMON [^\n]{24}\nX-Mailsync: 1 sha256=([0-9a-f]{64}) size=(\d{1,15})"
+    rb"From MAILER-DAEMON [^\n]{24}\n(?:X-Mozilla-[^\n]*\n){0,8}"
+    rb"X-Mailsync: 1 sha256=([0-9a-f]{64}) size=(\d{1,15})"
     rb" date=(-?\d{1,15}) copy=(\d{1,9}) "
     rb"form=(crlf|raw) open=([01]) length=(\d{1,15}) flags=([^\n]*)\n"
 )
+
+_FIELDS: Final = (
+    rb"(?:Status|X-Status|X-UID|X-IMAP|X-IMAPbase|X-Keywords|Content-Length|Lines"
+    rb"|X-Mozilla-(?:Status2?|Keys)):[^\n]*\n(?:[ \t][^\n]*\n)*"
+)
+_WRITTEN: Final = {
+    "anywhere": re.compile(rb"^" + _FIELDS, re.MULTILINE | re.IGNORECASE),
+    "at the end": re.compile(rb"(?:(?<=\n)" + _FIELDS + rb")+\Z", re.IGNORECASE),
+}
+"""What mail programs write into the header of a message in an mbox, by where it is looked for; the
+message may have had such fields of its own.
+"""
 
 Buffer: TypeAlias = bytes | mmap
 
@@ -39,7 +56,7 @@ Buffer: TypeAlias = bytes | mmap
 @dataclass(frozen=True, slots=True)
 class Record:
     """Where a message lies in a file (`start` of its `From ` line, `end` behind its empty line) and
-    what our header says of it.
+    what our header says of it; `written` names where in its header another program wrote fields.
     """
 
     digest: bytes
@@ -52,6 +69,7 @@ class Record:
     start: int
     body: int
     length: int
+    written: str = ""
 
     @property
     def end(self) -> int:
@@ -106,6 +124,12 @@ def _flag_words(flags: frozenset[str]) -> str:
 
 def read(record: Record, body: bytes) -> bytes:
     """Return a message back from the octets `body` to `body + length` of its record."""
+    if record.written:
+        header_end = body.find(b"\n\n") + 1 or len(body)
+        header = _WRITTEN[record.written].sub(b"", body[:header_end])
+        # With the fields the empty line is written, ended as such programs end lines.
+        blank = b"\r\n" if b"\r\n" in header else b"\n"
+        body = header + blank + body[header_end + 1 :]
     if record.is_open:
         body = body[:-1]
     if b">From " in body:
@@ -131,6 +155,10 @@ def scan(file: Buffer) -> Iterator[Record | Stray]:
             yield record
             at = record.end
             continue
+        if record is not None and (found := _written_into(file, record)) is not None:
+            yield found
+            at = found.end
+            continue
         after = _next(file, at + 1)
         torn = after == size and (
             record is not None
@@ -139,6 +167,20 @@ def scan(file: Buffer) -> Iterator[Record | Stray]:
         )
         yield Stray(at, after, torn)
         at = after
+
+
+def _written_into(file: Buffer, record: Record) -> Record | None:
+    """Return a message in whose header another program wrote; None where it did more than that."""
+    end = file.find(b"\nFrom ", record.body - 1) + 1 or len(file)
+    length = end - record.body - 1
+    if length < 0 or file[end - 1 : end] != b"\n":
+        return None
+    octets = bytes(file[record.body : record.body + length])
+    for place in _WRITTEN:
+        found = replace(record, length=length, written=place)
+        if sha256(read(found, octets)).digest() == record.digest:
+            return found
+    return None
 
 
 def _record(file: Buffer, at: int) -> Record | None:

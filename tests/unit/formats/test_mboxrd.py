@@ -5,6 +5,7 @@ found in a file that is not.
 from __future__ import annotations
 
 import mailbox
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -153,3 +154,52 @@ def test_more_flags_than_our_line_holds_cost_keywords_alone(length: int, count: 
     assert {"\\Seen", "\\Flagged"} <= record.flags <= keywords | {"\\Seen", "\\Flagged"}
     if count < 200:
         assert record.flags > keywords
+
+
+FIELDS = st.lists(
+    st.sampled_from(
+        ["Status: RO", "X-Status: A", "Content-Length: 12\n\tmore", "X-UID: 7", "Lines: 1"]
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=4), FIELDS, st.data())
+def test_what_a_mail_program_writes_into_a_header_is_taken_out_of_it(
+    numbers: list[int], fields: list[str], data: st.DataObject
+) -> None:
+    contents = [plain(number) for number in numbers]
+    if data.draw(st.booleans()):
+        contents = [b"Status: of its own\r\n" + content for content in contents]
+    parts = [mboxrd.write(one, sha256(one).digest(), 1, frozenset()) for one in contents]
+    touched = data.draw(st.sets(st.integers(0, len(parts) - 1), min_size=1))
+    for each in touched:
+        head, blank, body = parts[each].partition(b"\n\n")
+        parts[each] = head + b"\n" + "\n".join(fields).encode() + blank + body
+    file = b"".join(parts)
+    assert records(file) == contents
+    assert not any(isinstance(one, Stray) for one in mboxrd.scan(file))
+
+
+def test_what_a_mail_program_changed_beside_is_no_message_of_ours() -> None:
+    content = plain(1)
+    one = mboxrd.write(content, sha256(content).digest(), 1, frozenset())
+    changed = one.replace(b"\n\n", b"\nStatus: RO\n\n", 1).replace(b"second", b"third")
+    assert records(changed + one) == [content]
+
+
+def test_pythons_mailbox_may_mark_messages_as_read(tmp_path: Path) -> None:
+    contents = [plain(number) for number in range(3)]
+    path = tmp_path / "box.mbox"
+    path.write_bytes(
+        b"".join(mboxrd.write(one, sha256(one).digest(), 1, frozenset()) for one in contents)
+    )
+    box = mailbox.mbox(path)
+    for key, message in box.items():
+        message.set_flags("RO")
+        box[key] = message
+    box.flush()
+    box.close()
+    assert b"\nStatus: RO\n" in path.read_bytes()
+    assert records(path.read_bytes()) == contents
