@@ -7,6 +7,7 @@ Start-up imports only what the command needs.
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from mailsync.app.accounts import Login
 from mailsync.app.files import source_of
@@ -37,8 +38,19 @@ def endpoint(settings: Pop3Account | ImapAccount) -> Endpoint:
 def credentials(settings: Pop3Account | ImapAccount, secret: Secret) -> Credentials:
     """Return who logs in."""
     if isinstance(secret, str):
-        return Credentials.fixed(settings.username, secret, settings.authorization_id)
+        return Credentials(
+            settings.username,
+            lambda: secret,
+            settings.authorization_id,
+            hint=partial(_hint, settings.host),
+        )
     return Credentials.with_tokens(settings.username, secret)
+
+
+def _hint(host: str) -> str:
+    from mailsync.config.providers import sign_in_hint  # noqa: PLC0415  few logins are refused
+
+    return sign_in_hint(host)
 
 
 def source(login: Login, secret: Secret, progress: Progress) -> Source:

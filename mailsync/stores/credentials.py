@@ -44,6 +44,7 @@ class Credentials:
 
     `secret` is called at each login, so that a password command or a keyring is asked only when it
     is needed; what it returns never stands in a `repr`. With `tokens` it is not called at all.
+    `hint` tells what is known of passwords at this server, once one was refused.
     `authorization_id` is SASL's authzid (RFC 4616): whose mail an administrator opens. `redactor`
     takes out of the server's words what was ever said to it in secret, in this session and in
     later ones.
@@ -53,6 +54,7 @@ class Credentials:
     secret: Callable[[], str] = field(repr=False, compare=False)
     authorization_id: str | None = None
     tokens: Tokens | None = field(default=None, repr=False, compare=False)
+    hint: Callable[[], str] = field(default=str, repr=False, compare=False)
     redactor: Redactor = field(default_factory=Redactor, init=False, repr=False, compare=False)
 
     def password(self) -> str:

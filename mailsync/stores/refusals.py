@@ -141,8 +141,12 @@ def trouble(
     return None
 
 
-def login_refused(account: str, server: str, user: str, refusal: Refusal) -> StoreUnavailable:
-    """Tell a wrong password from a server that has no time for us now, or wants encryption."""
+def login_refused(
+    account: str, server: str, user: str, refusal: Refusal, hint: str = ""
+) -> StoreUnavailable:
+    """Tell a wrong password from a server that has no time for us now, or wants encryption; `hint`
+    is what is known of passwords there.
+    """
     busy = trouble(account, refusal, "logging in", whole_account=True)
     if busy is not None:
         return busy
@@ -156,7 +160,9 @@ def login_refused(account: str, server: str, user: str, refusal: Refusal) -> Sto
             f"{server} wants encryption before the password; use `security: tls` or `starttls`",
         )
     return AuthenticationFailed(
-        account, f"{server} refused the login of {user!r}: {refusal}; check user name and password"
+        account,
+        f"{server} refused the login of {user!r}: {refusal}; check user name and password"
+        f"{f'. {hint}' if hint else ''}",
     )
 
 

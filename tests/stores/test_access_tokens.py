@@ -90,6 +90,20 @@ def test_a_name_with_a_comma_or_an_equals_sign_stands_escaped_in_an_oauthbearer_
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_refused_password_tells_what_is_known_of_the_server(
+    protocol: str, dovecot: Dovecot
+) -> None:
+    endpoint = Endpoint("127.0.0.1", port_of(dovecot, protocol), "none", timeout=20)
+    who = Credentials(dovecot.user(), lambda: "wrong", hint=lambda: "It wants another one")
+    kind = ImapSource if protocol == "imap" else Pop3Source
+    with (
+        closing(kind("work", endpoint, who)) as source,
+        pytest.raises(AuthenticationFailed, match="user name and password. It wants another one"),
+    ):
+        source.mailboxes()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_refused_token_is_replaced_once_and_the_login_tried_once_more(
     protocol: str, authorization: AuthorizationServer, token_dovecot: Dovecot
 ) -> None:

@@ -85,6 +85,20 @@ def of_exchanger(host: str) -> Provider | None:
     return best[1]
 
 
+def sign_in_hint(host: str) -> str:
+    """Return what to know about signing in at a mail server where a password was refused; empty
+    where nothing is known, or the account's password should do.
+    """
+    wanted = _folded(host)
+    known = (one for one in providers() if any(it.host == wanted for it in one.servers))
+    provider = next(known, None)
+    if provider is None or provider.sign_in == "password":
+        return ""
+    page = f" ({provider.password_page})" if provider.password_page else ""
+    more = ": set `oauth2:`, and run `mailsync login`" if provider.sign_in == "oauth2" else page
+    return f"{provider.name} wants {SIGN_IN_WORDS[provider.sign_in]}{more}"
+
+
 def named(text: str) -> list[Provider]:
     """Return the providers that a word may mean: an address, a domain, a short name; else all
     whose name or domain holds it.

@@ -53,7 +53,13 @@ def _by_password(session: Session, credentials: Credentials) -> Command:
         command = _login_command(session, user, secret)
         result = session.queue.wait(command)
     if not result.ok:
-        raise login_refused(session.account, str(session.endpoint), harmless(user), result.said)
+        raise login_refused(
+            session.account,
+            str(session.endpoint),
+            harmless(user),
+            result.said,
+            credentials.hint(),
+        )
     return command
 
 

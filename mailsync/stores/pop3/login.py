@@ -107,7 +107,11 @@ class _Login:
     def _failed(self, said: Refusal) -> StoreUnavailable:
         session = self._session
         return login_refused(
-            session.account, str(session.endpoint), self._credentials.username, said
+            session.account,
+            str(session.endpoint),
+            self._credentials.username,
+            said,
+            self._credentials.hint(),
         )
 
     def _apop(self, timestamp: bytes, prelude: Sequence[bytes]) -> bool:

@@ -4,9 +4,33 @@ from collections import Counter
 
 import pytest
 
-from mailsync.config.providers import SIGN_IN_WORDS, named, of_domain, of_exchanger, providers
+from mailsync.config.providers import (
+    SIGN_IN_WORDS,
+    named,
+    of_domain,
+    of_exchanger,
+    providers,
+    sign_in_hint,
+)
 from mailsync.config.values import checked_host
 from mailsync.formats.servers import PORTS, read_server
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("imap.gmail.com", "an app password, made for this program alone (https://myaccount."),
+        ("Outlook.Office365.com", "run `mailsync login`"),
+        ("imap.gmx.net", ""),
+        ("nowhere.example", ""),
+    ],
+)
+def test_where_a_password_is_refused_it_is_told_what_the_provider_wants(
+    host: str, said: str
+) -> None:
+    hint = sign_in_hint(host)
+    assert said in hint
+    assert bool(said) == bool(hint)
 
 
 def test_a_domain_belongs_to_one_provider() -> None:
