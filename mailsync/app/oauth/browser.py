@@ -60,14 +60,17 @@ def by_paste(client: RegisteredClient, person: Person, username: str) -> TokenSe
     """
     fallback = f"http://{client.redirect_host}:{_PORT}/"
     asked = Authorization(client, client.redirect_url or fallback, username)
+    wanted = client.redirect_url or fallback
+    missed = ""
     for _ in range(_TRIES):
-        answer = _query(person.paste(username, asked.url))
+        answer = _query(person.paste(username, asked.url, missed))
         if asked.is_answer(answer):
             return asked.tokens(answer)
-    raise ConfigError(
-        "that is not the address at which this login ended: it begins with"
-        f" {client.redirect_url or fallback} and holds `code=`; copy the whole line"
-    )
+        missed = (
+            "that is not the address at which this login ended: it begins with"
+            f" {wanted} and holds `code=`; copy the whole line"
+        )
+    raise ConfigError(missed)
 
 
 def _query(address: str) -> Query:

@@ -14,8 +14,7 @@ class Person(Protocol):
     def enter(self, username: str, url: str, code: str, seconds: int) -> None:
         """Show the address, and the code to be typed there within so many seconds."""
 
-    def paste(self, username: str, url: str) -> str:
-        """Show the address at which to log in; return the one at which the browser ended.
-
-        Raises ConfigError where nobody answers.
+    def paste(self, username: str, url: str, missed: str = "") -> str:
+        """Show the address at which to log in, or why what was pasted before was not it; return the
+        one at which the browser ended. Raises ConfigError where nobody answers.
         """

@@ -90,14 +90,14 @@ class _Terminal:
             err=True,
         )
 
-    def paste(self, username: str, url: str) -> str:
+    def paste(self, username: str, url: str, missed: str = "") -> str:
         """Show an address; read the one at which the browser ended."""
-        say(
+        begin = (
             f"Log in as {plain(username)} at this address, in a browser anywhere:\n\n{url}\n\nThe"
-            " browser ends at a page that it cannot open, and that is as it should be.",
-            err=True,
+            " browser ends at a page that it cannot open, and that is as it should be."
         )
-        click.echo("Copy its whole address, and paste it here: ", err=True, nl=False)
+        say(f"{missed or begin}\nPaste its whole address here:", err=True)
+        click.echo("> ", err=True, nl=False)
         line = sys.stdin.readline()
         if not line:
             raise ConfigError("nothing was pasted; nothing was changed")
@@ -113,7 +113,7 @@ def _print(session: Session, done: LoggedIn) -> None:
         )
     elif not session.quiet:
         boxes = f"{done.mailboxes:,} mailbox{'' if done.mailboxes == 1 else 'es'}"
-        click.echo(f"{click.style(f'{name}:', fg='green')} logged in at {server}; {boxes}")
+        say(f"{click.style(f'{name}:', fg='green')} logged in at {server}; {boxes}")
     if not done.lasting:
         warn(
             "the provider gave no refresh token, so that this login ends soon, and you must log in"

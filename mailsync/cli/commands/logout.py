@@ -10,6 +10,7 @@ from mailsync import exit_codes
 from mailsync.app.oauth.login import logout
 from mailsync.app.requests import LogoutRequest
 from mailsync.cli import exits, options
+from mailsync.cli.lines import say
 from mailsync.cli.passwords import warn
 from mailsync.cli.session import Session
 from mailsync.formats.terminal import plain
@@ -39,5 +40,5 @@ def command(session: Session, /, account: str) -> int:
     elif not session.quiet:
         there = "logged out, here and at the provider" if done.revoked else "logged out here"
         more = "" if done.revoked else "; the provider's page of connected applications ends it too"
-        click.echo(f"{name}: {there + more if done.was_there else 'was not logged in'}")
+        say(f"{name}: {there + more if done.was_there else 'was not logged in'}")
     return code
