@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 import click
@@ -17,7 +18,7 @@ from mailsync.cli.pages import keep_report
 from mailsync.cli.session import Session
 from mailsync.cli.tables import table
 from mailsync.engine.report import Report, Tally
-from mailsync.formats.quantities import messages, octets
+from mailsync.formats.quantities import messages, moment, octets, span
 from mailsync.formats.terminal import plain, short
 from mailsync.mapping import show as name_of
 
@@ -71,6 +72,8 @@ def show(
             for kind in [kind for kind in report.noted if kind in wording.REMARKS]:
                 _notes(report, {kind}, session, _echo_plain, ALIKE_SHOWN)
             _proof(report, session)
+            if session.verbose:
+                _circumstances(report)
         # What is wrong goes to standard error, so that it is there with -q and in cron's mail too.
         _notes(report, report.noted.keys() - wording.REMARKS, session, complain)
         _last_words(report, session)
@@ -139,15 +142,22 @@ def _cells(tally: Tally, columns: Iterable[str]) -> list[str]:
     return [*cells, octets(tally.octets) if tally.octets else "-"]
 
 
+def _circumstances(report: Report) -> None:
+    """Print what only -v asks for: where the archive lies, and when the run was."""
+    if report.archive:
+        say(f"archive: {plain(str(Path(report.archive).absolute()))}")
+    if report.started and report.ended:
+        took = span(report.ended - report.started)
+        say(f"began {moment(report.started)}, ended {moment(report.ended)} ({took})")
+
+
 def _count(count: int) -> str:
     return f"{count:,}" if count else "-"
 
 
 def _news(tally: Tally, *, sent: bool) -> bool:
-    """Say whether a mailbox is worth a line: where messages were sent, not for what is there
-    already.
-    """
-    old = ("seen", "duplicate") if sent else ()
+    """Return whether a mailbox is worth a line, which it is not for what was there already."""
+    old = ("seen", "duplicate") if sent else ("seen",)
     return tally.incomplete or any(getattr(tally, name) for name in COUNTED if name not in old)
 
 

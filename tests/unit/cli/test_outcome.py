@@ -199,3 +199,29 @@ def test_remarks_of_one_kind_do_not_crowd_out_those_of_another(
     report.trouble_with("failed", None, "UID 5", "did not come")
     _, _, err = said(capsys, report)
     assert "! UID 5: did not come" in err
+
+
+def test_a_push_lists_only_mailboxes_with_news_and_counts_the_others(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report = Report("push", "old", "new", started=1000, ended=1000)
+    there = report.of(("INBOX",))
+    there.seen = there.duplicate = 2000
+    work = report.of(("Work",))
+    work.seen, work.new = 5, 1
+    assert "INBOX" not in (out := said(capsys, report)[1])
+    assert "Work" in out
+    assert "1 mailbox without news" in out
+    assert "INBOX" in said(capsys, report, session=Session({}, verbose=True))[1]
+    del report.mailboxes["Work",]
+    assert said(capsys, report)[1].splitlines() == [
+        "1 mailbox without news",
+        "old → new: complete: nothing new",
+    ]
+
+
+def test_asked_for_more_it_tells_where_and_when(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "archive: /mail/old" not in said(capsys, pulled())[1]
+    out = said(capsys, pulled(), session=Session({}, verbose=True))[1]
+    assert "archive: /mail/old" in out
+    assert "(65 s)" in out
