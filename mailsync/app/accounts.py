@@ -101,6 +101,17 @@ ConfigError where there is none.
 """
 
 
+def proxied(login: Login, environ: Mapping[str, str]) -> Login:
+    """Return a login that goes through the proxy that the environment names, where it has none of
+    its own. Raises ConfigError.
+    """
+    settings = login.settings
+    if isinstance(settings, LocalFiles):
+        return login
+    proxy = settings.proxy or proxy_for(settings.host, environ)
+    return replace(login, settings=settings.model_copy(update={"proxy": proxy}))
+
+
 class Accounts:
     """The accounts of one configuration, which is read when the first name is asked for; a URL
     needs none.
@@ -119,13 +130,7 @@ class Accounts:
 
         Where it names no proxy, the environment may (`ALL_PROXY`). Raises ConfigError.
         """
-        login = self._named(text, archive)
-        settings = login.settings
-        if isinstance(settings, LocalFiles):
-            return login
-        proxy = settings.proxy or proxy_for(settings.host, self._where[1])
-        update = {"proxy": proxy, **trust.said}
-        return replace(login, settings=settings.model_copy(update=update))
+        return trust.applied(proxied(self._named(text, archive), self._where[1]))
 
     def _named(self, text: str, archive: Path | None) -> Login:
         if is_url(text) and not is_local(text):

@@ -22,6 +22,7 @@ from mailsync.cli.lines import width_of
 from mailsync.cli.session import Session
 
 COMMANDS: Final = {
+    "init": "Set up an account, from an e-mail address on.",
     "login": "Log in at a provider that gives out access tokens (OAuth2).",
     "logout": "End such a login.",
     "check": "Connect, log in, and tell what the server can do.",
@@ -47,6 +48,7 @@ COMMANDS: Final = {
 
 EPILOG: Final = """\b
 Begin here:
+  mailsync init
   mailsync migrate pop3s://alice@old.example imaps://alice@new.example
   mailsync help migrate
 

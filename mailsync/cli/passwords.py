@@ -50,7 +50,7 @@ def secrets(
         return password
 
     def found(login: Login, settings: Pop3Account | ImapAccount) -> str:
-        secret = _from_options(given) or settings.password
+        secret = from_options(given) or settings.password
         if secret is None:
             return _ask(session, login, settings, role, reached=reached)
         careless = imprudence(secret, login.shown)
@@ -130,7 +130,10 @@ def _typed(login: Login, settings: Pop3Account | ImapAccount, role: str) -> str:
     return entered
 
 
-def _from_options(given: Mapping[str, str | None]) -> Secret | None:
+def from_options(given: Mapping[str, str | None]) -> Secret | None:
+    """Return the secret that one of the options --…-password-command, -env, -file and the like
+    names; raises ConfigError for several, or an impossible one.
+    """
     chosen = {form: value for form, value in given.items() if value is not None}
     if not chosen:
         return None

@@ -209,6 +209,17 @@ def test_logging_in_and_out_prints_what_is_documented(
         assert set(paths(json.loads(done.stdout))) - expected[EVERY] == expected[command]
 
 
+def test_setting_up_prints_what_is_documented(printed: Printed, dovecot: Dovecot) -> None:
+    printed.run(
+        *("init", "alice@home.example", "--host", dovecot.host, "--security", "none"),
+        *("--port", str(dovecot.imap_port), "--username", dovecot.user()),
+        *("--password-env", "PASSWORD", "--config", "new.yaml", "--pull"),
+    )
+    expected = documented()
+    runs = expected["pull"]
+    assert printed.keys["init"] - expected[EVERY] - runs == expected["init"] - runs
+
+
 def test_a_verification_prints_what_is_documented(printed: Printed) -> None:
     damage(printed.home)
     printed.run("verify", "home", "--remote", code=13)

@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, type[Shape]]] = {
     "prune": upkeep.Pruned,
     "reindex": upkeep.Reindexed,
     "account": upkeep.Renamed,
+    "init": servers.SetUp,
     "providers": servers.Providers,
     "login": servers.LoggedIn,
     "logout": servers.LoggedOut,

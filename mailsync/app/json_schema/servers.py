@@ -1,4 +1,4 @@
-"""What check and providers print with `--json`."""
+"""What check, providers, init and their like print with `--json`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from mailsync.app.json_schema.runs import RunReport
 from mailsync.app.json_schema.shape import Shape
 
 
@@ -118,6 +119,34 @@ class Providers(Shape):
 
     providers: list[Provider]
     """the whole table, or those that the name means"""
+
+
+class FoundMailbox(Shape):
+    """One mailbox that a first login found."""
+
+    mailbox: str
+    """its name"""
+    messages: int | None
+    """messages in it, null if the server does not tell"""
+
+
+class SetUp(Shape):
+    """The account that was set up."""
+
+    configuration: str
+    """the file that was written"""
+    account: str
+    """the account's name in it"""
+    server: str
+    """protocol, user and host"""
+    archive: str
+    """the directory of its archive"""
+    mailboxes: list[FoundMailbox]
+    """what the first login found, empty where signing in is still to come"""
+    cron: str | None
+    """the line for `crontab -e`, null if none was asked for"""
+    reports: list[RunReport]
+    """the first pull, as `pull` prints it; empty without one"""
 
 
 class Certificate(Shape):
