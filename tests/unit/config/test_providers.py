@@ -76,7 +76,7 @@ def test_a_provider_is_found_by_what_people_call_it(word: str, key: str) -> None
 
 
 def test_a_word_that_means_several_finds_them_all() -> None:
-    assert {"ionos.de", "ionos.com"} == {one.key for one in named("IONOS")}
+    assert {"ionos.de", "ionos.com", "ionos.fr"} <= {one.key for one in named("IONOS")}
     assert named("no-such-provider") == []
     assert named("") == []
     assert named("alice@") == []
