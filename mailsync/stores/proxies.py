@@ -15,6 +15,7 @@ from typing import Final, Literal
 
 from mailsync.errors import ConnectionLost, Unreachable
 from mailsync.formats.hosts import ascii_host, bracketed
+from mailsync.formats.redaction import Redactor
 from mailsync.formats.terminal import plain
 from mailsync.stores.dial import dial
 
@@ -32,12 +33,18 @@ class Proxy:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
 
+    def redactor(self) -> Redactor:
+        """Return what takes its password out of its words."""
+        known = Redactor()
+        known.learn(self.password or "", f"{self.username}:{self.password}")
+        return known
+
     def __str__(self) -> str:
         return f"{self.kind}://{bracketed(self.host)}:{self.port}"
 
 
 class _Refused(Exception):
-    """The proxy answered, and does not connect."""
+    """The proxy answered, and does not connect; its words hold no secret any more."""
 
 
 class _NoProxy(Exception):
@@ -101,8 +108,8 @@ def _by_socks5(proxy: Proxy, host: str, port: int, timeout: float) -> socket.soc
     except ProxyConnectionError as error:
         raise _NoProxy(_words(error.__cause__ or error)) from error
     except (ProxyError, ValueError) as error:
-        # ValueError: an answer whose text is none.
-        raise _Refused(_words(error)) from error
+        # ValueError: an answer whose text is none. It is not kept, for --debug would show it.
+        raise _Refused(proxy.redactor().hidden(str(error))) from None
     sock.settimeout(timeout)
     return sock
 
@@ -126,7 +133,7 @@ def _by_connect(proxy: Proxy, host: str, port: int, timeout: float) -> socket.so
     found = re.fullmatch(rb"HTTP/1\.[01] ([0-9]{3})(?: (.*))?", status.rstrip(b"\n"))
     if found is None or not found[1].startswith(b"2"):
         sock.close()
-        raise _Refused(status.decode("utf-8", "replace"))
+        raise _Refused(proxy.redactor().hide(status).decode("utf-8", "replace"))
     return sock
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import socket
 import ssl
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -333,3 +335,27 @@ def test_a_proxy_that_says_nothing_is_not_waited_for_longer_than_a_server(kind: 
         way = Proxy(kind, HOST, proxy.port)
         with pytest.raises(ConnectionLost, match=r"did not reach mail\.example:993 in 0\.2 s"):
             connect(Endpoint("mail.example", 993, "tls", timeout=0.2, proxy=way), "home")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_proxy_that_says_back_what_it_was_told_shows_no_password(kind: Kind) -> None:
+    secret, login = b"hunter2Secr3t", base64.b64encode(b"alice:hunter2Secr3t")
+
+    def echo(client: socket.socket) -> None:
+        # As debugging proxies do; the second is an answer to SOCKS5 that names a host.
+        words = b"alice:" + secret + b" Basic " + login + b" " + b"x" * 160 + b" alice:" + secret
+        said = b"HTTP/1.1 407 " + words + b"\r\n\r\n"
+        if kind == "socks5":
+            said = b"\x05\x00\x05\x00\x00\x03" + bytes([len(words)]) + words + b"\xff\xff"
+        client.sendall(said)
+        client.shutdown(socket.SHUT_WR)
+
+    with RecordingProxy(answer=echo) as proxy:
+        way = Proxy(kind, HOST, proxy.port, "alice", secret.decode())
+        endpoint = Endpoint("mail.example", 993, "tls", timeout=5, proxy=way)
+        with pytest.raises((Unreachable, ConnectionLost)) as caught:
+            connect(endpoint, "home")
+    shown = "".join(traceback.format_exception(caught.value))
+    for form in ("hunter2", login.decode(), login.decode()[:12]):
+        assert form not in str(caught.value)
+        assert form not in shown
