@@ -48,6 +48,9 @@ _BINARY: Final = re.compile(
     rb"^content-transfer-encoding:[ \t]*binary", re.IGNORECASE | re.MULTILINE
 )
 _SAID_KEPT: Final = 64
+_ENCODING: Final = b"content-transfer-encoding"
+_NOBODY: Final = hashlib.sha256(b"\n").digest()[:16]
+"""The recipients of a message that names none."""
 
 
 def digest(content: bytes) -> bytes:
@@ -210,10 +213,12 @@ def _presence_key(pieces: Pieces) -> bytes:
 class StoredForm:
     """What recognises a message fetched from a destination, as its server stores it.
 
-    `key` is 16 octets over subject, date, sender and body; `body` 16 octets over the body alone,
-    `parts` over what is in it, whatever the encoding, empty where nothing is. `sent` is when its
-    Date says that it was sent, `title` 16 octets over its subject as people read it. The others are
-    what the header says, without white space, the ends of long values only.
+    `key` is 16 octets over subject, date, sender, recipients and body; `body` 16 octets over the
+    body and what it is read by (Content-Type and Content-Transfer-Encoding), `parts` over what is
+    in it, whatever the encoding, empty where nothing is. `original` is the digest of the message
+    that it says it is the repaired copy of, `sent` when its Date says that it was sent, `title` 16
+    octets over its subject as people read it. The others are what the header says, without white
+    space, the ends of long values only.
     """
 
     key: bytes
@@ -223,6 +228,8 @@ class StoredForm:
     date: bytes
     sender: bytes
     subject: bytes
+    recipients: bytes
+    original: bytes = b""
     sent: int | None = None
     title: bytes = b""
 
@@ -240,8 +247,10 @@ def stored_form(content: bytes) -> StoredForm:
     rest = plain[len(head) :]
     if head and not head.endswith(b"\n\n"):
         rest = b"\n".join(value for name, value in header.pieces(head) if not name)
-    body = hashlib.sha256(rest.rstrip(b"\n"))
-    key = hashlib.sha256(b"\n".join((*said, body.digest()))).digest()[:16]
+    read_by = [_said(head, name).lower() for name in (b"content-type", _ENCODING)]
+    to = hashlib.sha256(b"\n".join(_said(head, name) for name in (b"to", b"cc"))).digest()[:16]
+    body = hashlib.sha256(b"\n".join((*read_by, rest.rstrip(b"\n"))))
+    key = hashlib.sha256(b"\n".join((*said, to, body.digest()))).digest()[:16]
     sender, date, subject = (value[-_SAID_KEPT:] for value in said)
     one = _said(head, b"message-id")[-_SAID_KEPT:]
     parts = parts_digest(content)
@@ -254,6 +263,8 @@ def stored_form(content: bytes) -> StoredForm:
         date,
         sender,
         subject,
+        to,
+        original_of(head),
         header.sent(head),
         hashlib.sha256(title).digest()[:16],
     )
@@ -267,11 +278,13 @@ def same_message(ours: bytes, theirs: bytes) -> bool:
 
 
 def is_copy(ours: StoredForm, theirs: StoredForm) -> bool:
-    """Return whether a message of a destination can be ours: the same body, or the same parts
-    encoded otherwise, of the same sender and date, under the same subject.
+    """Return whether a message of a destination can be ours: the same body, read in the same way,
+    or the same parts encoded otherwise, of the same sender and date, to the same recipients, under
+    the same subject.
 
-    Servers put words before a subject, and add a Date where there is none. An equal Message-ID
-    proves nothing: what a mailing list sends on bears the one of the message sent directly.
+    Servers put words before a subject, and add a Date, or a To, where there is none. An equal
+    Message-ID proves nothing: what a mailing list sends on bears the one of the message sent
+    directly.
     """
     if ours.body != theirs.body and not (ours.parts and ours.parts == theirs.parts):
         return False
@@ -280,6 +293,7 @@ def is_copy(ours: StoredForm, theirs: StoredForm) -> bool:
     one = ours.message_id and ours.message_id == theirs.message_id
     return (
         ours.sender == theirs.sender
+        and ours.recipients in {theirs.recipients, _NOBODY}
         and ours.date in {theirs.date, b""}
         and (theirs.subject.endswith(ours.subject) if ours.subject or one else not theirs.subject)
     )

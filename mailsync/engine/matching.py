@@ -155,9 +155,9 @@ def matched_by_bodies(
     forms: Mapping[int, StoredForm],
     used: Iterable[int] = (),
 ) -> Iterator[tuple[ArchivedMessage, int]]:
-    """Yield which of the UIDs named for them messages are, by their bodies: the same messages
-    first, then those to whose headers something was added, and repaired copies; a message that was
-    put together again is the only one that it may be.
+    """Yield which of the UIDs named for them messages are, by their bodies: their repaired copies
+    and the same messages first, then those to whose headers something was added; a message that
+    was put together again is the only one that it may be.
 
     A UID serves one message, and those `used` serve none.
     """
@@ -165,11 +165,15 @@ def matched_by_bodies(
     rest: list[tuple[ArchivedMessage, tuple[int, ...]]] = []
     for message, uids in ambiguous:
         try:
-            ours = identity.stored_form(archive.content(message.digest))
+            content = archive.content(message.digest)
         except IntegrityError:
             continue  # reported when it comes to sending it
-        free = (uid for uid in uids if uid in forms and uid not in taken)
-        uid = next((uid for uid in free if forms[uid].key == ours.key), None)
+        free = [uid for uid in uids if uid in forms and uid not in taken]
+        marked = [uid for uid in free if forms[uid].original == message.digest]
+        uid = _copy_among(content, marked, forms)
+        if uid is None:
+            key = identity.stored_form(content).key
+            uid = next((uid for uid in free if forms[uid].key == key), None)
         if uid is None:
             rest.append((message, uids))
         else:
