@@ -15,6 +15,7 @@ import signal
 import ssl
 import stat
 import subprocess
+import sys
 import time
 import urllib.request
 from contextlib import closing
@@ -42,7 +43,7 @@ from tests.servers.processes import free_ports
 from tests.servers.proxies import RecordingProxy
 from tests.servers.scripted import Conversation
 from tests.stores.pop3_source_servers import Drop
-from tests.system.cli_home import MAILSYNC, Home, arrived, filled, until
+from tests.system.cli_home import MAILSYNC, Home, arrived, filled, imap, until
 from tests.system.test_echoed_passwords import examples, imap_that_says, told
 
 CLIENT = "mailsync-tests"
@@ -274,6 +275,26 @@ def test_a_token_that_ends_in_the_middle_of_a_run_does_not_end_the_run(
         line.at_cut = lambda: authorization.end(one.access_token)
         home.well("pull")
     assert len(home.archived("work")) == 30
+    assert authorization.refreshed() == 1
+
+
+def test_a_token_that_ends_in_the_middle_of_a_push_does_not_end_it_nor_double_anything(
+    home: Home, authorization: AuthorizationServer, token_dovecot: Dovecot
+) -> None:
+    old, new = token_dovecot.user(), token_dovecot.user()
+    for number in range(30):
+        token_dovecot.deliver(old, "INBOX", plain(number) + b"x" * 5_000)
+    with Cutter(token_dovecot.imap_port, Cut(60_000, "to_server")) as line:
+        settings = account(token_dovecot, new, oauth2(authorization))
+        home.configure(
+            old=imap(token_dovecot, old),
+            work=settings.replace(str(token_dovecot.imap_port), str(line.port)),
+        )
+        home.well("pull", "old")
+        one = logged_in(home, authorization, new)
+        line.at_cut = lambda: authorization.end(one.access_token)
+        home.well("push", "old", "work")
+    assert len(arrived(token_dovecot, new)) == 30
     assert authorization.refreshed() == 1
 
 
@@ -545,6 +566,49 @@ def test_a_service_account_stands_for_the_people_of_its_domain(
     refused = home.run("pull", "other")
     assert refused.returncode == 12
     assert key_pair[0] not in refused.stderr
+
+
+def with_service_account(home: Home, server: Dovecot, private_key: str) -> None:
+    key = {
+        "client_email": "a@b.example",
+        "token_uri": "https://localhost:1/token",
+        "private_key": private_key,
+    }
+    (home.directory / "key.json").write_text(json.dumps(key))
+    home.configure(work=account(server, "alice", "{service_account: key.json}"))
+
+
+def test_a_service_account_without_the_package_it_needs_is_told(
+    home: Home,
+    token_dovecot: Dovecot,
+    key_pair: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with_service_account(home, token_dovecot, key_pair[0])
+    monkeypatch.setitem(sys.modules, "jwt", None)
+    monkeypatch.setitem(sys.modules, "jwt.exceptions", None)
+    done = home.run("pull")
+    assert done.returncode == 2
+    assert "pip install 'mailsync-archive[service-account]'" in done.stderr
+
+
+@pytest.mark.parametrize("key", ["no key", "-----BEGIN PRIVATE KEY-----\nAAAA\n", "", "\0"])
+def test_a_key_that_is_none_is_told_and_not_shown(
+    key: str, home: Home, token_dovecot: Dovecot
+) -> None:
+    with_service_account(home, token_dovecot, key)
+    done = home.run("pull")
+    assert done.returncode == 2
+    assert "cannot be used: download a new one" in done.stderr
+    assert "AAAA" not in done.stderr
+
+
+def test_a_key_file_that_is_none_is_told(home: Home, token_dovecot: Dovecot) -> None:
+    (home.directory / "key.json").write_text("[]")
+    home.configure(work=account(token_dovecot, "alice", "{service_account: key.json}"))
+    done = home.run("pull")
+    assert done.returncode == 2
+    assert "is no key of a service account" in done.stderr
 
 
 def test_a_migration_between_two_accounts_with_tokens_is_proved(

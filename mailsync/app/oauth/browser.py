@@ -36,10 +36,11 @@ def by_browser(
     """Log in with a browser on this machine. Raises AuthenticationFailed when nobody does in
     `patience` seconds, or another MailsyncError.
     """
-    wanted = urlsplit(client.redirect_url or f"http://{client.redirect_host}/")
+    # Without a slash at its end, as providers have it registered.
+    wanted = urlsplit(client.redirect_url or f"http://{client.redirect_host}")
     with _listening(client.account, wanted.port or 0, wanted.path or "/") as listener:
         host = f"{wanted.hostname}:{listener.server_port}"
-        redirect_url = wanted._replace(netloc=host, path=wanted.path or "/").geturl()
+        redirect_url = wanted._replace(netloc=host).geturl()
         asked = Authorization(client, redirect_url, username)
         listener.is_answer = asked.is_answer
         person.visit(username, asked.url)
@@ -58,9 +59,8 @@ def by_paste(client: RegisteredClient, person: Person, username: str) -> TokenSe
     """Log in with a browser anywhere, whose last address a person brings. Raises ConfigError for
     what is no such address, or another MailsyncError.
     """
-    fallback = f"http://{client.redirect_host}:{_PORT}/"
-    asked = Authorization(client, client.redirect_url or fallback, username)
-    wanted = client.redirect_url or fallback
+    wanted = client.redirect_url or f"http://{client.redirect_host}:{_PORT}"
+    asked = Authorization(client, wanted, username)
     missed = ""
     for _ in range(_TRIES):
         answer = _query(person.paste(username, asked.url, missed))

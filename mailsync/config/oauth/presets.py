@@ -77,8 +77,8 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "https://api.fastmail.com/oauth/authorize",
         "https://api.fastmail.com/oauth/refresh",
         {
-            "imap": ("https://www.fastmail.com/dev/protocol-imap", "offline_access"),
-            "pop3": ("https://www.fastmail.com/dev/protocol-pop", "offline_access"),
+            "imap": ("https://www.fastmail.com/dev/protocol-imap",),
+            "pop3": ("https://www.fastmail.com/dev/protocol-pop",),
         },
         revocation_url="https://api.fastmail.com/oauth/revoke",
     ),

@@ -28,22 +28,25 @@ class Delegation:
 
     def token(self) -> TokenSet:
         """Ask for a token. Raises NoTokens, StoreUnavailable, ConfigError."""
-        from oauthlib.oauth2 import ServiceApplicationClient  # noqa: PLC0415
+        from oauthlib.oauth2 import ServiceApplicationClient  # noqa: PLC0415  few accounts have one
 
+        account = self.client.account
         grant = ServiceApplicationClient(
             self.email, self.key, self.username, self.email, self.client.token_url
         )
         try:
+            from jwt.exceptions import PyJWTError  # noqa: PLC0415  an extra
+
             body = grant.prepare_request_body(scope=list(self.client.scopes))
-        except ImportError:
+        except (ImportError, NotImplementedError):
             raise ConfigError(
-                f"{self.client.account} has a service account, which needs one more package:"
+                f"{account} has a service account, which needs one more package:"
                 " pip install 'mailsync-archive[service-account]'"
             ) from None
-        except ValueError:
+        except (PyJWTError, ValueError, TypeError):
             raise ConfigError(
-                f"the key of the service account of {self.client.account} cannot be used: download"
-                " a new one, as JSON"
+                f"the key of the service account of {account} cannot be used: download a new one,"
+                " as JSON"
             ) from None
         return self.client.granted(body, "", body.partition("assertion=")[2].partition("&")[0])
 
