@@ -4,18 +4,19 @@ it means none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from mailsync.app.accounts import Login
 from mailsync.app.requests import Choice
 from mailsync.archive import Archive
-from mailsync.engine.chosen import Chosen, Loss
+from mailsync.engine.chosen import Chosen
 from mailsync.engine.names import no_mailbox
 from mailsync.engine.selection import Selection
 from mailsync.errors import ConfigError, NothingMatches
 from mailsync.formats.quantities import moment
 from mailsync.mapping import show
+from mailsync.model import MailboxPath
 
 SEARCHED: Final = "the sender, the recipients or the subject"
 DIGITS: Final = frozenset("0123456789abcdef")
@@ -23,8 +24,9 @@ SHOWN: Final = 5
 """Digests named of several that begin alike."""
 
 
-def chosen_of(choice: Choice, archive: Archive, login: Login) -> Chosen:
-    """Return the messages of an account's archive that a choice means.
+def chosen_of(choice: Choice, archive: Archive, login: Login, *, sending: bool = False) -> Chosen:
+    """Return the messages of an account's archive that a choice means; `sending` as in
+    `Selection`.
 
     Raises ConfigError when no complete pull had ended by the time it names, or where several
     digests begin as one that it names, and NothingMatches where no mailbox is called so.
@@ -43,6 +45,7 @@ def chosen_of(choice: Choice, archive: Archive, login: Login) -> Chosen:
             None if choice.gone_since is None else archive.first_run_since(choice.gone_since)
         ),
         also_moved=choice.also_moved,
+        sending=sending,
     )
     chosen = Chosen(archive, login.name, selection)
     if selection.globs and not chosen.mailboxes:
@@ -115,9 +118,9 @@ def left_out(chosen: Chosen) -> list[str]:
     return said
 
 
-def moved_to(loss: Loss) -> str:
+def moved_to(moved: Mapping[MailboxPath, int]) -> str:
     """Return where messages went that left a mailbox, those it most went to first."""
-    some = sorted(loss.moved.items(), key=lambda one: (-one[1], one[0]))
+    some = sorted(moved.items(), key=lambda one: (-one[1], one[0]))
     return ", ".join(f"{show(path)} ({count:,})" for path, count in some)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import partial
 
@@ -22,6 +22,7 @@ from mailsync.engine.report import Report
 from mailsync.engine.targets import Targets, find_targets
 from mailsync.errors import ArchiveNotFound, MailsyncError, StoreUnavailable
 from mailsync.formats.quantities import messages
+from mailsync.model import MailboxPath
 from mailsync.progress import Progress
 from mailsync.stores.base import Destination, Source
 
@@ -79,7 +80,8 @@ def push_from(
     """
     login = request.source
     restoring = isinstance(request, RestoreRequest)
-    chosen = chosen_of(request.choice, archive, login)
+    chosen = chosen_of(request.choice, archive, login, sending=True)
+    _demand_confirmed(chosen, report)
     demand_messages(request.choice, chosen)
     _note_choice(chosen, report, restoring=restoring)
     rules = rules_of(request.destination, request.renamed, request.into)
@@ -103,6 +105,18 @@ def push_from(
         )
 
 
+def _demand_confirmed(chosen: Chosen, report: Report) -> None:
+    """Say how many messages are left out because they may have left their server long ago."""
+    for box in chosen.mailboxes:
+        if many := len(chosen.unconfirmed(box.path)):
+            text = (
+                f"{messages(many)} left out: since the catalogue was built again nobody has looked"
+                f" whether they are on the server. First `mailsync pull {report.account}`, or,"
+                " where that server is lost for good, --include-gone"
+            )
+            report.trouble_with("unconfirmed", box.path, "", text)
+
+
 def _note_choice(chosen: Chosen, report: Report, *, restoring: bool) -> None:
     """Say what a choice means, and of how many messages a push would have to be asked for
     expressly.
@@ -110,31 +124,28 @@ def _note_choice(chosen: Chosen, report: Report, *, restoring: bool) -> None:
     selection = chosen.selection
     if selection.as_of is not None:
         report.note("as-of", None, "", as_of(chosen))
-        return
     if selection.search:
         report.note("searched", None, "", f"searched was {SEARCHED}, not the text")
-    if selection.also_moved or not (restoring or selection.include_gone):
-        return
-    losses = chosen.losses()
-    lost = sum(loss.lost for loss in losses)
-    if lost and not selection.include_gone:
+    if selection.include_gone or selection.as_of is not None:
+        for box in () if selection.also_moved else chosen.mailboxes:
+            _note_moved(box.path, chosen.moved(box.path), report)
+    elif restoring and (lost := sum(loss.lost for loss in chosen.losses())):
         text = (
             f"{messages(lost)} that left the server {'is' if lost == 1 else 'are'} not among these;"
             " --include-gone brings them back too"
         )
         report.note("gone", None, "", text)
-    for loss in losses if selection.include_gone else ():
-        if moved := sum(loss.moved.values()):
-            were = (
-                "message that was in here lives"
-                if moved == 1
-                else "messages that were in here live"
-            )
-            text = (
-                f"{moved:,} {were} elsewhere now, in {moved_to(loss)}, and"
-                f" {'is' if moved == 1 else 'are'} not brought back (--also-moved does)"
-            )
-            report.note("moved", loss.mailbox, "", text)
+
+
+def _note_moved(mailbox: MailboxPath, moved: Mapping[MailboxPath, int], report: Report) -> None:
+    """Say how many messages left a mailbox for another one, and are not brought back for that."""
+    if many := sum(moved.values()):
+        were = "message that was in here lives" if many == 1 else "messages that were in here live"
+        text = (
+            f"{many:,} {were} elsewhere now, in {moved_to(moved)}, and"
+            f" {'is' if many == 1 else 'are'} not brought back (--also-moved does)"
+        )
+        report.note("moved", mailbox, "", text)
 
 
 def _confirm(session: engine.PushSession, targets: Targets, again: Callable[[], Source]) -> None:

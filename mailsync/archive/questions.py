@@ -12,7 +12,7 @@ from mailsync.archive.group_commit import GroupCommit
 from mailsync.archive.last_known import LastKnown
 from mailsync.archive.same_destination import agree
 from mailsync.archive.storage.disk import disk_errors_translated
-from mailsync.model import ArchivedMessage, Mailbox, MailboxPath
+from mailsync.model import ArchivedMessage, LedgerKey, Mailbox, MailboxPath
 
 HEX_DIGITS: Final = frozenset("0123456789abcdef")
 
@@ -62,8 +62,7 @@ class Questions:
         """Yield the messages of a mailbox, one a file, oldest first; live ones, or all, or those
         live at the end of run `as_of`.
         """
-        row = self._catalogue.accounts.find(account)
-        found = None if row is None else self._catalogue.mailboxes.find(row, mailbox)
+        found = self._mailbox(account, mailbox)
         if found is not None:
             yield from self._catalogue.holdings.messages(
                 found, mailbox, include_gone=include_gone, as_of=as_of
@@ -79,9 +78,28 @@ class Questions:
         mailboxes it came to: another one, or the same. A copy that another mailbox had before is
         none of those.
         """
-        row = self._catalogue.accounts.find(account)
-        found = None if row is None else self._catalogue.mailboxes.find(row, mailbox)
+        found = self._mailbox(account, mailbox)
         return {} if found is None else self._catalogue.departures.moved(found)
+
+    def superseded(
+        self, account: str, mailbox: MailboxPath
+    ) -> Mapping[tuple[bytes, int], LedgerKey]:
+        """Return the copies (by digest and number, with what the ledger calls them) of messages
+        that left a mailbox and for which another copy came to it afterwards.
+        """
+        found = self._mailbox(account, mailbox)
+        return {} if found is None else self._catalogue.departures.superseded(found)
+
+    def unconfirmed(self, account: str, mailbox: MailboxPath) -> frozenset[tuple[bytes, int]]:
+        """Return the messages (digest and copy) of an IMAP mailbox of which nobody has looked
+        whether they are there since the catalogue was built again.
+        """
+        found = self._mailbox(account, mailbox)
+        return frozenset() if found is None else self._catalogue.departures.unconfirmed(found)
+
+    def _mailbox(self, account: str, mailbox: MailboxPath) -> int | None:
+        row = self._catalogue.accounts.find(account)
+        return None if row is None else self._catalogue.mailboxes.find(row, mailbox)
 
     def last_known(self, account: str, files: str = "") -> LastKnown:
         """Return what a pull would know of an account, without beginning one; `files` as in

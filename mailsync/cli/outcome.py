@@ -203,7 +203,7 @@ def _last_words(report: Report, session: Session) -> None:
         words = "incomplete: see the lines marked ! above; the next run tries again"
         say(f"{click.style(f'{who}:', fg='red')} {words}", err=True)
     elif report.alarmed:
-        words = f"{wording.done(report)}; but look at the lines marked ! above: much vanished"
+        words = f"{wording.done(report)}; but much vanished: see the lines marked ! above"
         say(f"{click.style(f'{who}:', fg='red')} {words}", err=True)
     elif not session.quiet:
         say(f"{click.style(f'{who}:', fg='green')} {wording.done(report)}")

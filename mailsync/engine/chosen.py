@@ -11,7 +11,7 @@ from functools import cached_property
 
 from mailsync.archive import Archive, ArchivedMailbox
 from mailsync.engine.selection import Selection
-from mailsync.model import ArchivedMessage, MailboxPath
+from mailsync.model import ArchivedMessage, LedgerKey, MailboxPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class Chosen:
         self.account = account
         self.selection = selection
         self._moved: dict[MailboxPath, Mapping[bytes, Sequence[MailboxPath]]] = {}
+        self._superseded: dict[MailboxPath, Mapping[tuple[bytes, int], LedgerKey]] = {}
 
     @cached_property
     def mailboxes(self) -> Sequence[ArchivedMailbox]:
@@ -57,12 +58,54 @@ class Chosen:
 
         Choosing may read every header; `held` does not choose.
         """
-        leaves_moved = not self.selection.also_moved
+        unconfirmed = self.unconfirmed(mailbox)
         for message in self.held(mailbox):
-            if self.selection.message(message, self.archive.header) and not (
-                leaves_moved and message.gone and self.places(message)
+            if (
+                self.selection.message(message, self.archive.header)
+                and not self._is_left_out(message)
+                and (message.digest, message.copy) not in unconfirmed
             ):
                 yield message
+
+    def unconfirmed(self, mailbox: MailboxPath) -> frozenset[tuple[bytes, int]]:
+        """Return the messages (digest and copy) of a mailbox that are left out because nobody knows
+        whether they are on their server still.
+        """
+        chosen = self.selection
+        if not chosen.sending or chosen.include_gone or chosen.as_of is not None:
+            return frozenset()
+        return self.archive.unconfirmed(self.account, mailbox)
+
+    def _is_left_out(self, message: ArchivedMessage) -> bool:
+        """Return whether a message is in its mailbox again, or lives in another one now."""
+        if message.gone and self._is_superseded(message):
+            return True
+        past = self.selection.sending and self.selection.as_of is not None
+        if self.selection.also_moved or not (message.gone or past):
+            return False
+        return bool(self.places(message))
+
+    def moved(self, mailbox: MailboxPath) -> Counter[MailboxPath]:
+        """Return where chosen messages live now that left a mailbox, by the first of these
+        mailboxes.
+        """
+        found: Counter[MailboxPath] = Counter()
+        for message in self.held(mailbox):
+            if self.selection.message(message, self.archive.header):
+                found.update(self.places(message)[:1])
+        return found
+
+    def superseded(self, mailbox: MailboxPath) -> Mapping[tuple[bytes, int], LedgerKey]:
+        """Return the copies (by digest and number, with what the ledger calls them) that left a
+        mailbox, and for which another copy came to it afterwards.
+        """
+        found = self._superseded.get(mailbox)
+        if found is None:
+            found = self._superseded[mailbox] = self.archive.superseded(self.account, mailbox)
+        return found
+
+    def _is_superseded(self, message: ArchivedMessage) -> bool:
+        return (message.digest, message.copy) in self.superseded(message.mailbox)
 
     def held(self, mailbox: MailboxPath) -> Iterator[ArchivedMessage]:
         """Yield all messages of a mailbox among which the selection chooses, in the same order."""
@@ -72,14 +115,14 @@ class Chosen:
         )
 
     def places(self, message: ArchivedMessage) -> Sequence[MailboxPath]:
-        """Return the mailboxes in which a message lives that left the one it was in; none for one
-        that is lost.
+        """Return the other mailboxes to which a message went that left the one it was in; none for
+        one that is lost.
         """
         found = self._moved.get(message.mailbox)
         if found is None:
             found = self.archive.moved(self.account, message.mailbox)
             self._moved[message.mailbox] = found
-        return found.get(message.identity, ())
+        return [path for path in found.get(message.identity, ()) if path != message.mailbox]
 
     def losses(self) -> list[Loss]:
         """Return what left the chosen mailboxes, of the chosen messages, whether or not these would
@@ -92,9 +135,9 @@ class Chosen:
             for message in self.archive.messages(self.account, box.path, include_gone=True):
                 if message.gone_run is None or not wanted.message(message, self.archive.header):
                     continue
-                places = self.places(message)
-                if box.path in places:
+                if self._is_superseded(message):
                     continue
+                places = self.places(message)
                 loss.runs.add(message.gone_run)
                 loss.lost += not places
                 loss.moved.update(places[:1])

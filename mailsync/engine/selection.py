@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mailsync.errors import IntegrityError
@@ -28,7 +28,8 @@ class Selection:
     case and order. `include_gone` takes messages that left the server too, but for those that live
     in another mailbox now, unless `also_moved`; `gone_from` takes only messages that were found
     gone by that run or a later one. With `as_of`, mailboxes, messages and flags are those of that
-    run.
+    run. For `sending`, what lives in another mailbox now is left out of these too, unless
+    `also_moved`, and what nobody has seen on its server since the catalogue was built again.
     """
 
     globs: tuple[str, ...] = ()
@@ -41,17 +42,22 @@ class Selection:
     as_of: int | None = None
     gone_from: int | None = None
     also_moved: bool = False
+    sending: bool = False
 
     @property
     def everything(self) -> bool:
         """Whether nothing is left out."""
-        return self == Selection()
+        return replace(self, sending=False) == Selection()
 
     @property
     def narrows(self) -> bool:
         """Whether messages are left out within the mailboxes."""
         unnarrowed = Selection(
-            self.globs, include_gone=self.include_gone, as_of=self.as_of, also_moved=self.also_moved
+            self.globs,
+            include_gone=self.include_gone,
+            as_of=self.as_of,
+            also_moved=self.also_moved,
+            sending=self.sending,
         )
         return self != unnarrowed
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mailsync.archive import Archive
@@ -99,12 +99,7 @@ def find_targets(  # noqa: PLR0917  what a push is about
     mailboxes a pull is about to bring.
     """
     among = Chosen(archive, account, selection)
-    past = selection.include_gone or selection.as_of is not None
-    held = [box for box in archive.mailboxes(account) if past or not box.removed]
-    known = {box.path: Mailbox(box.path, box.special_use, box.subscribed) for box in held}
-    for box in coming:
-        known[box.path] = Mailbox(box.path, box.special_use, box.subscribed)
-    chosen = [mailbox for mailbox in known.values() if selection.mailbox(mailbox.path)]
+    chosen = _mailboxes(among, coming)
     mapping = plan_mapping(chosen, listed, rules)
     by_destination: dict[MailboxPath, list[Target]] = {}
     for move in mapping.moves:
@@ -120,6 +115,30 @@ def find_targets(  # noqa: PLR0917  what a push is about
         by_destination.setdefault(path, []).append(Target(mailbox, path, only_here=True))
     elsewhere = _elsewhere(archive, account, selection) if everything or perhaps else ()
     return Targets(among, listed, by_destination, mapping, frozenset(elsewhere))
+
+
+def _mailboxes(among: Chosen, coming: Sequence[Mailbox]) -> list[Mailbox]:
+    """Return the mailboxes a push is about, those that are `coming` too."""
+    selection = among.selection
+    past = selection.include_gone or selection.as_of is not None
+    held = [box for box in among.archive.mailboxes(among.account) if past or not box.removed]
+    known = {box.path: Mailbox(box.path, box.special_use, box.subscribed) for box in held}
+    for box in coming:
+        known[box.path] = Mailbox(box.path, box.special_use, box.subscribed)
+    removed = {box.path for box in held if box.removed}
+    return [
+        mailbox
+        for mailbox in known.values()
+        if selection.mailbox(mailbox.path)
+        and (_stands(mailbox.path, selection, removed) or any(among.messages(mailbox.path)))
+    ]
+
+
+def _stands(path: MailboxPath, selection: Selection, removed: Collection[MailboxPath]) -> bool:
+    """Return whether a mailbox is wanted even if it holds no message that is chosen: as one of the
+    mailboxes of its server, now or at the time meant.
+    """
+    return not selection.narrows and (path not in removed or selection.as_of is not None)
 
 
 def refreshed(targets: Targets) -> Targets:

@@ -224,8 +224,9 @@ def test_a_message_that_was_merely_moved_is_not_brought_back_unless_asked_for(
         plain(number) for number in (2, 3, 4)
     )
     assert total(home, "restore", "a", "--include-gone", "--also-moved", "--dry-run")["new"] == 2
-    # As it was on that day means all of it.
-    assert total(home, "restore", "a", "--mailbox", "INBOX", "--as-of", moment)["new"] == 2
+    as_it_was = ("--mailbox", "INBOX", "--as-of", moment)
+    assert total(home, "restore", "a", *as_it_was)["new"] == 0
+    assert total(home, "restore", "a", *as_it_was, "--also-moved")["new"] == 2
     assert len(there(dovecot, user, "INBOX")) == 5
 
 

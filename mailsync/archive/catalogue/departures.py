@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping
 from typing import Final
 
 from mailsync.archive.catalogue.connection import Connection
 from mailsync.archive.catalogue.text import read_path
-from mailsync.model import VIEWS, MailboxPath
+from mailsync.model import VIEWS, LedgerKey, MailboxPath
 
 _LEFT: Final = """
 WITH left AS (
@@ -31,13 +32,26 @@ SELECT DISTINCT m.identity, d.path FROM left l
   CROSS JOIN mailboxes b ON b.id = q.mailbox
   CROSS JOIN folders d ON d.id = b.folder
 WHERE q.gone_run IS NULL AND b.account = a.account
-  AND (q.first_run >= l.gone_run OR q.mailbox = l.mailbox
+  AND (q.first_run >= l.gone_run
     OR (a.removed_run IS NULL AND ({view})))
 """
 """Those of them that are alive, with where: in the same mailbox, or where they came to in the run
 that missed them or later. Where they had been before they are copies, and so still missing here;
 but for a view, which shows what lives anywhere.
 """
+
+_COPIES_OF_GONE: Final = """
+SELECT m.identity, m.digest, f.copy, min(p.first_run) AS came,
+  CASE WHEN sum(p.gone_run IS NULL) = 0 THEN max(p.gone_run) END
+FROM placements p JOIN files f ON f.id = p.file JOIN messages m ON m.id = f.message
+WHERE p.mailbox = ?1 AND m.identity IN (
+  SELECT n.identity FROM placements q
+    JOIN files g ON g.id = q.file JOIN messages n ON n.id = g.message
+  WHERE q.mailbox = ?1 GROUP BY n.identity
+  HAVING count(DISTINCT g.id) > 1 AND max(q.gone_run) IS NOT NULL)
+GROUP BY f.id ORDER BY m.identity, came, f.id
+"""
+"""The copies of messages of which several were in a mailbox and one is gone, as they came."""
 
 
 class Departures:
@@ -64,3 +78,35 @@ class Departures:
             path = paths.get(text) or paths.setdefault(text, read_path(text))
             found[identity] = (*found.get(identity, ()), path)
         return found
+
+    def superseded(self, mailbox: int) -> Mapping[tuple[bytes, int], LedgerKey]:
+        """Return the copies (by digest and number, with what the ledger calls them) that left a
+        mailbox and for each of which another copy of the same message came afterwards: what a
+        restore brought back, where every copy is kept.
+        """
+        rows = self._sql.each(_COPIES_OF_GONE, (mailbox,))
+        found: dict[tuple[bytes, int], LedgerKey] = {}
+        current = b""
+        ended: list[tuple[int, bytes, int]] = []
+        for identity, digest, copy, came, gone in rows:
+            if identity != current:
+                current, ended = identity, []
+            if ended and ended[0][0] <= came:
+                _, other, number = heapq.heappop(ended)
+                found[other, number] = (identity, number)
+            if gone is not None:
+                heapq.heappush(ended, (gone, digest, copy))
+        return found
+
+    def unconfirmed(self, mailbox: int) -> frozenset[tuple[bytes, int]]:
+        """Return the messages (by digest and copy) that count as live in a mailbox of an IMAP
+        server only because nobody has looked since the catalogue was built again.
+        """
+        rows = self._sql.all(
+            "SELECT m.digest, f.copy FROM placements p"
+            " JOIN files f ON f.id = p.file JOIN messages m ON m.id = f.message"
+            " WHERE p.mailbox = ? AND p.gone_run IS NULL"
+            " GROUP BY f.id HAVING min(p.unconfirmed AND p.uid IS NOT NULL)",
+            (mailbox,),
+        )
+        return frozenset((digest, copy) for digest, copy in rows)

@@ -98,17 +98,16 @@ def _print_losses(found: Listing) -> None:
         [
             plain(name_of(loss.mailbox)),
             f"{loss.lost:,}" if loss.lost else "-",
-            plain(moved_to(loss)) or "-",
-            moment_of(loss.after) if loss.after else "?",
-            moment_of(loss.by),
+            plain(moved_to(loss.moved)) or "-",
+            _between(loss.after, loss.by),
         ]
         for loss in losses
     ]
     if len(rows) > 1:
-        rows.append(["all", f"{sum(loss.lost for loss in losses):,}", "", "", ""])
-    headings = ["mailbox", "gone", "moved to", "after", "by"]
+        rows.append(["all", f"{sum(loss.lost for loss in losses):,}", "", ""])
+    headings = ["mailbox", "gone", "moved to", "left between"]
     click.echo(
-        f"{table(rows, headings, 'lrlll', drop=('after', 'by'))}\n"
+        f"{table(rows, headings, 'lrll', drop=('left between',))}\n"
         if rows
         else "nothing left the server\n"
     )
@@ -124,7 +123,7 @@ def _print_messages(found: Listing, choice: Choice) -> None:
         for run, those in groupby(chosen, lambda message: message.gone_run):
             vanished = list(those)
             if run is not None:
-                click.echo(f"  {_vanished(found.times(vanished[0]))}:")
+                say(f"  {_vanished(found.times(vanished[0]))}:")
             for message in vanished:
                 for line in lines_of(message, width):
                     click.echo(line)
@@ -133,11 +132,11 @@ def _print_messages(found: Listing, choice: Choice) -> None:
 def _vanished(times: tuple[int | None, int] | None) -> str:
     """Say between which times messages vanished."""
     after, by = times or (None, 0)
-    return (
-        f"gone between {moment_of(after)} and {moment_of(by)}"
-        if after
-        else f"gone by {moment_of(by)}"
-    )
+    return f"gone between {_between(after, by)}" if after else f"gone {_between(after, by)}"
+
+
+def _between(after: int | None, by: int) -> str:
+    return f"{moment_of(after)} and {moment_of(by)}" if after else f"by {moment_of(by)}"
 
 
 def _print_counts(found: Listing) -> None:

@@ -64,13 +64,14 @@ class Vanished:
             {path for one in all_found for path in one.bins},
         )
         below = len(family) - 1
-        more = f", nor {'is' if below == 1 else 'are'} {below:,} below it" if below else ""
+        them = "is the mailbox" if below == 1 else f"are the {below:,} mailboxes"
+        more = f", and neither {them} below it" if below else ""
         said = f"is no longer on the server{more}"
         if not found.count or is_bin(Mailbox(path)):
             text = f"{said}; the archive keeps what was in {'them' if below else 'it'}"
             self._report.note("mailbox-gone", path, "", text)
             return
-        said = f"{said}, and {messages(found.count)} vanished; the archive keeps every one"
+        said = f"{said}: {messages(found.count)} vanished, the archive keeps every one"
         if alarming(found.count, 0):
             self._alarm(path, found, said)
         else:

@@ -58,7 +58,7 @@ def locate(
     """
     path, ledger, validity = mailbox.path, mailbox.ledger, mailbox.state.uidvalidity
     unknown = {message.key for message in search.unknown}
-    others = {key: line for key, line in ledger.items() if key not in unknown}
+    others = _lines_of_others(targets, mailbox, unknown)
     arrived = {key for key, line in others.items() if unlocated(line, validity)}
     first = first_uid(search, ledger, validity)
     also = rivals(messages_of(targets, path, arrived), search, first)
@@ -83,6 +83,21 @@ def locate(
     )
     located += tuple(_mangled(mailbox, search, located, sightings))
     return Found(located, tuple(one for one in search.unlocated if one.key in matches.missing))
+
+
+def _lines_of_others(
+    targets: Targets, mailbox: DestinationMailbox, unknown: Collection[LedgerKey]
+) -> Mapping[LedgerKey, LedgerLine]:
+    """Return the ledger's lines of other messages than the `unknown` ones; but for those that were
+    restored and pulled since, which are other copies now.
+    """
+    stale = {
+        key
+        for target in targets.by_destination.get(mailbox.path, ())
+        for key in targets.chosen.superseded(target.source.path).values()
+    }
+    known = {*unknown, *stale}
+    return {key: line for key, line in mailbox.ledger.items() if key not in known}
 
 
 def _mangled(

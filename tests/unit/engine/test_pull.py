@@ -126,7 +126,7 @@ def test_mailboxes_below_a_vanished_one_are_told_with_it(rig: Rig) -> None:
     report = rig.pull()
     (note,) = report.notes
     assert (report.exit_code, note.mailbox) == (5, "Work")
-    assert "nor is 1 below it, and 24 messages vanished" in note.text
+    assert "and neither is the mailbox below it: 24 messages vanished" in note.text
 
 
 def test_many_messages_that_were_moved_alarm_nobody_but_in_the_bin_they_do(rig: Rig) -> None:
@@ -161,7 +161,7 @@ def test_a_mailbox_that_vanishes_with_many_messages_is_said_loudly(rig: Rig) -> 
     report = rig.pull()
     assert (report.exit_code, report.complete) == (5, True)
     (note,) = report.notes
-    assert "30 messages vanished; the archive keeps every one" in note.text
+    assert "30 messages vanished, the archive keeps every one" in note.text
     assert f"mailsync restore {ACCOUNT} --mailbox Work --gone-since 20" in note.text
     assert len(rig.archived(("Work",), gone=True)) == 30
     assert rig.pull().exit_code == 0

@@ -1,0 +1,98 @@
+"""What is chosen is what the server lacks: neither what is back, nor what nobody has looked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mailsync.archive import Archive, reindex
+from mailsync.engine.chosen import Chosen
+from mailsync.engine.push import push
+from mailsync.engine.report import Report
+from mailsync.engine.selection import Selection
+from mailsync.engine.targets import find_targets
+from mailsync.mapping import MappingRules
+from mailsync.model import INBOX
+from mailsync.stores.memory import MemoryStore
+from tests.messages import plain
+from tests.unit.engine.rig import ACCOUNT, Rig
+
+ALERT = b"From: device@example.org\r\nSubject: disk\r\n\r\nfull\r\n"
+GONE = Selection(include_gone=True)
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    return Rig(tmp_path / "archive", dedupe="none")
+
+
+def restored(rig: Rig, selection: Selection) -> Report:
+    """Restore to the very server that the mail came from."""
+    store = MemoryStore(rig.old, ACCOUNT)
+    report = Report("restore", ACCOUNT, store.key)
+    with rig.archive() as archive, archive.push(ACCOUNT, store.key) as run:
+        targets = find_targets(archive, ACCOUNT, store.mailboxes(), MappingRules(), selection)
+        push(rig.session(run, store, report), targets, restore=True)
+        run.finish(complete=report.complete, report=report.as_json())
+    return report
+
+
+def chosen(rig: Rig, selection: Selection) -> list[bool]:
+    """Whether each chosen message of the inbox is gone."""
+    with Archive.read(rig.directory) as archive:
+        found = Chosen(archive, ACCOUNT, selection).messages(INBOX)
+        return sorted(message.gone for message in found)
+
+
+def test_every_copy_comes_back_once_however_often_one_restores_and_pulls(rig: Rig) -> None:
+    for content in (ALERT, ALERT, plain(1)):
+        rig.old.deliver(INBOX, content)
+    rig.pull()
+    first = next(iter(rig.old.boxes[INBOX].messages))
+    rig.old.expunge(INBOX, first)
+    rig.pull()
+    assert restored(rig, GONE).total.new == 1
+    rig.old.boxes[INBOX].messages.clear()
+    rig.pull()
+    for _ in range(3):
+        restored(rig, GONE)
+        assert sorted(rig.old.contents(INBOX)) == sorted([ALERT, ALERT, plain(1)])
+        rig.pull()
+        assert chosen(rig, GONE) == [False] * 3
+
+
+def test_what_was_moved_comes_back_with_a_day_only_where_it_is_asked_for(rig: Rig) -> None:
+    uids = [rig.old.deliver(INBOX, plain(number)) for number in range(3)]
+    rig.pull()
+    with Archive.read(rig.directory) as archive:
+        run = archive.runs(ACCOUNT, 1)[0].id
+    rig.old.move(INBOX, uids[0], ("Work",))
+    rig.pull()
+    assert len(chosen(rig, Selection(sending=True, as_of=run))) == 2
+    assert len(chosen(rig, Selection(sending=True, as_of=run, also_moved=True))) == 3
+
+
+def test_a_mailbox_of_which_nothing_is_chosen_is_not_made(rig: Rig) -> None:
+    rig.old.deliver(("Old",), plain(1))
+    rig.old.deliver(INBOX, plain(2))
+    rig.pull()
+    rig.old.rename(("Old",), ("New",))
+    rig.pull()
+    restored(rig, GONE)
+    restored(rig, Selection(search="number 2"))
+    assert set(rig.old.boxes) == {INBOX, ("New",)}
+
+
+def test_what_nobody_has_looked_for_since_a_reindex_is_not_sent(rig: Rig) -> None:
+    uids = [rig.old.deliver(INBOX, plain(number)) for number in range(3)]
+    rig.pull()
+    rig.old.expunge(INBOX, uids[0])
+    rig.pull()
+    for file in rig.directory.glob("catalogue*"):
+        file.unlink()
+    reindex(rig.directory, ACCOUNT, by_uid=True)
+    assert chosen(rig, Selection(sending=True)) == []
+    assert len(chosen(rig, Selection(include_gone=True, sending=True))) == 3
+    rig.pull()
+    assert len(chosen(rig, Selection(sending=True))) == 2
