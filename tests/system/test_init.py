@@ -15,6 +15,7 @@ import trustme
 
 from mailsync.config.file import load
 from mailsync.config.oauth.settings import Client
+from mailsync.stores.proxies import Proxy
 from tests.messages import plain
 from tests.servers import dovecot as dovecot_
 from tests.servers.certificates import Certificate
@@ -450,6 +451,8 @@ def test_a_domain_that_announces_its_server_needs_an_address_alone(
         None,
         "alice@example.org",
     )
+    # Cron knows nothing of ALL_PROXY.
+    assert account.proxy == Proxy("socks5", HOST, proxy.port)
 
 
 def test_without_a_terminal_nobody_is_asked_unless_that_is_said(

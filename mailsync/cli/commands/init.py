@@ -250,7 +250,21 @@ class _Setup:
         lines = first.lines_of(server)
         trusted = options.trust(self.chosen).said
         lines |= {key: str(value) for key, value in trusted.items()}
+        lines |= self._proxy_line(server)
         return FirstAccount(name, lines, kept.form, out, oauth2), kept, root
+
+    def _proxy_line(self, server: Chosen) -> dict[str, str | int]:
+        """Return the proxy of the environment as a setting: cron knows none of this environment."""
+        proxy = proxy_for(server.host, self.session.environ)
+        if proxy is None:
+            return {}
+        if proxy.username is None:
+            return {"proxy": str(proxy)}
+        self.dialogue.tell(
+            "The proxy of your environment has a login, which is not written down: where ALL_PROXY"
+            " is not set, as in cron, add `proxy:` to the account."
+        )
+        return {}
 
     def _kept(self, name: str) -> _Kept:
         for form in ("command", "env", "keyring", "credential"):
