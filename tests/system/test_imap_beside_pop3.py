@@ -102,6 +102,16 @@ def test_where_there_is_only_pop3_it_is_said_that_it_does_not_tell_what_was_read
     assert "POP3 does not tell what was read: every message is marked as read" in said
 
 
+def test_a_message_without_a_date_is_named_with_the_one_it_gets(
+    pop3_server: Callable[..., Pop3], home: Home
+) -> None:
+    undated = b"From: a@example.org\r\nSubject: When?\r\nMessage-ID: <w@example.org>\r\n\r\nNow\r\n"
+    old = pop3_server([plain(1), undated])
+    where = f"pop3://demo@{old.host}:{old.port}"
+    said = " ".join(home.well("pull", where, "--password-env", "PASSWORD").split())
+    assert said.count("bears no date that can be true: it is kept under the day of this run") == 1
+
+
 def test_imap_that_refuses_the_login_is_not_asked_twice(dovecot: Dovecot, home: Home) -> None:
     mail = Mail(password="another")
     mail.put(b"INBOX", plain(1))

@@ -60,8 +60,12 @@ class Intake:
         """
         if message.entry.internaldate is not None:
             return message
+        entry = message.entry
         date = header.received_or_date(message.content, self._run.started)
-        return replace(message, entry=replace(message.entry, internaldate=date))
+        if date is None:
+            text = "bears no date that can be true: it is kept under the day of this run"
+            self._report.note("undated", entry.ref.mailbox, name_of_entry(entry), text)
+        return replace(message, entry=replace(entry, internaldate=date))
 
     def _lacks(self, message: Message) -> None:
         """Report a message that came in part; its mailbox stays open."""
