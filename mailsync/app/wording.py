@@ -34,6 +34,7 @@ REMARKS: Final = frozenset(
         "no-flags",
         "another-name",
         "same-server",
+        "undated",
     }
 )
 """Kinds of notes that are shown for completeness; all others are trouble."""

@@ -159,9 +159,10 @@ def login_refused(
             account,
             f"{server} wants encryption before the password; use `security: tls` or `starttls`",
         )
+    said = str(refusal).rstrip(". ")
     return AuthenticationFailed(
         account,
-        f"{server} refused the login of {user!r}: {refusal}; check user name and password"
+        f"{server} refused the login of {user!r}: {said}; check user name and password"
         f"{f'. {hint}' if hint else ''}",
     )
 
