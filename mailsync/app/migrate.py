@@ -209,7 +209,9 @@ class Migration:
             Selection(globs=asked.mailboxes),
             chosen,
         )
-        return None if collide(targets.mapping, self._pushed) else targets
+        if collide(targets.mapping, self._pushed):
+            return None
+        return replace(targets, shown=asked.source.shown)
 
     def _prove(
         self, push: StreamingPush, targets: Targets, run: PushRun, destination: Destination

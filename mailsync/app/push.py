@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 
 from mailsync.app import stores
@@ -87,6 +88,7 @@ def push_from(
     rules = rules_of(request.destination, request.renamed, request.into)
     listed = destination.mailboxes()
     targets = find_targets(archive, login.name, listed, rules, chosen.selection)
+    targets = replace(targets, shown=login.shown)
     if collide(targets.mapping, report):
         return
     key = key_of(archive, destination.key, listed, report)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -66,6 +67,7 @@ def show(
             {"reports": [report.as_json() for report in reports]},
         )
         return code
+    several = len({report.account for report in reports}) > 1
     for report in reports:
         if not session.quiet:
             _table(report, session)
@@ -75,9 +77,24 @@ def show(
             if session.verbose:
                 _circumstances(report)
         # What is wrong goes to standard error, so that it is there with -q and in cron's mail too.
-        _notes(report, report.noted.keys() - wording.REMARKS, session, complain)
+        whose = f"{plain(report.account)}: " if several else ""
+        _notes(report, report.noted.keys() - wording.REMARKS, session, partial(_complain_of, whose))
         _last_words(report, session)
+    if several and not session.quiet:
+        _accounts_not_done(reports)
     return keep_report(session, code, page)
+
+
+def _complain_of(whose: str, line: str) -> None:
+    complain(whose + line)
+
+
+def _accounts_not_done(reports: Sequence[Report]) -> None:
+    """Name the accounts of several that need somebody's eye: their lines may stand far above."""
+    names = [plain(report.account) for report in reports if report.exit_code]
+    if names:
+        many = f"{len(names):,} of {len(reports):,} accounts"
+        complain(f"{many} {'is' if len(names) == 1 else 'are'} not done: {', '.join(names)}")
 
 
 def _table(report: Report, session: Session) -> None:

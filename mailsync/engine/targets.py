@@ -29,7 +29,8 @@ class Targets:
     """A push's targets by destination mailbox, over the `chosen` messages of one account.
 
     `listed` are the mailboxes of the destination as it lists them. `elsewhere` are the messages (by
-    identity) that live in a mailbox of their own.
+    identity) that live in a mailbox of their own. `shown` is what people call the account, where
+    that is not its name here.
     """
 
     chosen: Chosen
@@ -37,6 +38,7 @@ class Targets:
     by_destination: Mapping[MailboxPath, Sequence[Target]]
     mapping: MappingPlan
     elsewhere: frozenset[bytes]
+    shown: str = ""
 
     @property
     def archive(self) -> Archive:

@@ -20,6 +20,7 @@ from mailsync.cli.pages import keep_report
 from mailsync.cli.passwords import secrets
 from mailsync.cli.session import Session
 from mailsync.cli.tables import table
+from mailsync.errors import ArchiveNotFound
 from mailsync.formats.quantities import messages, octets
 from mailsync.formats.terminal import plain
 from mailsync.mapping import show
@@ -121,7 +122,9 @@ def _print_comparison(session: Session, comparison: Comparison) -> None:
     who = plain(comparison.account)
     if comparison.error:
         exits.trace(comparison.error, session)
-        complain(f"{who}: {plain(str(comparison.error))}")
+        # That there is no archive is said of the archive.
+        if not isinstance(comparison.error, ArchiveNotFound):
+            complain(f"{who}: {plain(str(comparison.error))}")
         return
     if not session.quiet:
         _print_mailboxes(session, comparison)

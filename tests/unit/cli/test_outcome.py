@@ -150,6 +150,20 @@ def test_a_proof_says_what_was_compared_and_what_was_removed_since(
     )
 
 
+def test_of_several_accounts_those_are_named_at_the_end_that_are_not_done(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lost = Report("pull", "b", error=AuthenticationFailed("b", "refused"))
+    short = Report("pull", "c")
+    short.trouble_with("failed", ("INBOX",), "UID 5", "did not come")
+    outcome.show([Report("pull", "a"), lost, short], Session({}))
+    err = capsys.readouterr().err.splitlines()
+    assert "! c: INBOX, UID 5: did not come" in err
+    assert err[-1] == "! 2 of 3 accounts are not done: b, c"
+    outcome.show([Report("pull", "a"), Report("pull", "b")], Session({}))
+    assert not capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("different", "words"),
     [
