@@ -15,6 +15,7 @@ from mailsync.engine.targets import Target
 from mailsync.formats.quantities import messages as counted
 from mailsync.mapping import show
 from mailsync.model import ArchivedMessage, LedgerKey, LedgerLine, MailboxPath
+from mailsync.plan.pull import ALARM_COUNT, ALARM_SHARE
 
 _WORDS: Final = {
     Verdict.REWRITTEN: ("rewritten", "the server changed line ends, octets or fields in it"),
@@ -209,7 +210,7 @@ class Proof:
         """Count messages that are not there: those that this run sent never arrived, others were
         taken away since.
         """
-        path, renumbered = mailbox.aim.destination, 0
+        path, renumbered, before = mailbox.aim.destination, 0, mailbox.removed
         for message in messages:
             line = ledger[message.key]
             if line.run == self._run.id:
@@ -219,12 +220,19 @@ class Proof:
             renumbered += line.uidvalidity not in {None, uidvalidity}
             self.corrections.removed.append((path, message.key))
             self._removed.append(message)
-        if renumbered and not mailbox.found:
+        gone = mailbox.removed - before
+        if renumbered and renumbered >= mailbox.found:
             text = (
                 f"{show(path)} was made anew on the destination since: {counted(renumbered)} that"
                 f" had been sent are gone with the old one; {self._restore()} brings them back"
             )
             self.trouble("made-anew", mailbox.path, None, text)
+        elif gone > ALARM_COUNT and gone > ALARM_SHARE * mailbox.total:
+            text = (
+                f"{counted(gone)} that had been sent vanished from {show(path)} on the destination"
+                f" at once; {self._restore()} brings them back"
+            )
+            self.trouble("mass-vanishing", mailbox.path, None, text)
 
     def filed(self, one: Unseen, where: MailboxPath) -> None:
         """Name a message that is in another mailbox than it was sent to; there it stays."""

@@ -151,12 +151,17 @@ def _reuses_uids(scan: Scan, known: Known) -> bool:
         and 0 < scan.state.uidnext < last.uidnext
     ):
         return True
-    return any(
-        (message := known.messages.get(entry.ref.uid)) is not None
-        and (_other_size(entry, message) or _other_date(entry, message))
+    pairs = [
+        (entry, message)
         for entry in scan.entries
         if isinstance(entry.ref, UidRef)
-    )
+        and (message := known.messages.get(entry.ref.uid)) is not None
+    ]
+    if any(_other_size(entry, message) for entry, message in pairs):
+        return True
+    others = sum(_other_date(entry, message) for entry, message in pairs)
+    # A server that dates all messages otherwise than before has no dates of their arrival.
+    return others > 0 and (scan.since is not None or others < len(pairs))
 
 
 def _gone(scan: Scan, known: Known) -> tuple[int, ...]:

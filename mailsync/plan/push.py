@@ -84,7 +84,8 @@ class Search:
     """Which messages must be looked for in a mailbox of the destination before it can be planned.
 
     `unknown` ones did not arrive as far as the ledger tells. `unlocated` ones did, nobody knows
-    under which UIDs, and they have other flags now.
+    under which UIDs, and they have other flags now, or the mailbox another UIDVALIDITY: it may be
+    another mailbox.
     """
 
     unknown: Sequence[ArchivedMessage] = ()
@@ -108,7 +109,9 @@ def plan_search(
         line = ledger.get(message.key)
         if line is None or line.pending or not trusted:
             unknown.setdefault(message.key, message)
-        elif unlocated(line, uidvalidity) and line.flags != message.flags:
+        elif unlocated(line, uidvalidity) and (
+            line.flags != message.flags or line.uidvalidity is not None
+        ):
             lost.setdefault(message.key, message)
     return Search(tuple(unknown.values()), tuple(lost.values()))
 
@@ -339,8 +342,18 @@ def _planned(
         (*evidence.removed, *gone),
         evidence.usable and evidence.state is None,
         evidence.usable,
-        bool(gone),
+        bool(gone) or _is_another(evidence),
     )
+
+
+def _is_another(evidence: Evidence) -> bool:
+    """Return whether a mailbox is another one than that to which messages were sent: it has another
+    UIDVALIDITY, and more of them are not there than are.
+    """
+    validity = (evidence.state or EMPTY).uidvalidity
+    lines = (evidence.ledger.get(message.key) for message in evidence.removed)
+    gone = sum(line is not None and line.uidvalidity not in {None, validity} for line in lines)
+    return gone > 0 and gone >= len(evidence.located)
 
 
 def _is_mangled(line: LedgerLine | None, located: Located | None) -> bool:

@@ -153,9 +153,20 @@ def test_a_known_uid_with_another_size_means_every_message_is_another_one() -> N
 def test_a_known_uid_of_another_date_is_another_message_unless_time_zones_account_for_it(
     apart: int, *, renewed: bool
 ) -> None:
-    known = Known(state(3, 1), {1: KnownMessage(100, frozenset(), internaldate=1_400_000_000)}, 1)
-    there = replace(entry(1), internaldate=1_400_000_000 + apart)
-    assert plan_pull(Scan(BOX, state(3, 1), (there,)), known).renewed == renewed
+    message = KnownMessage(100, frozenset(), internaldate=1_400_000_000)
+    known = Known(state(3, 2), {1: message, 2: message}, 2)
+    there = [replace(entry(uid), internaldate=1_400_000_000) for uid in (1, 2)]
+    there[0] = replace(entry(1), internaldate=1_400_000_000 + apart)
+    assert plan_pull(Scan(BOX, state(3, 2), tuple(there)), known).renewed == renewed
+
+
+def test_a_server_that_dates_every_message_anew_reuses_no_uids() -> None:
+    message = KnownMessage(100, frozenset(), internaldate=1_400_000_000)
+    known = Known(state(3, 2), {1: message, 2: message}, 2)
+    there = tuple(replace(entry(uid), internaldate=1_500_000_061) for uid in (1, 2))
+    assert not plan_pull(Scan(BOX, state(3, 2), there), known).renewed
+    delta = Scan(BOX, state(3, 2), there, since=state(3, 2))
+    assert plan_pull(delta, known).doubtful
 
 
 def test_a_uid_of_which_only_a_part_came_is_the_same_message_and_fetched_again() -> None:

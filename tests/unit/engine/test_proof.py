@@ -127,6 +127,38 @@ def test_a_mailbox_that_was_made_anew_is_told_once_and_restored_on_demand(tmp_pa
     assert proved(rig).exit_code == 0
 
 
+@pytest.mark.parametrize("prove_all", [True, False])
+def test_a_mailbox_that_was_made_anew_and_holds_something_already_is_told_of(
+    tmp_path: Path, *, prove_all: bool
+) -> None:
+    rig = Rig(tmp_path / "archive")
+    for number in range(6):
+        rig.old.deliver(INBOX, routed(number))
+    rig.pull()
+    rig.push()
+    rig.new.renumber(INBOX)
+    rig.new.boxes[INBOX].messages.clear()
+    rig.new.deliver(INBOX, routed(0))
+
+    report = proved(rig) if prove_all else rig.push()
+    assert (report.exit_code, kinds(report)["made-anew"]) == (3, 1)
+    assert rig.push().exit_code == 0
+    assert rig.push(restore=True).total.new == 5
+
+
+def test_a_destination_that_lost_most_of_a_mailbox_is_told_of_once(tmp_path: Path) -> None:
+    rig = Rig(tmp_path / "archive")
+    for number in range(30):
+        rig.old.deliver(INBOX, routed(number))
+    rig.pull()
+    rig.push()
+    rig.new.boxes[INBOX].messages.clear()
+
+    report = proved(rig)
+    assert (report.exit_code, kinds(report)["mass-vanishing"]) == (3, 1)
+    assert proved(rig).exit_code == 0
+
+
 def test_a_mailbox_that_was_deleted_is_made_again_and_told_of(tmp_path: Path) -> None:
     rig = filled(tmp_path)
     rig.push()
