@@ -78,7 +78,7 @@ class Printed:
         self.keys: dict[str, set[str]] = defaultdict(set)
 
     def run(self, command: str, *arguments: str, code: int = 0) -> dict[str, object]:
-        done = self.home.run(command, *arguments, "--json")
+        done = self.home.run(*command.split(), *arguments, "--json")
         assert done.returncode == code, done.stderr
         answer: dict[str, object] = json.loads(done.stdout)
         strict(command).validate(answer)
@@ -241,3 +241,14 @@ def test_a_command_that_cannot_begin_prints_what_every_command_prints(tmp_path: 
     for command in ("pull", "status", "check", "verify"):
         printed.run(command, code=2)
         assert printed.keys[command] == documented()[EVERY]
+
+
+def test_a_renamed_account_is_told_as_documented(tmp_path: Path, dovecot: Dovecot) -> None:
+    printed = Printed(Home(tmp_path))
+    user = filled(dovecot)
+    printed.home.configure(home=imap(dovecot, user))
+    printed.run("pull")
+    printed.home.configure(house=imap(dovecot, user))
+    printed.run("account rename", "home", "house")
+    expected = documented()
+    assert printed.keys["account rename"] - expected[EVERY] == expected["account rename"]

@@ -27,7 +27,7 @@ COMMANDS: Final[dict[str, type[Shape]]] = {
     "duplicates": looking.Duplicates,
     "prune": upkeep.Pruned,
     "reindex": upkeep.Reindexed,
-    "account": upkeep.Renamed,
+    "account rename": upkeep.Renamed,
     "init": servers.SetUp,
     "providers": servers.Providers,
     "login": servers.LoggedIn,
