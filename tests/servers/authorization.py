@@ -139,6 +139,7 @@ class AuthorizationServer:
     person: str = "alice"
     denies: bool = False
     rotates: bool = True
+    lasting: bool = True
     lifetime: int = LIFETIME
     token_octets: int = 300
     clients: dict[str, Client] = field(default_factory=lambda: {"mailsync-tests": Client()})
@@ -336,7 +337,7 @@ def _application(house: AuthorizationServer) -> Flask:
             "expires_in": house.lifetime,
             "scope": given.get("scope") or "",
         }
-        if given.get("include_refresh_token", True):
+        if house.lasting and given.get("include_refresh_token", True):
             token["refresh_token"] = secrets.token_urlsafe(60)
         return token
 

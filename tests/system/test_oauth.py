@@ -16,13 +16,16 @@ import ssl
 import stat
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -31,9 +34,16 @@ from flask import Response
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailsync.app.accounts import Accounts
+from mailsync.app.oauth.browser import by_browser
+from mailsync.app.oauth.device import by_device
 from mailsync.cli.main import run
 from mailsync.cli.session import Session
+from mailsync.config.account import ImapAccount
+from mailsync.config.oauth.client import RegisteredClient, registered
+from mailsync.config.oauth.settings import Client as ClientSettings
 from mailsync.config.oauth.token_file import TokenFile, TokenSet
+from mailsync.errors import AuthenticationFailed, ConfigError
 from tests.messages import plain
 from tests.secret_echoes import FORMS
 from tests.servers.authorization import AuthorizationServer, Client, Issued
@@ -446,6 +456,133 @@ def test_a_server_that_takes_only_passwords_gets_no_token(
     done = home.run("pull")
     assert done.returncode == 12
     assert "takes no access tokens" in done.stderr
+
+
+def test_a_login_that_cannot_be_renewed_is_told_as_such_and_ends(
+    home: Home, authorization: AuthorizationServer, token_dovecot: Dovecot
+) -> None:
+    configured(home, authorization, token_dovecot)
+    authorization.lasting = False
+    done = log_in(home, authorization)
+    assert done.returncode == 0, done.stderr
+    assert "the provider gave no refresh token" in done.stderr
+    home.well("pull")
+    authorization.end(authorization.issued[-1].access_token)
+    done = home.run("pull")
+    assert done.returncode == 12
+    assert "(the provider gave no refresh token); run `mailsync login work`" in done.stderr
+
+
+class Elsewhere:
+    """Somebody with another device, who does as told with the code."""
+
+    def __init__(self, does: Callable[[str], object]) -> None:
+        self.does = does
+
+    def visit(self, *_: object) -> None:
+        raise AssertionError
+
+    paste: Any = visit
+
+    def enter(self, username: str, url: str, code: str, seconds: int) -> None:
+        assert seconds == 1800
+        assert url.endswith("/activate")
+        assert username == "alice"
+        self.does(code)
+
+
+def device_client(home: Home, house: AuthorizationServer, server: Dovecot) -> RegisteredClient:
+    configured(home, house, server, 0)
+    login = Accounts(None, {}, home.directory, home.directory).one("work").settings
+    assert isinstance(login, ImapAccount)
+    assert isinstance(login.oauth2, ClientSettings)
+    return registered("work", login.oauth2, login, {})
+
+
+def test_a_device_that_is_asked_to_slow_down_does_so_until_somebody_says_yes(
+    home: Home, authorization: AuthorizationServer, token_dovecot: Dovecot
+) -> None:
+    client = device_client(home, authorization, token_dovecot)
+    waits: list[float] = []
+    answers = ["slow_down", "authorization_pending"]
+    codes: list[str] = []
+
+    def asked() -> Response | None:
+        if answers:
+            return Response(json.dumps({"error": answers.pop(0)}), 400)
+        authorization.approved[codes[0]] = ("alice", True)
+        return None
+
+    authorization.interfere = asked
+    tokens = by_device(client, Elsewhere(codes.append), "alice", sleep=waits.append)
+    assert authorization.token_of(tokens.access_token)
+    assert waits == [1, 6, 6]
+
+
+def test_a_device_whose_code_is_refused_or_forgotten_gives_up(
+    home: Home, authorization: AuthorizationServer, token_dovecot: Dovecot
+) -> None:
+    client = device_client(home, authorization, token_dovecot)
+
+    def deny(code: str) -> None:
+        authorization.approved[code] = ("alice", False)
+
+    with pytest.raises(AuthenticationFailed, match="access_denied"):
+        by_device(client, Elsewhere(deny), "alice", sleep=lambda _: None)
+    now = [0.0]
+
+    def later(_: float) -> None:
+        now[0] += 600
+
+    with pytest.raises(AuthenticationFailed, match="nobody typed the code"):
+        by_device(client, Elsewhere(str), "alice", sleep=later, clock=lambda: now[0])
+    without = replace(client, device_url="")
+    with pytest.raises(ConfigError, match="--paste"):
+        by_device(without, Elsewhere(str), "alice")
+
+
+def test_a_browser_that_never_comes_back_is_not_waited_for_without_end(
+    home: Home, authorization: AuthorizationServer, token_dovecot: Dovecot
+) -> None:
+    client = device_client(home, authorization, token_dovecot)
+    seen: list[str] = []
+
+    class Nobody(Elsewhere):
+        def visit(self, *told: object) -> None:
+            url = str(told[1])
+            seen.append(url)
+            back = dict(parse_qsl(urlsplit(url).query))["redirect_uri"]
+            for query in ("", "/?code=x", "/?code=x&state=y", "/elsewhere?code=x"):
+                # Whoever else finds the port gets nothing, and ends nothing.
+                with pytest.raises(HTTPError, match="404"):
+                    urllib.request.urlopen(f"{back}{query}")
+
+    with pytest.raises(AuthenticationFailed, match="nobody logged in within"):
+        by_browser(client, Nobody(str), "alice", patience=0.1)
+    assert "code_challenge_method=S256" in seen[0]
+
+
+def test_a_provider_that_never_answers_is_given_up(
+    home: Home,
+    authorization: AuthorizationServer,
+    token_dovecot: Dovecot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mailsync.config.oauth.endpoint.TIMEOUT", 0.2)
+    monkeypatch.setattr("mailsync.stores.retry.backoff", lambda *_: 0.0)
+    user = configured(home, authorization, token_dovecot, 0)
+    one = logged_in(home, authorization, user)
+    authorization.end(one.access_token)
+    over = threading.Event()
+
+    def never() -> None:
+        over.wait(30)
+
+    authorization.interfere = never
+    done = home.run("check", "work")
+    over.set()
+    assert done.returncode == 75
+    assert "was silent" in done.stderr
 
 
 def test_a_login_is_kept_though_the_mail_server_is_away(

@@ -67,7 +67,7 @@ def test_every_example_is_a_valid_configuration(path: Path) -> None:
 
 
 def test_there_is_an_example_for_each_use() -> None:
-    assert [path.stem for path in EXAMPLES] == ["migration", "nightly-backup", "restore"]
+    assert [path.stem for path in EXAMPLES] == ["migration", "nightly-backup", "oauth2", "restore"]
 
 
 def test_the_schema_knows_every_key_and_no_other() -> None:
