@@ -301,7 +301,8 @@ class ArchivedMessage:
     `digest` names the stored content, `identity` the message whatever route it took (DESIGN:
     identity), `copy` tells several deliberate copies in one mailbox apart (1, 2, …), `presence` is
     its presence key, `subject` and `sender` are decoded for people. `gone_run` is the run that
-    found it gone from its server.
+    found it gone from its server. `imported`: it only came out of files, and never was on the
+    account's server.
     """
 
     mailbox: MailboxPath
@@ -317,6 +318,7 @@ class ArchivedMessage:
     sender: str = ""
     gone: bool = False
     gone_run: int | None = None
+    imported: bool = False
 
     @property
     def key(self) -> LedgerKey:

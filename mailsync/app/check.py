@@ -50,6 +50,7 @@ class Finding:
     imap_instead: str | None = None
     kind: str | None = None
     found: list[FoundMailbox] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
     failure: MailsyncError | None = None
 
     def fail(self, error: MailsyncError) -> None:
@@ -73,7 +74,8 @@ def check(request: CheckRequest, secrets: Secrets, progress: Progress) -> Iterat
     for login in request.accounts:
         settings = login.settings
         if isinstance(settings, LocalFiles):
-            finding = Finding(login.shown, kind=settings.format)
+            passed_over = list(settings.passed_over)
+            finding = Finding(login.shown, kind=settings.format, passed_over=passed_over)
             with contained(finding.fail):
                 _look_at_files(login, finding, progress)
         else:
@@ -101,7 +103,7 @@ def _look_at_files(login: Login, finding: Finding, progress: Progress) -> None:
     finding.mailboxes = len(finding.found)
     finding.messages = sum(one.messages for one in finding.found)
     finding.octets = sum(one.octets for one in finding.found)
-    if any(one.unreadable for one in finding.found):
+    if finding.passed_over or any(one.unreadable for one in finding.found):
         finding.exit_code = exit_codes.INCOMPLETE
 
 

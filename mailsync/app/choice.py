@@ -24,9 +24,11 @@ SHOWN: Final = 5
 """Digests named of several that begin alike."""
 
 
-def chosen_of(choice: Choice, archive: Archive, login: Login, *, sending: bool = False) -> Chosen:
-    """Return the messages of an account's archive that a choice means; `sending` as in
-    `Selection`.
+def chosen_of(
+    choice: Choice, archive: Archive, login: Login, *, sending: bool = False, imported: bool = True
+) -> Chosen:
+    """Return the messages of an account's archive that a choice means; `sending` and `imported` as
+    in `Selection`.
 
     Raises ConfigError when no complete pull had ended by the time it names, or where several
     digests begin as one that it names, and NothingMatches where no mailbox is called so.
@@ -46,6 +48,7 @@ def chosen_of(choice: Choice, archive: Archive, login: Login, *, sending: bool =
         ),
         also_moved=choice.also_moved,
         sending=sending,
+        imported=imported,
     )
     chosen = Chosen(archive, login.name, selection)
     if selection.globs and not chosen.mailboxes:

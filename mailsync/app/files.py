@@ -49,20 +49,27 @@ def files_of(text: str, here: Path, home: Path) -> LocalFiles:
     if files.format:
         return files
     try:
-        kinds = detect.detect(files.path)
+        found = detect.detect(files.path)
     except OSError as error:
         raise ConfigError(f"{files.path}: {error.strerror or error}") from error
     except CannotRead as error:
         raise ConfigError(str(error)) from error
-    if not kinds:
-        raise ConfigError(
-            f"{files.path} holds no mail that mailsync knows: no message was found in it. If it"
-            f" does, say of which kind it is, such as mbox://{files.path}"
-        )
-    if len(kinds) > 1:
-        each = " or ".join(f"{kind}://{files.path}" for kind in kinds)
+    if not found.kinds:
+        raise ConfigError(_nothing_in(files.path, found.others))
+    if len(found.kinds) > 1:
+        each = " or ".join(f"{kind}://{files.path}" for kind in found.kinds)
         raise ConfigError(f"{files.path} holds mail of several kinds: say {each}")
-    return replace(files, format=kinds[0])
+    return replace(files, format=found.kinds[0], passed_over=found.others)
+
+
+def _nothing_in(path: Path, others: Sequence[str]) -> str:
+    if others:
+        more = f", and {len(others) - 1:,} more" if len(others) > 1 else ""
+        return f"{path} holds no mail that mailsync reads ({others[0]}{more})"
+    return (
+        f"{path} holds no mail that mailsync knows: no message was found in it. If it does, say of"
+        f" which kind it is, such as mbox://{path}"
+    )
 
 
 def source_of(name: str, files: LocalFiles, progress: Progress) -> Source:
@@ -80,4 +87,5 @@ def source_of(name: str, files: LocalFiles, progress: Progress) -> Source:
         whole=lambda: detect.mark(files.format, files.path, wishes),
         rules=files.renamed,
         unmarked=seen,
+        passed_over=files.passed_over,
     )

@@ -81,10 +81,7 @@ def push_from(
     """
     login = request.source
     restoring = isinstance(request, RestoreRequest)
-    chosen = chosen_of(request.choice, archive, login, sending=True)
-    _demand_confirmed(chosen, report)
-    demand_messages(request.choice, chosen)
-    _note_choice(chosen, report, restoring=restoring)
+    chosen = _chosen(request, archive, report)
     rules = rules_of(request.destination, request.renamed, request.into)
     listed = destination.mailboxes()
     targets = find_targets(archive, login.name, listed, rules, chosen.selection)
@@ -117,6 +114,26 @@ def _demand_confirmed(chosen: Chosen, report: Report) -> None:
                 " where that server is lost for good, --include-gone"
             )
             report.trouble_with("unconfirmed", box.path, "", text)
+
+
+def _chosen(request: PushRequest, archive: Archive, report: Report) -> Chosen:
+    """Return what is to be sent, with remarks on it: what never was on a server is not restored to
+    that server by itself.
+    """
+    login, restoring = request.source, isinstance(request, RestoreRequest)
+    home = login.name == request.destination.name
+    imported = not isinstance(request, RestoreRequest) or not home or request.include_imported
+    chosen = chosen_of(request.choice, archive, login, sending=True, imported=imported)
+    _demand_confirmed(chosen, report)
+    demand_messages(request.choice, chosen)
+    _note_choice(chosen, report, restoring=restoring)
+    if not imported and (many := archive.imported(login.name)):
+        text = (
+            f"{messages(many)} only came out of files and {'is' if many == 1 else 'are'} not among"
+            " these; --include-imported sends them too"
+        )
+        report.note("imported", None, "", text)
+    return chosen
 
 
 def _note_choice(chosen: Chosen, report: Report, *, restoring: bool) -> None:

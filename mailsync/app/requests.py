@@ -91,7 +91,11 @@ class PushRequest:
 
 @dataclass(frozen=True, slots=True)
 class RestoreRequest(PushRequest):
-    """Send what is not alive on `destination` now, whatever was sent or deleted there before."""
+    """Send what is not alive on `destination` now, whatever was sent or deleted there before. To
+    the account itself go messages that only came out of files (import) with `include_imported`.
+    """
+
+    include_imported: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,10 +198,14 @@ def _compare_into(comparison: Comparison, login: Login, secret: Secret, progress
         demand_server(opened, login)
         listed = source.mailboxes()
         if isinstance(source, ListingSource):
-            comparison.unreadable = list(source.unreadable())
+            lines = list(source.unreadable())
+            if shows_everything(source):
+                comparison.unreadable = lines
+            else:
+                comparison.unmatched += lines
         if shows_everything(source) and all(mailbox.path != INBOX for mailbox in listed):
             comparison.unreadable.append("INBOX, which every account has, is not listed")
-        comparison.unmatched = unmatched(listed, login.globs)
+        comparison.unmatched += unmatched(listed, login.globs)
         chosen = choose(listed, login.globs, ())
         paths = {mailbox.path for mailbox in chosen}
         comparison.left_out = [

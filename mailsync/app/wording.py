@@ -28,6 +28,7 @@ REMARKS: Final = frozenset(
         "would-make",
         "rewritten",
         "estimate",
+        "imported",
         "gone",
         "kept",
         "imap-instead",

@@ -101,6 +101,11 @@ class Questions:
         row = self._catalogue.accounts.find(account)
         return None if row is None else self._catalogue.mailboxes.find(row, mailbox)
 
+    def imported(self, account: str) -> int:
+        """Return how many messages only came out of files, into an account that has a server."""
+        row = self._catalogue.accounts.find(account)
+        return 0 if row is None else self._catalogue.holdings.imported(row)
+
     def last_known(self, account: str, files: str = "") -> LastKnown:
         """Return what a pull would know of an account, without beginning one; `files` as in
         `ServerOf`.

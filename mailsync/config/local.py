@@ -29,7 +29,8 @@ class LocalFiles:
     archive. `mark` says how messages are marked where the files do not tell what was read;
     `with_deleted` takes messages that are deleted but still in the files, `with_imap` also what a
     mail program keeps here of what lies on a server. `labels` gives Google's own labels in another
-    language by the names they have in English.
+    language by the names they have in English. `passed_over` names files there that look like mail
+    and are not read.
     """
 
     path: Path
@@ -40,6 +41,7 @@ class LocalFiles:
     with_deleted: bool = False
     with_imap: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
+    passed_over: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
 
     @property

@@ -30,6 +30,7 @@ class Selection:
     gone by that run or a later one. With `as_of`, mailboxes, messages and flags are those of that
     run. For `sending`, what lives in another mailbox now is left out of these too, unless
     `also_moved`, and what nobody has seen on its server since the catalogue was built again.
+    Without `imported` those are left out that only came out of files.
     """
 
     globs: tuple[str, ...] = ()
@@ -43,6 +44,7 @@ class Selection:
     gone_from: int | None = None
     also_moved: bool = False
     sending: bool = False
+    imported: bool = True
 
     @property
     def everything(self) -> bool:
@@ -72,6 +74,8 @@ class Selection:
         if self.gone_from is not None and (
             message.gone_run is None or message.gone_run < self.gone_from
         ):
+            return False
+        if message.imported and not self.imported:
             return False
         if self.since is not None and message.internaldate < self.since:
             return False

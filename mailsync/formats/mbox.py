@@ -232,6 +232,19 @@ def begins(head: bytes, *, blank_before: bool, is_first: bool = False) -> bool:
     return blank_before and bool(_DATE.search(line)) and bool(_SOME_HEADER.match(rest))
 
 
+def holds(octets: bytes) -> bool:
+    """Return whether a message begins somewhere in these octets, with which a file begins."""
+    found = octets.find(_FROM)
+    while found >= 0:
+        if _begins_line(octets, 0, found):
+            before = octets[max(0, found - _BEFORE) : found]
+            head = octets[found : found + PEEK]
+            if begins(head, blank_before=_is_blank(before), is_first=not octets[:found].strip()):
+                return True
+        found = octets.find(_FROM, found + 1)
+    return False
+
+
 def message(raw: bytes, quoting: Quoting) -> tuple[bytes, bytes]:
     """Return the `From ` line of a span and its message: without separator, unquoted, every line
     end as it stands in the file.

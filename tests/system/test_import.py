@@ -199,7 +199,11 @@ def test_files_in_the_archive_of_an_imap_account_leave_what_its_server_said_alon
     pulled = json.loads(home.well("pull", "--json"))["reports"][0]
     assert (pulled["total"]["seen"], pulled["notes"]) == (0, [])
     assert json.loads(home.well("status", "--json"))["accounts"][0]["incomplete_mailboxes"] == 0
-    home.well("restore", "home")
+    # What never was there is not brought back, unless it is wanted.
+    assert "7 messages only came out of files" in home.well("restore", "home", "-v")
+    assert len(arrived(dovecot, user)) == 2
+    assert not dovecot.messages(user, "Old")
+    home.well("restore", "home", "--include-imported")
     assert arrived(dovecot, user) == sorted(map(plain, range(4)))
     assert arrived(dovecot, user, "Old") == sorted(map(plain, range(5)))
     for _ in range(2):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from mailsync.archive.catalogue.connection import Connection
@@ -32,6 +33,9 @@ _APART: Final = "\x1f"
 
 _COPIES: Final = "group_concat(CASE WHEN p.gone_run IS NULL THEN p.flags END, char(31))"
 """The flags of all live placements, each a text of its own."""
+
+_IMPORTED: Final = "min(p.first_run IN (SELECT id FROM runs WHERE kind = 'import'))"
+"""Whether all placements are of files that were read into the account of a server."""
 
 
 class Holdings:
@@ -140,10 +144,10 @@ class Holdings:
         """
         if as_of is not None:
             held = (
-                "SELECT file, id, flags, NULL AS gone_run FROM placements"
+                "SELECT file, id, flags, NULL AS gone_run, first_run FROM placements"
                 " WHERE mailbox = :mailbox AND since_run <= :run"
                 " AND (gone_run IS NULL OR gone_run > :run)"
-                " UNION ALL SELECT p.file, p.id, s.flags, NULL"
+                " UNION ALL SELECT p.file, p.id, s.flags, NULL, p.first_run"
                 " FROM placements p JOIN spans s ON s.placement = p.id"
                 " WHERE p.mailbox = :mailbox AND s.from_run <= :run AND s.to_run > :run"
             )
@@ -151,17 +155,29 @@ class Holdings:
             # Spelled out, so that the index on live messages serves.
             live = "" if include_gone else "AND gone_run IS NULL"
             held = (
-                f"SELECT file, id, flags, gone_run FROM placements WHERE mailbox = :mailbox {live}"
+                "SELECT file, id, flags, gone_run, first_run FROM placements"
+                f" WHERE mailbox = :mailbox {live}"
             )
         rows = self._sql.each(
-            f"SELECT {_MESSAGE}, p.flags, p.gone_run, {_COPIES},"
+            f"SELECT {_MESSAGE}, p.flags, p.gone_run, {_COPIES}, {_IMPORTED},"
             " max((p.gone_run IS NULL) * 1000000000000 + p.id)"
             f" FROM ({held}) p JOIN files f ON f.id = p.file JOIN messages m ON m.id = f.message"
             " GROUP BY f.id ORDER BY f.internaldate, m.digest",
             {"mailbox": mailbox, "run": as_of},
         )
-        for *columns, flags, gone_run, copies, _ in rows:
-            yield self._message(path, flags if copies is None else copies, columns, gone_run)
+        for *columns, flags, gone_run, copies, imported, _ in rows:
+            message = self._message(path, flags if copies is None else copies, columns, gone_run)
+            yield replace(message, imported=True) if imported else message
+
+    def imported(self, account: int) -> int:
+        """Return how many messages have no live place in an account but those of imported files."""
+        row = self._sql.one(
+            "SELECT count(*) FROM (SELECT p.file FROM placements p"
+            " JOIN mailboxes b ON b.id = p.mailbox"
+            f" WHERE b.account = ? AND p.gone_run IS NULL GROUP BY p.file HAVING {_IMPORTED})",
+            account,
+        )
+        return int(row[0])
 
     def places(self, account: int, digest: bytes) -> list[ArchivedMessage]:
         """Return a content as each mailbox of an account holds it, or held it, by their names."""

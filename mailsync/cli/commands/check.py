@@ -76,10 +76,9 @@ def _print_files(session: Session, finding: Finding) -> None:
         ]
         if rows:
             click.echo(table(rows, ["mailbox", "messages", "size"], "lrr"))
-    for one in finding.found:
-        for text in one.unreadable:
-            mark = click.style("!", fg="red", bold=True)
-            click.echo(f"{mark} {plain(one.mailbox)}: {plain(text)}", err=True)
+    troubles = [f"{one.mailbox}: {text}" for one in finding.found for text in one.unreadable]
+    for text in (*troubles, *finding.passed_over):
+        click.echo(f"{click.style('!', fg='red', bold=True)} {plain(text)}", err=True)
     if not session.quiet:
         boxes = f"{len(finding.found):,} mailbox{'' if len(finding.found) == 1 else 'es'}"
         click.echo(

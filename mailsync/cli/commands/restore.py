@@ -27,6 +27,11 @@ from mailsync.cli.session import Session
 @options.mailbox
 @options.messages
 @options.gone
+@click.option(
+    "--include-imported",
+    is_flag=True,
+    help="Back to ACCOUNT itself: also messages that only came out of files (import --into).",
+)
 @options.places
 @options.dry_run
 @options.archive
@@ -65,6 +70,7 @@ def command(
         chosen["into"],
         dry_run=dry_run,
         wait=wait,
+        include_imported=chosen["include_imported"],
     )
     given = options.given(chosen)
     report = restore(request, secrets(session, given), progress_for(session, sys.stderr))

@@ -86,6 +86,8 @@ def note_unreadable(source: Source, report: Report) -> bool:
         text = (
             "the server lists a mailbox in a way that cannot be read, so it was not looked at, and"
             f" no mailbox is marked as gone: {line}"
+            if shows_everything(source)
+            else line
         )
         report.trouble_with("mailbox", None, "", text)
     return bool(lines)

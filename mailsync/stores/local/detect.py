@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from mailsync.formats import mail_files
+from mailsync.formats import mbox as mbox_format
 from mailsync.stores.local import apple, eml, maildir, mbox, mh, takeout, thunderbird
-from mailsync.stores.local.files import Directory, Tree, TreeFile
+from mailsync.stores.local.files import Directory, OpenFile, Tree, TreeFile
 from mailsync.stores.local.folder import CannotRead, Folder
+from mailsync.stores.local.messages import shown
 from mailsync.stores.local.tarball import Tarball, looks_like_tar
 from mailsync.stores.local.zipped import Zipped, looks_like_zip
 
-_LOOKED_AT: Final = 2_000
-"""Files of a tree that are looked at to find out what it is."""
+_HEAD: Final = 4096
+"""Octets with which a file begins that tell what it is."""
+
+_UNREAD: Final = "mailsync does not read that; it was passed over"
+_UNPACK: Final = "is read on disk only: unpack the archive, and name the directory"
+_NAMELESS: Final = "looks like a message, but has no name of one (.eml); it was passed over"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,46 +33,66 @@ class Wishes:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-def detect(path: Path) -> Sequence[str]:
-    """Return the kinds of files at a path: none where nothing is known there. Raises OSError,
-    CannotRead.
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """The kinds of mail at a path, and the files there that look like mail and are of none of
+    them, each with why it cannot be read.
     """
-    on_disk = path.is_dir()
-    if not on_disk:
+
+    kinds: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+
+def detect(path: Path) -> Detected:
+    """Find out what lies at a path; every file there is looked at. Raises OSError, CannotRead."""
+    if not path.is_dir():
         if mbox.looks_like_mbox(path):
-            return ["takeout" if takeout.looks_like_takeout(path) else "mbox"]
+            return Detected(("takeout" if takeout.looks_like_takeout(path) else "mbox",))
+        with OpenFile(path) as file:
+            other = mail_files.other_kind(path.name, file.read(0, _HEAD))
+        if other:
+            return Detected(others=(f"{path}: {other}: {_UNREAD}",))
         if not (looks_like_zip(path) or looks_like_tar(path)):
-            return []
-    if on_disk and thunderbird.profile_at(path) is not None:
-        return ["thunderbird"]
-    tree = tree_at(path)
+            return Detected()
+    elif thunderbird.profile_at(path) is not None:
+        return Detected(("thunderbird",))
+    return _looked_through(tree_at(path), on_disk=path.is_dir())
+
+
+def _looked_through(tree: Tree, *, on_disk: bool) -> Detected:
     directories = tree.directories()
-    if maildir.is_maildir(directories):
-        return ["maildir"]
-    found: dict[str, None] = {}
-    looked = 0
+    in_maildirs = maildir.parts_of(directories)
+    kinds: dict[str, None] = dict.fromkeys(["maildir"] if in_maildirs else [])
+    others: list[str] = []
     for parts in directories:
-        listed = tree.listed(parts)
-        found |= dict.fromkeys(kind for file in listed for kind in _kind(file, on_disk))
-        looked += len(listed)
-        if looked > _LOOKED_AT:
-            break
-    return list(found)
+        for file in tree.listed(parts) if parts not in in_maildirs else ():
+            kind, other = _kind(tree, file, on_disk=on_disk)
+            if kind:
+                kinds[kind] = None
+            elif other:
+                others.append(f"{shown(file)}: {other}")
+    if kinds.keys() == {"mbox", "takeout"}:
+        # An export may hold mailboxes without a label.
+        kinds = {"takeout": None}
+    return Detected(tuple(kinds), tuple(others))
 
 
-def _kind(file: TreeFile, on_disk: bool) -> Iterator[str]:  # noqa: FBT001  private
+def _kind(tree: Tree, file: TreeFile, *, on_disk: bool) -> tuple[str, str]:
+    """Return the kind of mail in a file, or why mail in it cannot be read."""
     if eml.is_message(file):
-        yield "eml"
-    elif on_disk and apple.is_message(file):
-        yield "apple"
-    elif on_disk and mh.is_message(file) and mh.looks_like_message(file.path):
-        yield "mh"
-    elif on_disk and mbox.is_candidate(file) and mbox.looks_like_mbox(file.path):
-        yield "takeout" if takeout.looks_like_takeout(file.path) else "mbox"
-    elif not on_disk and file.parts[-1].lower().endswith(".mbox"):
-        raise CannotRead(
-            f"{file.path} holds mbox files ({file.parts[-1]}): unpack it, and name the directory"
-        )
+        return "eml", ""
+    if apple.is_message(file):
+        return ("apple", "") if on_disk else ("", _UNPACK)
+    head = tree.read(file, _HEAD)
+    if other := mail_files.other_kind(file.parts[-1], head):
+        return "", f"{other}: {_UNREAD}"
+    if on_disk and mbox.looks_like_mbox(file.path):
+        return "takeout" if takeout.looks_like_takeout(file.path) else "mbox", ""
+    if not on_disk and mbox_format.holds(head):
+        return "", _UNPACK
+    if mail_files.is_message(head):
+        return ("mh", "") if mh.is_message(file) else ("", _NAMELESS)
+    return "", ""
 
 
 def tree_at(path: Path) -> Tree:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Protocol, Self, TypeAlias
+from typing import Protocol, Self, TypeAlias
 
 from mailsync.stores.local.folder import Unreadable
 
@@ -20,9 +20,6 @@ Parts: TypeAlias = tuple[str, ...]
 
 Stamp: TypeAlias = tuple[int, int, int]
 """What changes with a file: its time of change (ns), size and inode."""
-
-DEEPEST: Final = 64
-"""Levels of directories that are looked into."""
 
 
 def stamp(path: Path) -> Stamp:
@@ -36,7 +33,13 @@ class OpenFile:
 
     def __init__(self, path: Path) -> None:
         # A pipe that somebody put there would be waited for for ever.
-        self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_BINARY", 0))
+        how = os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_BINARY", 0)
+        try:
+            # Some programs tell new mail by the time at which its file was last read.
+            self._fd = os.open(path, how | getattr(os, "O_NOATIME", 0))
+        except PermissionError:
+            # That is the owner's to ask for.
+            self._fd = os.open(path, how)
         told = os.fstat(self._fd)
         if not stat.S_ISREG(told.st_mode):
             os.close(self._fd)
@@ -130,7 +133,20 @@ class Directory:
     def directories(self) -> Sequence[Parts]:
         """Return them by name."""
         found: list[Parts] = []
-        self._walk(self._root, (), set(), found)
+        seen: set[tuple[int, int]] = set()
+        waiting: list[Parts] = [()]
+        while waiting:
+            parts = waiting.pop()
+            place = self._root.joinpath(*parts)
+            told = place.stat()
+            if (told.st_dev, told.st_ino) in seen:
+                continue
+            seen.add((told.st_dev, told.st_ino))
+            found.append(parts)
+            with os.scandir(place) as listed:
+                below = [(entry.is_symlink(), entry.name) for entry in listed if entry.is_dir()]
+            # What a directory is called itself counts more than what a link to it is called.
+            waiting += [(*parts, name) for _, name in sorted(below, reverse=True)]
         return found
 
     def listed(self, parts: Parts) -> Sequence[TreeFile]:
@@ -151,20 +167,6 @@ class Directory:
         """Read a file from its beginning."""
         with OpenFile(file.path) as opened:
             return opened.read(0, most + 1)
-
-    def _walk(
-        self, place: Path, parts: Parts, seen: set[tuple[int, int]], found: list[Parts]
-    ) -> None:
-        told = place.stat()
-        if (told.st_dev, told.st_ino) in seen or len(parts) > DEEPEST:
-            return
-        seen.add((told.st_dev, told.st_ino))
-        found.append(parts)
-        with os.scandir(place) as listed:
-            # What a directory is called itself counts more than what a link to it is called.
-            below = sorted((entry.is_symlink(), entry.name) for entry in listed if entry.is_dir())
-        for _, name in below:
-            self._walk(place / name, (*parts, name), seen, found)
 
 
 def _regular(entry: os.DirEntry[str]) -> Stamp | None:

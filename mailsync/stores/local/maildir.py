@@ -16,19 +16,20 @@ from mailsync.stores.local.messages import MessageFiles, Named, text_of
 
 _PARTS: Final = frozenset({"cur", "new", "tmp"})
 _KEYWORDS: Final = "dovecot-keywords"
-_LASTING: Final = re.compile(r"([0-9]{9,11})\.[^.,:!]+\.[^:!]+")
-"""A name that a mail program made so that no other message ever has it."""
-_SIZE: Final = re.compile(r",S=([0-9]{1,12})(?:,|\Z)")
+_ARRIVED: Final = re.compile(r"([0-9]{9,11})\.")
+"""A name begins with the time at which a message came, in epoch seconds."""
 _LIMIT: Final = 64 * 1024
 
 
-def is_maildir(directories: Sequence[Parts]) -> bool:
-    """Return whether some of these directories are a Maildir."""
+def parts_of(directories: Sequence[Parts]) -> frozenset[Parts]:
+    """Return those of these directories that hold the messages of Maildirs."""
     there = set(directories)
-    return any(
-        parts[-1:] == ("cur",) and {(*parts[:-1], "new"), (*parts[:-1], "tmp")} & there
+    tops = {
+        parts[:-1]
         for parts in directories
-    )
+        if parts[-1:] == ("cur",) and {(*parts[:-1], "new"), (*parts[:-1], "tmp")} & there
+    }
+    return frozenset((*top, part) for top in tops for part in _PARTS)
 
 
 def folders(tree: Tree) -> Sequence[Folder]:
@@ -79,16 +80,15 @@ class _Keywords:
 
 
 def named(file: TreeFile, keywords: dict[str, str]) -> Named | None:
-    """Return what a file's name tells: its time of arrival, its flags, its size."""
+    """Return what a file's name tells: its time of arrival, and its flags."""
     name = text_of(file.parts[-1])
     if name.startswith("."):
         return None
     base, letters = maildir.split(name)
-    flags = maildir.flags_of(letters, keywords)
-    lasting = _LASTING.fullmatch(base)
-    if lasting is None:
-        return Named(flags=flags)
-    size = _SIZE.search(base)
-    # Programs put the size behind the name later.
-    key = base.partition(",")[0].encode()
-    return Named(key, int(size[1]) if size else None, flags, int(lasting[1]))
+    arrived = _ARRIVED.match(base)
+    return Named(
+        maildir.flags_of(letters, keywords),
+        int(arrived[1]) if arrived else None,
+        # Programs put the size behind the name later.
+        base.partition(",")[0],
+    )

@@ -12,7 +12,7 @@ from typing import Final
 from mailsync.formats import header, mbox
 from mailsync.formats.client_marks import Marks, take_off
 from mailsync.model import INBOX, MailboxPath
-from mailsync.stores.local.files import Directory, OpenFile, TreeFile, stamp
+from mailsync.stores.local.files import Directory, OpenFile, stamp
 from mailsync.stores.local.folder import (
     LARGEST_MESSAGE,
     Folder,
@@ -28,6 +28,7 @@ from mailsync.stores.local.folder import (
 _ENDINGS: Final = (".mbox", ".mbx")
 _DIRECTORIES: Final = (".sbd", ".mbox", ".directory")
 _BUNDLE: Final = ".mbox"
+_LOOKED_THROUGH: Final = 1024 * 1024
 _COUNTED: Final = 1024 * 1024
 _NO_MAIL: Final = b" \t\r\n\0"
 
@@ -262,8 +263,13 @@ def _bare(flag: object) -> str:
 def looks_like_mbox(path: Path) -> bool:
     """Return whether a file holds an mbox, however it is called. Raises OSError."""
     with OpenFile(path) as file:
-        head = file.read(0, mbox.PEEK).lstrip(b"\r\n")
-        return mbox.begins(head, blank_before=True)
+        head = file.read(0, mbox.PEEK)
+        if mbox.holds(head):
+            return True
+        # What was torn, or never written, may stand in front of the first message.
+        if b"\0" in head.strip(b"\0"):
+            return False
+        return mbox.holds(file.read(0, _LOOKED_THROUGH))
 
 
 def folders(
@@ -280,7 +286,7 @@ def folders(
             (file.path, (*above, *file.parts))
             for directory in tree.directories()
             for file in tree.listed(directory)
-            if is_candidate(file) and looks_like_mbox(file.path)
+            if not is_other(file.parts[-1]) and looks_like_mbox(file.path)
         ]
     found = [
         MboxFolder(
@@ -301,10 +307,9 @@ def _beside(path: Path) -> Path | None:
     return beside if beside != path and beside.is_file() else None
 
 
-def is_candidate(file: TreeFile) -> bool:
-    """Return whether a file may be an mbox, by its name."""
-    hidden = any(part.startswith(".") and not part.endswith(".directory") for part in file.parts)
-    return not hidden and not file.path.name.endswith((".msf", ".imap", ".lock"))
+def is_other(name: str) -> bool:
+    """Return whether a file holds one message by its name, which may quote others."""
+    return name.lower().endswith((".eml", ".emlx"))
 
 
 def name_of(parts: tuple[str, ...]) -> MailboxPath:
@@ -312,13 +317,18 @@ def name_of(parts: tuple[str, ...]) -> MailboxPath:
     Apple Mail exports as `Old.mbox/mbox` is Old.
     """
     *above, last = parts
-    names = [_without(part, _DIRECTORIES).removeprefix(".") or part for part in above]
+    names = [_plainly(part, _DIRECTORIES) for part in above]
     if last != "mbox" or not above or not above[-1].endswith(".mbox"):
-        names.append(_without(last, _ENDINGS))
+        names.append(_plainly(last, _ENDINGS))
     shown = tuple(
         name.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for name in names
     )
     return INBOX if len(shown) == 1 and shown[0].upper() == "INBOX" else shown
+
+
+def _plainly(name: str, endings: tuple[str, ...]) -> str:
+    """Return a name without what says that it is a mailbox, or hides it."""
+    return _without(name, endings).removeprefix(".") or name
 
 
 def _without(name: str, endings: tuple[str, ...]) -> str:

@@ -29,15 +29,13 @@ from mailsync.stores.local.folder import (
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What is known of a message without reading it.
-
-    `key` None: its file's name does not last, and its content must tell.
+    """What a file's name tells. `base` is what stays of the name when its flags change, empty where
+    none are in it.
     """
 
-    key: bytes | None = None
-    size: int | None = None
     flags: frozenset[str] | None = None
     internaldate: int | None = None
+    base: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +76,19 @@ class MessageFiles:
     wish: str = ""
     clock: Callable[[], float] = time.time
     troubles: Sequence[Unreadable] = ()
-    _files: list[TreeFile] = field(default_factory=list)
+    _files: list[tuple[TreeFile, bytes]] = field(default_factory=list)
 
     @property
     def size(self) -> int:
-        """Nothing, where names tell all there is to know before messages are fetched."""
-        return 0
+        """The size of the files."""
+        return sum(file.size for file in self._listed())
 
     def mark(self) -> int:
         """Return what changes when a file does, or comes, or goes, or what is wanted of them."""
         return mark_of(self.wish, [(file.parts, file.stamp) for file in self._listed()])
 
     def look(self, watch: Watch) -> Iterator[Found | Unreadable | LeftOut]:
-        """List the messages; read those whose names do not tell enough."""
+        """Read every message: a name tells nothing of what a file holds now."""
         yield from self.troubles
         listed = self._listed()
         named = self.naming(listed)
@@ -102,60 +100,62 @@ class MessageFiles:
                 continue
             if not 0 < file.size <= LARGEST_MESSAGE:
                 why = "is too large to be a message" if file.size else "is empty"
-                yield Unreadable(_shown(file), why)
+                yield Unreadable(shown(file), why)
                 continue
-            place = (len(self._files),)
-            self._files.append(file)
-            if told.key is not None:
-                size = file.size if told.size is None else told.size
-                yield Found(told.key, place, size, told.flags, told.internaldate)
-                continue
-            yield from self._read_now(file, told, place, left_out)
+            yield from self._read_now(file, told, left_out)
             watch(file.size)
         for why, count in left_out.items():
             yield LeftOut(count, why)
 
     def _read_now(
-        self, file: TreeFile, told: Named, place: tuple[int, ...], left_out: Counter[str]
+        self, file: TreeFile, told: Named, left_out: Counter[str]
     ) -> Iterator[Found | Unreadable]:
         try:
             one = self._open(file)
         except CannotRead as error:
-            yield Unreadable(_shown(file), str(error))
+            yield Unreadable(shown(file), str(error))
             return
         if one.left_out:
             left_out[one.left_out] += 1
             return
         if one.lacking:
-            yield Unreadable(_shown(file), one.lacking)
+            yield Unreadable(shown(file), one.lacking)
         if not one.content:
             return
         date = told.internaldate if one.internaldate is None else one.internaldate
         if date is None:
             date = header.received_or_date(one.content, int(self.clock()))
         flags = told.flags if one.flags is None else one.flags
-        yield Found(key_of(one.content), place, len(one.content), flags, date, one.rebuilt)
+        key = key_of(one.content)
+        self._files.append((file, key))
+        place = (len(self._files) - 1,)
+        yield Found(key, place, len(one.content), flags, date, one.rebuilt)
 
     def read(self, place: tuple[int, ...], key: bytes) -> bytes:
         """Read one of the files; one that another program renamed meanwhile is found again."""
-        file = self._files[place[0]] if place[0] < len(self._files) else self._again(key)
-        told = self.naming([file])(file)
-        by_name = told is not None and told.key is not None
-        if told is not None and by_name and told.key != key.partition(b"/")[0]:
-            file = self._again(key)
+        if not self._files:
+            # Listed by another session.
+            for _ in self.look(lambda _: None):
+                pass
+        files = [self._files[at][0] for at in place if at < len(self._files)]
+        if not files or self._files[place[0]][1] != key[:32]:
+            files = [file for file, known in self._files if known == key[:32]]
+        if not files:
+            raise FileNotFoundError
         try:
-            content = self._open(file).content
+            content = self._open(files[0]).content
         except FileNotFoundError:
-            content = self._open(self._again(key)).content
-        return content if by_name else proven(content, key, _shown(file))
+            content = self._open(self._renamed(files[0])).content
+        return proven(content, key, shown(files[0]))
 
-    def _again(self, key: bytes) -> TreeFile:
-        """Find a file by its lasting name. Raises FileNotFoundError."""
+    def _renamed(self, lost: TreeFile) -> TreeFile:
+        """Find a file whose flags changed in its name. Raises FileNotFoundError."""
         listed = self._listed()
-        named = self.naming(listed)
+        named = self.naming([*listed, lost])
+        before = named(lost)
         for file in listed:
             told = named(file)
-            if told is not None and told.key == key.partition(b"/")[0]:
+            if told is not None and before is not None and told.base and told.base == before.base:
                 return file
         raise FileNotFoundError
 
@@ -170,7 +170,8 @@ class MessageFiles:
             raise CannotRead(str(error)) from None
 
 
-def _shown(file: TreeFile) -> str:
+def shown(file: TreeFile) -> str:
+    """Return the names that lead to a file, for people."""
     return "/".join(file.parts).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 

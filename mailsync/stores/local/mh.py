@@ -6,16 +6,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Final
 
 from mailsync.model import INBOX
-from mailsync.stores.local.files import OpenFile, Tree, TreeFile
+from mailsync.stores.local.files import Tree, TreeFile
 from mailsync.stores.local.folder import Folder
 from mailsync.stores.local.messages import MessageFiles, Named, text_of
 
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,9}")
-_FIELD: Final = re.compile(rb"[A-Za-z0-9-]{1,76}[ \t]*:[^\n]*\n")
 _SEQUENCES: Final = ".mh_sequences"
 _LIMIT: Final = 4 * 1024 * 1024
 _MEANINGS: Final = {"replied": "\\Answered", "flagged": "\\Flagged", "forwarded": "$Forwarded"}
@@ -39,12 +37,6 @@ def is_message(file: TreeFile) -> bool:
     return bool(_NUMBER.fullmatch(file.parts[-1]))
 
 
-def looks_like_message(path: Path) -> bool:
-    """Return whether a file begins as a message does. Raises OSError."""
-    with OpenFile(path) as file:
-        return bool(_FIELD.match(file.read(0, 1024)))
-
-
 class _Sequences:
     """What `.mh_sequences` tells of the messages beside it."""
 
@@ -66,7 +58,7 @@ class _Sequences:
                 return Named()
             number = int(file.parts[-1])
             seen = set() if number in unseen else {"\\Seen"}
-            return Named(flags=frozenset(flags.get(number, set()) | seen))
+            return Named(frozenset(flags.get(number, set()) | seen))
 
         return named
 

@@ -39,7 +39,7 @@ class LocalSource:
 
     `whole` gives the mark that all folders have in common, where they have one, without finding
     them. Folders that are given one name are one mailbox. `unmarked` are the flags of messages of
-    which the files do not tell any.
+    which the files do not tell any; `passed_over` names files that look like mail and are not read.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class LocalSource:
         whole: Callable[[], int | None] = lambda: None,
         rules: Mapping[MailboxPath, MailboxPath] | None = None,
         unmarked: frozenset[str] = _SEEN,
+        passed_over: Sequence[str] = (),
     ) -> None:
         self.account = account
         self._open = open_folders
@@ -58,6 +59,7 @@ class LocalSource:
         self._progress = progress
         self._rules = MappingRules(rules or {})
         self._unmarked = unmarked
+        self._passed_over = passed_over
         self._folders: dict[MailboxPath, list[Folder]] | None = None
         self._rebuilt: set[KeyRef] = set()
         self._listed: list[Mailbox] = []
@@ -71,6 +73,10 @@ class LocalSource:
         """List the mailboxes in the order in which they were found. Raises Unreachable."""
         taken: set[str] = set()
         return [self._listed_as(path, folders, taken) for path, folders in self._found().items()]
+
+    def unreadable(self) -> Sequence[str]:
+        """Return the files that look like mail and are not read."""
+        return self._passed_over
 
     def shows_a_selection(self) -> bool:
         """Say that files are what somebody handed over."""

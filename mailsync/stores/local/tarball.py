@@ -87,6 +87,8 @@ class Tarball:
         if ".." in parts:
             self._trouble(member.offset, f"{member.name} leads out of the archive: left out")
             return
+        if member.issparse():
+            self._trouble(member.offset, f"{member.name} is stored with holes (sparse): left out")
         if member.isdir():
             self._directories.setdefault(parts, [])
         place = places.get(member.linkname) if member.islnk() else None

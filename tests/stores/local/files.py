@@ -18,7 +18,7 @@ def only(kinds: Sequence[str]) -> str:
 
 
 def source_of(path: Path, kind: str = "", wishes: Wishes | None = None) -> LocalSource:
-    found = kind or only(detect.detect(path))
+    found = kind or only(detect.detect(path).kinds)
     return LocalSource("files", lambda: detect.folders(found, path, wishes or Wishes()), Silence())
 
 

@@ -142,7 +142,7 @@ def test_the_way_of_old_versions_and_one_mailbox_alone_are_read(tmp_path: Path) 
     path = tmp_path / "Old.mbox" / "Messages"
     path.mkdir(parents=True)
     (path / "1.emlx").write_bytes(emlx_of(plain(1)))
-    assert detect.detect(tmp_path / "Old.mbox") == ["apple"]
+    assert detect.detect(tmp_path / "Old.mbox").kinds == ("apple",)
     assert contents_of(tmp_path / "Old.mbox") == {("Old",): [plain(1)]}
 
 

@@ -92,10 +92,10 @@ def test_a_zip_cut_anywhere_or_flipped_is_no_traceback(tmp_path: Path) -> None:
         for raw in (whole[:at], whole[:at] + b"\xff\xff" + whole[at + 2 :]):
             path.write_bytes(raw)
             try:
-                kinds = detect.detect(path)
+                kinds = detect.detect(path).kinds
             except CannotRead:
                 continue
-            if kinds == ["eml"]:
+            if kinds == ("eml",):
                 source = source_of(path, "eml")
                 for scan in scans_of(source).values():
                     list(source.fetch(scan.entries))
@@ -166,7 +166,63 @@ def test_a_sequence_of_all_numbers_there_are_takes_no_memory() -> None:
     assert read_sequences(b"unseen: 1-9999999999\n") == ({}, set())
 
 
-def test_several_kinds_in_one_place_are_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("files", "kinds"),
+    [
+        (("a.eml", "Old"), {"eml", "mbox"}),
+        (("M/cur/1600000000.M1P2.host:2,S", "M/new/x", "Old"), {"maildir", "mbox"}),
+        (("M/cur/1600000000.M1P2.host:2,S", "M/new/x", "a.eml"), {"maildir", "eml"}),
+        (("a.eml", "7.emlx"), {"eml", "apple"}),
+        (("inbox/1", "Old"), {"mh", "mbox"}),
+    ],
+)
+def test_several_kinds_in_one_place_are_told(
+    tmp_path: Path, files: tuple[str, ...], kinds: set[str]
+) -> None:
+    for name in files:
+        front = b"From - Thu Nov 25 10:11:12 2021\n" if name == "Old" else b""
+        put(tmp_path / name, front + plain(1))
+    assert set(detect.detect(tmp_path).kinds) == kinds
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("a.msg", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Outlook message"),
+        ("a.pst", b"!BDN", "an Outlook data file"),
+        ("Inbox.dbx", b"\xcf\xad\x12\xfe", "an Outlook Express folder"),
+        ("a.olm", b"PK\3\4", "Outlook for Mac"),
+        ("c", plain(3), "looks like a message"),
+    ],
+)
+def test_what_looks_like_mail_and_is_not_read_is_named(
+    tmp_path: Path, name: str, content: bytes, why: str
+) -> None:
     put(tmp_path / "1.eml", plain(1))
-    put(tmp_path / "Old", b"From - Thu Nov 25 10:11:12 2021\n" + plain(2))
-    assert set(detect.detect(tmp_path)) == {"eml", "mbox"}
+    put(tmp_path / name, content)
+    put(tmp_path / "notes.txt", b"To do: buy milk\nFrom here on: nothing\n")
+    put(tmp_path / "picture.png", b"\x89PNG\r\n\x1a\n" + bytes(100))
+    found = detect.detect(tmp_path)
+    assert found.kinds == ("eml",)
+    (named,) = found.others
+    assert named.startswith(f"{name}: ")
+    assert why in named
+
+
+def test_an_mbox_in_an_archive_of_messages_is_named(tmp_path: Path) -> None:
+    mbox = b"From - Thu Nov 25 10:11:12 2021\n" + plain(2)
+    found = detect.detect(zipped(tmp_path / "a.zip", {"1.eml": plain(1), "Old.mbox": mbox}))
+    assert found.kinds == ("eml",)
+    assert "unpack the archive" in found.others[0]
+
+
+@pytest.mark.parametrize(
+    "name", [".Archive", "door.lock", "a.imap", "b.msf", "/".join("d" * 70) + "/deep"]
+)
+@pytest.mark.parametrize("front", [b"", b"\0" * 512, b"half of a line\n", b"\xef\xbb\xbf", b" \n"])
+def test_no_name_and_no_rubbish_in_front_hides_a_file_of_mail(
+    tmp_path: Path, name: str, front: bytes
+) -> None:
+    put(tmp_path / "ok", b"From - Thu Nov 25 10:11:12 2021\n" + plain(1))
+    put(tmp_path / name, front + b"From - Thu Nov 25 10:11:12 2021\n" + plain(2))
+    assert sum(map(len, contents_of(tmp_path).values())) == 2

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from mailsync.model import INBOX, Message, Unfetched
+from mailsync.model import INBOX, Message
 from mailsync.stores.local import detect, maildir
 from tests.messages import plain
 from tests.stores.contract import Account, SourceContract
@@ -89,12 +89,10 @@ def test_compressed_files_are_read_and_cut_ones_are_named(tmp_path: Path, pack: 
     packed = pack(plain(1) * 50)
     put(tmp_path, "", name(1), packed)
     put(tmp_path, "", name(2), packed[: len(packed) - 9])
-    source = source_of(tmp_path)
-    good, bad = source.fetch(entries_of(tmp_path)[:0] or scans_of(source)[INBOX].entries)
-    assert isinstance(good, Message)
-    assert good.content == plain(1) * 50
-    assert isinstance(bad, Unfetched)
-    assert not bad.expunged
+    scan = scans_of(source_of(tmp_path))[INBOX]
+    assert len(scan.entries) == len(scan.unlisted) == 1
+    assert "is compressed, and broken" in scan.unlisted[0]
+    assert contents_of(tmp_path)[INBOX] == [plain(1) * 50]
 
 
 def test_what_unpacks_to_more_than_a_message_is_named(
@@ -104,10 +102,16 @@ def test_what_unpacks_to_more_than_a_message_is_named(
 
     monkeypatch.setattr(messages, "LARGEST_MESSAGE", 1_000_000)
     put(tmp_path, "", name(1), gzip.compress(b"\0" * 10_000_000))
-    source = source_of(tmp_path)
-    (got,) = source.fetch(scans_of(source)[INBOX].entries)
-    assert isinstance(got, Unfetched)
-    assert "larger than any message" in got.why
+    (text,) = scans_of(source_of(tmp_path))[INBOX].unlisted
+    assert "larger than any message" in text
+
+
+def test_a_file_that_holds_something_else_now_is_another_message(tmp_path: Path) -> None:
+    path = put(tmp_path, "", name(1, "S", f",S={len(plain(1))}"), plain(1))
+    before = entries_of(tmp_path)[0].ref
+    path.write_bytes(plain(2))
+    assert entries_of(tmp_path)[0].ref != before
+    assert contents_of(tmp_path)[INBOX] == [plain(2)]
 
 
 def test_a_file_that_a_program_renamed_meanwhile_is_found_again(tmp_path: Path) -> None:
@@ -246,7 +250,7 @@ def test_a_tar_that_unpacks_to_far_too_much_is_not_read_on(
 
 def test_an_archive_of_this_program_is_a_maildir(tmp_path: Path) -> None:
     put(tmp_path, "", f"1600000000.{'0' * 32}.mailsync,S={len(plain(1))}:2,S", plain(1))
-    assert detect.detect(tmp_path) == ["maildir"]
+    assert detect.detect(tmp_path).kinds == ("maildir",)
     assert contents_of(tmp_path) == {INBOX: [plain(1)]}
 
 
@@ -276,7 +280,11 @@ class MaildirAccount:
                 return
 
     def contents(self) -> object:
-        return sorted((str(path), path.stat()) for path in self.root.rglob("*"))
+        return sorted(
+            (str(path), path.stat().st_mtime_ns, path.stat().st_atime_ns)
+            for path in self.root.rglob("*")
+            if path.is_file()
+        )
 
 
 class TestContract(SourceContract):

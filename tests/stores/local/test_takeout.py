@@ -68,8 +68,8 @@ def test_what_was_read_and_marked_stands_in_the_labels(export: Path) -> None:
 def test_an_export_is_known_as_a_file_and_as_the_directory_it_was_unpacked_to(
     export: Path,
 ) -> None:
-    assert detect.detect(export) == ["takeout"]
-    assert detect.detect(export.parents[1]) == ["takeout"]
+    assert detect.detect(export).kinds == ("takeout",)
+    assert detect.detect(export.parents[1]).kinds == ("takeout",)
     assert contents_of(export.parents[1]) == contents_of(export)
 
 

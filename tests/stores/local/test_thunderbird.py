@@ -189,8 +189,8 @@ def test_a_broken_profile_is_read_as_far_as_it_goes(profile: Path) -> None:
 
 
 def test_a_profile_is_known_when_it_is_seen(profile: Path) -> None:
-    assert detect.detect(profile) == ["thunderbird"]
-    assert detect.detect(profile.parent) == ["thunderbird"]
+    assert detect.detect(profile).kinds == ("thunderbird",)
+    assert detect.detect(profile.parent).kinds == ("thunderbird",)
 
 
 def test_values_of_preferences_may_hold_quotes_and_letters_of_any_kind() -> None:
