@@ -232,6 +232,15 @@ def begins(head: bytes, *, blank_before: bool, is_first: bool = False) -> bool:
     return blank_before and bool(_DATE.search(line)) and bool(_SOME_HEADER.match(rest))
 
 
+def without_line(content: bytes) -> bytes:
+    """Return a message of a file of its own without the `From ` line that some programs leave in
+    front of it.
+    """
+    line, _, rest = content.partition(b"\n")
+    dated = line.startswith(_FROM) and len(line) <= _LONGEST_LINE and _SOME_DATE.search(line)
+    return rest if dated and _SOME_HEADER.match(rest) else content
+
+
 def holds(octets: bytes) -> bool:
     """Return whether a message begins somewhere in these octets, with which a file begins."""
     found = octets.find(_FROM)

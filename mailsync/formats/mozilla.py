@@ -18,13 +18,13 @@ _PREFERENCE: Final = re.compile(
 )
 _SECTION: Final = re.compile(r"\[([^\]]*)\]")
 
-ServerKind = Literal["pop3", "imap", "none", "other"]
+ServerKind = Literal["pop3", "imap", "none", "other", "left"]
 
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
     """An account of a profile: where its mail lies, relative to the profile or absolute; `kind`
-    "none" is the one for mail that lies on this computer only.
+    "none" is the one for mail that lies on this computer only, "left" what an account left behind.
     """
 
     name: str

@@ -50,6 +50,8 @@ def folders(root: Path, *, with_deleted: bool) -> Sequence[Folder]:
         _Mailbox(tree, with_deleted=with_deleted).folder(paths[key], directories)
         for key, directories in mailboxes.items()
     ]
+    if found:
+        found[0].troubles = tree.troubles()
     return sorted(found, key=lambda folder: folder.path != INBOX)
 
 

@@ -11,7 +11,7 @@ from mailsync.formats import mail_files
 from mailsync.formats import mbox as mbox_format
 from mailsync.stores.local import apple, eml, maildir, mbox, mh, takeout, thunderbird
 from mailsync.stores.local.files import Directory, OpenFile, Tree, TreeFile
-from mailsync.stores.local.folder import CannotRead, Folder
+from mailsync.stores.local.folder import CannotRead, Folder, words_of
 from mailsync.stores.local.messages import shown
 from mailsync.stores.local.tarball import Tarball, looks_like_tar
 from mailsync.stores.local.zipped import Zipped, looks_like_zip
@@ -66,11 +66,18 @@ def _looked_through(tree: Tree, *, on_disk: bool) -> Detected:
     others: list[str] = []
     for parts in directories:
         for file in tree.listed(parts) if parts not in in_maildirs else ():
-            kind, other = _kind(tree, file, on_disk=on_disk)
+            try:
+                kind, other = _kind(tree, file, on_disk=on_disk)
+            except (OSError, CannotRead) as error:
+                kind = ""
+                other = words_of(error) if isinstance(error, OSError) else str(error)
             if kind:
                 kinds[kind] = None
             elif other:
                 others.append(f"{shown(file)}: {other}")
+    if kinds.keys() & {"mbox", "takeout"}:
+        # Of the other kinds the first mailbox names them.
+        others += map(str, tree.troubles())
     if kinds.keys() == {"mbox", "takeout"}:
         # An export may hold mailboxes without a label.
         kinds = {"takeout": None}
@@ -90,6 +97,9 @@ def _kind(tree: Tree, file: TreeFile, *, on_disk: bool) -> tuple[str, str]:
         return "takeout" if takeout.looks_like_takeout(file.path) else "mbox", ""
     if not on_disk and mbox_format.holds(head):
         return "", _UNPACK
+    inside = mail_files.unpacked_head(head)
+    if mbox_format.holds(inside) or mail_files.is_message(inside):
+        return "", "is compressed: unpack it"
     if mail_files.is_message(head):
         return ("mh", "") if mh.is_message(file) else ("", _NAMELESS)
     return "", ""

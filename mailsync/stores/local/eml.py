@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from mailsync.formats.client_marks import take_off
-from mailsync.formats.mbox import with_crlf
+from mailsync.formats.mbox import with_crlf, without_line
 from mailsync.model import INBOX, MailboxPath
 from mailsync.stores.local.files import Parts, Tree, TreeFile
 from mailsync.stores.local.folder import Folder
@@ -43,7 +43,7 @@ def naming(_: Sequence[TreeFile]) -> Callable[[TreeFile], Named | None]:
 
 def opened(raw: bytes, _: TreeFile) -> Opened:
     """Take off what a mail program wrote into the file."""
-    content, marks = take_off(raw.removeprefix(_BYTE_ORDER_MARK))
+    content, marks = take_off(without_line(raw.removeprefix(_BYTE_ORDER_MARK)))
     return Opened(with_crlf(content), marks.flags if marks.told else None)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
-from mailsync.stores.local.folder import Unreadable
+from mailsync.stores.local.folder import Unreadable, words_of
 
 Parts: TypeAlias = tuple[str, ...]
 """The names that lead to a file or directory."""
@@ -129,9 +129,11 @@ class Directory:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._troubles: list[Unreadable] = []
 
     def directories(self) -> Sequence[Parts]:
-        """Return them by name."""
+        """Return them by name; one that cannot be looked into is a trouble, but for the first."""
+        self._troubles = []
         found: list[Parts] = []
         seen: set[tuple[int, int]] = set()
         waiting: list[Parts] = [()]
@@ -142,9 +144,15 @@ class Directory:
             if (told.st_dev, told.st_ino) in seen:
                 continue
             seen.add((told.st_dev, told.st_ino))
+            try:
+                with os.scandir(place) as listed:
+                    below = [(entry.is_symlink(), entry.name) for entry in listed if entry.is_dir()]
+            except OSError as error:
+                if not parts:
+                    raise
+                self._troubles.append(Unreadable("/".join(parts), words_of(error)))
+                continue
             found.append(parts)
-            with os.scandir(place) as listed:
-                below = [(entry.is_symlink(), entry.name) for entry in listed if entry.is_dir()]
             # What a directory is called itself counts more than what a link to it is called.
             waiting += [(*parts, name) for _, name in sorted(below, reverse=True)]
         return found
@@ -160,8 +168,8 @@ class Directory:
         ]
 
     def troubles(self) -> Sequence[Unreadable]:
-        """Return nothing: what cannot be listed is an error."""
-        return ()
+        """Return the directories that could not be looked into."""
+        return self._troubles
 
     def read(self, file: TreeFile, most: int) -> bytes:
         """Read a file from its beginning."""

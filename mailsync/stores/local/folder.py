@@ -78,6 +78,11 @@ class Folder(Protocol):
         """Return a message's content. Raises OSError, CannotRead."""
 
 
+def words_of(error: OSError) -> str:
+    """Return what is wrong with a file, for people."""
+    return error.strerror or str(error)
+
+
 def key_of(content: bytes) -> bytes:
     """Return the key of a message whose file gives it no name that lasts."""
     return hashlib.sha256(content).digest()

@@ -272,6 +272,14 @@ def looks_like_mbox(path: Path) -> bool:
         return mbox.holds(file.read(0, _LOOKED_THROUGH))
 
 
+def _may_be_mbox(path: Path) -> bool:
+    """Return whether a file holds an mbox, or cannot be read: then reading it will say why."""
+    try:
+        return looks_like_mbox(path)
+    except OSError:
+        return True
+
+
 def folders(
     root: Path, *, with_deleted: bool = False, clock: Callable[[], float] = time.time
 ) -> Sequence[Folder]:
@@ -286,7 +294,7 @@ def folders(
             (file.path, (*above, *file.parts))
             for directory in tree.directories()
             for file in tree.listed(directory)
-            if not is_other(file.parts[-1]) and looks_like_mbox(file.path)
+            if not is_other(file.parts[-1]) and _may_be_mbox(file.path)
         ]
     found = [
         MboxFolder(

@@ -24,6 +24,7 @@ from mailsync.stores.local.folder import (
     key_of,
     mark_of,
     proven,
+    words_of,
 )
 
 
@@ -114,6 +115,12 @@ class MessageFiles:
             one = self._open(file)
         except CannotRead as error:
             yield Unreadable(shown(file), str(error))
+            return
+        except FileNotFoundError:
+            # It was removed meanwhile, and so the mark is another one.
+            return
+        except OSError as error:
+            yield Unreadable(shown(file), words_of(error))
             return
         if one.left_out:
             left_out[one.left_out] += 1

@@ -28,7 +28,9 @@ def folders(tree: Tree, name: str) -> Sequence[Folder]:
             path = tuple(map(text_of, parts or (name,)))
             if len(path) == 1 and path[0].upper() == "INBOX":
                 path = INBOX
-            found.append(MessageFiles(tree, path, [parts], _Sequences(tree).naming))
+            troubles = () if found else tree.troubles()
+            naming = _Sequences(tree).naming
+            found.append(MessageFiles(tree, path, [parts], naming, troubles=troubles))
     return sorted(found, key=lambda folder: folder.path != INBOX)
 
 

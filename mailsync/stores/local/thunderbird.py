@@ -23,6 +23,7 @@ from mailsync.stores.local.messages import MessageFiles, Named, Opened, text_of
 PREFERENCES: Final = "prefs.js"
 _PROFILES: Final = "profiles.ini"
 _NAMES: Final = "folderCache.json"
+_MAIL: Final = "Mail"
 _BELOW: Final = ".sbd"
 _SUMMARY: Final = ".msf"
 _LIMIT: Final = 64 * 1024 * 1024
@@ -81,7 +82,9 @@ def folders(profile: Path, wishes: ProfileWishes) -> Sequence[Folder]:
 
 
 def _servers(profile: Path, wishes: ProfileWishes) -> list[MailServer]:
-    """Return the accounts whose mail is to be read and is there."""
+    """Return the accounts whose mail is to be read and is there, and behind them directories of
+    mail that no account names any more.
+    """
     listed = mozilla.servers(mozilla.preferences(_read(profile / PREFERENCES)))
     kinds = {"pop3", "none"} | ({"imap"} if wishes.with_imap else set())
     chosen = {
@@ -89,14 +92,21 @@ def _servers(profile: Path, wishes: ProfileWishes) -> list[MailServer]:
         for server in reversed(listed)
         if server.kind in kinds and (profile / server.directory).is_dir()
     }
-    return list(reversed(chosen.values()))
+    named = {(profile / server.directory).resolve() for server in listed}
+    mail = profile / _MAIL
+    left = [
+        MailServer(text_of(place.name), "left", f"{_MAIL}/{place.name}")
+        for place in sorted(mail.iterdir() if mail.is_dir() else ())
+        if place.is_dir() and place.resolve() not in named
+    ]
+    return [*reversed(chosen.values()), *left]
 
 
 def _is_main(server: MailServer, servers: Sequence[MailServer]) -> bool:
     """Return whether an account's mailboxes stand at the top: it is the only one, or the only one
     with a server beside the local folders.
     """
-    with_server = [one for one in servers if one.kind != "none"]
+    with_server = [one for one in servers if one.kind in {"pop3", "imap"}]
     return servers == [server] or with_server == [server]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import os
 import zipfile
 from pathlib import Path
 
@@ -192,6 +195,9 @@ def test_several_kinds_in_one_place_are_told(
         ("a.pst", b"!BDN", "an Outlook data file"),
         ("Inbox.dbx", b"\xcf\xad\x12\xfe", "an Outlook Express folder"),
         ("a.olm", b"PK\3\4", "Outlook for Mac"),
+        ("mmdf", b"\1\1\1\1\nFrom: a@b\n", "an MMDF mailbox"),
+        ("Old.gz", gzip.compress(b"From - Thu Nov 25 10:11:12 2021\n" + plain(3)), "unpack it"),
+        ("c.bz2", bz2.compress(plain(3)), "unpack it"),
         ("c", plain(3), "looks like a message"),
     ],
 )
@@ -226,3 +232,33 @@ def test_no_name_and_no_rubbish_in_front_hides_a_file_of_mail(
     put(tmp_path / "ok", b"From - Thu Nov 25 10:11:12 2021\n" + plain(1))
     put(tmp_path / name, front + b"From - Thu Nov 25 10:11:12 2021\n" + plain(2))
     assert sum(map(len, contents_of(tmp_path).values())) == 2
+
+
+def test_a_file_and_a_directory_that_cannot_be_read_are_named_and_the_rest_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / "ok" / "1.eml", plain(1))
+    put(tmp_path / "ok" / "2.eml", plain(2))
+    put(tmp_path / "closed" / "3.eml", plain(3))
+    opened, scanned = os.open, os.scandir
+
+    def refusing_open(path: object, *rest: int) -> int:
+        if str(path).endswith("2.eml"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *rest)  # type: ignore[arg-type]
+
+    def refusing_scan(path: Path) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scanned(path)
+
+    monkeypatch.setattr(os, "open", refusing_open)
+    monkeypatch.setattr(os, "scandir", refusing_scan)
+    scan = scans_of(source_of(tmp_path))["ok",]
+    assert len(scan.entries) == 1
+    assert scan.unlisted == ("closed: Permission denied", "ok/2.eml: Permission denied")
+
+
+def test_a_from_line_in_front_of_a_single_message_is_no_part_of_it(tmp_path: Path) -> None:
+    put(tmp_path / "a" / "1.eml", b"From a@example.org Thu Nov 25 10:11:12 2021\r\n" + plain(1))
+    assert contents_of(tmp_path / "a") == {("a",): [plain(1)]}

@@ -185,7 +185,8 @@ def test_a_broken_profile_is_read_as_far_as_it_goes(profile: Path) -> None:
     )
     assert len(contents_of(profile)) == 4
     (profile / "prefs.js").write_bytes(b"\0\xff")
-    assert contents_of(profile) == {}
+    # Nobody knows any more what account a directory was of.
+    assert contents_of(profile)["pop.example.org", "INBOX"] == [plain(1), plain(2)]
 
 
 def test_a_profile_is_known_when_it_is_seen(profile: Path) -> None:
@@ -203,3 +204,12 @@ def test_any_octets_can_be_read_as_what_the_program_writes_down(written: bytes) 
     mozilla.servers(mozilla.preferences(b'user_pref("mail.x", "' + written + b'");\n' + written))
     mozilla.profiles(b"[Profile0]\n" + written)
     mozilla.folder_names(written)
+
+
+def test_mail_that_a_removed_account_left_behind_is_there(profile: Path) -> None:
+    left = profile / "Mail" / "old.example.org"
+    left.mkdir()
+    (left / "Inbox").write_bytes(fetched(8))
+    found = contents_of(profile)
+    assert found["old.example.org", "INBOX"] == [plain(8)]
+    assert found[INBOX] == [plain(1), plain(2)]
