@@ -82,7 +82,8 @@ class Proof:
 class Comparison:
     """One account's server beside its archive; `error` where it could not be looked at,
     `unreadable` the mailboxes it lists in a way that nobody can read, `unmatched` what is to be
-    said of the configuration's `mailboxes` that it does not list.
+    said of the configuration's `mailboxes` that it does not list. `in_files`: it is no server, but
+    files, and `unmatched` names those that look like mail and are not read.
     """
 
     account: str
@@ -90,6 +91,7 @@ class Comparison:
     left_out: list[MailboxPath] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     unmatched: list[str] = field(default_factory=list)
+    in_files: bool = False
     error: MailsyncError | None = None
 
     @property
@@ -197,6 +199,7 @@ def _compare_into(comparison: Comparison, login: Login, secret: Secret, progress
     ):
         demand_server(opened, login)
         listed = source.mailboxes()
+        comparison.in_files = not shows_everything(source)
         if isinstance(source, ListingSource):
             lines = list(source.unreadable())
             if shows_everything(source):

@@ -11,7 +11,7 @@ from mailsync.app.check import Finding, check, exit_code
 from mailsync.app.requests import CheckRequest
 from mailsync.cli import exits, options
 from mailsync.cli.bars import progress_for
-from mailsync.cli.lines import say
+from mailsync.cli.lines import complain, say
 from mailsync.cli.passwords import secrets
 from mailsync.cli.session import Session
 from mailsync.cli.tables import table
@@ -78,7 +78,7 @@ def _print_files(session: Session, finding: Finding) -> None:
             click.echo(table(rows, ["mailbox", "messages", "size"], "lrr"))
     troubles = [f"{one.mailbox}: {text}" for one in finding.found for text in one.unreadable]
     for text in (*troubles, *finding.passed_over):
-        click.echo(f"{click.style('!', fg='red', bold=True)} {plain(text)}", err=True)
+        complain(plain(text))
     if not session.quiet:
         boxes = f"{len(finding.found):,} mailbox{'' if len(finding.found) == 1 else 'es'}"
         click.echo(

@@ -132,17 +132,22 @@ def _print_comparison(session: Session, comparison: Comparison) -> None:
         for line in _troubles(one, everything=session.verbose):
             complain(f"{who}: {plain(show(one.mailbox))}: {plain(line)}")
     if not comparison.complete:
+        command = "import" if comparison.in_files else "pull"
         say(
             f"{click.style(f'{who}:', fg='red')} the archive does not have everything: run mailsync"
-            f" pull {who}",
+            f" {command} {who}",
             err=True,
         )
     elif not session.quiet:
         total = sum(one.on_server for one in comparison.mailboxes)
         say(
             f"{click.style(f'{who}:', fg='green')} complete: the archive has {messages(total)}"
-            f" of {total:,} that are on the server"
+            f" of {total:,} that are {_place(comparison)}"
         )
+
+
+def _place(comparison: Comparison) -> str:
+    return "in the files" if comparison.in_files else "on the server"
 
 
 def _print_mailboxes(session: Session, comparison: Comparison) -> None:
@@ -153,7 +158,7 @@ def _print_mailboxes(session: Session, comparison: Comparison) -> None:
     ]
     headings = [
         "mailbox",
-        "on the server",
+        _place(comparison),
         "in the archive",
         "missing",
         "damaged",
@@ -168,7 +173,7 @@ def _print_mailboxes(session: Session, comparison: Comparison) -> None:
         for one in shown
     ]
     if rows:
-        drop = ("only here", "other flags", "in the archive", "on the server")
+        drop = ("only here", "other flags", "in the archive", _place(comparison))
         click.echo(table(rows, headings, "lrrrrrr", drop=drop))
     if comparison.left_out:
         names = ", ".join(plain(show(path)) for path in comparison.left_out)
