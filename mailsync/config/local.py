@@ -15,7 +15,7 @@ from mailsync.config.policies import Limits
 from mailsync.errors import ConfigError
 from mailsync.model import MailboxPath
 
-FORMATS: Final = ("mbox", "maildir", "eml", "mh", "thunderbird", "takeout", "apple")
+FORMATS: Final = ("mbox", "maildir", "eml", "mh", "thunderbird", "takeout", "apple", "proton")
 """What kinds of files can be named before a path."""
 
 _URL: Final = re.compile(r"([a-z][a-z0-9-]*):(?://)?(.*)", re.DOTALL | re.IGNORECASE)

@@ -9,13 +9,15 @@ from typing import Final
 
 from mailsync.formats import mail_files
 from mailsync.formats import mbox as mbox_format
-from mailsync.stores.local import apple, eml, maildir, mbox, mh, takeout, thunderbird
+from mailsync.formats import proton as proton_format
+from mailsync.stores.local import apple, eml, maildir, mbox, mh, proton, takeout, thunderbird
 from mailsync.stores.local.files import Directory, OpenFile, Tree, TreeFile
 from mailsync.stores.local.folder import CannotRead, Folder, words_of
 from mailsync.stores.local.messages import shown
 from mailsync.stores.local.tarball import Tarball, looks_like_tar
 from mailsync.stores.local.zipped import Zipped, looks_like_zip
 
+_LIMIT: Final = 16 * 1024 * 1024
 _HEAD: Final = 4096
 """Octets with which a file begins that tell what it is."""
 
@@ -78,6 +80,9 @@ def _looked_through(tree: Tree, *, on_disk: bool) -> Detected:
     if kinds.keys() & {"mbox", "takeout"}:
         # Of the other kinds the first mailbox names them.
         others += map(str, tree.troubles())
+    if "proton" in kinds:
+        # Their messages are `.eml` files.
+        kinds.pop("eml", None)
     if kinds.keys() == {"mbox", "takeout"}:
         # An export may hold mailboxes without a label.
         kinds = {"takeout": None}
@@ -88,6 +93,8 @@ def _kind(tree: Tree, file: TreeFile, *, on_disk: bool) -> tuple[str, str]:
     """Return the kind of mail in a file, or why mail in it cannot be read."""
     if eml.is_message(file):
         return "eml", ""
+    if proton.is_beside(file) and proton_format.placed(tree.read(file, _LIMIT), {}):
+        return "proton", ""
     if apple.is_message(file):
         return ("apple", "") if on_disk else ("", _UNPACK)
     head = tree.read(file, _HEAD)
@@ -159,6 +166,10 @@ def _apple(path: Path, wishes: Wishes) -> Sequence[Folder]:
     return apple.folders(path, with_deleted=wishes.with_deleted)
 
 
+def _proton(path: Path, _: Wishes) -> Sequence[Folder]:
+    return proton.folders(tree_at(path))
+
+
 def _top(path: Path) -> str:
     """Return what to call the messages that lie in no directory of their own."""
     name = path.name or "Imported"
@@ -176,4 +187,5 @@ _KINDS: Final[dict[str, Callable[[Path, Wishes], Sequence[Folder]]]] = {
     "thunderbird": _thunderbird,
     "takeout": _takeout,
     "apple": _apple,
+    "proton": _proton,
 }
