@@ -61,6 +61,8 @@ class CheckedAccount(Shape):
     """of files: what kind they are, else null"""
     found: list[FoundInFiles] = Field(default_factory=list)
     """of files: the mailboxes in them"""
+    passed_over: list[str] = Field(default_factory=list)
+    """of files: those that look like mail and are not read, in words"""
 
 
 class Checked(Shape):
