@@ -122,12 +122,13 @@ def _chosen(request: PushRequest, archive: Archive, report: Report) -> Chosen:
     """
     login, restoring = request.source, isinstance(request, RestoreRequest)
     home = login.name == request.destination.name
-    imported = not isinstance(request, RestoreRequest) or not home or request.include_imported
-    chosen = chosen_of(request.choice, archive, login, sending=True, imported=imported)
+    asked = not isinstance(request, RestoreRequest) or not home or request.include_imported
+    many = 0 if asked else archive.imported(login.name)
+    chosen = chosen_of(request.choice, archive, login, sending=True, imported=not many)
     _demand_confirmed(chosen, report)
     demand_messages(request.choice, chosen)
     _note_choice(chosen, report, restoring=restoring)
-    if not imported and (many := archive.imported(login.name)):
+    if many:
         text = (
             f"{messages(many)} only came out of files and {'is' if many == 1 else 'are'} not among"
             " these; --include-imported sends them too"
