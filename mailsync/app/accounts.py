@@ -90,6 +90,15 @@ class Login:
         return f"{settings.protocol}://{owner}@{settings.host.lower()}{at}"
 
     @property
+    def ledger_key(self) -> str:
+        """Return what the ledger calls the server as a destination, empty for one that is none."""
+        settings = self.settings
+        if not isinstance(settings, ImapAccount):
+            return ""
+        owner = settings.authorization_id or settings.username
+        return f"imap://{owner}@{settings.host}:{port_of(settings)}"
+
+    @property
     def globs(self) -> Sequence[str]:
         """Return the mailboxes the account is configured to pull."""
         return () if isinstance(self.settings, Pop3Account) else self.settings.mailboxes

@@ -50,7 +50,7 @@ def chosen_of(
         sending=sending,
         imported=imported,
     )
-    chosen = Chosen(archive, login.name, selection)
+    chosen = Chosen(archive, login.name, selection, login.ledger_key)
     if selection.globs and not chosen.mailboxes:
         there = [box.path for box in archive.mailboxes(login.name)]
         raise NothingMatches(no_mailbox(f"of {login.shown} in the archive", selection.globs, there))

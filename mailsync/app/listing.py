@@ -125,6 +125,7 @@ def loss_as_json(loss: Loss) -> dict[str, object]:
     return {
         "mailbox": show(loss.mailbox),
         "lost": loss.lost,
+        "restored": loss.restored,
         "moved": [{"mailbox": show(path), "messages": count} for path, count in loss.moved.items()],
         "gone_after": iso(loss.after),
         "gone_by": iso(loss.by),

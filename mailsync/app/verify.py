@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from mailsync.engine.names import name_of_entry
 from mailsync.engine.pull import choose, shows_everything, unmatched
 from mailsync.errors import ArchiveNotFound, MailsyncError
 from mailsync.mapping import show
-from mailsync.model import INBOX, Entry, MailboxPath
+from mailsync.model import INBOX, Entry, MailboxPath, UidRef
 from mailsync.progress import Progress
 from mailsync.stores.base import ListingSource
 from mailsync.stores.credentials import Secret
@@ -215,12 +215,29 @@ def _compare_into(comparison: Comparison, login: Login, secret: Secret, progress
             mailbox.path for mailbox in listed if mailbox.selectable and mailbox.path not in paths
         ]
         live = {box.path: box.live for box in opened.mailboxes(login.name)}
-        comparison.mailboxes = list(cover(source, opened.last_known(login.name), live, chosen))
+        found = cover(source, opened.last_known(login.name), live, chosen)
+        comparison.mailboxes = [with_restored(one, opened, login.ledger_key) for one in found]
         # A pull that trusts its counters would not see what they do not tell.
         opened.doubt(
             login.name,
             [one.mailbox for one in comparison.mailboxes if one.missing or one.short],
         )
+
+
+def with_restored(one: Coverage, archive: Archive, destination: str) -> Coverage:
+    """Return a comparison in which what was restored since the last pull is not missing: the server
+    told its UID then, and the size fits.
+    """
+    if not one.missing or not destination:
+        return one
+    sent = archive.sent(destination, one.mailbox)
+    missing = tuple(
+        entry
+        for entry in one.missing
+        if not isinstance(entry.ref, UidRef)
+        or (entry.ref.uidvalidity, entry.ref.uid, entry.size) not in sent
+    )
+    return replace(one, missing=missing)
 
 
 def _coverage_as_json(one: Coverage) -> dict[str, object]:

@@ -97,6 +97,23 @@ class Questions:
         found = self._mailbox(account, mailbox)
         return frozenset() if found is None else self._catalogue.departures.unconfirmed(found)
 
+    def restored(
+        self, account: str, mailbox: MailboxPath, destination: str
+    ) -> frozenset[tuple[bytes, int]]:
+        """Return the messages (digest and copy) that left a mailbox and were sent back to it since,
+        by the ledger of a destination, and that no pull has seen there yet.
+        """
+        found = self._mailbox(account, mailbox)
+        if found is None or not destination:
+            return frozenset()
+        return self._catalogue.departures.restored(found, destination)
+
+    def sent(self, destination: str, mailbox: MailboxPath) -> set[tuple[int, int, int]]:
+        """Return the (UIDVALIDITY, UID, size) of messages that were sent to a mailbox of a
+        destination, as far as that told them.
+        """
+        return self._catalogue.ledger(destination).told(mailbox)
+
     def _mailbox(self, account: str, mailbox: MailboxPath) -> int | None:
         row = self._catalogue.accounts.find(account)
         return None if row is None else self._catalogue.mailboxes.find(row, mailbox)

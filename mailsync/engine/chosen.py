@@ -16,13 +16,15 @@ from mailsync.model import ArchivedMessage, LedgerKey, MailboxPath
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What left one mailbox: so many `lost` messages, that live nowhere else now, and those that
+    """What left one mailbox: so many `lost` messages, that live nowhere else now, such as were
+    `restored` to it since, which the next pull will see, and those that
     `moved`, by the mailbox they came to; between which times (epoch seconds), the first of them
     None if nobody knows.
     """
 
     mailbox: MailboxPath
     lost: int
+    restored: int
     moved: Mapping[MailboxPath, int]
     after: int | None
     by: int
@@ -33,6 +35,7 @@ class _Loss:
     """A `Loss` in the making."""
 
     lost: int = 0
+    restored: int = 0
     moved: Counter[MailboxPath] = field(default_factory=Counter)
     runs: set[int] = field(default_factory=set)
 
@@ -40,7 +43,11 @@ class _Loss:
 class Chosen:
     """The mailboxes and messages of an account's archive that a selection chooses."""
 
-    def __init__(self, archive: Archive, account: str, selection: Selection) -> None:
+    def __init__(
+        self, archive: Archive, account: str, selection: Selection, home: str = ""
+    ) -> None:
+        """`home` is what the ledger calls the account's own server."""
+        self._home = home
         self.archive = archive
         self.account = account
         self.selection = selection
@@ -132,6 +139,7 @@ class Chosen:
         found: list[Loss] = []
         for box in self.mailboxes:
             loss = _Loss()
+            restored = self.archive.restored(self.account, box.path, self._home)
             for message in self.archive.messages(self.account, box.path, include_gone=True):
                 if message.gone_run is None or not wanted.message(message, self.archive.header):
                     continue
@@ -139,8 +147,10 @@ class Chosen:
                     continue
                 places = self.places(message)
                 loss.runs.add(message.gone_run)
-                loss.lost += not places
-                loss.moved.update(places[:1])
+                back = (message.digest, message.copy) in restored
+                loss.restored += back
+                loss.lost += not (places or back)
+                loss.moved.update([] if back else places[:1])
             if loss.runs:
                 found.append(self._dated(box.path, loss))
         return found
@@ -148,4 +158,4 @@ class Chosen:
     def _dated(self, mailbox: MailboxPath, loss: _Loss) -> Loss:
         after, _ = self.archive.vanishing(min(loss.runs))
         _, by = self.archive.vanishing(max(loss.runs))
-        return Loss(mailbox, loss.lost, loss.moved, after, by)
+        return Loss(mailbox, loss.lost, loss.restored, loss.moved, after, by)

@@ -292,6 +292,11 @@ def test_list_and_restore_mean_the_same_messages_and_renamed_mailboxes_are_no_lo
     assert total(home, "restore", "a", *chosen)["new"] == 8
     assert len(there(dovecot, user, "Projects/2024")) == 4
     assert len(there(dovecot, user, "Projects/2024/Invoices")) == 4
+    # What came back is no loss any more, nor missing in the archive, before the next pull too.
+    after = json.loads(home.well("list", "a", "--gone-since", "1d", "--json"))["losses"]
+    assert [(one["lost"], one["restored"]) for one in after] == [(0, 0), (0, 4), (0, 4)]
+    assert "complete" in home.well("verify", "--remote")
+    assert "left the server" not in home.well("restore", "a", "--dry-run")
     assert total(home, "restore", "a", "--gone-since", "1d")["new"] == 0
     assert "gone" not in home.well("restore", "a", "--gone-since", "1d")
 

@@ -86,6 +86,8 @@ class Loss(Shape):
     """the mailbox"""
     lost: int
     """messages that live in no other mailbox now"""
+    restored: int
+    """messages that `restore` brought back since, which the next pull will find there"""
     moved: list[MovedTo]
     """where the others went"""
     gone_after: str | None

@@ -12,7 +12,7 @@ from mailsync.model import VIEWS, LedgerKey, MailboxPath
 
 _LEFT: Final = """
 WITH left AS (
-  SELECT p.mailbox, f.message, max(p.gone_run) AS gone_run
+  SELECT p.mailbox, f.message, f.copy, max(p.gone_run) AS gone_run
   FROM placements p JOIN files f ON f.id = p.file
   WHERE p.mailbox = ?1 AND p.gone_run >= ?2
     AND NOT EXISTS (SELECT 1 FROM placements q
@@ -97,6 +97,21 @@ class Departures:
             if gone is not None:
                 heapq.heappush(ended, (gone, digest, copy))
         return found
+
+    def restored(self, mailbox: int, destination: str) -> frozenset[tuple[bytes, int]]:
+        """Return the messages (by digest and copy) that left a mailbox and were sent back to it
+        afterwards, by the ledger of a destination, and that no pull has seen there yet.
+        """
+        rows = self._sql.all(
+            f"{_LEFT} SELECT m.digest, l.copy FROM left l"
+            " JOIN messages m ON m.id = l.message JOIN mailboxes b ON b.id = l.mailbox"
+            " JOIN folders d ON d.id = b.folder"
+            " JOIN ledger g ON g.destination = ?3 AND g.mailbox = d.path"
+            "  AND g.identity = m.identity AND g.copy = l.copy"
+            " WHERE g.state = 'sent' AND g.run > l.gone_run",
+            (mailbox, 0, destination),
+        )
+        return frozenset((digest, copy) for digest, copy in rows)
 
     def unconfirmed(self, mailbox: int) -> frozenset[tuple[bytes, int]]:
         """Return the messages (by digest and copy) that count as live in a mailbox of an IMAP

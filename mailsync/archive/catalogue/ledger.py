@@ -69,6 +69,18 @@ class Ledger:
             for identity, copy, validity, uid, flags, state, uidnext, since, run in rows
         }
 
+    def told(self, mailbox: MailboxPath) -> set[tuple[int, int, int]]:
+        """Return under which UIDVALIDITY and UID messages were sent to a mailbox, with their sizes,
+        as far as the destination told.
+        """
+        rows = self._sql.all(
+            "SELECT l.uidvalidity, l.uid, m.size FROM ledger l"
+            " JOIN messages m ON m.identity = l.identity"
+            " WHERE l.destination = ? AND l.mailbox = ? AND l.state = 'sent' AND l.uid IS NOT NULL",
+            (self._destination, write_path(mailbox)),
+        )
+        return {(validity, uid, size) for validity, uid, size in rows}
+
     def intend(
         self,
         mailbox: MailboxPath,

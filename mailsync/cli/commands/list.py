@@ -76,7 +76,7 @@ def _print_choice(found: Listing, choice: Choice) -> None:
     if found.as_of:
         say(f"{found.as_of}\n")
     elif choice.include_gone or choice.gone_since is not None:
-        _print_losses(found)
+        _print_losses(found, choice)
     if choice.whole_mailboxes and not choice.mailboxes:
         say(LOSSES_BEFORE_MESSAGES)
         return
@@ -91,26 +91,29 @@ def _print_choice(found: Listing, choice: Choice) -> None:
         say(text)
 
 
-def _print_losses(found: Listing) -> None:
+def _print_losses(found: Listing, choice: Choice) -> None:
     """Print what each mailbox lost, where it went, and between which pulls."""
     losses = found.losses()
+    back = any(loss.restored for loss in losses)
     rows = [
         [
             plain(name_of(loss.mailbox)),
             f"{loss.lost:,}" if loss.lost else "-",
+            *([f"{loss.restored:,}" if loss.restored else "-"] if back else []),
             plain(moved_to(loss.moved)) or "-",
             _between(loss.after, loss.by),
         ]
         for loss in losses
     ]
     if len(rows) > 1:
-        rows.append(["all", f"{sum(loss.lost for loss in losses):,}", "", ""])
-    headings = ["mailbox", "gone", "moved to", "left between"]
-    click.echo(
-        f"{table(rows, headings, 'lrll', drop=('left between',))}\n"
-        if rows
-        else "nothing left the server\n"
-    )
+        sums = [sum(loss.lost for loss in losses), sum(loss.restored for loss in losses)]
+        rows.append(["all", *(f"{one:,}" for one in sums[: 1 + back]), "", ""])
+    headings = ["mailbox", "gone", *(["brought back"] if back else []), "moved to", "left between"]
+    align = f"l{'r' * (1 + back)}ll"
+    if rows:
+        click.echo(f"{table(rows, headings, align, drop=('left between',))}\n")
+    elif not choice.narrows:
+        click.echo("nothing left the server\n")
 
 
 def _print_messages(found: Listing, choice: Choice) -> None:

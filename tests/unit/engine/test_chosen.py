@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from mailsync.app.verify import with_restored
 from mailsync.archive import Archive, reindex
 from mailsync.engine.chosen import Chosen
+from mailsync.engine.coverage import Coverage
 from mailsync.engine.push import push
 from mailsync.engine.report import Report
 from mailsync.engine.selection import Selection
 from mailsync.engine.targets import find_targets
 from mailsync.mapping import MappingRules
-from mailsync.model import INBOX
+from mailsync.model import INBOX, Entry, UidRef
 from mailsync.stores.memory import MemoryStore
 from tests.messages import plain
 from tests.unit.engine.rig import ACCOUNT, Rig
@@ -96,3 +98,28 @@ def test_what_nobody_has_looked_for_since_a_reindex_is_not_sent(rig: Rig) -> Non
     assert len(chosen(rig, Selection(include_gone=True, sending=True))) == 3
     rig.pull()
     assert len(chosen(rig, Selection(sending=True))) == 2
+
+
+def test_what_was_restored_is_no_loss_and_not_missing_where_uid_and_size_are_those_told(
+    rig: Rig,
+) -> None:
+    uids = [rig.old.deliver(INBOX, plain(number)) for number in range(3)]
+    rig.pull()
+    rig.old.expunge(INBOX, uids[0])
+    rig.pull()
+    restored(rig, GONE)
+    store = MemoryStore(rig.old, ACCOUNT)
+    with Archive.read(rig.directory) as archive:
+        (loss,) = Chosen(archive, ACCOUNT, Selection(), store.key).losses()
+        sent = archive.sent(store.key, INBOX)
+    assert (loss.lost, loss.restored) == (0, 1)
+    validity, uid, size = max(sent)
+    assert (uid, size) == (max(rig.old.boxes[INBOX].messages), len(plain(0)))
+
+    def missing(seen: int) -> int:
+        ref = UidRef(INBOX, validity, uid)
+        found = Coverage(INBOX, 3, missing=(Entry(ref, seen, frozenset(), 0),))
+        with Archive.read(rig.directory) as archive:
+            return len(with_restored(found, archive, store.key).missing)
+
+    assert (missing(size), missing(size + 1)) == (0, 1)
