@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Final
 
@@ -39,12 +39,15 @@ class Namesake:
 
 @dataclass(frozen=True, slots=True)
 class Renamed:
-    """What a renaming did; `came_from` is where the archive lay, where that changed."""
+    """What a renaming did; `came_from` is where the archive lay, where that changed, and `aside`
+    where the archive lies that the new name had in the meantime.
+    """
 
     old: str
     new: str
     directory: Path
     came_from: Path | None
+    aside: Path | None
 
     def as_json(self) -> dict[str, object]:
         """Return it as plain values."""
@@ -53,6 +56,7 @@ class Renamed:
             "new": self.new,
             "archive": str(self.directory),
             "came_from": str(self.came_from) if self.came_from else None,
+            "aside": str(self.aside) if self.aside else None,
         }
 
 
@@ -78,28 +82,48 @@ def remark(report: Report, login: Login) -> None:
 
 def rename(old: str, login: Login, wait: float = 0.0) -> Renamed:
     """Have an archive call an account as a login does, with all its history; its directory becomes
-    the login's own where that is not there yet. No mail moves.
+    the login's own, and an archive that the login alone has filled there since is put aside. No
+    mail moves.
 
     `old` is a name, or a URL as it was typed. Raises ArchiveError.
     """
     name = parse_url(old).name if is_url(old) else old
-    place = _place_of(name, login)
+    place, aside = _place_of(name, login), None
     moves = place != login.directory
     if moves:
-        _demand_movable(place, name, login)
-        with Archive.open(place, wait=wait):
-            pass  # nobody writes it, and what a killed run left is taken in
-        login.directory.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            place.rename(login.directory)
-        except OSError as error:
-            raise ArchiveError(
-                f"{place} cannot be moved to {login.directory}: {error.strerror}; move it yourself,"
-                " and say this again"
-            ) from error
+        _demand_alone(place, name, login)
+        _demand_idle(place, wait)
+        if login.directory.exists():
+            _demand_alone(login.directory, login.name, login)
+            _demand_idle(login.directory, wait)
+            aside = _free_beside(login.directory)
+            _move(login.directory, aside)
+        _move(place, login.directory)
     with Archive.open(login.directory, wait=wait) as archive:
         archive.rename(name, login.name)
-    return Renamed(old, login.shown, login.directory, place if moves else None)
+    return Renamed(old, login.shown, login.directory, place if moves else None, aside)
+
+
+def _demand_idle(place: Path, wait: float) -> None:
+    """Take in what a killed run left. Raises ArchiveLocked while somebody writes it."""
+    with Archive.open(place, wait=wait):
+        pass
+
+
+def _free_beside(directory: Path) -> Path:
+    names = (directory.with_name(f"{directory.name}.aside{number or ''}") for number in count())
+    return next(place for place in names if not place.exists())
+
+
+def _move(place: Path, to: Path) -> None:
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        place.rename(to)
+    except OSError as error:
+        raise ArchiveError(
+            f"{place} cannot be moved to {to}: {error.strerror}; move it yourself, and say this"
+            " again"
+        ) from error
 
 
 def _place_of(name: str, login: Login) -> Path:
@@ -119,17 +143,13 @@ def _place_of(name: str, login: Login) -> Path:
     return found[0]
 
 
-def _demand_movable(place: Path, name: str, login: Login) -> None:
-    if login.directory.exists():
-        raise ArchiveError(
-            f"{name} lies in {place}, and {login.shown} has an archive of its own in"
-            f" {login.directory} already; move that away first"
-        )
+def _demand_alone(place: Path, name: str, login: Login) -> None:
+    """Raise ArchiveError for a directory that cannot be moved, for it holds more than this."""
     others = [one for one in _accounts(place) if one != name]
     if others:
         raise ArchiveError(
-            f"{place} holds mail of {', '.join(others)} too, and so cannot become the archive of"
-            f" {login.shown} alone; name that place with `archive:` or --archive"
+            f"{place} holds mail of {', '.join(others)} too, and stays where it is; to have"
+            f" {login.shown} use it, name it with `archive:` or --archive"
         )
 
 

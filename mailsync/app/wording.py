@@ -33,7 +33,6 @@ REMARKS: Final = frozenset(
         "kept",
         "imap-instead",
         "no-flags",
-        "another-name",
         "same-server",
         "undated",
     }

@@ -187,6 +187,8 @@ class Renaming(Shape):
     """the directory of its archive"""
     came_from: str | None
     """where that was before, else null"""
+    aside: str | None
+    """where the archive lies that the new name had in the meantime, else null"""
 
 
 class Renamed(Shape):

@@ -40,4 +40,9 @@ def rename_command(
     elif not session.quiet:
         moved = f"; its archive lies in {plain(str(done.directory))} now" if done.came_from else ""
         say(f"{plain(done.old)} is called {plain(done.new)} from now on{moved}")
+        if done.aside:
+            say(
+                f"What had come under the name {plain(done.new)} was put aside, in"
+                f" {plain(str(done.aside))}; once a pull was complete it may be removed."
+            )
     return 0
