@@ -154,7 +154,7 @@ def place(given: str | None, home: Path, wanted: int | None, dialogue: Dialogue)
         return text if text.startswith("~/") else str(root)
 
     return dialogue.text(
-        "Directory of the archive", check, option="--root", given=given, default="~/mail-archive"
+        "Archive directory", check, option="--root", given=given, default="~/mail-archive"
     )
 
 

@@ -101,7 +101,7 @@ def test_a_person_is_led_from_an_address_to_a_first_pull(
             ("Password for", "wrong"),
             ("Password for", "secret"),
             ("Leave out (Enter: none):", "Spam, Trash"),
-            ("Directory of the archive [~/mail-archive]:", ""),
+            ("Archive directory [~/mail-archive]:", ""),
             ("Name of the account [home]:", "mine"),
             ("Keep it [file]:", ""),
             ("(HH:MM, or no) [no]:", "3:17"),
@@ -200,7 +200,7 @@ def test_ctrl_c_in_the_middle_writes_nothing(home: Home, dovecot: Dovecot, user:
             ("[imap]:", ""),
             ("Password for", "secret"),
             ("Leave out (Enter: none):", ""),
-            ("Directory of the archive", "\x03"),
+            ("Archive directory", "\x03"),
         ],
     )
     assert screen.code == 130
@@ -254,7 +254,7 @@ def test_everything_said_fits_the_terminal(
             ("User name [alice@home.example]:", user),
             ("Password for", "secret"),
             ("Leave out (Enter: none):", ""),
-            ("Directory of the archive", "mail"),
+            ("Archive directory", "mail"),
             ("Name of the account [home]:", ""),
             ("Keep it [file]:", ""),
             ("(HH:MM, or no) [no]:", ""),

@@ -327,7 +327,7 @@ class _Setup:
     def _time(self) -> str:
         """Return when to pull every night, empty for not at all."""
         return self.dialogue.text(
-            "Fetch every night? At what time (HH:MM, or no)",
+            "Every night at (HH:MM, or no)",
             first.checked_time,
             option="--at",
             given=self.chosen["at"],
