@@ -13,8 +13,8 @@ from mailsync.formats.terminal import columns
 
 WIDE: Final = 80
 """Columns where there is no terminal to ask."""
-_WORD: Final = re.compile(r"`[^`]*`\S*|\S+")
-"""A command in backquotes is one word: half a command must not be copied."""
+_WORD: Final = re.compile(r"`[^`]*`\S*|[0-9][0-9.,]* (?:[kMGT]?B|s|min|h|days)\b\S*|\S+")
+"""A command in backquotes is one word, for half a command must not be copied; so is an amount."""
 
 
 def width_of(stream: TextIO) -> int:

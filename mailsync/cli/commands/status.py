@@ -91,4 +91,5 @@ def _row(state: State, now: float) -> Iterator[str]:
     if state.last_run is None:
         yield "-"
     else:
-        yield f"{moment(state.last_run)}{'' if state.last_run_complete else ' (incomplete)'}"
+        # The last complete pull is the last one then.
+        yield "complete" if state.last_run_complete else f"{moment(state.last_run)}: incomplete"

@@ -32,6 +32,12 @@ def test_a_command_in_backquotes_is_not_broken() -> None:
     assert lines == ["run", "  `mailsync restore home --to new`,", "  and look again"]
 
 
+def test_an_amount_stays_with_its_unit() -> None:
+    lines = wrapped("would send 70 messages, 1.2 MB; done", 26).splitlines()
+    assert lines == ["would send 70 messages,", "  1.2 MB; done"]
+    assert wrapped("took 5 seconds", 8).splitlines() == ["took 5", "  seconds"]
+
+
 def test_colours_take_no_room() -> None:
     line = f"{click.style('!', fg='red')} four words in all"
     assert wrapped(line, len("! four words in all")) == line
