@@ -85,6 +85,8 @@ def push_from(
     rules = rules_of(request.destination, request.renamed, request.into)
     listed = destination.mailboxes()
     targets = find_targets(archive, login.name, listed, rules, chosen.selection)
+    if restoring and login.server == request.destination.server:
+        targets = replace(targets, at_home=not (request.into or request.renamed))
     targets = replace(targets, shown=login.shown)
     if collide(targets.mapping, report):
         return

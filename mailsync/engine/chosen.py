@@ -5,7 +5,7 @@ that all agree.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -52,6 +52,7 @@ class Chosen:
         self.account = account
         self.selection = selection
         self._moved: dict[MailboxPath, Mapping[bytes, Sequence[MailboxPath]]] = {}
+        self._met: dict[MailboxPath, set[bytes]] = {}
         self._superseded: dict[MailboxPath, Mapping[tuple[bytes, int], LedgerKey]] = {}
 
     @cached_property
@@ -87,6 +88,8 @@ class Chosen:
         """Return whether a message is in its mailbox again, or lives in another one now."""
         if message.gone and self._is_superseded(message):
             return True
+        if message.identity in self._met.get(message.mailbox, ()):
+            return True
         past = self.selection.sending and self.selection.as_of is not None
         if self.selection.also_moved or not (message.gone or past):
             return False
@@ -101,6 +104,10 @@ class Chosen:
             if self.selection.message(message, self.archive.header):
                 found.update(self.places(message)[:1])
         return found
+
+    def leave_out(self, mailbox: MailboxPath, identities: Iterable[bytes]) -> None:
+        """Choose these messages of a mailbox no more: they were met in another one."""
+        self._met.setdefault(mailbox, set()).update(identities)
 
     def superseded(self, mailbox: MailboxPath) -> Mapping[tuple[bytes, int], LedgerKey]:
         """Return the copies (by digest and number, with what the ledger calls them) that left a

@@ -29,8 +29,9 @@ class Targets:
     """A push's targets by destination mailbox, over the `chosen` messages of one account.
 
     `listed` are the mailboxes of the destination as it lists them. `elsewhere` are the messages (by
-    identity) that live in a mailbox of their own. `shown` is what people call the account, where
-    that is not its name here.
+    identity) that live in a mailbox of their own. `at_home`: the destination is the server that
+    the messages came from, and mailboxes keep their names. `shown` is what people call the account,
+    where that is not its name here.
     """
 
     chosen: Chosen
@@ -38,6 +39,7 @@ class Targets:
     by_destination: Mapping[MailboxPath, Sequence[Target]]
     mapping: MappingPlan
     elsewhere: frozenset[bytes]
+    at_home: bool = False
     shown: str = ""
 
     @property

@@ -72,7 +72,7 @@ def locate(
         and (not session.sceptical or key[0] in identities)
     }
     sightings = _sightings(session.destination, mailbox, 1 if also else first)
-    matches = _Matches(session, targets.archive, mailbox, taken)
+    matches = Matches(session, targets.archive, mailbox, taken)
     located = tuple(
         Located(
             message.key,
@@ -138,7 +138,7 @@ def _sightings(
     return seen
 
 
-class _Matches:
+class Matches:
     """Which messages of the archive sightings of one mailbox are; `taken` UIDs serve none.
 
     `missing` are then the keys of those that nothing there can be.

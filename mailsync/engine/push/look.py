@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
+from mailsync.engine.push.elsewhere import moved_since
 from mailsync.engine.push.locate import DestinationMailbox, locate
 from mailsync.engine.push.names import MadeMailboxes, may_hold, state_when_opened
+from mailsync.engine.push.reporting import note_moved
 from mailsync.engine.push.session import PushSession
 from mailsync.engine.targets import Targets
 from mailsync.errors import MailboxError
@@ -44,30 +47,50 @@ def look(
     A `restore` believes only what is alive on the destination. The destination is only read, the
     ledger is not written. A mailbox that cannot be looked at is reported. Raises StoreUnavailable.
     """
-    targets, sent = made.targets, (head_start or HeadStart()).sent
     states, unusable = _states(session, made)
-    plans: list[MailboxPlan] = []
-    for path, sources in targets.by_destination.items():
+    sent = (head_start or HeadStart()).sent
+    looking = _Looking(session, made.targets, states, unusable, sent, trusted=not restore)
+    plans = {path: looking.plan(path) for path in made.targets.by_destination}
+    if restore and made.targets.at_home and not made.targets.chosen.selection.also_moved:
+        for source, places in moved_since(session, made.targets, list(plans.values())).items():
+            made.targets.chosen.leave_out(source, places)
+            note_moved(source, Counter(places.values()), session.report)
+            plans |= {path: looking.plan(path) for path in plans if _sends(plans[path], source)}
+    return PushPlan(tuple(plans.values()), session.patience.clock())
+
+
+def _sends(plan: MailboxPlan, source: MailboxPath) -> bool:
+    return any(one.path == source for one in plan.sources)
+
+
+@dataclass(frozen=True, slots=True)
+class _Looking:
+    """What a look goes by."""
+
+    session: PushSession
+    targets: Targets
+    states: Mapping[MailboxPath, SyncState]
+    unusable: Collection[MailboxPath]
+    sent: Mapping[MailboxPath, Collection[LedgerKey]]
+    trusted: bool
+
+    def plan(self, path: MailboxPath) -> MailboxPlan:
+        """Look at one mailbox of the destination, and plan what becomes of its messages."""
+        targets, sources = self.targets, self.targets.by_destination[path]
         evidence = Evidence(
-            session.run.ledger(path),
-            states.get(path),
-            trusted=not restore,
-            sent_ahead=sent.get(path, ()),
-            usable=path not in unusable,
-            without_flags=frozenset(
-                target.source.path
-                for target in sources
-                if not targets.archive.tells_flags(targets.account, target.source.path)
-            ),
+            self.session.run.ledger(path),
+            self.states.get(path),
+            trusted=self.trusted,
+            sent_ahead=self.sent.get(path, ()),
+            usable=path not in self.unusable,
         )
         messages: Iterable[ArchivedMessage] = chain.from_iterable(map(targets.messages, sources))
         # One that is said to be empty and has given UIDs is looked at all the same.
         if evidence.usable and evidence.state is not None and may_hold(evidence.state):
             messages = list(messages)
-            evidence = _looked_for(session, targets, path, messages, evidence)
+            evidence = _looked_for(self.session, targets, path, messages, evidence)
         paths = [target.source.path for target in sources]
-        plans.append(plan_mailbox(path, paths, messages, evidence))
-    return PushPlan(tuple(plans), session.patience.clock())
+        return plan_mailbox(path, paths, messages, evidence)
 
 
 def _states(

@@ -57,6 +57,20 @@ def count_as_sent(plan: PushPlan, report: Report) -> None:
         report.note("would-make", None, "", f"would be made on the destination: {names}")
 
 
+def note_moved(mailbox: MailboxPath, places: Mapping[MailboxPath, int], report: Report) -> None:
+    """Say how many messages went to other mailboxes since the last pull, so that they are not sent
+    again.
+    """
+    many = sum(places.values())
+    names = ", ".join(f"{show(path)} ({count:,})" for path, count in places.items())
+    went = "message that was in here went" if many == 1 else "messages that were in here went"
+    text = (
+        f"{many:,} {went} to another mailbox since the last pull, {names}, and"
+        f" {'is' if many == 1 else 'are'} not brought back (--also-moved does)"
+    )
+    report.note("moved", mailbox, "", text)
+
+
 def note_removed(message: ArchivedMessage, report: Report) -> None:
     """Say that the user took a message away on the destination, where it was counted as being."""
     tally = report.of(message.mailbox)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from mailsync.mapping import MappingRules
 from mailsync.model import INBOX, Entry, UidRef
 from mailsync.stores.memory import MemoryStore
 from tests.messages import plain
-from tests.unit.engine.rig import ACCOUNT, Rig
+from tests.unit.engine.rig import ACCOUNT, Rig, routed, swapped
 
 ALERT = b"From: device@example.org\r\nSubject: disk\r\n\r\nfull\r\n"
 GONE = Selection(include_gone=True)
@@ -35,6 +36,7 @@ def restored(rig: Rig, selection: Selection) -> Report:
     report = Report("restore", ACCOUNT, store.key)
     with rig.archive() as archive, archive.push(ACCOUNT, store.key) as run:
         targets = find_targets(archive, ACCOUNT, store.mailboxes(), MappingRules(), selection)
+        targets = replace(targets, at_home=True)
         push(rig.session(run, store, report), targets, restore=True)
         run.finish(complete=report.complete, report=report.as_json())
     return report
@@ -123,3 +125,26 @@ def test_what_was_restored_is_no_loss_and_not_missing_where_uid_and_size_are_tho
             return len(with_restored(found, archive, store.key).missing)
 
     assert (missing(size), missing(size + 1)) == (0, 1)
+
+
+def test_what_was_moved_since_the_last_pull_is_not_sent_unless_asked_for(rig: Rig) -> None:
+    uids = [rig.old.deliver(INBOX, plain(number)) for number in range(4)]
+    rig.old.deliver(("Work",), plain(50))
+    rig.pull()
+    rig.old.move(INBOX, uids[0], ("Work",))
+    rig.old.move(INBOX, uids[1], ("New",))
+    rig.old.expunge(INBOX, uids[2])
+    report = restored(rig, Selection())
+    assert report.total.new == 1
+    assert sorted(rig.old.contents(INBOX)) == [plain(2), plain(3)]
+    (note,) = report.notes
+    assert "2 messages that were in here went to another mailbox since" in note.text
+    assert restored(rig, Selection(also_moved=True)).total.new == 2
+
+
+def test_a_header_alone_in_another_mailbox_is_no_message_that_was_moved(rig: Rig) -> None:
+    uid = rig.old.deliver(INBOX, routed(1))
+    rig.pull()
+    rig.old.expunge(INBOX, uid)
+    rig.old.deliver(("Work",), swapped(routed(1)))
+    assert restored(rig, Selection()).total.new == 1
