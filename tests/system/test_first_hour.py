@@ -109,6 +109,20 @@ def test_a_person_types_the_end_of_a_fingerprint_back(of_another_name: Dovecot, 
     )
 
 
+@pytest.mark.parametrize("protocol", ["imap", "pop3"])
+def test_a_certificate_is_shown_by_a_server_that_is_asked_for_encryption_first(
+    dovecot: Dovecot, home: Home, protocol: str
+) -> None:
+    port = {"imap": dovecot.imap_port, "pop3": dovecot.pop3_port}[protocol]
+    where = f"protocol: {protocol}, host: localhost, port: {port}, security: starttls"
+    home.configure(
+        known=f"{where}, username: u, ca_file: {dovecot.ca_file}", unknown=f"{where}, username: u"
+    )
+    assert "trusted: this machine trusts it" in home.well("certificate", "known")
+    told = json.loads(home.run("certificate", "unknown", "--json").stdout)
+    assert (told["exit_code"], told["certificate"]["names"]) == (14, ["localhost", "127.0.0.1"])
+
+
 def test_a_missing_file_that_the_environment_names_is_named(
     of_nobody: Dovecot, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,12 +12,16 @@ import click
 from mailsync.app.accounts import Trust
 from mailsync.app.door import Shown, certificate, name_to_use
 from mailsync.cli import exits, options
+from mailsync.cli.lines import say
 from mailsync.cli.session import Session
 from mailsync.errors import ConfigError
 from mailsync.formats.terminal import plain
 
 TYPED_BACK: Final = 8
 """How many digits of a fingerprint are to be typed by a person who compared the whole."""
+
+ROW: Final = 8 * 3
+"""Characters of it in a row, so that narrow terminals show it."""
 
 
 @click.command("certificate")
@@ -77,21 +81,21 @@ def command(
 def _print(found: Shown) -> None:
     shown = found.certificate
     digits = shown.fingerprint
-    half = len(digits) // 2
-    click.echo(f"{plain(found.server)} shows this certificate:")
+    rows = [digits[start : start + ROW].rstrip(":") for start in range(0, len(digits), ROW)]
+    say(f"{plain(found.server)} shows this certificate:")
     for what, said in (
         ("for", ", ".join(shown.names)),
         ("signed by", shown.issuer),
         ("valid until", shown.until),
-        ("SHA-256", digits[: half + 1]),
-        ("", digits[half + 1 :]),
+        ("SHA-256", rows[0]),
+        *(("", row) for row in rows[1:]),
     ):
         if said:
-            click.echo(f"  {what:<12} {plain(said)}")
+            say(f"  {what:<12} {plain(said)}")
     if found.distrust:
-        click.echo(f"{click.style('not trusted:', fg='red')} it {plain(found.distrust)}", err=True)
+        say(f"{click.style('not trusted:', fg='red')} it {plain(found.distrust)}", err=True)
     else:
-        click.echo(f"{click.style('trusted:', fg='green')} this machine trusts it.")
+        say(f"{click.style('trusted:', fg='green')} this machine trusts it.")
 
 
 def _confirm(found: Shown, fingerprint: str | None) -> None:
@@ -103,8 +107,8 @@ def _confirm(found: Shown, fingerprint: str | None) -> None:
                 "nobody can be asked here whether the fingerprint is right: give the one that the"
                 " server's owner tells with --fingerprint"
             )
-        click.echo(
-            "Compare the SHA-256 with what the server itself, or its owner, tells.\nIf it is the"
+        say(
+            "Compare the SHA-256 with what the server itself, or its owner, tells. If it is the"
             f" same, type its last {TYPED_BACK} digits; anything else keeps nothing.",
             err=True,
         )
@@ -123,7 +127,7 @@ def _digits(fingerprint: str) -> str:
 def _print_kept(kept: Path, name: str) -> None:
     option = f"--ca-file {shlex.quote(str(kept))}" + (f" --tls-name {name}" if name else "")
     setting = f"ca_file: {kept}" + (f", tls_name: {name}" if name else "")
-    click.echo(f"{click.style('kept:', fg='green')} it is trusted with")
-    click.echo(f"  {plain(option)}")
-    click.echo(f"  or in a configuration {plain(setting)}")
-    click.echo("  (migrate: --source-ca-file …, --destination-ca-file …)")
+    say(f"{click.style('kept:', fg='green')} it is trusted with")
+    say(f"  {plain(option)}")
+    say(f"  or in a configuration {plain(setting)}")
+    say("  (migrate: --source-ca-file …, --destination-ca-file …)")
