@@ -28,6 +28,7 @@ _MAILBOX: Final = ".mbox"
 _FILE: Final = re.compile(r"([^/]{1,200}?)(\.partial)?\.emlx")
 _VERSION: Final = re.compile(r"V([0-9]{1,3})")
 _LOCAL: Final = "Mailboxes"
+_COPIED: Final = "Imported"
 _ON_THIS_MAC: Final = "On My Mac"
 _NAMES: Final = ("MailData", "Signatures", "AccountsMap.plist")
 REBUILT: Final = b"X-Mailsync-Rebuilt: apple-mail\n"
@@ -43,7 +44,7 @@ def folders(root: Path, *, with_deleted: bool) -> Sequence[Folder]:
     above = (root.name,) if root.name.endswith(_MAILBOX) else ()
     mailboxes: dict[Parts, list[Parts]] = {}
     for parts in tree.directories():
-        if parts[-1:] == (_MESSAGES,) and any(map(is_message, tree.listed(parts))):
+        if any(map(is_message, tree.listed(parts))):
             mailboxes.setdefault(_mailbox(above + parts), []).append(parts)
     paths = _paths(list(mailboxes), _account_names(tree))
     found = [
@@ -74,7 +75,9 @@ def _mailbox(parts: Parts) -> Parts:
     """Return the names that lead to a mailbox: its account, if it lies in one, and its levels."""
     levels = [at for at, part in enumerate(parts) if part.endswith(_MAILBOX)]
     if not levels:
-        return ("", *parts[-2:-1])
+        # Files that somebody copied out of there.
+        named = parts[:-1] if parts[-1:] == (_MESSAGES,) else parts
+        return ("", *(named[-1:] or (_COPIED,)))
     account = parts[levels[0] - 1] if levels[0] else ""
     return (account, *(parts[at].removesuffix(_MAILBOX) for at in levels))
 

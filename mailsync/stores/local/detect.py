@@ -21,6 +21,7 @@ _LIMIT: Final = 16 * 1024 * 1024
 _HEAD: Final = 4096
 """Octets with which a file begins that tell what it is."""
 
+_INSTEAD: Final = "let its program copy its folders to an IMAP account, and pull that"
 _UNREAD: Final = "mailsync does not read that; it was passed over"
 _UNPACK: Final = "is read on disk only: unpack the archive, and name the directory"
 _NAMELESS: Final = "looks like a message, but has no name of one (.eml); it was passed over"
@@ -53,7 +54,7 @@ def detect(path: Path) -> Detected:
         with OpenFile(path) as file:
             other = mail_files.other_kind(path.name, file.read(0, _HEAD))
         if other:
-            return Detected(others=(f"{path}: {other}: {_UNREAD}",))
+            return Detected(others=(f"{other}: {_INSTEAD}",))
         if not (looks_like_zip(path) or looks_like_tar(path)):
             return Detected()
     elif thunderbird.profile_at(path) is not None:

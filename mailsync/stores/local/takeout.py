@@ -166,7 +166,7 @@ def _files(root: Path) -> Sequence[Path]:
         file.path
         for parts in tree.directories()
         for file in tree.listed(parts)
-        if not file.parts[-1].startswith(".") and looks_like_mbox(file.path)
+        if looks_like_mbox(file.path)
     ]
 
 

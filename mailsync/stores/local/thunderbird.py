@@ -4,7 +4,6 @@ one file a message.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +26,6 @@ _MAIL: Final = "Mail"
 _BELOW: Final = ".sbd"
 _SUMMARY: Final = ".msf"
 _LIMIT: Final = 64 * 1024 * 1024
-_NO_MAIL: Final = re.compile(
-    r".*\.(?:msf|dat|html|json|js|log|sqlite|sqlite-wal|sqlite-shm|txt|rdf|bak|mozmsgs)|\..*"
-)
 _PLACES: Final = (
     ".thunderbird",
     "snap/thunderbird/common/.thunderbird",
@@ -143,7 +139,7 @@ class _Account:
             tree = Directory(path)
             wish = "deleted" if self._wishes.with_deleted else ""
             return MessageFiles(tree, name, [("cur",)], naming, self._opened, wish=wish)
-        if not path.is_file() or _NO_MAIL.fullmatch(path.name.lower()):
+        if not path.is_file() or path.name.endswith(_SUMMARY):
             return None
         if not path.with_name(path.name + _SUMMARY).is_file() and not looks_like_mbox(path):
             return None

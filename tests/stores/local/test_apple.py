@@ -146,6 +146,13 @@ def test_the_way_of_old_versions_and_one_mailbox_alone_are_read(tmp_path: Path) 
     assert contents_of(tmp_path / "Old.mbox") == {("Old",): [plain(1)]}
 
 
+def test_files_that_were_copied_out_of_there_are_read(tmp_path: Path) -> None:
+    (tmp_path / "Work").mkdir()
+    (tmp_path / "Work" / "Re Lunch.emlx").write_bytes(emlx_of(plain(1)))
+    (tmp_path / "2.emlx").write_bytes(emlx_of(plain(2)))
+    assert contents_of(tmp_path) == {("Work",): [plain(1)], ("Imported",): [plain(2)]}
+
+
 def test_attachments_go_back_where_they_were_and_their_lengths_prove_it(mail: Path) -> None:
     path = put(mail, "V10/A/INBOX.mbox", "7.partial.emlx", emlx_of(partial()))
     attach(path, "2.1", PICTURE)

@@ -213,3 +213,9 @@ def test_mail_that_a_removed_account_left_behind_is_there(profile: Path) -> None
     found = contents_of(profile)
     assert found["old.example.org", "INBOX"] == [plain(8)]
     assert found[INBOX] == [plain(1), plain(2)]
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "Old.bak", ".hidden", "Filter.dat"])
+def test_a_folder_may_have_any_name(profile: Path, name: str) -> None:
+    (profile / "Mail" / "pop.example.org" / name).write_bytes(fetched(9))
+    assert contents_of(profile)[name,] == [plain(9)]
