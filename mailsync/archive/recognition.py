@@ -82,12 +82,14 @@ class Recognition:
         with self._turn:
             return self._catalogue.likenesses.named_here(self._account, entry, digest, self.id)
 
-    def fetched(self, mailbox: MailboxPath, digest: bytes | None) -> Sequence[tuple[Entry, bytes]]:
-        """Return the messages of a mailbox that this run fetched, or, given a digest, those with
-        this content that any run did; each with the presence key of what came.
+    def fetched(
+        self, digest: bytes | None, mailbox: MailboxPath | None = None
+    ) -> Sequence[tuple[Entry, bytes]]:
+        """Return the messages of the account with this content that any run fetched, or those of a
+        mailbox that this run did; each with the presence key of what came.
         """
         with self._turn:
-            return self._catalogue.likenesses.fetched(self._account, mailbox, self.id, digest)
+            return self._catalogue.likenesses.fetched(self._account, self.id, digest, mailbox)
 
     def recognise_place(self, header: Excerpt) -> bytes | None:
         """Return the digest of the one content that this very mailbox held, under a UID that nobody
@@ -102,6 +104,18 @@ class Recognition:
 
     def tail_equals(self, digest: bytes, tail: Excerpt) -> bool:
         """Return whether the stored content ends in these octets."""
+        return self._holds_piece(digest, tail.content, None)
+
+    def head_length(self, digest: bytes) -> int:
+        """Return how long the header block of a stored content is."""
+        content = self._read(digest)
+        return 0 if content is None else len(block(content))
+
+    def piece_equals(self, digest: bytes, piece: Excerpt, start: int) -> bool:
+        """Return whether the stored content has these octets from `start` on."""
+        return self._holds_piece(digest, piece.content, start)
+
+    def _holds_piece(self, digest: bytes, octets: bytes, start: int | None) -> bool:
         with self._turn:
             for file in self._files(digest):
                 if not file.sound:
@@ -109,8 +123,9 @@ class Recognition:
                 located = self._tree.locate(file.folder, file.base, file.flags)
                 if located is not None:
                     with located.open() as content:
-                        content.seek(max(0, located.stat().size - len(tail.content)))
-                        return content.read() == tail.content
+                        end = max(0, located.stat().size - len(octets))
+                        content.seek(end if start is None else start)
+                        return content.read(len(octets)) == octets
         return False
 
     def proves(self, digest: bytes, header: Excerpt) -> bool:

@@ -8,7 +8,7 @@ account cannot go on, and `MailboxError` only where a method says so; library er
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from mailsync.errors import MailboxError
@@ -89,12 +89,17 @@ class HeaderSource(Protocol):
 
 @runtime_checkable
 class TailSource(Protocol):
-    """A source that can send the end of a message alone."""
+    """A source that can send the end of a message alone, or any piece of it."""
 
     def tails(self, wanted: Iterable[Entry], octets: int) -> Iterator[Excerpt]:
         """Bring the last `octets` octets of each entry, by its announced size; lost entries are
         left out.
         """
+
+    def pieces(
+        self, wanted: Iterable[Entry], start: Callable[[Entry], int], octets: int
+    ) -> Iterator[Excerpt]:
+        """Bring so many octets of each entry from a place on; lost entries are left out."""
 
 
 @runtime_checkable

@@ -418,6 +418,39 @@ def test_one_emailid_for_messages_of_two_mailboxes_costs_none(rig: Rig) -> None:
     assert everything(rig) == mail.contents()
 
 
+@pytest.mark.parametrize("where", [b"Work", b"INBOX"])
+@pytest.mark.parametrize("lines", [400, 4000])
+def test_an_edit_is_found_in_another_mailbox_and_after_a_renumbering_too(
+    rig: Rig, where: bytes, lines: int
+) -> None:
+    mail = Mail()
+    first = messages.plain(1) + b"the price is 100 EUR\r\n" + b"a line of text\r\n" * lines
+    mail.put(b"INBOX", first)
+    pull(rig, mail)
+    box = mail.box(b"INBOX")
+    box.messages.clear()
+    box.validity += 1
+    mail.put(where, first.replace(b"100", b"900"))
+    assert pull(rig, mail).exit_code == 0
+    assert everything(rig) >= mail.contents()
+
+
+def test_a_body_from_another_mailbox_is_not_taken_for_the_message(rig: Rig) -> None:
+    mail = Mail()
+    one, other = alike(1), alike(2)
+    mail.put(b"INBOX", one)
+    mail.put(b"Work", other)
+
+    def confused(asked: Exchange, said: list[bytes]) -> list[bytes]:
+        whole = b"BODY.PEEK[]" in asked.line
+        return [part.replace(other, one) for part in said] if whole else said
+
+    lie = Lie("by UID alone", "a cache", "imap", answer=confused)
+    assert pull(rig, mail, lie).exit_code == 3
+    assert pull(rig, mail).exit_code == 0
+    assert everything(rig) == mail.contents()
+
+
 @pytest.mark.parametrize("old_one_stays", [True, False])
 def test_what_was_made_of_a_message_by_an_edit_is_fetched(rig: Rig, *, old_one_stays: bool) -> None:
     """Under the same header, of the same size, and with the same end."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailsync.archive.catalogue.connection import Connection
-from mailsync.archive.catalogue.text import write_path
+from mailsync.archive.catalogue.text import read_path, write_path
 from mailsync.model import Entry, MailboxPath, UidlRef, UidRef
 
 
@@ -90,27 +90,32 @@ class Likenesses:
         return row is not None
 
     def fetched(
-        self, account: int, path: MailboxPath, run: int, digest: bytes | None
+        self, account: int, run: int, digest: bytes | None, path: MailboxPath | None
     ) -> list[tuple[Entry, bytes]]:
-        """Return what a mailbox has from a run's fetching, or, given a digest, this content only,
-        from whenever, under names that still hold; each with its presence key.
+        """Return where an account has this content from fetching it, or, without a digest, what a
+        run fetched from a mailbox, under names that still hold; each with its presence key.
         """
-        chosen = "p.first_run = ?" if digest is None else "m.digest = ?"
+        chosen = "m.digest = ?"
+        values: list[object] = [digest, account]
+        if path is not None:
+            chosen, values = "p.first_run = ? AND d.path = ?", [run, write_path(path), account]
         rows = self._sql.all(
-            "SELECT p.uidvalidity, p.uid, p.uidl, p.size, m.presence FROM placements p"
+            "SELECT d.path, p.uidvalidity, p.uid, p.uidl, p.size, m.presence FROM messages m"
+            " JOIN files f ON f.message = m.id"
+            " JOIN placements p ON p.file = f.id"
             " JOIN mailboxes b ON b.id = p.mailbox"
             " JOIN folders d ON d.id = b.folder"
-            " JOIN files f ON f.id = p.file"
-            " JOIN messages m ON m.id = f.message"
-            f" WHERE {chosen} AND b.account = ? AND d.path = ? AND p.digest = m.digest"
+            f" WHERE {chosen} AND b.account = ? AND p.digest = m.digest"
             " AND NOT p.retired AND NOT p.unconfirmed AND NOT p.matched AND p.gone_run IS NULL"
             " AND (p.uid IS NOT NULL OR p.uidl IS NOT NULL) AND p.size >= 0",
-            (run if digest is None else digest, account, write_path(path)),
+            tuple(values),
         )
         return [
             (
-                Entry(UidlRef(uidl, 0) if uid is None else UidRef(path, validity, uid), size),
+                Entry(
+                    UidlRef(uidl, 0) if uid is None else UidRef(read_path(box), validity, uid), size
+                ),
                 presence,
             )
-            for validity, uid, uidl, size, presence in rows
+            for box, validity, uid, uidl, size, presence in rows
         ]

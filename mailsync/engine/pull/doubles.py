@@ -1,5 +1,6 @@
-"""Whether messages of one content in one mailbox really are that: a server may send one message in
-the place of another of the same size, and only the header it shows for the other tells.
+"""Whether messages of one content really are that: a server may send one message in the place of
+another of the same size, of the same mailbox or of another, and only the header it shows for the
+other tells.
 """
 
 from __future__ import annotations
@@ -15,46 +16,35 @@ from mailsync.stores.base import HeaderSource, Source
 
 
 class Doubles:
-    """The contents that came more than once within a mailbox."""
+    """The contents that came although the archive had them."""
 
     def __init__(self, source: Source, run: PullRun, report: Report) -> None:
         self._source = source
         self._run = run
         self._report = report
-        self._seen: dict[MailboxPath, set[int]] = {}
-        self._twice: dict[MailboxPath, set[bytes]] = {}
+        self._twice: set[bytes] = set()
 
-    def note(self, entry: Entry, stored: Stored) -> None:
+    def note(self, stored: Stored) -> None:
         """Take note of a message that came."""
-        path, mark = entry.ref.mailbox, int.from_bytes(stored.digest[:7])
-        seen = self._seen.setdefault(path, set())
-        if stored.kind is Kind.DUPLICATE and (
-            mark in seen or self._run.named_here(entry, stored.digest)
-        ):
-            self._twice.setdefault(path, set()).add(stored.digest)
-        seen.add(mark)
+        if stored.kind is Kind.DUPLICATE:
+            self._twice.add(stored.digest)
 
     def check(self) -> list[MailboxPath]:
         """Let the server show the headers of what came twice, and, where one is another message's,
         of all that came; returns the mailboxes with messages that the next run must ask for again.
         """
-        twice, self._twice = self._twice, {}
-        doubtful: list[MailboxPath] = []
-        for path, digests in twice.items():
-            wrong = [
-                entry
-                for digest in digests
-                for entry in self._others(self._run.fetched(path, digest))
-            ]
-            if wrong:
-                wrong = list(dict.fromkeys([*wrong, *self._others(self._run.fetched(path, None))]))
-                doubtful.append(path)
-            for entry in wrong:
-                self._run.doubt(entry)
-                text = "the server sends another message in its place; the next run asks again"
-                self._report.trouble_with("failed", path, name_of_entry(entry), text)
-                self._report.of(path).failed += 1
-        return doubtful
+        twice, self._twice = self._twice, set()
+        wrong = [entry for digest in twice for entry in self._others(self._run.fetched(digest))]
+        paths = list(dict.fromkeys(entry.ref.mailbox for entry in wrong))
+        for path in paths:
+            wrong += self._others(self._run.fetched(None, path))
+        for entry in dict.fromkeys(wrong):
+            path = entry.ref.mailbox
+            self._run.doubt(entry)
+            text = "the server sends another message in its place; the next run asks again"
+            self._report.trouble_with("failed", path, name_of_entry(entry), text)
+            self._report.of(path).failed += 1
+        return paths
 
     def _others(self, fetched: Sequence[tuple[Entry, bytes]]) -> list[Entry]:
         """Return those for which the server shows the header of another message than came."""

@@ -10,8 +10,9 @@ the header.
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
@@ -23,9 +24,10 @@ from mailsync.progress import Progress
 from mailsync.stores.base import HeaderSource, Source, TailSource
 
 TAIL: Final = 4096
-"""Octets of a message's end that must be equal before its content is believed to be here already.
+"""Octets of a message's end that must be equal before its content is believed to be here already;
+of a longer one as many behind the header, where people write, and at a place that nobody can know
+beforehand.
 """
-
 
 FEW: Final = 20
 """So many new UIDLs are rather new messages than new names for old ones, and are fetched."""
@@ -149,10 +151,43 @@ class Recognition:
                 delivered.append(part.entry)
         if not isinstance(source, TailSource):
             return proven | alike
-        tails = [(_key(part.entry), part) for part in source.tails(delivered, TAIL)]
-        return proven | {
-            key: alike[key] for key, part in tails if self._run.tail_equals(alike[key][0], part)
+        tails = source.tails(delivered, TAIL)
+        delivered = [
+            part.entry for part in tails if self._run.tail_equals(alike[_key(part.entry)][0], part)
+        ]
+        digests = {key: digest for key, (digest, _) in alike.items()}
+        for places in self._places(delivered, digests):
+            delivered = self._equal_there(source, delivered, digests, places)
+        return proven | {_key(entry): alike[_key(entry)] for entry in delivered}
+
+    def _places(
+        self, entries: Sequence[Entry], digests: Mapping[Hashable, bytes]
+    ) -> Iterator[dict[Hashable, int]]:
+        """Yield where in long messages to look besides their ends."""
+        heads = {_key(entry): self._run.head_length(digests[_key(entry)]) for entry in entries}
+        long = [entry for entry in entries if (entry.size or 0) > heads[_key(entry)] + TAIL]
+        yield {_key(entry): heads[_key(entry)] for entry in long}
+        longer = [entry for entry in long if (entry.size or 0) > heads[_key(entry)] + 2 * TAIL]
+        yield {
+            _key(entry): _somewhere(heads[_key(entry)] + TAIL, (entry.size or 0) - TAIL)
+            for entry in longer
         }
+
+    def _equal_there(
+        self,
+        source: TailSource,
+        entries: Sequence[Entry],
+        digests: Mapping[Hashable, bytes],
+        places: Mapping[Hashable, int],
+    ) -> list[Entry]:
+        """Leave out the entries that have other octets than ours at these places."""
+        wanted = [entry for entry in entries if _key(entry) in places]
+        equal = {
+            _key(part.entry)
+            for part in source.pieces(wanted, lambda entry: places[_key(entry)], TAIL)
+            if self._run.piece_equals(digests[_key(part.entry)], part, places[_key(part.entry)])
+        }
+        return [entry for entry in entries if _key(entry) not in places or _key(entry) in equal]
 
     def _known_by_header(self, part: Excerpt) -> bytes | None:
         """Return the digest of the message that this header surely is of."""
@@ -164,6 +199,10 @@ class Recognition:
         if digest is None or (isinstance(ref, UidlRef) and (self._renamed or ref.uidl is None)):
             return digest
         return None if self._run.named_here(part.entry, digest) else digest
+
+
+def _somewhere(first: int, end: int) -> int:
+    return first + secrets.randbelow(end - first)
 
 
 def _dated(entry: Entry, date: int | None) -> Entry:

@@ -154,7 +154,7 @@ class ScanLoop:
             if isinstance(got, Message):
                 stored = self._intake.take(got)
                 self._note_brought(stored.digest)
-                self._doubles.note(got.entry, stored)
+                self._doubles.note(stored)
                 self._recognition.match_twins(got.entry, stored)
             else:
                 self._intake.report_unfetched(got)

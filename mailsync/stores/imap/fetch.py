@@ -69,6 +69,11 @@ def tail(octets: int) -> Ask:
     return ask
 
 
+def piece(start: Callable[[Entry], int], octets: int) -> Ask:
+    """Ask for so many octets from a place on."""
+    return lambda entry: (b"BODY.PEEK[]<%d.%d>" % (start(entry), octets), octets)
+
+
 class BodyFetch:
     """One pass over wanted entries; iterate it once."""
 

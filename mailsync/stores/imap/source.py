@@ -16,7 +16,7 @@ from mailsync.model import Entry, Excerpt, Mailbox, Message, Scan, ScanRequest, 
 from mailsync.progress import Progress, Silence
 from mailsync.stores.credentials import Credentials
 from mailsync.stores.endpoint import Endpoint
-from mailsync.stores.imap.fetch import Ask, BodyFetch, header, tail, whole
+from mailsync.stores.imap.fetch import Ask, BodyFetch, header, piece, tail, whole
 from mailsync.stores.imap.list import list_mailboxes
 from mailsync.stores.imap.reconnect import ReconnectingSession
 from mailsync.stores.imap.scan import scan
@@ -92,6 +92,12 @@ class ImapSource:
         those without a size, are left out.
         """
         return self._parts((entry for entry in wanted if entry.size is not None), tail(octets))
+
+    def pieces(
+        self, wanted: Iterable[Entry], start: Callable[[Entry], int], octets: int
+    ) -> Iterator[Excerpt]:
+        """Bring so many octets of each entry from a place on; lost entries are left out."""
+        return self._parts(wanted, piece(start, octets))
 
     def close(self) -> None:
         """Say goodbye without waiting; idempotent."""

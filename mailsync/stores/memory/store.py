@@ -119,6 +119,14 @@ class MemoryStore:
             if message := self._find(entry):
                 yield Excerpt(entry, message.content[max(len(message.content) - octets, 0) :])
 
+    def pieces(
+        self, wanted: Iterable[Entry], start: Callable[[Entry], int], octets: int
+    ) -> Iterator[Excerpt]:
+        """Bring so many octets of each entry from a place on."""
+        for entry in wanted:
+            if message := self._find(entry):
+                yield Excerpt(entry, message.content[start(entry) : start(entry) + octets])
+
     # as a destination
 
     def create(self, wanted: Sequence[Mailbox]) -> Mapping[MailboxPath, MailboxError | None]:
