@@ -18,7 +18,7 @@ from mailsync.formats import mboxrd
 from mailsync.formats.mboxrd import Record
 from mailsync.model import ArchivedMessage, MailboxPath, SyncState
 from mailsync.progress import Silence
-from tests.faults.step_child import WORKS, Lasting, Place
+from tests.faults.step_child import WORKS, Lasting, Place, lay_files
 from tests.messages import plain
 from tests.unit.engine.rig import ACCOUNT, Rig
 
@@ -143,6 +143,7 @@ class Stage:
         self.server.unlink(missing_ok=True)
         if self.prepared_server.exists():
             shutil.copyfile(self.prepared_server, self.server)
+        lay_files(self.place)  # before who does the work is somebody who may not
 
     def go(self) -> None:
         """Do the work, in this process."""

@@ -119,6 +119,10 @@ def later() -> MemoryServer:
     return server
 
 
+FILES: Final = "files.mbox"
+"""What an import brings."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a work is done: an archive, what it is kept as, and the file of the destination's
@@ -184,13 +188,18 @@ def import_into(place: Place) -> None:
     _import(place, ServerOf(files="mbox:///files"))
 
 
-def _import(place: Place, server: ServerOf) -> None:
-    files = place.server.with_name("files.mbox")
+def lay_files(place: Place) -> None:
+    """Write what an import brings, unless it is there."""
+    files = place.server.with_name(FILES)
     if not files.exists():
         line = b"From - Thu Nov 25 10:11:12 2021\nStatus: RO\n"
         files.write_bytes(
             b"".join(line + plain(number).replace(b"\r\n", b"\n") + b"\n" for number in range(3, 9))
         )
+
+
+def _import(place: Place, server: ServerOf) -> None:
+    files = place.server.with_name(FILES)
     report = Report("pull", ACCOUNT)
     source = LocalSource(ACCOUNT, lambda: mbox.folders(files), Silence(), rules={("files",): INBOX})
     with place.rig().archive() as archive, archive.pull(ACCOUNT, server) as run:

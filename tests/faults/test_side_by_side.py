@@ -68,7 +68,7 @@ def test_beside_a_pull_one_can_read_its_archive_pull_another_and_write_nothing_e
         listed = json.loads(home.well("list", "home", "--json"))
         assert sum(mailbox["messages"] for mailbox in listed["mailboxes"]) == HAD
         for command in (
-            ["status"],
+            ["status", "home"],
             ["verify", "home"],
             ["duplicates", "home"],
             ["list", "home", "--mailbox", "INBOX"],

@@ -64,7 +64,7 @@ def test_a_silent_server_is_given_up_after_the_timeout(home: Home) -> None:
     ("certificate", "words"),
     [
         ("expired", "has expired"),
-        ("wrong_name", "is for another name"),
+        ("wrong_name", "not for 'localhost'"),
         ("untrusted", "nobody this machine trusts"),
     ],
 )

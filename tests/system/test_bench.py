@@ -142,7 +142,7 @@ def test_a_night_without_news_in_a_hundred_mailboxes_waits_six_times_at_most(
     measure.run(programs.MAILSYNC_PROGRAM.pull(tmp_path, login), tmp_path, far)
     sample = measure.run(mailsync(tmp_path, ["pull"], a=account(login)), tmp_path, far)
     assert waits(sample) <= 6
-    assert crossed(sample) <= 20_000
+    assert crossed(sample) <= 24_000  # one in seven is opened, whatever its counters say
 
 
 def statements(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> int:
