@@ -15,7 +15,7 @@ def command() -> None:
     """Help with the configuration file."""
 
 
-@command.command("schema")
+@command.command("schema", short_help="Print its JSON Schema, for editors.")
 @options.common
 def schema_command() -> int:
     """Print a JSON Schema of mailsync.yaml, for editors that complete and check it.
