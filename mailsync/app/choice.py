@@ -158,6 +158,8 @@ def _run_as_of(archive: Archive, login: Login, time: int) -> int:
     run = archive.run_as_of(login.name, time)
     if run is None:
         first = archive.first_complete(login.name)
-        since = f"; the first one ended {moment(first.ended)}" if first and first.ended else ""
-        raise ConfigError(f"no complete pull of {login.shown} had ended by {moment(time)}{since}")
+        ended = moment(first.ended, seconds=True) if first and first.ended else ""
+        since = f"; the first one ended {ended}" if ended else ""
+        at = moment(time, seconds=True)
+        raise ConfigError(f"no complete pull of {login.shown} had ended by {at}{since}")
     return run.id

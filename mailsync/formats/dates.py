@@ -26,6 +26,7 @@ _UNITS: Final = {
 _UNIT: Final = {name: unit for unit, names in _UNITS.items() for name in (unit, *names)}
 _PART: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?([a-z]+)")
 _SPAN: Final = re.compile(rf"{_PART.pattern}(?:(?: ?,? ?| and ){_PART.pattern})*(?: ago)?")
+_TO_THE_MINUTE: Final = re.compile(r"[t ][0-9]{1,2}:[0-9]{2}(?:z|[+-][0-9:]+)?$")
 _YEAR_LAST: Final = re.compile(r"[0-9]{1,2}([./-])[0-9]{1,2}\1([0-9]{4}|[0-9]{2})")
 
 
@@ -53,6 +54,8 @@ def stretch(written: str, now: datetime) -> Stretch:
             first, after = (datetime.combine(day, time.min).timestamp() for day in days)
             return Stretch(int(first), int(after))
         at = int(_moment(written.strip(), text, now))
+        if _TO_THE_MINUTE.search(text):
+            return Stretch(at, at + 60)
     except (OverflowError, OSError):
         raise ValueError("lies further away than a calendar reaches") from None
     return Stretch(at, at)

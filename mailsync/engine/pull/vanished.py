@@ -90,9 +90,11 @@ class Vanished:
         """Return what brings messages back: those that this run was the first to miss."""
         since = moment(self._run.started, seconds=True).replace(" ", "T")
         also = " --also-moved" if found.binned == found.count else ""
+        account, archive = map(shlex.quote, (self._report.account, self._report.archive))
+        place = f" --archive {archive}" if "://" in account else ""
         command = (
-            f"mailsync restore {shlex.quote(self._report.account)} --mailbox"
-            f" {shlex.quote(show(path))} --gone-since {since}{also}"
+            f"mailsync restore {account}{place} --mailbox {shlex.quote(show(path))}"
+            f" --gone-since {since}{also}"
         )
         bins = ", ".join(sorted(map(show, found.bins)))
         where = f" ({found.binned:,} of them lie in {bins} now)" if bins else ""
