@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import click
 from pydantic import TypeAdapter, ValidationError
@@ -21,16 +21,17 @@ from mailsync.cli.tokens import RememberedTokens
 from mailsync.config.account import ImapAccount, Pop3Account
 from mailsync.config.local import LocalFiles
 from mailsync.config.secrets import Secret, imprudence, reveal
-from mailsync.errors import ConfigError
+from mailsync.errors import ConfigError, MailsyncError
 from mailsync.formats.terminal import plain
+
+Given: TypeAlias = Mapping[str, str | None]
+"""The values of --…-password-command, -env and -file under those last words."""
 
 ATTEMPTS: Final = 3
 """How often a password may be typed: many servers lock out whoever fails more often."""
 
 
-def secrets(
-    session: Session, given: Mapping[str, str | None], role: str = "", *, reached: bool = False
-) -> Secrets:
+def secrets(session: Session, given: Given, role: str = "", *, reached: bool = False) -> Secrets:
     """Return what brings a login's password: by the options of this call, else as configured, else
     by asking on the terminal.
 
@@ -61,19 +62,45 @@ def secrets(
     return bring
 
 
-def reach_first(asked: Iterable[tuple[Login, Mapping[str, str | None]]]) -> None:
+def asked_first(bring: Secrets, logins: Sequence[Login], given: Given) -> Secrets:
+    """Return what brings passwords as `bring` does, after asking for all those of several logins
+    that are typed: whoever waits need not come back in the middle of the work.
+
+    What went wrong with one is raised when its login's turn comes.
+    """
+    typed = [login for login in logins if _is_typed(login, given)]
+    if len(typed) < 2 or not sys.stdin.isatty():
+        return bring
+    known: dict[str, accounts.Secret | MailsyncError] = {}
+    for login in typed:
+        try:
+            known[login.name] = bring(login)
+        except MailsyncError as error:
+            known[login.name] = error
+
+    def recall(login: Login) -> accounts.Secret:
+        found = known.get(login.name)
+        if isinstance(found, MailsyncError):
+            raise found
+        return bring(login) if found is None else found
+
+    return recall
+
+
+def _is_typed(login: Login, given: Given) -> bool:
+    """Return whether a login's password is asked for on the terminal."""
+    settings = login.settings
+    configured = isinstance(settings, LocalFiles) or settings.password or settings.oauth2
+    return not configured and not any(given.values())
+
+
+def reach_first(asked: Iterable[tuple[Login, Given]]) -> None:
     """Try the servers of all logins, before anybody types the password of one that is asked for.
 
     Raises StoreUnavailable.
     """
     logins = list(asked)
-    typed = any(
-        not isinstance(login.settings, LocalFiles)
-        and login.settings.password is None
-        and login.settings.oauth2 is None
-        and not any(given.values())
-        for login, given in logins
-    )
+    typed = any(_is_typed(login, given) for login, given in logins)
     if typed and sys.stdin.isatty():
         for login, _ in logins:
             door.reach(login)

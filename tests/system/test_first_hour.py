@@ -150,6 +150,22 @@ def test_a_wrong_password_is_asked_for_again_and_three_times_at_most(
         assert line.said_by_client.count(b"AUTHENTICATE") - before == 3
 
 
+def test_all_passwords_are_asked_for_before_the_first_account_is_pulled(
+    dovecot: Dovecot, home: Home
+) -> None:
+    def account() -> str:
+        where = f"host: {dovecot.host}, port: {dovecot.imap_port}, security: none"
+        return f"protocol: imap, {where}, username: {filled(dovecot)}"
+
+    home.configure(a=account(), b=account())
+    screen = typed(home, "pull", answers=("secret", *("wrong",) * 3))
+    assert screen.code == 3
+    assert "a: complete: 5 messages" in screen
+    assert screen.text.rindex("Password for b") < screen.text.index("a: complete")
+    assert "b: 127.0.0.1" in screen
+    assert screen.text.count("Password for a") == 1
+
+
 def test_no_password_is_asked_for_before_both_servers_were_reached(
     dovecot: Dovecot, of_nobody: Dovecot, home: Home
 ) -> None:

@@ -12,7 +12,7 @@ from mailsync.app.pull import pull
 from mailsync.app.requests import PullRequest
 from mailsync.cli import options, outcome
 from mailsync.cli.bars import progress_for
-from mailsync.cli.passwords import secrets
+from mailsync.cli.passwords import asked_first, secrets
 from mailsync.cli.session import Session
 from mailsync.errors import ConfigError
 
@@ -52,7 +52,7 @@ def command(
     given = options.given(chosen)
     reports = pull(
         PullRequest(logins, globs, moved, dry_run=dry_run, wait=wait),
-        secrets(session, given),
+        asked_first(secrets(session, given), logins, given),
         progress_for(session, sys.stderr),
     )
     return outcome.show(reports, session)

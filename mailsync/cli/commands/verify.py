@@ -17,7 +17,7 @@ from mailsync.cli import exits, options
 from mailsync.cli.bars import progress_for
 from mailsync.cli.lines import complain, say
 from mailsync.cli.pages import keep_report
-from mailsync.cli.passwords import secrets
+from mailsync.cli.passwords import asked_first, secrets
 from mailsync.cli.session import Session
 from mailsync.cli.tables import table
 from mailsync.errors import ArchiveNotFound
@@ -65,9 +65,11 @@ def command(
     else:
         logins = session.accounts().several(accounts, archive, options.trust(chosen), kept=True)
         request = VerifyRequest(logins, remote=remote)
-    found = verify(
-        request, secrets(session, options.given(chosen)), progress_for(session, sys.stderr)
-    )
+    given = options.given(chosen)
+    bring = secrets(session, given)
+    if remote:
+        bring = asked_first(bring, request.accounts, given)
+    found = verify(request, bring, progress_for(session, sys.stderr))
     page = partial(_page, found)
     if session.json:
         code = keep_report(session, found.exit_code, page)
