@@ -1,5 +1,5 @@
-"""A server that says no to what it stores gets nothing twice: in no other form, and not because it
-was to come later.
+"""A server that says no to what it stores, or sends other bodies than it lists, gets nothing twice:
+in no other form, and not because it was to come later.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from mailsync.model import INBOX
 from tests.messages import plain
 from tests.servers import liar
 from tests.servers.liar import Exchange, Lie, Mail, Says
+from tests.servers.lies import named
 from tests.stores.imap_destination_servers import destination
 from tests.unit.engine.rig import Rig
 
@@ -75,3 +76,24 @@ def test_a_group_of_which_the_server_kept_the_beginning_is_not_sent_again(rig: R
     assert len(there) == len(MESSAGES)
     assert set(MESSAGES) - {ODD} < set(there)
     assert report.total.repaired == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "each body comes under its neighbour's UID",
+        "a body is empty",
+        "a body is cut to its half, and so is its literal",
+        "a body is NIL",
+    ],
+)
+def test_what_a_server_lists_and_does_not_send_so_is_not_sent_again(rig: Rig, name: str) -> None:
+    """The repertoire tells these lies where mail is read from."""
+    mail = Mail()
+    for content in MESSAGES:
+        mail.put(b"INBOX", content)
+
+    report = pushed(rig, mail, named(name))
+
+    assert (report.total.new, report.exit_code) == (0, 3)
+    assert sum(mail.contents().values()) == len(MESSAGES)

@@ -21,10 +21,11 @@ from mailsync.engine.matching import (
 from mailsync.engine.push.session import PushSession
 from mailsync.engine.targets import Targets
 from mailsync.errors import MailboxError
-from mailsync.identity import StoredForm
+from mailsync.formats.header import block
+from mailsync.identity import StoredForm, presence_key
 from mailsync.mapping import show
 from mailsync.model import ArchivedMessage, LedgerKey, LedgerLine, MailboxPath, SyncState
-from mailsync.plan import Located, Search, Sighting, compare, first_uid, rivals, unlocated
+from mailsync.plan import Located, Search, Sighting, compare, first_uid, rivals, sizes, unlocated
 from mailsync.stores.base import Destination
 
 
@@ -152,6 +153,7 @@ class Matches:
         taken: Collection[int],
     ) -> None:
         self.missing: Collection[LedgerKey] = ()
+        self._contradicted: set[int] = set()
         self._session = session
         self._archive = archive
         self._path = mailbox.path
@@ -171,11 +173,20 @@ class Matches:
         likeness = (Sceptic if self._session.sceptical else ArchiveLikeness)(self._archive)
         outcome = compare(messages, sightings, likeness, self._taken, self._told)
         sample = sample_of(outcome.found, self._session.run.id)
-        forms = self._forms(outcome.ambiguous, sample)
-        if any(disproved(self._archive, sample, forms)):
+        seen = {one.uid: one for one in sightings}
+        forms = self._forms(outcome.ambiguous, sample, seen)
+        wrong = {uid for _, uid in disproved(self._archive, sample, forms)}
+        if wrong & self._contradicted:
+            raise MailboxError(
+                self._session.destination.account,
+                self._path,
+                f"the server lists messages in {show(self._path)} that it does not send as it lists"
+                " them; nothing is sent there, since it may be there already",
+            )
+        if wrong:
             sceptic = Sceptic(self._archive)
             outcome = compare(messages, sightings, sceptic, self._taken, self._told)
-            forms |= self._forms(outcome.ambiguous, ())
+            forms |= self._forms(outcome.ambiguous, (), seen)
         self.missing = {message.key for message in outcome.missing}
         by_bodies = matched_by_bodies(self._archive, outcome.ambiguous, forms)
         return [*outcome.found, *by_bodies]
@@ -184,9 +195,23 @@ class Matches:
         self,
         ambiguous: Iterable[tuple[ArchivedMessage, tuple[int, ...]]],
         sample: Iterable[tuple[ArchivedMessage, int]],
+        seen: Mapping[int, Sighting],
     ) -> dict[int, StoredForm]:
-        """Bring bodies in one flight; returns what recognises them."""
+        """Bring bodies in one flight; returns what recognises them. What has another size and
+        header than was listed is `contradicted`.
+        """
         asked = {uid for _, uids in ambiguous for uid in uids} | {uid for _, uid in sample}
         if not asked:
             return {}
-        return forms_of(self._session.destination.bodies(self._path, sorted(asked)))
+        bodies = self._session.destination.bodies(self._path, sorted(asked))
+        return forms_of(self._weighed(bodies, seen))
+
+    def _weighed(
+        self, bodies: Iterable[tuple[int, bytes]], seen: Mapping[int, Sighting]
+    ) -> Iterator[tuple[int, bytes]]:
+        for uid, content in bodies:
+            size = seen[uid].size
+            listed = size is None or size in sizes(content)
+            if not listed or presence_key(block(content)) != seen[uid].presence:
+                self._contradicted.add(uid)
+            yield uid, content
