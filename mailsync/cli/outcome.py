@@ -144,7 +144,7 @@ def _proof(report: Report, session: Session) -> None:
             ]
             for one in report.proof
         ]
-        drop = ("different", "to", "in the archive")
+        drop = ("different", "to", "in the archive", "removed there")
         click.echo(table(rows, headings, "llrrrrr", drop=drop))
     if all(one.complete for one in report.proof):
         say(wording.proved(report))

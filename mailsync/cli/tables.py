@@ -13,6 +13,8 @@ import click
 from mailsync.cli.lines import width_of
 
 _BETWEEN: Final = 2
+_LEAST: Final = 6
+"""Columns that a text keeps where there is no room even for the columns that stay."""
 _LINES: Final = "\n".join(["    ", "    ", " -  ", *["    "] * 5])
 """A dashed line under the headings, and none elsewhere."""
 _NOTHING: Final = frozenset({"", "-"})
@@ -84,6 +86,12 @@ def _widths(found: Sequence[_Column], width: int) -> list[int]:
     """Share `width` out among the columns: what they must have, then whole texts, then headings."""
     widths = [one.least(width) for one in found]
     room = _room(found, width)
+    if room < 0:
+        texts = [number for number, one in enumerate(found) if one.text]
+        for number in sorted(texts, key=widths.__getitem__, reverse=True):
+            less = min(-room, max(0, widths[number] - _LEAST))
+            widths[number] -= less
+            room += less
     for text in (True, False):
         for number, one in enumerate(found):
             if one.text is text and room > 0:

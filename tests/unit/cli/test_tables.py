@@ -58,6 +58,14 @@ def test_a_column_that_says_nothing_goes_first() -> None:
     assert "source" in " ".join(shown(60, rows))
 
 
+def test_a_table_is_whole_also_where_nothing_more_may_be_left_out() -> None:
+    rows = [["Work/Projects/2024/Invoices", "40,000", "40,000", "40,000"]]
+    headings = ["mailbox", "source", "destination", "removed"]
+    lines = table(rows, headings, "lrrr", width=40).splitlines()
+    assert max(map(cell_len, lines)) <= 40
+    assert "".join(line[:10].strip() for line in lines[2:]) == "Work/Projects/2024/Invoices"
+
+
 def test_colours_take_no_room_and_stay() -> None:
     rows = [["INBOX", "INBOX", "1", "1", "-", click.style("3", fg="red"), "1 B"]]
     lines = shown(80, rows)
