@@ -70,7 +70,7 @@ def namesakes(login: Login) -> list[Namesake]:
         Namesake(name, place)
         for place in _places(login)
         for name, server in _accounts(place).items()
-        if server and server == login.server
+        if server and server == login.server and name != login.name
     ]
 
 

@@ -121,3 +121,13 @@ def test_another_server_at_another_port_of_the_same_host_gets_everything(
     home.well("push", "old", "new")
     dovecot_poor.deliver(there, "INBOX", plain(99))
     assert "sent 5 messages" in home.well("push", "old", "other")
+
+
+def test_an_archive_elsewhere_under_the_same_name_is_no_other_name(
+    dovecot: Dovecot, home: Home
+) -> None:
+    home.configure(work=imap(dovecot, filled(dovecot)))
+    home.well("pull", "--archive", "one", "work")
+    done = home.run("pull", "--archive", "two", "work")
+    assert done.returncode == 0
+    assert "account rename" not in done.stdout + done.stderr
