@@ -63,6 +63,13 @@ class PushRun:
         with self._group.turn:
             return self._ledger.lines(mailbox)
 
+    def sent_again(self) -> Sequence[tuple[MailboxPath, MailboxPath, LedgerKey]]:
+        """Return what arrived in this run and had been sent to another mailbox of the destination
+        in an earlier one: that mailbox, the new one, and the message.
+        """
+        with self._group.turn:
+            return self._ledger.sent_again(self.id)
+
     def intend(
         self, mailbox: MailboxPath, state: SyncState, messages: Sequence[ArchivedMessage]
     ) -> None:

@@ -181,3 +181,15 @@ def test_octets_moved_are_counted_for_a_day(archive: Archive) -> None:
     archive.close()
     with opened(archive.directory, begin=START + 90_000 + 3600) as later:
         assert later.spent(TARGET, "up") == 0
+
+
+def test_octets_moved_while_the_clock_was_ahead_do_not_count_once_it_is_right(
+    archive: Archive,
+) -> None:
+    archive.close()
+    with opened(archive.directory, begin=START + 400 * 86_400) as ahead:
+        ahead.spend(TARGET, "up", 500)
+    with opened(archive.directory) as right:
+        assert right.spent(TARGET, "up") == 0
+        right.spend(TARGET, "up", 70)
+        assert right.spent(TARGET, "up") == 70

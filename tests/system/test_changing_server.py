@@ -63,6 +63,25 @@ def test_what_changes_its_place_while_it_is_migrated_is_moved_or_named(
     assert new.contents() == old.contents()
 
 
+def test_what_changed_its_place_between_two_migrations_is_told_to_be_there_twice(
+    tmp_path: Path,
+) -> None:
+    home, old, new = Home(tmp_path), filled(), Mail()
+    old.put(b"Copies", plain(1))
+    old.put(b"Copies", plain(2))
+    with liar.imap(old) as source, liar.imap(new) as destination:
+        home.configure(a=account(source.port), n=account(destination.port, ", archive: unused"))
+        home.well("migrate", "a", "n")
+        rename(old)
+        old.put(b"Done", old.boxes[b"INBOX"].messages.pop().content)
+        second = home.run("migrate", "a", "n").stderr
+        assert "! Projects: 5 messages sent here had been sent to Work before" in second
+        assert "! Done: 1 message sent here had been sent to INBOX before" in second
+        assert "sent to Copies before" not in second
+        old.put(b"Done", plain(2))
+        assert "before and moved" not in home.run("migrate", "a", "n").stderr
+
+
 def test_a_guess_of_pop3_changes_no_flag_that_imap_told(tmp_path: Path) -> None:
     home, old, new = Home(tmp_path), Mail(), Mail()
     for number in range(4):

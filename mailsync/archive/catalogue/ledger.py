@@ -81,6 +81,24 @@ class Ledger:
         )
         return {(validity, uid, size) for validity, uid, size in rows}
 
+    def sent_again(self, run: int) -> list[tuple[MailboxPath, MailboxPath, LedgerKey]]:
+        """Return what arrived in a run and had been sent to another mailbox in an earlier one: that
+        mailbox, the new one, and the message.
+        """
+        rows = self._sql.all(
+            "WITH now AS MATERIALIZED (SELECT mailbox, identity, copy FROM ledger"
+            " WHERE destination = ?1 AND run = ?2 AND state = 'sent')"
+            " SELECT before.mailbox, now.mailbox, now.identity, now.copy"
+            " FROM ledger before JOIN now USING (identity, copy)"
+            " WHERE before.destination = ?1 AND before.run < ?2 AND before.state = 'sent'"
+            " AND before.mailbox <> now.mailbox",
+            (self._destination, run),
+        )
+        return [
+            (read_path(before), read_path(now), (identity, copy))
+            for before, now, identity, copy in rows
+        ]
+
     def intend(
         self,
         mailbox: MailboxPath,

@@ -186,13 +186,16 @@ class Traffic:
         self._sql = sql
 
     def spent(self, account: str, direction: str, now: int) -> int:
-        """Return how many octets an account moved in the 24 hours before `now`."""
+        """Return how many octets an account moved in the 24 hours before `now`; what was counted
+        while the clock was ahead is not among them.
+        """
         row = self._sql.one(
             "SELECT coalesce(sum(octets), 0) FROM traffic"
-            " WHERE account = ? AND direction = ? AND hour > ?",
+            " WHERE account = ? AND direction = ? AND hour > ? AND hour <= ?",
             account,
             direction,
             now // HOUR - 24,
+            now // HOUR + 1,
         )
         return int(row[0])
 
