@@ -4,8 +4,10 @@ where headers do not tell.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from mailsync.archive import Archive
 from mailsync.engine.matching import (
@@ -27,6 +29,9 @@ from mailsync.mapping import show
 from mailsync.model import ArchivedMessage, LedgerKey, LedgerLine, MailboxPath, SyncState
 from mailsync.plan import Located, Search, Sighting, compare, first_uid, rivals, sizes, unlocated
 from mailsync.stores.base import Destination
+
+PROBES: Final = 5
+"""Messages that no header shows, and whose bodies are looked for all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +192,32 @@ class Matches:
             sceptic = Sceptic(self._archive)
             outcome = compare(messages, sightings, sceptic, self._taken, self._told)
             forms |= self._forms(outcome.ambiguous, (), seen)
+        found = [*outcome.found, *matched_by_bodies(self._archive, outcome.ambiguous, forms)]
+        found += self._by_sizes(outcome.missing, seen, {uid for _, uid in found})
         self.missing = {message.key for message in outcome.missing}
-        by_bodies = matched_by_bodies(self._archive, outcome.ambiguous, forms)
-        return [*outcome.found, *by_bodies]
+        self.missing -= {message.key for message, _ in found}
+        return found
+
+    def _by_sizes(
+        self,
+        missing: Sequence[ArchivedMessage],
+        seen: Mapping[int, Sighting],
+        used: Collection[int],
+    ) -> Sequence[tuple[ArchivedMessage, int]]:
+        """Return which of the messages that no header shows are there all the same, by the bodies
+        of what has their size; a few are tried first, and tell whether headers there tell nothing.
+        """
+        sized: dict[int, list[int]] = {}
+        for one in seen.values():
+            if one.size is not None and one.uid not in used and one.uid not in self._taken:
+                sized.setdefault(one.size, []).append(one.uid)
+        alike = [(one, tuple(sized[one.size])) for one in missing if one.size in sized]
+        probes = heapq.nsmallest(PROBES, alike, key=lambda pair: len(pair[1]))
+        probes = [(one, uids[:PROBES]) for one, uids in probes]
+        forms = self._forms(probes, (), seen)
+        if not any(matched_by_bodies(self._archive, probes, forms)):
+            return []
+        return list(matched_by_bodies(self._archive, alike, self._forms(alike, (), seen)))
 
     def _forms(
         self,

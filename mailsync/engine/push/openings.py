@@ -35,6 +35,7 @@ class Opening:
     message_ids: frozenset[str] = frozenset()
     originals: frozenset[bytes] = frozenset()
     clues: frozenset[bytes] = frozenset()
+    sizes: frozenset[int] = frozenset()
 
     def lacks(self, message: ArchivedMessage, likeness: Likeness) -> bool:
         """Return whether nothing in it can be this message."""
@@ -43,6 +44,8 @@ class Opening:
             and message.presence not in self.presences
             and message.message_id not in self.message_ids
             and message.digest not in self.originals
+            # Whatever its header is: only the body tells, and the push proper asks for it.
+            and message.size not in self.sizes
             and not (self.clues and likeness.clue(message) in self.clues)
         )
 
@@ -141,11 +144,14 @@ class Openings:
             if may_hold(state)
             else []
         )
+        ledger = self._session.run.ledger(path)
+        told = {line.uid for line in ledger.values() if line.uidvalidity == state.uidvalidity}
         return Opening(
             state,
-            self._session.run.ledger(path).keys(),
+            ledger.keys(),
             frozenset(one.presence for one in seen),
             frozenset(one.message_id for one in seen if one.message_id),
             frozenset(one.original for one in seen if one.original),
             frozenset(clue for one in seen for clue in (one.traits.date, one.traits.subject)),
+            frozenset(one.size for one in seen if one.size is not None and one.uid not in told),
         )

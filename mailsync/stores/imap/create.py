@@ -5,7 +5,7 @@ under plainer names where it must be.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mailsync.errors import MailboxError, StoreUnavailable
 from mailsync.mapping import respelled, show
@@ -18,16 +18,30 @@ from mailsync.stores.imap.permanent_flags import permanent_flags
 from mailsync.stores.imap.plainer_names import proposals
 from mailsync.stores.imap.reconnect import ReconnectingSession
 from mailsync.stores.imap.response import Result
+from mailsync.stores.imap.search import searched
 from mailsync.stores.imap.search_check import exists_of
 from mailsync.stores.imap.session import Session
 from mailsync.stores.refusals import is_about_the_name, trouble
 from mailsync.stores.retry import longer
 
 
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """The commands about one mailbox: CREATE where it is not known to be there, SELECT, and UID
+    SEARCH where it is said to be empty.
+    """
+
+    mailbox: Mailbox
+    made: Command | None
+    selected: Command
+    search: Command | None
+
+
 class MailboxMaker:
     """What is known of the mailboxes of one destination, and how more are made.
 
-    `existing`: those that can be selected. `permanent`: the flags each keeps, None where the server
+    `existing`: those that can be selected. `empty`: those of them that a list says hold nothing.
+    `permanent`: the flags each keeps, None where the server
     did not say. `opened`: the state each had when it was selected, None where the server did not
     tell it. `instead`: those that are called otherwise there, and how.
     """
@@ -35,6 +49,7 @@ class MailboxMaker:
     def __init__(self, account: str) -> None:
         self._account = account
         self.existing: set[MailboxPath] = set()
+        self.empty: set[MailboxPath] = set()
         self.permanent: dict[MailboxPath, frozenset[str] | None] = {}
         self.opened: dict[MailboxPath, SyncState | None] = {}
         self.instead: dict[MailboxPath, MailboxPath] = {}
@@ -185,8 +200,9 @@ class MailboxMaker:
             busy: StoreUnavailable | None = None
             put_off: list[Mailbox] = []
             flights = self._send(link, rest, special=special)
-            for mailbox, made, selected in flights:
-                stop = self._judge(link.session, mailbox, made, selected, found)
+            for flight in flights:
+                mailbox = flight.mailbox
+                stop = self._judge(link.session, flight, found)
                 if stop is not None:
                     busy = longer(busy, stop)
                     put_off.append(mailbox)
@@ -200,19 +216,18 @@ class MailboxMaker:
     def _judge(
         self,
         session: Session,
-        mailbox: Mailbox,
-        made: Command | None,
-        selected: Command,
+        flight: _Flight,
         found: dict[MailboxPath, Result | None],
     ) -> StoreUnavailable | None:
         """Take in the answers about one mailbox; returns why it must be asked for later."""
+        mailbox, made, selected = flight.mailbox, flight.made, flight.selected
         result = session.queue.wait(selected)
         if result.ok:
             self.existing.add(mailbox.path)
             self.permanent[mailbox.path] = permanent_flags(selected)
             state = Examined(mailbox.path, session, selected).state
             told = exists_of(selected) is not None and state.uidvalidity
-            self.opened[mailbox.path] = state if told else None
+            self.opened[mailbox.path] = _searched(session, flight, state) if told else None
             found[mailbox.path] = None
             return None
         refused = None if made is None or made.result is None else made.result.refusal
@@ -228,16 +243,17 @@ class MailboxMaker:
 
     def _send(
         self, link: ReconnectingSession, wanted: Sequence[Mailbox], *, special: bool
-    ) -> list[tuple[Mailbox, Command | None, Command]]:
-        """Send the commands: each mailbox with its CREATE, if it needs one, and its SELECT; a LIST
-        after them tells how the server wrote the names of what it made.
+    ) -> list[_Flight]:
+        """Send the commands: each mailbox with its CREATE, if it needs one, its SELECT and, where
+        it is said to be empty, a SEARCH; a LIST after them tells how the server wrote the names of
+        what it made.
         """
         session, self._listing = link.session, None
-        flights: list[tuple[Mailbox, Command | None, Command]] = []
+        flights: list[_Flight] = []
         waiting = 0
         for mailbox in wanted:
             while session.queue.outstanding > OUTSTANDING:
-                session.queue.wait(flights[waiting][2])
+                session.queue.wait(flights[waiting].selected)
                 waiting += 1
             name = session.mailbox(session.names.written(mailbox.path))
             made = None
@@ -248,10 +264,13 @@ class MailboxMaker:
                 )
             if mailbox.subscribed:
                 session.queue.send(b"SUBSCRIBE ", name)
-            flights.append((mailbox, made, session.queue.send(b"SELECT ", name)))
+            selected = session.queue.send(b"SELECT ", name)
+            asks = made is not None or mailbox.path in self.empty
+            search = session.queue.send(b"UID SEARCH ALL") if asks else None
+            flights.append(_Flight(mailbox, made, selected, search))
         link.forget_selected()
         link.leave()
-        if any(made is not None for _, made, _ in flights):
+        if any(flight.made is not None for flight in flights):
             self._listing = session.queue.send(b'LIST "" "*"')
         return flights
 
@@ -263,3 +282,15 @@ class MailboxMaker:
             f"the server will not make mailbox {show(mailbox.path)}: {words}; give it another name"
             " with `map:`",
         )
+
+
+def _searched(session: Session, flight: _Flight, state: SyncState) -> SyncState:
+    """Return the state of a mailbox; of one whose counters say that nothing was ever in it (those
+    of an index that was lost) by what a search finds.
+    """
+    if flight.search is None or state.messages or state.uidnext > 1:
+        return state
+    found = searched(flight.search) if session.queue.wait(flight.search).ok else []
+    if not found:
+        return state
+    return replace(state, messages=len(set(found)), uidnext=max(found) + 1)

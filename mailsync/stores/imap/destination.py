@@ -116,6 +116,11 @@ class ImapDestination:
         self._maker.existing = {
             mailbox.path for mailbox in found if mailbox.selectable and mailbox.state is not None
         }
+        self._maker.empty = {
+            mailbox.path
+            for mailbox in found
+            if mailbox.state is not None and not mailbox.state.messages
+        }
         return found
 
     def create(self, wanted: Sequence[Mailbox]) -> Mapping[MailboxPath, MailboxError | None]:
