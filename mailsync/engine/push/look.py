@@ -83,6 +83,11 @@ class _Looking:
             trusted=self.trusted,
             sent_ahead=self.sent.get(path, ()),
             usable=path not in self.unusable,
+            without_flags=frozenset(
+                target.source.path
+                for target in sources
+                if not targets.archive.tells_flags(targets.account, target.source.path)
+            ),
         )
         messages: Iterable[ArchivedMessage] = chain.from_iterable(map(targets.messages, sources))
         # One that is said to be empty and has given UIDs is looked at all the same.

@@ -12,7 +12,7 @@ from mailsync.mapping import show
 from mailsync.model import MailboxPath
 
 
-def note_moved(session: PushSession, targets: Targets) -> None:
+def note_sent_twice(session: PushSession, targets: Targets) -> None:
     """Say of what this run sent how much of it an earlier one had sent to a mailbox that it left
     at the source since: the destination has it twice now, and deleting there is nobody's but the
     user's.

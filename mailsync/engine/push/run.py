@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import chain
 
 from mailsync.engine.push.look import HeadStart, look
-from mailsync.engine.push.moved import note_moved
+from mailsync.engine.push.moved import note_sent_twice
 from mailsync.engine.push.names import MadeMailboxes, fit_names, make_mailboxes
 from mailsync.engine.push.reconciler import Reconciler
 from mailsync.engine.push.reporting import (
@@ -68,7 +68,7 @@ def send_all(
     count_plan(plan, session.report, session.progress)
     _carry_out(session, made.targets, plan, sender)
     note_flags_left_out(sender.flags_left_out, session.report)
-    note_moved(session, made.targets)
+    note_sent_twice(session, made.targets)
     session.budget.raise_if_exhausted(session.report.destination)
     return made.targets
 
