@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
+from urllib.parse import quote
 
-from mailsync.app.accounts import Login
+from mailsync.app.accounts import URL_ARCHIVES, Login
 from mailsync.app.rename import Namesake
 from mailsync.archive import Archive
-from mailsync.config.url import is_url
+from mailsync.config.account import Pop3Account
+from mailsync.config.local import LocalFiles
+from mailsync.config.url import is_url, parse_url
 from mailsync.errors import ArchiveError, ArchiveNotFound, OtherServer
+from mailsync.formats.hosts import bracketed
 
 
 def open_archive(login: Login, wait: float) -> Archive:
@@ -45,8 +50,28 @@ def demand_account(archive: Archive, login: Login) -> None:
         )
     raise ArchiveNotFound(
         f"the archive {login.directory} holds no mail of {login.shown}, only of"
-        f" {', '.join(accounts)}"
+        f" {', '.join(accounts)}{_by_the_other_protocol(archive, login)}"
     )
+
+
+def _by_the_other_protocol(archive: Archive, login: Login) -> str:
+    """Return which URL finds the mail of the same login where it came by IMAP instead of POP3, or
+    the other way round; empty where the archive has none.
+    """
+    settings = login.settings
+    if isinstance(settings, LocalFiles):
+        return ""
+    other = "imap" if isinstance(settings, Pop3Account) else "pop3"
+    name = f"{other}://{settings.username}@{settings.host}"
+    if name not in archive.accounts():
+        return ""
+    came_from = archive.server(name).rpartition("@")[2]
+    port = came_from.removeprefix(settings.host.lower()) if came_from else ""
+    at = f"{bracketed(settings.host)}{port}"
+    url = f"{other}s://{quote(settings.username, safe='@+')}@{at}"
+    usual = URL_ARCHIVES / parse_url(url).directory == login.directory
+    elsewhere = "" if usual else f" --archive {shlex.quote(str(login.directory))}"
+    return f". The mail of this login came by {other.upper()}: write `{url}{elsewhere}` instead"
 
 
 def demand_server(archive: Archive, login: Login) -> None:

@@ -91,7 +91,10 @@ class Archive(Questions):
         """
         _demand_catalogue(directory)
         if not (directory / NAME).is_file():
-            raise ArchiveNotFound(f"there is no archive at {directory}; `mailsync pull` makes one")
+            raise ArchiveNotFound(
+                f"there is no archive at {directory} yet: `mailsync pull` makes it as soon as it"
+                " can log in"
+            )
         return cls(directory, None, "message-id", clock)
 
     def close(self) -> None:

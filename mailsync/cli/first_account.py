@@ -201,6 +201,12 @@ def _has_keyring(whose: str) -> bool:
     return True
 
 
+def command_line(configuration: Path, *words: str, usual: bool) -> str:
+    """Return a command that finds its account in a configuration."""
+    named = [] if usual else ["--config", str(configuration)]
+    return shlex.join(["mailsync", *named, *words])
+
+
 def cron_line(at: str, configuration: Path, *, usual: bool) -> str:
     """Return the line for `crontab -e` that pulls every night at a time such as 03:17."""
     hour, _, minute = at.partition(":")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Sequence
 from typing import Final, TextIO
 
 import click
 
-from mailsync.formats.terminal import columns
+from mailsync.formats.terminal import columns, plain
 
 WIDE: Final = 80
 """Columns where there is no terminal to ask."""
@@ -41,6 +42,13 @@ def say(text: str, *, err: bool = False) -> None:
 def complain(text: str) -> None:
     """Print what is wrong on standard error, marked so that it is found again."""
     say(f"{click.style('!', fg='red', bold=True)} {text}", err=True)
+
+
+def name_not_done(names: Sequence[str], total: int) -> None:
+    """Name the accounts of several that need somebody's eye: their lines may stand far above."""
+    if names and total > 1:
+        verb = "is" if len(names) == 1 else "are"
+        complain(f"{len(names):,} of {total:,} accounts {verb} not done: {plain(', '.join(names))}")
 
 
 def wrapped(line: str, width: int) -> str:

@@ -14,7 +14,7 @@ from mailsync import exit_codes
 from mailsync.app import wording
 from mailsync.app.wording import COUNTED
 from mailsync.cli import exits
-from mailsync.cli.lines import complain, say
+from mailsync.cli.lines import complain, name_not_done, say
 from mailsync.cli.pages import keep_report
 from mailsync.cli.session import Session
 from mailsync.cli.tables import table
@@ -81,20 +81,12 @@ def show(
         _notes(report, report.noted.keys() - wording.REMARKS, session, partial(_complain_of, whose))
         _last_words(report, session)
     if several and not session.quiet:
-        _accounts_not_done(reports)
+        name_not_done([one.account for one in reports if one.exit_code], len(reports))
     return keep_report(session, code, page)
 
 
 def _complain_of(whose: str, line: str) -> None:
     complain(whose + line)
-
-
-def _accounts_not_done(reports: Sequence[Report]) -> None:
-    """Name the accounts of several that need somebody's eye: their lines may stand far above."""
-    names = [plain(report.account) for report in reports if report.exit_code]
-    if names:
-        many = f"{len(names):,} of {len(reports):,} accounts"
-        complain(f"{many} {'is' if len(names) == 1 else 'are'} not done: {', '.join(names)}")
 
 
 def _table(report: Report, session: Session) -> None:

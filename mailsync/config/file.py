@@ -68,8 +68,8 @@ def find(named: Path | None, environ: Mapping[str, str], here: Path, home: Path)
             return candidate
     looked = " and ".join(str(candidate) for candidate in candidates)
     raise ConfigError(
-        f"no configuration found; looked for {looked}. Name one with --config FILE, or use URLs"
-        " such as imaps://alice@mail.example.org"
+        f"no configuration found; looked for {looked}. `mailsync init` makes one; or name one"
+        " with --config FILE, or use URLs such as imaps://alice@mail.example.org"
     )
 
 

@@ -57,3 +57,19 @@ def test_check_of_a_pop3_server_alone_recommends_nothing(
     said = home.well("check", f"pop3://demo@{old.host}:{old.port}", "--password-env", "PASSWORD")
     assert "1 message" in said
     assert "better:" not in said
+
+
+def test_of_several_accounts_check_and_verify_name_those_that_are_not_done(
+    home: Home, dovecot: Dovecot
+) -> None:
+    user = filled(dovecot)
+    home.configure(
+        a=imap(dovecot, user).replace("PASSWORD", "NOTHING"),
+        b=imap(dovecot, user).replace("PASSWORD", "NOTHING"),
+        c=imap(dovecot, user),
+    )
+    assert home.run("pull", "c").returncode == 0
+    for command in (["check"], ["verify"]):
+        done = home.run(*command)
+        assert done.returncode
+        assert done.stderr.splitlines()[-1] == "! 2 of 3 accounts are not done: a, b"

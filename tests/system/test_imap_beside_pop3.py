@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -68,6 +69,20 @@ def test_a_person_who_says_yes_moves_all_of_it_by_imap(dovecot: Dovecot, home: H
     assert ["S" in flags for flags in read] == [True] * 3
     unread = [file.name.rpartition(",")[2] for file in _new(dovecot, new, "INBOX")]
     assert ["S" in flags for flags in unread] == [False] * 5
+
+
+def test_who_moved_by_imap_and_asks_by_pop3_is_told_what_to_write(
+    dovecot: Dovecot, home: Home
+) -> None:
+    with office(dovecot) as (by_pop3, _, new):
+        assert typed(home, "migrate", by_pop3, new, answers=("secret", "secret", "y")).code == 0
+        for command in ("list", "status"):
+            done = home.run(command, by_pop3)
+            assert done.returncode == 10
+            assert "came by IMAP: write `" in done.stderr
+            assert "no archive yet" not in done.stdout
+            written = done.stderr.partition("write `")[2].partition("`")[0]
+            assert "Projects" in home.well("list", *shlex.split(written))
 
 
 def test_a_person_who_says_no_moves_the_inbox_and_is_not_asked_again(

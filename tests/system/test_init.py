@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -282,6 +283,17 @@ def test_options_answer_every_question(home: Home, dovecot: Dovecot, user: str) 
     assert "5 23 * * *  " in done.stderr
     assert f"--config {home.directory}/conf/new.yaml -q pull" in done.stderr
     assert home.run("--config", "conf/new.yaml", "status").returncode == 0
+
+
+def test_the_command_that_is_named_at_the_end_finds_what_was_written(
+    home: Home, dovecot: Dovecot, user: str
+) -> None:
+    asked = (*here(dovecot, user, "--password-env", "PASSWORD"), "--root", "mail", "--name", "n")
+    done = home.run(*asked, "--no-pull", "--config", "my conf.yaml")
+    assert done.returncode == 0, done.stderr
+    command = done.stderr.rpartition("Then `mailsync ")[2].partition("`")[0]
+    home.well(*shlex.split(command))
+    assert "`mailsync init` makes one" in home.run("pull").stderr
 
 
 def test_a_mailbox_over_pop3_is_counted_and_weighed(

@@ -11,7 +11,7 @@ from mailsync.app.check import Finding, check, exit_code
 from mailsync.app.requests import CheckRequest
 from mailsync.cli import exits, options
 from mailsync.cli.bars import progress_for
-from mailsync.cli.lines import complain, say
+from mailsync.cli.lines import complain, name_not_done, say
 from mailsync.cli.passwords import secrets
 from mailsync.cli.session import Session
 from mailsync.cli.tables import table
@@ -51,6 +51,9 @@ def command(
     if session.json:
         listed = [finding.as_json() for finding in findings]
         exits.print_json(session, code, {"accounts": listed})
+    elif not session.quiet:
+        not_done = [finding.account for finding in findings if finding.exit_code]
+        name_not_done(not_done, len(findings))
     return code
 
 

@@ -305,7 +305,7 @@ class _Setup:
         login = self.session.accounts().one(account.name)
         reports: list[Report] = []
         if found is None:
-            self.dialogue.tell(f"Next: `mailsync login {account.name}` signs you in.")
+            self.dialogue.tell(f"Next: `{self._line('login', account)}` signs you in.")
         elif self._wants_pull():
             request = PullRequest([login])
             watched = progress_for(self.session, sys.stderr)
@@ -316,8 +316,11 @@ class _Setup:
             return code
         if reports:
             return outcome.show(reports, self.session)
-        self.dialogue.tell(f"Then `mailsync pull {account.name}` fetches everything.")
+        self.dialogue.tell(f"Then `{self._line('pull', account)}` fetches everything.")
         return 0
+
+    def _line(self, command: str, account: FirstAccount) -> str:
+        return first.command_line(self.path, command, account.name, usual=self.usual)
 
     def _wants_pull(self) -> bool:
         return self.dialogue.yes(

@@ -75,7 +75,9 @@ def _age(seconds: float) -> str:
 def _row(state: State, now: float) -> Iterator[str]:
     yield plain(state.account)
     if not state.exists:
-        yield from ("-", "-", "-", "never (no archive yet)", "-")
+        # It may be there, and hold another account's mail.
+        why = "see below" if Path(state.archive).exists() else "no archive yet"
+        yield from ("-", "-", "-", f"never ({why})", "-")
         return
     if state.error:
         yield from ("-", "-", "-", "damaged: see below", "-")

@@ -5,17 +5,19 @@ server has nothing else.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
+from mailsync.app.accounts import Login
 from mailsync.app.requests import VerifyRequest
 from mailsync.app.verify import Comparison, Coverage, Proof, Verification, name_of_entry, verify
 from mailsync.cli import exits, options
 from mailsync.cli.bars import progress_for
-from mailsync.cli.lines import complain, say
+from mailsync.cli.lines import complain, name_not_done, say
 from mailsync.cli.pages import keep_report
 from mailsync.cli.passwords import asked_first, secrets
 from mailsync.cli.session import Session
@@ -75,11 +77,24 @@ def command(
         code = keep_report(session, found.exit_code, page)
         exits.print_json(session, code, found.as_json())
         return code
+    _print(session, found, request.accounts)
+    return keep_report(session, found.exit_code, page)
+
+
+def _print(session: Session, found: Verification, logins: Sequence[Login]) -> None:
     for proof in found.proofs:
         _print_proof(session, proof)
     for comparison in found.comparisons:
         _print_comparison(session, comparison)
-    return keep_report(session, found.exit_code, page)
+    if not session.quiet:
+        _name_not_done(found, logins)
+
+
+def _name_not_done(found: Verification, logins: Sequence[Login]) -> None:
+    """Name the accounts whose archive or server somebody must look at."""
+    bad = {name for proof in found.proofs if proof.exit_code for name in proof.accounts}
+    bad |= {one.account for one in found.comparisons if one.exit_code}
+    name_not_done([login.shown for login in logins if login.shown in bad], len(logins))
 
 
 def _page(found: Verification) -> str:
