@@ -6,8 +6,9 @@ the message that begin with `From `, or with `>`s and `From `, have one `>` more
 library's quoting cannot be undone). A message of nothing but CRLF line ends is kept with LF, as
 programs on Unix expect; any other is kept as it is.
 
-Programs that mark a message as read write that into its header; they are taken at their word where
-what is left without such fields is the message, which its digest proves.
+Programs that mark a message as read write that into its header, and some write a whole file anew;
+they are taken at their word where what is left without their fields, lines and line ends is the
+message, which its digest proves.
 """
 
 from __future__ import annotations
@@ -31,12 +32,14 @@ _FLAGS_LIMIT: Final = HEAD_LIMIT - 1024
 
 _QUOTED: Final = re.compile(rb"^(>*From )", re.MULTILINE)
 _UNQUOTED: Final = re.compile(rb"^>(>*From )", re.MULTILINE)
-_HEAD: Final = re.compile(
-    rb"From MAILER-DAEMON [^\n]{24}\n(?:X-Mozilla-[^\n]*\n){0,8}"
+_OUR_LINE: Final = (
     rb"X-Mailsync: 1 sha256=([0-9a-f]{64}) size=(\d{1,15})"
     rb" date=(-?\d{1,15}) copy=(\d{1,9}) "
     rb"form=(crlf|raw) open=([01]) length=(\d{1,15}) flags=([^\n]*)\n"
 )
+_HEAD: Final = re.compile(rb"From MAILER-DAEMON [^\n]{24}\n(?:X-Mozilla-[^\n]*\n){0,8}" + _OUR_LINE)
+_ANYWHERE: Final = re.compile(rb"^" + _OUR_LINE, re.MULTILINE)
+_HEADER_END: Final = re.compile(rb"\n\r?\n")
 
 _FIELDS: Final = (
     rb"(?:Status|X-Status|X-UID|X-IMAP|X-IMAPbase|X-Keywords|Content-Length|Lines"
@@ -49,6 +52,12 @@ _WRITTEN: Final = {
 """What mail programs write into the header of a message in an mbox, by where it is looked for; the
 message may have had such fields of its own.
 """
+
+_FIELDS_TRIED: Final = 24
+"""With more fields of these names than that a header was not written by mail programs."""
+
+_LINE_ENDS_TRIED: Final = 3
+"""Line ends behind a message, of which it has one where nobody else wrote."""
 
 Buffer: TypeAlias = bytes | mmap
 
@@ -70,11 +79,14 @@ class Record:
     body: int
     length: int
     written: str = ""
+    cuts: tuple[tuple[int, int], ...] = ()
+    made_crlf: bool = False
+    behind: int = 1
 
     @property
     def end(self) -> int:
         """Where the next message begins."""
-        return self.body + self.length + 1
+        return self.body + self.length + self.behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +142,10 @@ def read(record: Record, body: bytes) -> bytes:
         # With the fields the empty line is written, ended as such programs end lines.
         blank = b"\r\n" if b"\r\n" in header else b"\n"
         body = header + blank + body[header_end + 1 :]
+    if record.made_crlf:
+        body = body.replace(b"\r\n", b"\n")
+    for start, stop in reversed(record.cuts):
+        body = body[:start] + body[stop:]
     if record.is_open:
         body = body[:-1]
     if b">From " in body:
@@ -155,7 +171,9 @@ def scan(file: Buffer) -> Iterator[Record | Stray]:
             yield record
             at = record.end
             continue
-        if record is not None and (found := _written_into(file, record)) is not None:
+        found = None if record is None else _written_into(file, record)
+        found = found or _written_anew(file, at)
+        if found is not None:
             yield found
             at = found.end
             continue
@@ -183,10 +201,65 @@ def _written_into(file: Buffer, record: Record) -> Record | None:
     return None
 
 
+def _written_anew(file: Buffer, at: int) -> Record | None:
+    """Return a message that another program wrote in its own way, with another `From ` line, line
+    ends, fields anywhere in the header, or more lines behind it; its digest proves it.
+    """
+    if not _claims(file, at):
+        return None
+    end = file.find(b"\nFrom ", at) + 1 or len(file)
+    body = file.find(b"\n", at) + 1
+    written = bytes(file[body:end])
+    for text in dict.fromkeys((written, written.replace(b"\r\n", b"\n"))):
+        found = _ANYWHERE.search(text)
+        if found is None:
+            continue
+        made_crlf = text is not written
+        record = replace(_told(found, at), body=body, made_crlf=made_crlf)
+        lines = len(text) - len(text.rstrip(b"\n"))
+        for many in range(min(lines, _LINE_ENDS_TRIED) + 1):
+            behind = many * (2 if made_crlf else 1)
+            length = len(written) - behind
+            for cuts in _cuts(text[: len(text) - many], found.span(), record.length):
+                one = replace(record, length=length, cuts=cuts, behind=behind)
+                if sha256(read(one, written[:length])).digest() == record.digest:
+                    return one
+    return None
+
+
+def _claims(file: Buffer, at: int) -> bool:
+    """Return whether what begins here has our line in its header."""
+    if file[at : at + 5] != b"From ":
+        return False
+    start = bytes(file[at : at + HEAD_LIMIT])
+    header_end = _HEADER_END.search(start)
+    return b"\nX-Mailsync: 1 sha256=" in (start[: header_end.start()] if header_end else start)
+
+
+def _cuts(text: bytes, ours: tuple[int, int], length: int) -> Iterator[tuple[tuple[int, int], ...]]:
+    """Yield what may be taken out of a message so that just its length is left: our line, and the
+    first and the last ones of the fields that mail programs write.
+    """
+    header_end = _HEADER_END.search(text)
+    header = text[: header_end.start() + 1] if header_end else text
+    fields = [one.span() for one in _WRITTEN["anywhere"].finditer(header)]
+    surplus = len(text) - (ours[1] - ours[0]) - length
+    if surplus < 0 or len(fields) > _FIELDS_TRIED:
+        return
+    for first in range(len(fields) + 1):
+        for last in range(len(fields), first - 1, -1):
+            taken = fields[:first] + fields[last:]
+            if sum(stop - start for start, stop in taken) == surplus:
+                yield tuple(sorted((ours, *taken)))
+
+
 def _record(file: Buffer, at: int) -> Record | None:
     found = _HEAD.match(bytes(file[at : at + HEAD_LIMIT]))
-    if found is None:
-        return None
+    return None if found is None else _told(found, at)
+
+
+def _told(found: re.Match[bytes], at: int) -> Record:
+    """Return what our line says."""
     digest, size, date, copy, form, opened, length, words = found.groups()
     flags = frozenset(unquote(word) for word in words.decode("ascii", "replace").split(",") if word)
     return Record(
@@ -213,10 +286,11 @@ def _begins(file: Buffer, at: int) -> bool:
 def _next(file: Buffer, at: int) -> int:
     """Find the next message of ours from `at` on; the end of the file if there is none."""
     while True:
-        found = file.find(b"\n" + SENDER, at - 1)
+        found = file.find(b"\nFrom ", at - 1)
         if found < 0:
             return len(file)
-        if _record(file, found + 1) is not None or found + 1 + HEAD_LIMIT > len(file):
+        is_ours = file[found + 1 : found + 1 + len(SENDER)] == SENDER
+        if (is_ours and found + 1 + HEAD_LIMIT > len(file)) or _claims(file, found + 1):
             return found + 1
         at = found + 2
 

@@ -5,6 +5,7 @@ found in a file that is not.
 from __future__ import annotations
 
 import mailbox
+import re
 from hashlib import sha256
 from pathlib import Path
 
@@ -180,6 +181,33 @@ def test_what_a_mail_program_writes_into_a_header_is_taken_out_of_it(
     file = b"".join(parts)
     assert records(file) == contents
     assert not any(isinstance(one, Stray) for one in mboxrd.scan(file))
+
+
+OWN = b"Status: of its own\r\nLines: 99\r\n" + plain(3) + b"From here\r\n>From there\r\n\r\nx"
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        (rb"(?s)(From MAILER.*?\n)\n", rb"\1Status: RO\nLines: 1\n\n"),
+        (rb"(From MAILER[^\n]*\n)", rb"\1X-UID: 7\nStatus: RO\n"),
+        (rb"From MAILER-DAEMON ", rb"From a@example.org "),
+        (rb"\n", rb"\r\n"),
+        (rb"\n\nFrom MAILER", rb"\n\n\nFrom MAILER"),
+        (rb"(?s)(X-Mailsync:[^\n]*\n)(.*?\n)\n", rb"\2\1\n"),
+    ],
+    ids=["at the end", "in front", "another From", "CRLF", "more blank lines", "sorted"],
+)
+def test_a_file_that_a_program_wrote_anew_in_its_own_way_holds_the_same_messages(
+    said: bytes, written: bytes
+) -> None:
+    contents = [plain(1), OWN, plain(2)]
+    parts = [mboxrd.write(one, sha256(one).digest(), 1, frozenset()) for one in contents]
+    file = re.sub(said, written, b"".join(parts))
+    assert records(file) == contents
+    ends = [(one.start, one.end) for one in mboxrd.scan(file)]
+    assert [0, *(end for _, end in ends)] == [*(start for start, _ in ends), len(file)]
+    assert records(file.replace(b"second", b"third")) != contents
 
 
 def test_what_a_mail_program_changed_beside_is_no_message_of_ours() -> None:
