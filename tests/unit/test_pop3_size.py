@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mailsync.stores.pop3.size import Fit, fit, is_closed, is_most
+from mailsync.formats.boundary import is_closed
+from mailsync.stores.pop3.size import Fit, fit, is_most
 
 CONTENT = b"Subject: a\r\n\r\none\r\n.two\r\nthree\r\n"
 SIZE = len(CONTENT)
@@ -40,7 +41,7 @@ def test_a_size_fits_as_servers_count(announced: int | None, found: Fit) -> None
     ],
 )
 def test_a_multipart_shows_its_own_end(content: bytes, *, closed: bool) -> None:
-    assert is_closed(content) is closed
+    assert bool(is_closed(content)) is closed
 
 
 def test_three_quarters_are_most_of_a_message() -> None:

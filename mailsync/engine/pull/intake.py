@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
+from typing import Final
 
 from mailsync.archive import PullRun
 from mailsync.engine.names import name_of_entry
 from mailsync.engine.report import Report, Tally
 from mailsync.formats import header
-from mailsync.model import Entry, Kind, MailboxPath, Message, Scan, Stored, Unfetched
+from mailsync.formats.boundary import is_closed
+from mailsync.formats.quantities import messages
+from mailsync.model import Entry, Kind, MailboxPath, Message, Scan, Stored, UidRef, Unfetched
 from mailsync.progress import Progress
+
+_ESTIMATED: Final = 0.95
+"""The part of a listed size that comes at least where a server estimates well."""
 
 
 @dataclass(slots=True)
@@ -30,6 +36,7 @@ class Intake:
         self._report = report
         self._progress = progress
         self._open: dict[MailboxPath, _Open] = {}
+        self._shorter: dict[MailboxPath, list[tuple[int, int]]] = {}
         self._counted: deque[tuple[int, Tally, Stored, int]] = deque()
 
     def open(self, scan: Scan, pending: int) -> None:
@@ -47,12 +54,40 @@ class Intake:
 
     def take(self, message: Message) -> Stored:
         """Put a message into the archive; `arrived` is the caller's to say."""
+        message = self._weighed(message)
         stored = self._run.add(self._dated(message))
         self._count(message.entry, stored, len(message.content))
         if message.lacking:
             self._lacks(message)
         self._progress.advance(1, message.entry.size or 0)
         return stored
+
+    def note_shorter(self) -> None:
+        """Say of which mailboxes messages came that are much shorter than they were listed."""
+        for path, sizes in self._shorter.items():
+            listed, came = (sum(numbers) for numbers in zip(*sizes, strict=True))
+            text = (
+                f"{messages(len(sizes))} came shorter than listed, {came:,} octets instead of"
+                f" {listed:,}, and the server says that there is no more: either it only"
+                " estimates sizes, or it lost the ends of these messages"
+            )
+            self._report.note("shorter", path, "", text)
+        self._shorter.clear()
+
+    def _weighed(self, message: Message) -> Message:
+        """Note a message of IMAP that is much shorter than it was listed, which is all there is of
+        it: some servers estimate. One that ends in the midst of its parts was cut.
+        """
+        entry, content = message.entry, message.content
+        octets = len(content) + content.count(b"\n") - content.count(b"\r\n")
+        far = octets < (entry.size or 0) * _ESTIMATED
+        if message.lacking or not far or not isinstance(entry.ref, UidRef):
+            return message
+        if is_closed(content) is False:
+            why = f"only {len(content):,} of the {entry.size:,} octets that were listed came"
+            return replace(message, lacking=f"{why}, and the last of its parts does not end")
+        self._shorter.setdefault(entry.ref.mailbox, []).append((entry.size or 0, len(content)))
+        return message
 
     def _dated(self, message: Message) -> Message:
         """Give a message the time of its arrival by its header where the server does not tell

@@ -139,12 +139,15 @@ def _note_vanished(
 
 @contextmanager
 def _counting_what_lasts(intake: Intake) -> Iterator[None]:
-    """Count nothing that was not durable when the archive failed."""
+    """Count nothing that was not durable when the archive failed; else tell what came shorter than
+    it was listed.
+    """
     try:
         yield
     except ArchiveError:
         intake.take_back()
         raise
+    intake.note_shorter()
 
 
 def _mark_absent(

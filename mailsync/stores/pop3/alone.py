@@ -13,11 +13,12 @@ from typing import Final
 
 from mailsync.errors import ProtocolViolation
 from mailsync.formats import header
+from mailsync.formats.boundary import is_closed
 from mailsync.model import Entry, Unfetched
 from mailsync.stores.pop3.pipelining import Doubt
 from mailsync.stores.pop3.response import unstuffed
 from mailsync.stores.pop3.session import Pop3Session
-from mailsync.stores.pop3.size import Fit, fit, fits_exactly, is_closed, is_most
+from mailsync.stores.pop3.size import Fit, fit, fits_exactly, is_most
 
 _MOST_OCTETS: Final = 1 << 26
 _DOT: Final = b".\r\n"

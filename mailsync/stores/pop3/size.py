@@ -7,14 +7,10 @@ dots that are doubled on the way, or a missing last line end that they add (Dove
 
 from __future__ import annotations
 
-import re
 from enum import Enum
 from typing import Final
 
-from mailsync.formats import header
-
 _LAST_LINE_END: Final = 2
-_BOUNDARY: Final = re.compile(rb"""boundary\s*=\s*(?:"([^"]+)"|([^\s";]+))""", re.IGNORECASE)
 
 
 class Fit(Enum):
@@ -47,16 +43,6 @@ def fit(announced: int | None, content: bytes) -> Fit:
 def fits_exactly(announced: int | None, content: bytes) -> bool:
     """Return whether a content has just this size, but for a last line end that was added."""
     return announced is not None and len(content) - announced in {0, _LAST_LINE_END}
-
-
-def is_closed(content: bytes) -> bool:
-    """Return whether a content shows that it is whole: a multipart with its last boundary (RFC 2046
-    section 5.1.1).
-    """
-    found = _BOUNDARY.search(header.first(content, b"content-type") or b"")
-    if found is None:
-        return False
-    return b"\n--" + (found[1] or found[2]) + b"--" in content
 
 
 def is_most(announced: int | None, content: bytes) -> bool:
