@@ -16,7 +16,7 @@ from mailsync.app.pull import opened, pull_by
 from mailsync.app.rehearsals import rehearse_migration
 from mailsync.app.rename import remark
 from mailsync.app.requests import MigrateRequest
-from mailsync.app.runs import begun, budget_of, collide, key_of, patience, rules_of
+from mailsync.app.runs import begun, budget_of, collide, key_of, patience, rules_of, way_back
 from mailsync.archive import Archive, PullRun, PushRun, ServerOf
 from mailsync.engine.proof import Question, prove, settle
 from mailsync.engine.proof_outcome import Proof
@@ -211,7 +211,7 @@ class Migration:
         )
         if collide(targets.mapping, self._pushed):
             return None
-        return replace(targets, shown=asked.source.shown)
+        return replace(targets, way_back=way_back(asked))
 
     def _prove(
         self, push: StreamingPush, targets: Targets, run: PushRun, destination: Destination

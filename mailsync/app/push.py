@@ -13,7 +13,7 @@ from mailsync.app.accounts import Secrets
 from mailsync.app.archives import demand_account, open_archive
 from mailsync.app.choice import SEARCHED, as_of, chosen_of, demand_messages, moved_to
 from mailsync.app.requests import PushRequest, RestoreRequest
-from mailsync.app.runs import begun, budget_of, collide, key_of, patience, rules_of
+from mailsync.app.runs import begun, budget_of, collide, key_of, patience, rules_of, way_back
 from mailsync.archive import Archive
 from mailsync.engine import push as engine
 from mailsync.engine.chosen import Chosen
@@ -87,7 +87,7 @@ def push_from(
     targets = find_targets(archive, login.name, listed, rules, chosen.selection)
     if restoring and login.server == request.destination.server:
         targets = replace(targets, at_home=not (request.into or request.renamed))
-    targets = replace(targets, shown=login.shown)
+    targets = replace(targets, way_back=way_back(request))
     if collide(targets.mapping, report):
         return
     key = key_of(archive, destination.key, listed, report)

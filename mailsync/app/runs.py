@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from mailsync.app import stores
 from mailsync.app.accounts import Login
+from mailsync.app.requests import MigrateRequest, PushRequest
 from mailsync.archive import Archive
+from mailsync.config.local import LocalFiles
 from mailsync.engine.budget import Budget, unlimited
 from mailsync.engine.push import Patience
 from mailsync.engine.report import Report
@@ -80,6 +83,27 @@ def rules_of(
         for here, there in stores.imap_of(destination).map_.items()
     }
     return MappingRules({**configured, **renamed}, into)
+
+
+def way_back(request: PushRequest | MigrateRequest) -> str:
+    """Return the command that brings messages back to a request's destination, under the names that
+    their mailboxes have there; only the mailboxes themselves are still to be added.
+    """
+    source, destination = request.source, request.destination
+    words = ["mailsync", "restore", source.shown]
+    if source.typed:
+        words += ["--archive", str(source.directory)]
+    if destination.shown != source.shown:
+        words += ["--to", destination.shown]
+    settings = destination.settings
+    if destination.typed and not isinstance(settings, LocalFiles):
+        words += ["--ca-file", str(settings.ca_file)] if settings.ca_file else []
+        words += ["--tls-name", settings.tls_name] if settings.tls_name else []
+    for here, there in request.renamed.items():
+        words += ["--map", f"{show(here)}={show(there)}"]
+    if request.into:
+        words += ["--into", show(request.into)]
+    return shlex.join(words)
 
 
 def collide(mapping: MappingPlan, report: Report) -> bool:

@@ -107,8 +107,7 @@ class _Prover:
     """One look at a destination."""
 
     def __init__(self, targets: Targets, run: PushRun, source: Source, question: Question) -> None:
-        shown = targets.shown or targets.account
-        self.proof = Proof(shown, run, question.before, content=question.content)
+        self.proof = Proof(targets, run, question.before, content=question.content)
         self._targets = targets
         self._archive = targets.archive
         self._run = run

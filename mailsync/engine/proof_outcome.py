@@ -11,7 +11,7 @@ from mailsync.engine.names import name_of_message
 from mailsync.engine.proof_contents import THERE, Verdict
 from mailsync.engine.push.reporting import note_removed
 from mailsync.engine.report import Proved, Report
-from mailsync.engine.targets import Target
+from mailsync.engine.targets import Target, Targets
 from mailsync.formats.quantities import messages as counted
 from mailsync.mapping import show
 from mailsync.model import ArchivedMessage, LedgerKey, LedgerLine, MailboxPath
@@ -130,8 +130,10 @@ class Proof:
     this one in the same run; with `content` all contents are compared.
     """
 
-    def __init__(self, account: str, run: PushRun, before: Proof | None, *, content: bool) -> None:
-        self._account = account
+    def __init__(
+        self, targets: Targets, run: PushRun, before: Proof | None, *, content: bool
+    ) -> None:
+        self._targets = targets
         self._run = run
         self._before = before
         self._content = content
@@ -224,13 +226,14 @@ class Proof:
         if renumbered and renumbered >= mailbox.found:
             text = (
                 f"{show(path)} was made anew on the destination since: {counted(renumbered)} that"
-                f" had been sent are gone with the old one; {self._restore()} brings them back"
+                f" had been sent are gone with the old one; {self._restore(mailbox)} brings them"
+                " back"
             )
             self.trouble("made-anew", mailbox.path, None, text)
         elif gone > ALARM_COUNT and gone > ALARM_SHARE * mailbox.total:
             text = (
                 f"{counted(gone)} that had been sent vanished from {show(path)} on the destination"
-                f" at once; {self._restore()} brings them back"
+                f" at once; {self._restore(mailbox)} brings them back"
             )
             self.trouble("mass-vanishing", mailbox.path, None, text)
 
@@ -287,7 +290,7 @@ class Proof:
                 corrections.mangled.append(one.place)
                 text = (
                     "is there with another content than was sent, and sending again is no use;"
-                    f" delete it there, and {self._restore()} sends it again"
+                    f" delete it there, and {self._restore(one.mailbox)} sends it again"
                 )
             self.trouble("differs", one.mailbox.path, one.message, text)
 
@@ -308,5 +311,5 @@ class Proof:
             else:
                 report.trouble_with(said.kind, said.path, name, said.text)
 
-    def _restore(self) -> str:
-        return f"`mailsync restore {self._account} --to …`"
+    def _restore(self, mailbox: ProvedMailbox) -> str:
+        return self._targets.restore(mailbox.path)

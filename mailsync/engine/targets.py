@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mailsync.archive import Archive
 from mailsync.engine.chosen import Chosen
 from mailsync.engine.selection import Selection
-from mailsync.mapping import MappingPlan, MappingRules, archive_of, plan_mapping, spelled_there
+from mailsync.mapping import (
+    MappingPlan,
+    MappingRules,
+    archive_of,
+    plan_mapping,
+    show,
+    spelled_there,
+)
 from mailsync.model import VIEWS, ArchivedMessage, Mailbox, MailboxPath
 from mailsync.plan import FileKey, file_key
 
@@ -30,8 +38,8 @@ class Targets:
 
     `listed` are the mailboxes of the destination as it lists them. `elsewhere` are the messages (by
     identity) that live in a mailbox of their own. `at_home`: the destination is the server that
-    the messages came from, and mailboxes keep their names. `shown` is what people call the account,
-    where that is not its name here.
+    the messages came from, and mailboxes keep their names. `way_back` is the command that brings
+    messages back to this destination, but for their mailboxes.
     """
 
     chosen: Chosen
@@ -40,7 +48,7 @@ class Targets:
     mapping: MappingPlan
     elsewhere: frozenset[bytes]
     at_home: bool = False
-    shown: str = ""
+    way_back: str = ""
 
     @property
     def archive(self) -> Archive:
@@ -51,6 +59,12 @@ class Targets:
     def account(self) -> str:
         """The account whose messages these are."""
         return self.chosen.account
+
+    def restore(self, *mailboxes: MailboxPath) -> str:
+        """Return the whole command that brings the messages of these mailboxes back."""
+        command = self.way_back or f"mailsync restore {shlex.quote(self.account)}"
+        chosen = "".join(f" --mailbox {shlex.quote(show(path))}" for path in mailboxes)
+        return f"`{command}{chosen}`"
 
     def messages(self, target: Target) -> Iterator[ArchivedMessage]:
         """Yield the chosen messages of one target, oldest first."""

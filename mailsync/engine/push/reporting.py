@@ -10,6 +10,7 @@ from typing import Final
 
 from mailsync.engine.names import name_of_message
 from mailsync.engine.report import Report
+from mailsync.engine.targets import Targets
 from mailsync.mapping import show
 from mailsync.model import ArchivedMessage, MailboxPath
 from mailsync.plan import PushPlan
@@ -19,7 +20,7 @@ NAMES_SHOWN: Final = 5
 """Flags or mailboxes named in one remark."""
 
 
-def count_plan(plan: PushPlan, report: Report, progress: Progress) -> None:
+def count_plan(plan: PushPlan, targets: Targets, report: Report, progress: Progress) -> None:
     """Count what is there already and what is to do."""
     for mailbox in plan.mailboxes:
         for source in mailbox.sources:
@@ -33,13 +34,14 @@ def count_plan(plan: PushPlan, report: Report, progress: Progress) -> None:
         for message in mailbox.mangled:
             text = (
                 "is there with another content than was sent, and sending again is no use: delete"
-                " it there, and `mailsync restore` sends it again"
+                f" it there, and {targets.restore(message.mailbox)} sends it again"
             )
             report.trouble_with("differs", message.mailbox, name_of_message(message), text)
         if mailbox.made_anew:
+            paths = [source.path for source in mailbox.sources]
             text = (
                 f"{show(mailbox.path)} was made anew on the destination since: what had been sent"
-                " is gone with the old one; `mailsync restore` brings it back"
+                f" is gone with the old one; {targets.restore(*paths)} brings it back"
             )
             for source in mailbox.sources[:1]:
                 report.trouble_with("made-anew", source.path, "", text)

@@ -46,7 +46,7 @@ def rehearse_push(session: PushSession, targets: Targets, *, restore: bool = Fal
     with session.phase(_verb(restore)):
         made = MadeMailboxes(fit_names(session, targets))
         plan = look(session, made, restore=restore)
-        count_plan(plan, session.report, session.progress)
+        count_plan(plan, made.targets, session.report, session.progress)
         count_as_sent(plan, session.report)
         _demand_room(session, plan)
 
@@ -65,7 +65,7 @@ def send_all(
     head_start = head_start or HeadStart()
     made = make_mailboxes(session, targets, head_start.made)
     plan = look(session, made, restore=restore, head_start=head_start)
-    count_plan(plan, session.report, session.progress)
+    count_plan(plan, made.targets, session.report, session.progress)
     _carry_out(session, made.targets, plan, sender)
     note_flags_left_out(sender.flags_left_out, session.report)
     note_sent_twice(session, made.targets)
