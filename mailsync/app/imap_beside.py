@@ -125,21 +125,25 @@ def imap_places(
     settings: Pop3Account,
 ) -> Iterator[tuple[int, Literal["tls", "starttls", "none"]]]:
     """Guess where the same host would speak IMAP, never with less security than the POP3 account
-    has.
+    has, and without TLS at no port that somebody else may have.
+
+    A port of this machine that is not POP3's leads to another server mostly, by a tunnel: beside it
+    without TLS anybody may listen, and nowhere is looked.
     """
+    standard = settings.port in {None, 110, 995}
+    plain = settings.security == "none" and (is_loopback(settings.host) or settings.allow_plaintext)
+    if plain and not standard and is_loopback(settings.host):
+        return
     yield 993, "tls"
-    if settings.port is not None and settings.port not in {110, 995}:
+    if settings.port is not None and not standard:
         # Home servers and tests keep the distance between the standard ports: 995 - 993 and 110 -
         # 143.
         yield settings.port - 2, "tls"
     if settings.security != "tls":
-        here = settings.security == "none" and (
-            is_loopback(settings.host) or settings.allow_plaintext
-        )
-        weaker: Literal["starttls", "none"] = "none" if here else "starttls"
-        yield 143, weaker
-        if settings.port is not None and settings.port != 110:
-            yield settings.port - 2, weaker
+        # Where a machine has other users, only its administrator can listen at 143.
+        yield 143, "none" if plain else "starttls"
+        if settings.port is not None and settings.port != 110 and not plain:
+            yield settings.port - 2, "starttls"
 
 
 def shown_by(source: Source) -> int:
@@ -173,5 +177,14 @@ def tell(report: Report, login: Login, beside: ImapBeside | None, here: int | No
             None,
             "",
             f"POP3 does not tell what was read: every message is marked as {how} (`mark:` in a"
-            " configuration says otherwise)",
+            f" configuration says otherwise){_unlooked(settings)}",
         )
+
+
+def _unlooked(settings: Pop3Account) -> str:
+    if any(True for _ in imap_places(settings)):
+        return ""
+    return (
+        f". Whether the login works over IMAP too was not tried: {settings.host} without TLS is"
+        " told a password at the port of the account alone"
+    )

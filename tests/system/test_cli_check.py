@@ -12,7 +12,7 @@ from tests.messages import plain
 from tests.servers.dovecot import Dovecot
 from tests.servers.forwarded import forwarded
 from tests.servers.pop3 import Pop3
-from tests.system.cli_home import Home, filled, imap, pop3
+from tests.system.cli_home import Home, filled, imap
 
 
 @pytest.fixture
@@ -35,19 +35,20 @@ def test_check_recommends_imap_where_the_same_login_works_there(
     home: Home, dovecot: Dovecot
 ) -> None:
     user = filled(dovecot)
-    # As on the standard ports without TLS's own: IMAP two below POP3.
-    with forwarded((0, dovecot.imap_port), (2, dovecot.pop3_port)) as port:
+    # As on the standard ports: IMAP two below POP3.
+    with forwarded((0, dovecot.imaps_port), (2, dovecot.pop3s_port)) as port:
         home.configure(
-            old=pop3(dovecot, user).replace(f"port: {dovecot.pop3_port}", f"port: {port + 2}")
+            old=f"protocol: pop3, host: localhost, port: {port + 2}, username: {user},"
+            f" password: {{env: PASSWORD}}, ca_file: {dovecot.ca_file}"
         )
         said = home.well("check", "old")
         found = json.loads(home.well("check", "old", "--json"))["accounts"][0]
     assert "PIPELINING" in said
     assert (
         "better: the same login works over IMAP, which also knows your folders, what you have read"
-        f" and the dates of arrival. Use imap://{user}@" in said
+        f" and the dates of arrival. Use imaps://{user}@" in said
     )
-    assert found["imap_instead"].startswith(f"imap://{user}@{dovecot.host}:{port} (")
+    assert found["imap_instead"].startswith(f"imaps://{user}@localhost:{port} (")
 
 
 def test_check_of_a_pop3_server_alone_recommends_nothing(
