@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self
 
+from mailsync.archive.catalogue import Sent
 from mailsync.archive.group_commit import GroupCommit
 from mailsync.model import ArchivedMessage, LedgerKey, LedgerLine, MailboxPath, SyncState
 
@@ -33,6 +34,7 @@ class PushRun:
         self._group = group
         self._catalogue = group.catalogue
         self._ledger = group.catalogue.ledger(destination)
+        self._destination = destination
         self._clock = clock
         self._unwritten = 0
         self._rehearsal = rehearsal
@@ -62,6 +64,11 @@ class PushRun:
         """Return what is known of one mailbox of the destination, by (identity, copy)."""
         with self._group.turn:
             return self._ledger.lines(mailbox)
+
+    def sent(self) -> Sequence[Sent]:
+        """Return what was sent to each mailbox of the destination, in any run."""
+        with self._group.turn:
+            return self._catalogue.destinations.sent(self._destination)
 
     def sent_again(self) -> Sequence[tuple[MailboxPath, MailboxPath, LedgerKey]]:
         """Return what arrived in this run and had been sent to another mailbox of the destination

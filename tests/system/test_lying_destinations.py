@@ -12,7 +12,7 @@ import pytest
 
 from tests.messages import plain
 from tests.servers import liar
-from tests.servers.liar import Exchange, Lie, Mail
+from tests.servers.liar import Box, Exchange, Lie, Mail
 from tests.system.cli_home import Home
 
 MANY = 4
@@ -91,3 +91,33 @@ def test_headers_that_are_not_the_messages_do_not_make_them_others(
         )
 
     restored_to(Home(tmp_path), Lie("headers", "nothing is sent", "imap", answer=answer))
+
+
+class OneMailbox(dict[bytes, Box]):
+    """Mailboxes of which `Copy` is another name of `Sent`."""
+
+    def get(self, key: bytes, default: object = None) -> Box | None:  # type: ignore[override]  # noqa: ARG002
+        return super().get(b"Sent" if key == b"Copy" else key)
+
+
+def test_two_names_of_one_mailbox_are_told(tmp_path: Path) -> None:
+    def answer(asked: Exchange, said: list[bytes]) -> list[bytes]:
+        again = [one.replace(b'"Sent"', b'"Copy"') for one in said if b'"Sent"' in one]
+        return [*again, *said] if asked.name == "LIST" else said
+
+    home, old, new = Home(tmp_path), Mail(), Mail()
+    for number in range(3):
+        old.put(b"Sent", plain(number))
+        old.put(b"Copy", plain(number))
+    new.box(b"Sent")
+    new.boxes = OneMailbox(new.boxes)
+    lie = Lie("two names", "told", "imap", answer=answer)
+    with liar.imap(old) as source, liar.imap(new, lie) as destination:
+        home.configure(a=account(source.port), n=account(destination.port, ", archive: unused"))
+        told = home.run("migrate", "a", "n")
+        assert "! Copy: is the same mailbox as Sent" in told.stdout + told.stderr
+    honest = Mail()
+    with liar.imap(old) as source, liar.imap(honest) as destination:
+        home.configure(a=account(source.port), m=account(destination.port, ", archive: unused"))
+        told = home.run("migrate", "a", "m")
+        assert "is the same mailbox" not in told.stdout + told.stderr

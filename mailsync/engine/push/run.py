@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 
+from mailsync.engine.push.aliases import note_aliases
 from mailsync.engine.push.look import HeadStart, look
 from mailsync.engine.push.moved import note_sent_twice
 from mailsync.engine.push.names import MadeMailboxes, fit_names, make_mailboxes
@@ -69,6 +70,7 @@ def send_all(
     _carry_out(session, made.targets, plan, sender)
     note_flags_left_out(sender.flags_left_out, session.report)
     note_sent_twice(session, made.targets)
+    note_aliases(session, made.targets)
     session.budget.raise_if_exhausted(session.report.destination)
     return made.targets
 
