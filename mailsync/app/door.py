@@ -20,13 +20,16 @@ from mailsync.stores.door import certificate_of, knock
 @dataclass(frozen=True, slots=True)
 class Shown:
     """The certificate a server shows; `distrust` says what is wrong with it ("is …"), empty where
-    it is trusted.
+    it is trusted; `by_file` tells that a file of the user's own decides that, and `by_name` that
+    another name than the host's was allowed.
     """
 
     account: str
     server: str
     certificate: Certificate
     distrust: str
+    by_file: bool = False
+    by_name: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -91,7 +94,8 @@ def certificate(login: Login) -> Shown:
     found = certificate_of(endpoint, login.shown)
     if found is None:
         raise TlsError(login.shown, distrust or f"{endpoint} showed no certificate")
-    return Shown(login.shown, str(endpoint), found, distrust)
+    by_file, by_name = endpoint.ca_file is not None, endpoint.certified != endpoint.host
+    return Shown(login.shown, str(endpoint), found, distrust, by_file, by_name)
 
 
 def name_to_use(login: Login, kept: Trust, names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from mailsync.engine.report import Report
+from mailsync.engine.report import Report, Tally
 from mailsync.formats.quantities import messages, octets, span
 
 REMARKS: Final = frozenset(
@@ -67,6 +67,12 @@ _HEADINGS_OF_PUSH: Final = {**_HEADINGS, "new": "sent", "duplicate": "there alre
 def headings(report: Report) -> Mapping[str, str]:
     """Return the heading of each count of a run, where it is not the count's own name."""
     return _HEADINGS_OF_PUSH if report.destination else _HEADINGS
+
+
+def news(tally: Tally, *, sent: bool) -> bool:
+    """Return whether a mailbox is worth a line, which it is not for what was there already."""
+    old = ("seen", "duplicate") if sent else ("seen",)
+    return tally.incomplete or any(getattr(tally, name) for name in COUNTED if name not in old)
 
 
 def party(report: Report) -> str:

@@ -36,7 +36,7 @@ def report(error: BaseException, session: Session, arguments: Sequence[str] = ()
         redactor.learn(password_in(argument))
     if session.debug and not isinstance(error, click.ClickException):
         _traceback(error, session, arguments)
-    _first_column(session)
+    _first_column(session, error)
     code, said = explain(error, session)
     lines = [redactor.hidden(line) for line in said]
     try:
@@ -70,12 +70,16 @@ def _usage(ctx: click.Context | None) -> None:
         say(f"`{ctx.command_path} --help` explains it.\n", err=True)
 
 
-def _first_column(session: Session) -> None:
-    """Take away the bars, and what the terminal wrote among them, such as ^C."""
+def _first_column(session: Session, error: BaseException) -> None:
+    """Take away the bars, and what the terminal wrote among them, such as ^C; leave the line of a
+    question.
+    """
     for one in session.watched:
         one.end()
     if session.watched and sys.stderr.isatty() and session.environ.get("TERM") != "dumb":
         click.echo("\r\x1b[J", nl=False, err=True)
+    elif isinstance(error, click.Abort | KeyboardInterrupt) and sys.stderr.isatty():
+        click.echo(err=True)
 
 
 def explain(error: BaseException, session: Session) -> tuple[int, list[str]]:
@@ -85,6 +89,10 @@ def explain(error: BaseException, session: Session) -> tuple[int, list[str]]:
     if isinstance(error, click.Abort | KeyboardInterrupt):
         reached = "; ".join(filter(None, (one.reached() for one in session.watched)))
         far = f" ({reached} done)" if reached else ""
+        if session.command == "init" and not session.watched:
+            return exit_codes.INTERRUPTED, [
+                "interrupted; nothing was written, unless it says so above"
+            ]
         again = "nothing is lost: run the same command again and it goes on from here"
         return exit_codes.INTERRUPTED, [f"interrupted{far}; {again}"]
     if isinstance(error, click.ClickException):

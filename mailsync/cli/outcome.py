@@ -93,7 +93,7 @@ def _table(report: Report, session: Session) -> None:
     shown = {
         path: tally
         for path, tally in report.mailboxes.items()
-        if session.verbose or _news(tally, sent=bool(report.destination))
+        if session.verbose or wording.news(tally, sent=bool(report.destination))
     }
     total = replace(report, mailboxes=shown).total
     numbers = [name for name in COUNTED if name in _ALWAYS or getattr(total, name)]
@@ -162,12 +162,6 @@ def _circumstances(report: Report) -> None:
 
 def _count(count: int) -> str:
     return f"{count:,}" if count else "-"
-
-
-def _news(tally: Tally, *, sent: bool) -> bool:
-    """Return whether a mailbox is worth a line, which it is not for what was there already."""
-    old = ("seen", "duplicate") if sent else ("seen",)
-    return tally.incomplete or any(getattr(tally, name) for name in COUNTED if name not in old)
 
 
 def _notes(

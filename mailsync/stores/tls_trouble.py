@@ -82,7 +82,8 @@ def certificate_trouble(
         text = (
             f"the certificate of {endpoint} {why}{_described(shown)} (nothing was sent)."
             f" {_missing_file(endpoint)}If it is your own server, give its CA with --ca-file"
-            " (`ca_file:` in a configuration); where it has none, `mailsync certificate` shows the"
+            " (migrate: --source-ca-file or --destination-ca-file; in a configuration: `ca_file:`);"
+            " where it has none, `mailsync certificate` shows the"
             " certificate and keeps it as such a file, once you have compared its fingerprint"
         )
     else:
@@ -104,7 +105,8 @@ def _of_another_name(endpoint: Endpoint, shown: Certificate | None) -> tuple[str
     return why, (
         f"the certificate of {endpoint} {why} (nothing was sent). If your provider calls the"
         f" server so, write {use} instead of {endpoint.host!r}; if it is your own server, allow"
-        " that name with --tls-name (`tls_name:` in a configuration)"
+        " that name with --tls-name (migrate: --source-tls-name or --destination-tls-name; in a"
+        " configuration: `tls_name:`)"
     )
 
 

@@ -118,9 +118,9 @@ def test_a_good_certificate_is_believed(certificates: Certificates) -> None:
         ("expired", "has expired on 2020-01-01; ask the server's operator to renew it"),
         ("wrong_name", "is for 'mail.example.org', not for '127.0.0.1' (nothing was sent)"),
         ("wrong_name", "write 'mail.example.org' instead of '127.0.0.1'"),
-        ("wrong_name", "allow that name with --tls-name (`tls_name:` in a configuration)"),
+        ("wrong_name", "allow that name with --tls-name (migrate: --source-tls-name or "),
         ("untrusted", "by nobody this machine trusts: it is for 'localhost', '127.0.0.1'"),
-        ("untrusted", "give its CA with --ca-file (`ca_file:` in a configuration)"),
+        ("untrusted", "give its CA with --ca-file (migrate: --source-ca-file or "),
     ],
 )
 @pytest.mark.parametrize("security", ["tls", "starttls"])

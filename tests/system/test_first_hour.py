@@ -118,7 +118,7 @@ def test_a_certificate_is_shown_by_a_server_that_is_asked_for_encryption_first(
     home.configure(
         known=f"{where}, username: u, ca_file: {dovecot.ca_file}", unknown=f"{where}, username: u"
     )
-    assert "trusted: this machine trusts it" in home.well("certificate", "known")
+    assert "trusted: the CA file you named vouches for it" in home.well("certificate", "known")
     told = json.loads(home.run("certificate", "unknown", "--json").stdout)
     assert (told["exit_code"], told["certificate"]["names"]) == (14, ["localhost", "127.0.0.1"])
 

@@ -205,6 +205,7 @@ def test_ctrl_c_in_the_middle_writes_nothing(home: Home, dovecot: Dovecot, user:
         ],
     )
     assert screen.code == 130
+    assert "interrupted; nothing was written, unless it says so above" in screen
     assert list(home.directory.iterdir()) == []
 
 

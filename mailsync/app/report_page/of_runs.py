@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 
@@ -74,7 +75,8 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
 
 
 def _tables(report: Report) -> Iterator[Table]:
-    yield _counts(report)
+    if report.mailboxes or report.unchanged:
+        yield _counts(report)
     if report.proof:
         yield _proof(report)
     trouble = [note for note in report.notes if note.kind not in wording.REMARKS]
@@ -89,8 +91,9 @@ def _tables(report: Report) -> Iterator[Table]:
 
 
 def _counts(report: Report) -> Table:
-    met = {path: tally for path, tally in report.mailboxes.items() if _says(tally)}
-    total = report.total
+    sent = bool(report.destination)
+    met = {path: one for path, one in report.mailboxes.items() if wording.news(one, sent=sent)}
+    total = replace(report, mailboxes=met).total
     names = [name for name in wording.COUNTED if getattr(total, name)]
     headings = wording.headings(report)
     columns = [headings.get(name, name) for name in names]
@@ -99,18 +102,17 @@ def _counts(report: Report) -> Table:
         for path, tally in met.items()
     ]
     still = report.unchanged + len(report.mailboxes) - len(met)
+    told = f"{still:,} mailbox{'' if still == 1 else 'es'} without news." if still else ""
+    if not met:
+        return Table("Mailbox by mailbox", (), (), told=told)
     return Table(
         "Mailbox by mailbox",
         ["mailbox", *(["there"] if report.destination else []), *columns, "size"],
         rows,
         2 if report.destination else 1,
         ["all", *([""] if report.destination else []), *_cells(total, names)],
-        f"{still:,} more without news." if still else "",
+        told,
     )
-
-
-def _says(tally: Tally) -> bool:
-    return tally.incomplete or any(getattr(tally, name) for name in wording.COUNTED)
 
 
 def _cells(tally: Tally, names: Sequence[str]) -> list[str]:

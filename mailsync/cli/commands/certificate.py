@@ -95,7 +95,12 @@ def _print(found: Shown) -> None:
     if found.distrust:
         say(f"{click.style('not trusted:', fg='red')} it {plain(found.distrust)}", err=True)
     else:
-        say(f"{click.style('trusted:', fg='green')} this machine trusts it.")
+        say(f"{click.style('trusted:', fg='green')} {_why_trusted(found)}.")
+
+
+def _why_trusted(found: Shown) -> str:
+    why = "the CA file you named vouches for it" if found.by_file else "this machine trusts it"
+    return f"{why}, under another name that you allow" if found.by_name else why
 
 
 def _confirm(found: Shown, fingerprint: str | None) -> None:

@@ -100,6 +100,16 @@ def test_a_run_that_was_stopped_says_why_and_what_is_safe() -> None:
     assert "Nothing that was asked for is missing" not in page.text
 
 
+def test_a_page_lists_the_mailboxes_that_the_terminal_lists_and_no_empty_table() -> None:
+    pulled = Report("pull", "old", archive="/mail/old")
+    pulled.of(("Work",)).seen = 4
+    text = Page(page_of_runs("pull", [pulled], 2000)).text
+    assert "1 mailbox without news" in text
+    assert "Work" not in text
+    refused = Report("pull", "old", error=ConnectionLost("old", "the line broke"))
+    assert "Mailbox by mailbox" not in Page(page_of_runs("pull", [refused], 2000)).text
+
+
 def test_remarks_whose_number_alone_was_kept_are_counted() -> None:
     (pulled, _) = migrated()
     for number in range(NOTES_KEPT + 5):
