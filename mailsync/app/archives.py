@@ -74,8 +74,10 @@ def _by_the_other_protocol(archive: Archive, login: Login) -> str:
     return f". The mail of this login came by {other.upper()}: write `{url}{elsewhere}` instead"
 
 
-def demand_server(archive: Archive, login: Login) -> None:
-    """Raise OtherServer where an account's mail came from another server than it names now."""
+def demand_server(archive: Archive, login: Login, *, or_else: str = "") -> None:
+    """Raise OtherServer where an account's mail came from another server than it names now; what
+    else one may do then is said at its end.
+    """
     known = archive.server(login.name)
     # Files have no server, and are known by their content wherever they lie.
     if not login.server or known in {"", login.server}:
@@ -89,5 +91,5 @@ def demand_server(archive: Archive, login: Login) -> None:
         f"the mail of {login.shown} in {login.directory} came from {known}, and the account is at"
         f" {login.server} now; what is known of the one says nothing about the other. If the same"
         f" mail is on the new server, say so once: {command} matches it by its content. If it is"
-        " another mailbox, give it an archive of its own (`archive:`, or --archive)"
+        f" another mailbox, give it an archive of its own (`archive:`, or --archive){or_else}"
     )

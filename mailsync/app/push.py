@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
 from mailsync.app import stores
 from mailsync.app.accounts import Secrets
-from mailsync.app.archives import demand_account, open_archive
+from mailsync.app.archives import demand_account, demand_server, open_archive
 from mailsync.app.choice import SEARCHED, as_of, chosen_of, demand_messages, moved_to
 from mailsync.app.requests import PushRequest, RestoreRequest
 from mailsync.app.runs import begun, budget_of, collide, key_of, patience, rules_of, way_back
@@ -26,6 +27,11 @@ from mailsync.formats.quantities import messages
 from mailsync.model import MailboxPath
 from mailsync.progress import Progress
 from mailsync.stores.base import Destination, Source
+
+_ON_PURPOSE: Final = (
+    ". To fill that mailbox with this mail: `mailsync restore {} --to DESTINATION`, with the name"
+    " of another account, or a URL"
+)
 
 
 def push(request: PushRequest, secrets: Secrets, progress: Progress) -> Report:
@@ -59,6 +65,9 @@ def _sent(command: str, request: PushRequest, secrets: Secrets, progress: Progre
             closing(stores.destination(target, secret, progress)) as destination,
         ):
             demand_account(archive, login)
+            if login.name == target.name:
+                # Back to where it came from; to fill another server is asked for by its name.
+                demand_server(archive, login, or_else=_ON_PURPOSE.format(login.shown))
             again = partial(stores.source, target, secret, progress)
             push_from(archive, destination, request, report, progress, again=again)
     except MailsyncError as error:

@@ -370,3 +370,19 @@ def vanish(dovecot: Dovecot, user: str, uids: list[int]) -> None:
         other.select_folder("INBOX")
         other.delete_messages(uids)
         other.expunge()
+
+
+def test_an_account_that_names_another_mailbox_now_is_not_filled_by_a_restore(
+    dovecot: Dovecot, home: Home
+) -> None:
+    user, stranger = filled(dovecot, 2), dovecot.user()
+    home.configure(a=imap(dovecot, user))
+    home.well("pull", "a")
+    home.configure(a=imap(dovecot, stranger), b=imap(dovecot, stranger))
+    for rehearse in ((), ("--dry-run",)):
+        refused = home.run("restore", "a", *rehearse)
+        assert refused.returncode == 2
+        assert "restore a --to DESTINATION" in " ".join(refused.stderr.split())
+    assert dovecot.messages(stranger) == []
+    # By another name it is meant.
+    assert "sent 2 messages" in home.well("restore", "a", "--to", "b")
