@@ -88,8 +88,8 @@ class MailboxError(StoreError):
 
 
 class MailboxMissing(MailboxError):
-    """A server that lists a mailbox says that it does not exist; what was in it is gone from
-    there.
+    """A server that lists a mailbox, or had it, says that it does not exist; what was in it is gone
+    from there.
     """
 
 

@@ -18,6 +18,7 @@ REMARKS: Final = frozenset(
         "mailbox-missing",
         "repaired",
         "removed-there",
+        "deleted-there",
         "renamed",
         "flags-left-out",
         "rehearsal",

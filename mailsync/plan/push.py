@@ -340,9 +340,16 @@ def _planned(
         flags,
         tuple(evidence.located),
         (*evidence.removed, *gone),
-        evidence.usable and evidence.state is None,
+        evidence.usable and evidence.state is None and not _is_left_away(drafts.values()),
         evidence.usable,
         bool(gone) or _is_another(evidence),
+    )
+
+
+def _is_left_away(drafts: Collection[_Draft]) -> bool:
+    """Return whether nothing is to be sent to a mailbox where messages were sent before."""
+    return any(draft.already for draft in drafts) and not any(
+        draft.new or draft.append or draft.doubtful for draft in drafts
     )
 
 
@@ -369,7 +376,7 @@ def _went_with_its_mailbox(line: LedgerLine | None, key: LedgerKey, evidence: Ev
         and evidence.trusted
         and key not in evidence.sent_ahead
         and not (line.pending or line.removed or state.messages)
-        and line.uidvalidity not in {None, state.uidvalidity}
+        and (evidence.state is None or line.uidvalidity not in {None, state.uidvalidity})
     )
 
 

@@ -51,3 +51,30 @@ def test_the_command_that_is_offered_for_a_mailbox_made_anew_brings_it_back(
         command = command_in(second.stderr)
         home.well(*command, "--password-file", "secret")
     assert new.contents() == everything
+
+
+def test_mailboxes_deleted_or_renamed_there_stay_so_and_are_told_of_as_the_case_is(
+    tmp_path: Path,
+) -> None:
+    home, old, new = Home(tmp_path), filled(), Mail()
+    with liar.imap(old) as source, liar.imap(new) as there:
+        home.configure(a=account(source.port), n=account(there.port))
+        home.well("migrate", "a", "n")
+        del new.boxes[b"Tax papers"]
+        plan = home.well("migrate", "a", "n", "--dry-run")
+        assert "would be made" not in plan, plan
+        second = home.run("migrate", "a", "n")
+        assert second.returncode == 0, second.stdout + second.stderr
+        said = " ".join((second.stdout + second.stderr).split())
+        assert "Tax papers was deleted or renamed on the destination since" in said
+        assert "tries again" not in said
+        assert "but for 5 that" in said
+        assert b"Tax papers" not in new.boxes
+        third = home.well("migrate", "a", "n")
+        assert "deleted or renamed" not in third
+        assert b"Tax papers" not in new.boxes
+        old.put(b"Tax papers", plain(99))
+        home.well("migrate", "a", "n")
+        assert [one.content for one in new.boxes[b"Tax papers"].messages] == [plain(99)]
+        home.well(*command_in(second.stdout + second.stderr))
+    assert new.contents() == old.contents()

@@ -109,7 +109,7 @@ def _states(
     states: dict[MailboxPath, SyncState] = {}
     unusable = set(made.refused)
     for path in targets.by_destination:
-        if path in unusable:
+        if path in unusable or path in made.left:
             continue
         # A mailbox that messages were sent to, and that a list leaves out, may be there; INBOX is.
         sent_to = path not in listed and (path == INBOX or bool(session.run.ledger(path)))

@@ -8,20 +8,23 @@ from dataclasses import dataclass, replace
 from mailsync.engine.push.session import PushSession
 from mailsync.engine.report import Report
 from mailsync.engine.targets import Target, Targets
+from mailsync.errors import MailboxError, MailboxMissing
 from mailsync.mapping import respelled, show
-from mailsync.model import MailboxPath, SyncState
+from mailsync.model import INBOX, MailboxPath, SyncState
 from mailsync.stores.base import Destination, NamingDestination, OpeningDestination
 
 
 @dataclass(frozen=True, slots=True)
 class MadeMailboxes:
     """The targets by the names their mailboxes have now; `refused` ones could not be made,
-    `renamed` are names that the destination gave instead of others.
+    `renamed` are names that the destination gave instead of others. Those `left` away were deleted
+    or renamed there by somebody since, and nothing is to be sent to them.
     """
 
     targets: Targets
     refused: frozenset[MailboxPath] = frozenset()
     renamed: frozenset[MailboxPath] = frozenset()
+    left: frozenset[MailboxPath] = frozenset()
 
 
 def fit_names(session: PushSession, targets: Targets) -> Targets:
@@ -44,26 +47,66 @@ def fit_names(session: PushSession, targets: Targets) -> Targets:
 
 
 def make_mailboxes(
-    session: PushSession, targets: Targets, made: Collection[MailboxPath] = ()
+    session: PushSession,
+    targets: Targets,
+    made: Collection[MailboxPath] = (),
+    *,
+    restore: bool = False,
 ) -> MadeMailboxes:
     """Make missing mailboxes, and let the destination learn what all of them keep; those in `made`
     were made before. One that cannot be made is reported. Raises StoreUnavailable.
+
+    One that somebody took away there since is made only for a `restore`, or for a new message.
     """
     destination, report = session.destination, session.report
     refused: set[MailboxPath] = set()
-    wanted = [mailbox for mailbox in targets.wanted() if mailbox.path not in made]
+    left = frozenset() if restore else _left_away(session, targets, made)
+    wanted = [mailbox for mailbox in targets.wanted() if mailbox.path not in {*made, *left}]
     for path, error in destination.create(wanted).items():
         if error is not None:
             refused.add(path)
             report.trouble_with("mailbox", path, "", str(error))
     if not isinstance(destination, NamingDestination):
-        return MadeMailboxes(targets, frozenset(refused))
+        return MadeMailboxes(targets, frozenset(refused), left=left)
     names = destination.instead()
     return MadeMailboxes(
         _renamed(targets, names, "the server refuses its name, or writes it so", report),
         frozenset(refused),
         frozenset(names.values()),
+        left,
     )
+
+
+def _left_away(
+    session: PushSession, targets: Targets, made: Collection[MailboxPath]
+) -> frozenset[MailboxPath]:
+    """Return the mailboxes that messages were sent to, that are not there any more, and that
+    nothing new is for.
+    """
+    listed = {mailbox.path for mailbox in targets.listed if mailbox.selectable}
+    return frozenset(
+        path
+        for path, sources in targets.by_destination.items()
+        if path not in {*listed, *made, INBOX}
+        and (ledger := session.run.ledger(path))
+        and all(
+            (line := ledger.get(message.key)) is not None and not line.pending
+            for target in sources
+            for message in targets.messages(target)
+        )
+        and _is_missing(session.destination, path)
+    )
+
+
+def _is_missing(destination: Destination, path: MailboxPath) -> bool:
+    """Return whether the server says so: its list alone may be short."""
+    try:
+        destination.state(path)
+    except MailboxMissing:
+        return True
+    except MailboxError:
+        return False
+    return False
 
 
 def state_when_opened(

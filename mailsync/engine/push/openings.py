@@ -104,6 +104,13 @@ class Openings:
             except MailboxError:
                 self._looked_at[path] = None
 
+    def awaited(self, paths: Iterable[MailboxPath]) -> set[MailboxPath]:
+        """Return those of these mailboxes that may be made ahead of messages: not such as were
+        there, and were taken away since.
+        """
+        ledger = self._session.run.ledger
+        return {path for path in paths if path in self._listed or not ledger(path)}
+
     def open_empty(self, paths: Collection[MailboxPath]) -> None:
         """Make these mailboxes of the destination, and open those that are empty."""
         self._make(paths)

@@ -11,9 +11,10 @@ from typing import Final
 from mailsync.engine.names import name_of_message
 from mailsync.engine.report import Report
 from mailsync.engine.targets import Targets
+from mailsync.formats.quantities import messages
 from mailsync.mapping import show
-from mailsync.model import ArchivedMessage, MailboxPath
-from mailsync.plan import PushPlan
+from mailsync.model import INBOX, ArchivedMessage, MailboxPath
+from mailsync.plan import MailboxPlan, PushPlan
 from mailsync.progress import Progress
 
 NAMES_SHOWN: Final = 5
@@ -22,6 +23,7 @@ NAMES_SHOWN: Final = 5
 
 def count_plan(plan: PushPlan, targets: Targets, report: Report, progress: Progress) -> None:
     """Count what is there already and what is to do."""
+    listed = {INBOX, *(one.path for one in targets.listed)}
     for mailbox in plan.mailboxes:
         for source in mailbox.sources:
             tally = report.of(source.path)
@@ -38,13 +40,31 @@ def count_plan(plan: PushPlan, targets: Targets, report: Report, progress: Progr
             )
             report.trouble_with("differs", message.mailbox, name_of_message(message), text)
         if mailbox.made_anew:
-            paths = [source.path for source in mailbox.sources]
-            text = (
-                f"{show(mailbox.path)} was made anew on the destination since: what had been sent"
-                f" is gone with the old one; {targets.restore(*paths)} brings it back"
-            )
-            for source in mailbox.sources[:1]:
-                report.trouble_with("made-anew", source.path, "", text)
+            _tell_of_another(mailbox, targets, report, is_listed=mailbox.path in listed)
+
+
+def _tell_of_another(
+    mailbox: MailboxPlan, targets: Targets, report: Report, *, is_listed: bool
+) -> None:
+    """Say that a mailbox is not the one that messages were sent to: a person took that away, or, of
+    one that is listed, it was made anew.
+    """
+    name, paths = show(mailbox.path), [source.path for source in mailbox.sources]
+    restore = targets.restore(*paths)
+    if is_listed:
+        text = (
+            f"{name} was made anew on the destination since: what had been sent is gone with the"
+            f" old one; {restore} brings it back"
+        )
+        report.trouble_with("made-anew", paths[0], "", text)
+        return
+    many = len(mailbox.removed)
+    anew = "; it is made again for what is new" if mailbox.sends else ""
+    text = (
+        f"{name} was deleted or renamed on the destination since{anew}; {messages(many)} that had"
+        f" been sent to it {'is' if many == 1 else 'are'} not sent again. {restore} does that"
+    )
+    report.note("deleted-there", paths[0], "", text)
 
 
 def count_as_sent(plan: PushPlan, report: Report) -> None:

@@ -64,7 +64,7 @@ def send_all(
     the `head_start`. Returns the targets as they turned out. Raises StoreUnavailable.
     """
     head_start = head_start or HeadStart()
-    made = make_mailboxes(session, targets, head_start.made)
+    made = make_mailboxes(session, targets, head_start.made, restore=restore)
     plan = look(session, made, restore=restore, head_start=head_start)
     count_plan(plan, made.targets, session.report, session.progress)
     _carry_out(session, made.targets, plan, sender)

@@ -188,7 +188,9 @@ class StreamingPush:
             )
         routes = self._openings.routes()
         self._openings.open_empty(
-            {path for source, path in routes.items() if source in self._filled}
+            self._openings.awaited(
+                path for source, path in routes.items() if source in self._filled
+            )
         )
         while not self._given_up.is_set():
             ended = self._ended.is_set()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 
-from mailsync.errors import MailboxError
+from mailsync.errors import MailboxError, MailboxMissing
 from mailsync.mapping import show
 from mailsync.model import MailboxPath, SyncState
 from mailsync.stores.imap.command_queue import Command
@@ -14,6 +14,7 @@ from mailsync.stores.imap.examine import Examined
 from mailsync.stores.imap.list_response import status
 from mailsync.stores.imap.search import searched
 from mailsync.stores.imap.session import Session
+from mailsync.stores.refusals import is_missing
 
 
 def uids_listed(examined: Examined, search: Command, first_uid: int) -> tuple[list[int], int]:
@@ -58,10 +59,17 @@ def asked_again(session: Session, mailbox: MailboxPath) -> list[int]:
 
 
 def asked_state(session: Session, mailbox: MailboxPath) -> SyncState:
-    """Ask STATUS of a mailbox. Raises MailboxError, StoreUnavailable."""
+    """Ask STATUS of a mailbox. Raises MailboxError, MailboxMissing where the server says that there
+    is none, StoreUnavailable.
+    """
     name = session.mailbox(session.names.written(mailbox))
     command = session.queue.send(b"STATUS ", name, b" (MESSAGES UIDNEXT UIDVALIDITY)")
-    session.done(command, mailbox)
+    try:
+        session.done(command, mailbox)
+    except MailboxError as error:
+        if is_missing(session.queue.wait(command).said):
+            raise MailboxMissing(session.account, mailbox, str(error)) from error
+        raise
     for answer in command.answers:
         found = status(answer)
         if found is not None and found[1] is not None:

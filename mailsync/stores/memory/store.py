@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from mailsync.errors import AuthenticationFailed, ConnectionLost, MailboxError
+from mailsync.errors import AuthenticationFailed, ConnectionLost, MailboxError, MailboxMissing
 from mailsync.formats import header
 from mailsync.mapping import show
 from mailsync.model import (
@@ -253,8 +253,8 @@ class MemoryStore:
             raise self._gone(path)
         return self._server.boxes[path]
 
-    def _gone(self, path: MailboxPath) -> MailboxError:
-        return MailboxError(self.account, path, f"there is no mailbox {show(path)}")
+    def _gone(self, path: MailboxPath) -> MailboxMissing:
+        return MailboxMissing(self.account, path, f"there is no mailbox {show(path)}")
 
 
 class MemoryMaildrop(MemoryStore):
