@@ -13,7 +13,7 @@ import pytest
 from mailsync.archive import Archive, Prunable
 from mailsync.archive.reindex import reindex
 from mailsync.errors import ArchiveError
-from mailsync.model import INBOX, MailboxPath
+from mailsync.model import INBOX, MailboxPath, SyncState
 from tests.archive.archive_steps import (
     DAY,
     START,
@@ -96,6 +96,21 @@ def test_a_message_that_came_back_is_not_gone(archive: Path) -> None:
             run.reflag([uid(3, plain(3)).entry])
         writing.prune("alice", START + DAY, everything)
         assert sha256(plain(3)) in held(writing)
+
+
+def test_a_message_that_was_sent_back_is_not_gone_although_no_pull_has_seen_it(
+    archive: Path,
+) -> None:
+    with opened(archive, begin=LATER) as writing:
+        gone = {one.digest: one for one in messages(writing, gone=True)}
+        with writing.push("alice", "alice@mx.example") as run:
+            back = gone[sha256(plain(3))]
+            run.intend(INBOX, SyncState(7, 9, 0), [back])
+            run.settle(INBOX, back.key, 7, 9, frozenset())
+            run.finish(complete=True, report={})
+        writing.prune("alice", START + DAY, everything)
+        assert {sha256(plain(3)), sha256(plain(4))} <= held(writing)
+        assert sha256(plain(2)) not in held(writing)
 
 
 def test_messages_of_a_pop3_account_and_of_another_account_never_go(archive: Path) -> None:

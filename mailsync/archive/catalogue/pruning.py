@@ -35,7 +35,9 @@ class PrunableFiles:
     def find(
         self, account: int, before_run: int | None, chosen: Callable[[MailboxPath], bool]
     ) -> dict[MailboxPath, list[int]]:
-        """Return the rows of these files by mailbox; `before_run` None sets no limit."""
+        """Return the rows of these files by mailbox, but for those of messages that were sent from
+        that run on: they were brought back. `before_run` None sets no limit.
+        """
         old = (
             "p.uid IS NOT NULL AND p.gone_run IS NOT NULL AND NOT p.unconfirmed"
             " AND (?2 IS NULL OR p.gone_run < ?2)"
@@ -46,6 +48,8 @@ class PrunableFiles:
             " AND EXISTS (SELECT 1 FROM placements p JOIN mailboxes m ON m.id = p.mailbox"
             " WHERE p.file = f.id AND m.account = ?1)"
             f" AND NOT EXISTS (SELECT 1 FROM placements p WHERE p.file = f.id AND NOT ({old}))"
+            " AND ((SELECT m.identity FROM messages m WHERE m.id = f.message), f.copy) NOT IN"
+            " (SELECT identity, copy FROM ledger WHERE state = 'sent' AND run >= ?2)"
             " ORDER BY d.path <> 'INBOX', d.path, f.id",
             (account, before_run),
         )
