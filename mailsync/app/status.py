@@ -35,6 +35,7 @@ class State:
     exists: bool
     messages: int = 0
     gone: int = 0
+    moved: int = 0
     octets: int = 0
     incomplete_mailboxes: int = 0
     last_complete: int | None = None
@@ -92,6 +93,7 @@ def _looked_at(archive: Archive, login: Login, now: float, max_age: float | None
         exists=True,
         messages=sum(mailbox.live for mailbox in mailboxes),
         gone=sum(mailbox.gone for mailbox in mailboxes),
+        moved=sum(len(archive.moved(login.name, box.path)) for box in mailboxes if box.gone),
         octets=sum(mailbox.octets for mailbox in mailboxes),
         incomplete_mailboxes=sum(mailbox.incomplete for mailbox in mailboxes),
         last_complete=complete,

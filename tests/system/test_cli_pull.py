@@ -73,6 +73,32 @@ def test_a_pull_over_tls_then_everything_that_reads_the_archive(
     assert (account["messages"], account["last_run_complete"], account["stale"]) == (5, True, False)
 
 
+def test_status_counts_as_list_does_and_tells_of_a_pull_that_failed(
+    home: Home, dovecot: Dovecot
+) -> None:
+    user = filled(dovecot)
+    home.configure(home=imap(dovecot, user))
+    home.well("pull")
+    with IMAPClient(dovecot.host, dovecot.imap_port, ssl=False) as other:
+        other.login(user, "secret")
+        other.create_folder("Done")
+        other.select_folder("INBOX")
+        other.copy([1], "Done")
+        other.delete_messages([1, 2])
+        other.expunge()
+    home.well("pull")
+    assert "last pull" not in home.run("status").stderr
+    # Of two that left, one is in Done.
+    assert home.well("status").splitlines()[-1].split()[2] == "1"
+    (inbox,) = [line for line in home.well("list", "home").splitlines() if "INBOX" in line]
+    assert inbox.split()[2] == "1"
+    account = json.loads(home.well("status", "--json"))["accounts"][0]
+    assert (account["gone"], account["moved"]) == (2, 1)
+    home.configure(home=imap(dovecot, user).replace("PASSWORD", "HOME"))
+    assert home.run("pull").returncode == 12
+    assert "! home: the last pull, begun" in home.run("status").stderr
+
+
 def test_json_is_alone_on_standard_output(home: Home, dovecot: Dovecot) -> None:
     home.configure(home=imap(dovecot, filled(dovecot)))
     done = home.run("pull", "--json")

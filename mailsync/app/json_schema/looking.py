@@ -20,6 +20,8 @@ class AccountState(Shape):
     """messages that are on the server too"""
     gone: int
     """messages that left it"""
+    moved: int
+    """of these, messages that live on, in another mailbox or in this one again"""
     octets: int
     """how large the former are"""
     incomplete_mailboxes: int

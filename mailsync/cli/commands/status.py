@@ -44,8 +44,19 @@ def command(
         drop = ("last run", "gone", "size")
         rows = [list(_row(state, now)) for state in states]
         click.echo(table(rows, headings, "lrrrll", drop=drop))
+        _tell_unfinished(states)
     _complain(states, now)
     return code
+
+
+def _tell_unfinished(states: Sequence[State]) -> None:
+    """Name the accounts whose last pull was not complete: the table may have no room for that."""
+    for state in states:
+        if state.last_run and not (state.last_run_complete or state.stale or state.error):
+            complain(
+                f"{plain(state.account)}: the last pull, begun {moment(state.last_run)}, is not"
+                " complete: it failed, was broken off, still runs, or was of some mailboxes alone"
+            )
 
 
 def _complain(states: Sequence[State], now: float) -> None:
@@ -83,7 +94,9 @@ def _row(state: State, now: float) -> Iterator[str]:
         yield from ("-", "-", "-", "damaged: see below", "-")
         return
     yield f"{state.messages:,}"
-    yield f"{state.gone:,}" if state.gone else "-"
+    # As `list` counts them: what went to another mailbox is still there.
+    gone = max(0, state.gone - state.moved)
+    yield f"{gone:,}" if gone else "-"
     yield octets(state.octets)
     yield (
         f"{moment(state.last_complete)} ({_age(now - state.last_complete)})"
