@@ -134,7 +134,7 @@ class Migration:
             return
         with archive.pull(login.name, ServerOf(login.server)) as pulling:
             pushing = archive.push(
-                login.name, key_of(archive, destination.key, targets.listed, self._pushed)
+                login.name, key_of(archive, destination, targets.listed, self._pushed)
             )
             session = PushSession(
                 pushing,

@@ -99,7 +99,7 @@ def push_from(
     targets = replace(targets, way_back=way_back(request))
     if collide(targets.mapping, report):
         return
-    key = key_of(archive, destination.key, listed, report)
+    key = key_of(archive, destination, listed, report)
     with archive.push(login.name, key, rehearsal=report.dry_run) as run:
         budget = budget_of(archive, request.destination, destination.key, "up")
         session = engine.PushSession(run, destination, report, progress, patience(), budget)

@@ -15,8 +15,10 @@ from mailsync.config.local import LocalFiles
 from mailsync.engine.budget import Budget, unlimited
 from mailsync.engine.push import Patience
 from mailsync.engine.report import Report
+from mailsync.engine.same_destination import holds_what_was_sent
 from mailsync.mapping import MappingPlan, MappingRules, parse_name, show
 from mailsync.model import Mailbox, MailboxPath
+from mailsync.stores.base import Destination
 
 PATIENCE: Final = 30.0
 """Seconds a server may still be storing what a broken connection had sent, before it is sent again.
@@ -52,19 +54,24 @@ def budget_of(archive: Archive, login: Login, name: str, direction: str) -> Budg
     )
 
 
-def key_of(archive: Archive, key: str, listed: Sequence[Mailbox], report: Report) -> str:
+def key_of(
+    archive: Archive, destination: Destination, listed: Sequence[Mailbox], report: Report
+) -> str:
     """Return the key by which the ledger knows a destination; a remark says where its port has
-    changed.
+    changed. Raises StoreUnavailable.
     """
-    known = archive.destination(key, listed)
-    if known != key:
-        port = known.rpartition(":")[2]
-        text = (
-            f"this is the server that was at port {port}, as the numbers of its mailboxes say: what"
-            " was sent there is not sent again"
-        )
-        report.note("same-server", None, "", text)
-    return known
+    key = destination.key
+    for known in archive.destinations(key, listed):
+        if known == key:
+            break
+        if holds_what_was_sent(archive, known, destination, listed):
+            text = (
+                f"this is the server that was at port {known.rpartition(':')[2]}, as the messages"
+                " say that were sent there last: what was sent there is not sent again"
+            )
+            report.note("same-server", None, "", text)
+            return known
+    return key
 
 
 def patience() -> Patience:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from mailsync.archive.catalogue import ArchivedMailbox, Different, RunRecord, Same
@@ -184,18 +184,27 @@ class Questions:
         with disk_errors_translated(self.directory):
             return self._contents.lost(expected)
 
-    def destination(self, key: str, listed: Sequence[Mailbox]) -> str:
-        """Return the key under which the ledger knows the destination that is called `key` now and
-        lists these mailboxes: also that of the same user and host at another port, where all that
-        was sent to mailboxes that are still there agrees with their states.
+    def destinations(self, key: str, listed: Sequence[Mailbox]) -> Sequence[str]:
+        """Return the keys that the ledger knows and that may be of the destination which is called
+        `key` now and lists these mailboxes: `key` itself, else those of the same user and host at
+        other ports whose UIDs agree. A clone agrees too: only what it holds tells.
         """
         with self._group.turn:
             known = self._catalogue.destinations.keys()
             others = [one for one in known if one.rpartition(":")[0] == key.rpartition(":")[0]]
             if key in others:
-                return key
+                return [key]
             sent = {one: self._catalogue.destinations.sent(one) for one in others}
-        return next((one for one in others if agree(sent[one], listed)), key)
+        return [one for one in others if agree(sent[one], listed)]
+
+    def newest_sent(
+        self, destination: str, mailbox: MailboxPath, uidvalidity: int, most: int
+    ) -> Mapping[int, Collection[bytes]]:
+        """Return the newest UIDs under which messages were sent to a mailbox, with the digests of
+        the contents that each may have there.
+        """
+        with self._group.turn:
+            return self._catalogue.ledger(destination).newest(mailbox, uidvalidity, most)
 
     # runs
 

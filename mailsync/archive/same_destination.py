@@ -1,7 +1,8 @@
-"""Whether a server is the destination that messages were sent to, by the numbers of its mailboxes.
+"""Whether a server may be the destination that messages were sent to, by the numbers of its
+mailboxes.
 
 A server may listen at another port tomorrow; two servers that listen on one host number their
-mailboxes otherwise.
+mailboxes otherwise, unless one is a clone of the other.
 """
 
 from __future__ import annotations

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.messages import plain
+from tests.servers import liar
 from tests.servers.cutter import Cutter
 from tests.servers.dovecot import Dovecot
+from tests.servers.liar import USER, Liar, Mail
 from tests.system.cli_home import Home, filled, imap
 
 PASSWORD = ("--password-env", "PASSWORD")
@@ -17,6 +19,11 @@ PASSWORD = ("--password-env", "PASSWORD")
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
+
+
+def liar_account(server: Liar) -> str:
+    here = f"protocol: imap, host: 127.0.0.1, port: {server.port}, security: none"
+    return f"{here}, username: {USER}, password: {{env: PASSWORD}}, backup: false"
 
 
 def clear(dovecot: Dovecot, user: str) -> None:
@@ -98,7 +105,10 @@ def test_what_was_deleted_on_a_destination_stays_so_when_its_port_changes(
     home.configure(old=imap(dovecot, user), new=settings)
     home.well("pull", "old")
     home.well("push", "old", "new")
-    clear(dovecot, there)
+    folder = dovecot.folder(there, "INBOX")
+    arrived = [file for part in ("cur", "new") for file in (folder / part).iterdir()]
+    for file in arrived[1:]:
+        file.unlink()
     dovecot.deliver(user, "INBOX", plain(77))
     home.well("pull", "old")
     with Cutter(dovecot.imap_port) as line:
@@ -107,7 +117,29 @@ def test_what_was_deleted_on_a_destination_stays_so_when_its_port_changes(
         said = " ".join(home.well("push", "old", "new", "--dry-run").split())
         assert f"this is the server that was at port {dovecot.imap_port}" in said
         assert "sent 1 message" in home.well("push", "old", "new")
-    assert len(dovecot.messages(there)) == 1
+    assert len(dovecot.messages(there)) == 2
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_a_clone_at_another_port_is_not_taken_for_its_original(
+    dovecot: Dovecot, home: Home, *, lives: bool
+) -> None:
+    first, clone = Mail(password="secret"), Mail(password="secret")
+    for number in range(9):
+        clone.put(b"INBOX", plain(100 + number))
+    if not lives:
+        # What tells nothing is no reason to believe it either.
+        clone.box(b"INBOX").messages.clear()
+    with liar.imap(first) as at, liar.imap(clone) as beside:
+        home.configure(
+            old=imap(dovecot, filled(dovecot)),
+            new=liar_account(at),
+            trial=liar_account(beside),
+        )
+        home.well("pull", "old")
+        assert "sent 5 messages" in home.well("push", "old", "new")
+        assert "sent 5 messages" in home.well("push", "old", "trial")
+        assert "nothing new" in home.well("push", "old", "trial")
 
 
 def test_another_server_at_another_port_of_the_same_host_gets_everything(

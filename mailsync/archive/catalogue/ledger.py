@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mailsync.archive.catalogue.connection import Connection
@@ -98,6 +98,30 @@ class Ledger:
             (read_path(before), read_path(now), (identity, copy))
             for before, now, identity, copy in rows
         ]
+
+    def newest(
+        self, mailbox: MailboxPath, uidvalidity: int, most: int
+    ) -> Mapping[int, Collection[bytes]]:
+        """Return at most so many UIDs under which messages were sent to a mailbox, the newest
+        first, each with the digests of its message.
+        """
+        uids = (
+            "SELECT DISTINCT uid FROM ledger WHERE destination = ? AND mailbox = ?"
+            " AND uidvalidity = ? AND state = 'sent' AND uid IS NOT NULL ORDER BY uid DESC LIMIT ?"
+        )
+        place = (self._destination, write_path(mailbox), uidvalidity)
+        found: dict[int, set[bytes]] = {
+            uid: set() for (uid,) in self._sql.all(uids, (*place, most))
+        }
+        rows = self._sql.all(
+            "SELECT l.uid, m.digest FROM ledger l JOIN messages m ON m.identity = l.identity"
+            " WHERE l.destination = ? AND l.mailbox = ? AND l.uidvalidity = ? AND l.state = 'sent'"
+            " AND l.uid >= ?",
+            (*place, min(found, default=0)),
+        )
+        for uid, digest in rows:
+            found.setdefault(uid, set()).add(digest)
+        return found
 
     def intend(
         self,
