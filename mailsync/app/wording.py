@@ -89,7 +89,7 @@ def proved(report: Report) -> str:
     checked = f"; sizes of all, contents of {compared:,} compared" if compared else ""
     removed = sum(one.removed for one in report.proof)
     were = "was" if removed == 1 else "were"
-    but = f", but for {removed:,} that {were} removed there since" if removed else ""
+    but = f", but for {removed:,} that {were} deleted or moved there since" if removed else ""
     if different > total:
         # Of a POP3 account also what it does not show any more goes to the destination.
         held = (

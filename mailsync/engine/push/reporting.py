@@ -94,7 +94,7 @@ def note_moved(mailbox: MailboxPath, places: Mapping[MailboxPath, int], report: 
 
 
 def note_removed(message: ArchivedMessage, report: Report) -> None:
-    """Say that the user took a message away on the destination, where it was counted as being."""
+    """Say that a person deleted or moved a message where it was counted as being."""
     tally = report.of(message.mailbox)
     tally.removed += 1
     tally.duplicate = max(0, tally.duplicate - 1)
@@ -102,7 +102,7 @@ def note_removed(message: ArchivedMessage, report: Report) -> None:
         "removed-there",
         message.mailbox,
         name_of_message(message),
-        "was taken away on the destination; not brought back",
+        "was deleted there since, or moved to another mailbox; it is not sent again",
     )
 
 

@@ -146,7 +146,7 @@ def test_a_proof_says_what_was_compared_and_what_was_removed_since(
     assert code == 0
     assert out.splitlines()[0] == (
         "proved: 2,117 messages at the source, all in the archive and on the destination, but for 5"
-        " that were removed there since; sizes of all, contents of 20 compared"
+        " that were deleted or moved there since; sizes of all, contents of 20 compared"
     )
 
 
@@ -172,7 +172,8 @@ def test_of_several_accounts_those_are_named_at_the_end_that_are_not_done(
             22,
             (
                 "17 messages at the source, all in the archive; the 22 that it has of them and of"
-                " earlier ones are on the destination, but for 3 that were removed there since"
+                " earlier ones are on the destination, but for 3 that were deleted or moved"
+                " there since"
             ),
         ),
     ],
