@@ -61,11 +61,13 @@ def configuration(home: Home) -> Path:
 
 def talk(home: Home, *arguments: str, dialogue: Talk, columns: int = 80) -> Screen:
     """Run a command on a terminal; answer each question when it is asked, and nothing else."""
+    # The terminal itself says how wide it is, not whoever runs the tests.
+    kept = {name: value for name, value in home.environment().items() if name != "COLUMNS"}
     child = pexpect.spawn(
         MAILSYNC[0],
         [*MAILSYNC[1:], *arguments],
         cwd=str(home.directory),
-        env={**home.environment(), "NO_COLOR": "1"},
+        env={**kept, "NO_COLOR": "1"},
         dimensions=(50, columns),
         timeout=60,
         encoding="utf-8",
