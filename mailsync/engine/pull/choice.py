@@ -75,6 +75,12 @@ def unmatched(listed: Sequence[Mailbox], among: Sequence[str]) -> list[str]:
     ]
 
 
+def note_unmatched(listed: Sequence[Mailbox], among: Sequence[str], report: Report) -> None:
+    """Report what `unmatched` says."""
+    for text in unmatched(listed, among):
+        report.trouble_with("mailbox", None, "", text)
+
+
 def _any_matches(listed: Sequence[Mailbox], globs: Sequence[str]) -> bool:
     return any(matches(mailbox.path, globs) for mailbox in listed)
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mailsync.engine.memory import MailboxMemory
-from mailsync.engine.pull.choice import demand_choice, note_unreadable
+from mailsync.engine.pull.choice import (
+    demand_choice,
+    note_unmatched,
+    note_unreadable,
+    shows_everything,
+)
 from mailsync.engine.report import Report
 from mailsync.errors import MailboxError, MailboxMissing, NothingMatches, StoreUnavailable
 from mailsync.model import Mailbox, Scan, ScanRequest
@@ -28,8 +33,11 @@ def rehearse_pull(
     """
     chosen: list[Mailbox] = []
     try:
-        chosen = demand_choice(source.mailboxes(), among, only, report.account)
-        note_unreadable(source, report)
+        listed = source.mailboxes()
+        held = {box.path for box in listed if memory.state(box.path) is not None}
+        chosen = demand_choice(listed, among, only, report.account, held)
+        if not note_unreadable(source, report) and shows_everything(source):
+            note_unmatched(listed, among, report)
         requests = [ScanRequest(mailbox, memory.state(mailbox.path)) for mailbox in chosen]
         changed = [
             request for request in requests if not stands_still(request.mailbox, request.since)

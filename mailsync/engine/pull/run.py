@@ -11,9 +11,9 @@ from mailsync.engine.budget import Budget, unlimited
 from mailsync.engine.pull.choice import (
     choose,
     demand_choice,
+    note_unmatched,
     note_unreadable,
     shows_everything,
-    unmatched,
 )
 from mailsync.engine.pull.intake import Intake
 from mailsync.engine.pull.scan_loop import ScanLoop
@@ -110,8 +110,7 @@ def _conclude(  # noqa: PLR0917  what a pull knows at its end
     """
     if note_unreadable(source, report) or not shows_everything(source):
         return []
-    for text in unmatched(listed, among):
-        report.trouble_with("mailbox", None, "", text)
+    note_unmatched(listed, among, report)
     return _mark_absent(run, report, loop.still_there(listed))
 
 

@@ -420,6 +420,7 @@ def test_a_name_of_the_configuration_that_the_server_does_not_list_is_no_complet
     filled(rig)
     report = rig.pull(among=["INBOX", "Sentt"])
     assert report.exit_code == 3
+    assert rig.rehearse(among=["INBOX", "Sentt"]).exit_code == 3
     assert "no mailbox there matches Sentt" in report.notes[0].text
     assert rig.pull(among=["INBOX", "!Sentt", "Nothing*"]).exit_code == 0
     assert rig.pull(among=["Nothing*"]).exit_code == 3
